@@ -1,0 +1,37 @@
+"""Offline video tokenization and token pruning for vision-language models.
+
+    from evscli import prune_video, open_store, prefill
+
+The names load on first use, so that importing this package stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evscli.language.prefill import prefill
+    from evscli.pipeline import prune_video
+    from evscli.store import open_store
+
+__version__ = version("evscli")
+
+__all__ = ["__version__", "open_store", "prefill", "prune_video"]
+
+_HOMES = {
+    "open_store": "evscli.store",
+    "prefill": "evscli.language.prefill",
+    "prune_video": "evscli.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'evscli' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

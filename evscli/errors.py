@@ -1,0 +1,66 @@
+"""Everything `evs` refuses, as one exception tree.
+
+    EvsError                  exit code 1
+    ├── UsageError            exit code 2: the command or call itself is wrong
+    ├── VideoError            this video cannot be used (missing, damaged, no frames)
+    ├── ModelError            this checkpoint cannot be used
+    │   └── WrongModelError   a shard meets a model whose vision weights did not make it
+    ├── DeviceError           the device asked for is not there
+    └── StoreError            this store cannot be written or read
+        ├── StoreBusyError    another run is writing to it
+        ├── MismatchError     it holds another configuration, or another source under the same id
+        └── DamagedError      a shard or manifest does not hold what it says
+
+Every message is one line that ends in what to do next. The command line prints it and exits with
+`exit_code`; nothing else is shown unless `--debug` asks for the traceback.
+"""
+
+from __future__ import annotations
+
+
+class EvsError(Exception):
+    """Base of all errors raised on purpose; the message ends in what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(EvsError):
+    """The command or call is wrong: an unknown method, a budget outside (0, 1], two equal ids."""
+
+    exit_code = 2
+
+
+class VideoError(EvsError):
+    """One video cannot be used. `stage` says where it failed: open, index, plan or decode."""
+
+    def __init__(self, message: str, *, stage: str = "open") -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class ModelError(EvsError):
+    """A checkpoint cannot be used: not found, unsupported, or without vision weights."""
+
+
+class WrongModelError(ModelError):
+    """A shard is used with a model whose vision weights differ from those that made it."""
+
+
+class DeviceError(EvsError):
+    """The device asked for does not exist on this machine."""
+
+
+class StoreError(EvsError):
+    """A store cannot be written or read."""
+
+
+class StoreBusyError(StoreError):
+    """Another live run holds the writer lock of this store."""
+
+
+class MismatchError(StoreError):
+    """The store holds another configuration, or another source under the same id."""
+
+
+class DamagedError(StoreError):
+    """A shard or manifest does not hold what it says."""

@@ -1,0 +1,1 @@
+"""The learned side: building and training the bundled model. It stands above every stage."""

@@ -1,0 +1,136 @@
+"""Builds the bundled checkpoint `mini`: a real Qwen3-VL-architecture model of a few megabytes.
+
+The folder is an ordinary Hugging Face checkpoint, so every command runs the very code that large
+models use. Its weights here are a seeded initialisation; nothing in it has been trained.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForImageTextToText, GenerationConfig, Qwen3VLConfig
+from transformers import PreTrainedTokenizerFast as Tokenizer
+
+from evscli.learn.vocabulary import build_tokenizer
+
+CELL = 16  # pixels of a merged cell: patch 8, merge 2
+MAX_CELLS = 9 * 16
+MAX_FRAMES = 64
+
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{% if message.content is string %}{{ message.content }}{% else -%}
+{%- for part in message.content -%}
+{%- if part.type == 'video' -%}<|vision_start|><|video_pad|><|vision_end|>
+{%- elif part.type == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>
+{%- else -%}{{ part.text }}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+"""
+
+VISION = {
+    "depth": 4,
+    "hidden_size": 128,
+    "intermediate_size": 512,
+    "num_heads": 4,
+    "patch_size": CELL // 2,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "out_hidden_size": 128,
+    "num_position_embeddings": 24 * 24,
+    "deepstack_visual_indexes": [0, 2],
+    "initializer_range": 0.02,
+}
+
+TEXT = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "max_position_embeddings": 32768,
+    "initializer_range": 0.02,
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [6, 5, 5],
+        "mrope_interleaved": True,
+    },
+}
+
+PIXELS = {
+    "patch_size": CELL // 2,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+
+VIDEO_PROCESSOR = {
+    "video_processor_type": "Qwen3VLVideoProcessor",
+    **PIXELS,
+    "fps": 4,
+    "min_frames": 8,
+    "max_frames": MAX_FRAMES,
+    "do_sample_frames": True,
+    "cap_pixels_per_frame": True,
+    "max_video_tokens": MAX_CELLS,
+    "size": {
+        "shortest_edge": 8 * (4 * CELL) ** 2,
+        "longest_edge": MAX_FRAMES * MAX_CELLS * CELL**2,
+    },
+}
+
+IMAGE_PROCESSOR = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    **PIXELS,
+    "size": {"shortest_edge": (4 * CELL) ** 2, "longest_edge": MAX_CELLS * CELL**2},
+}
+
+
+def build_mini(folder: Path, *, seed: int = 0) -> None:
+    """Write the checkpoint with seeded, untrained weights into `folder`."""
+    tokenizer = build_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    model = AutoModelForImageTextToText.from_config(mini_config(tokenizer), dtype=torch.float32)
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    model.to(torch.bfloat16)
+    for part in (model.config.vision_config, model.config.text_config):
+        part.dtype = torch.bfloat16
+    model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # safetensors leaves 0600
+    tokenizer.save_pretrained(folder)
+    write_json(folder / "video_preprocessor_config.json", VIDEO_PROCESSOR)
+    write_json(folder / "preprocessor_config.json", IMAGE_PROCESSOR)
+
+
+def mini_config(tokenizer: Tokenizer) -> Qwen3VLConfig:
+    """The model configuration that fits `tokenizer`."""
+    token_id = tokenizer.convert_tokens_to_ids
+    return Qwen3VLConfig(
+        vision_config=dict(VISION),
+        text_config={**TEXT, "vocab_size": len(tokenizer), "tie_word_embeddings": True},
+        tie_word_embeddings=True,
+        image_token_id=token_id("<|image_pad|>"),
+        video_token_id=token_id("<|video_pad|>"),
+        vision_start_token_id=token_id("<|vision_start|>"),
+        vision_end_token_id=token_id("<|vision_end|>"),
+        dtype="bfloat16",
+        evs_training="seeded initialisation, not trained",
+    )
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON."""
+    path.write_text(json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,39 @@
+"""Tensors that outgrow memory: the same tensor type, backed by an unlinked file.
+
+A long video's tokens reach gigabytes. Pages of a shared file mapping can be written back and
+dropped by the kernel, so they do not count as anonymous memory; the file has no name any more, so
+a killed run leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+IN_MEMORY_BYTES = 64 << 20
+"""Tensors up to this size stay in memory."""
+
+
+def allocate(shape: Sequence[int], dtype: torch.dtype, *, folder: Path | None = None) -> Tensor:
+    """An uninitialised CPU tensor; above `IN_MEMORY_BYTES` it lives in a file under `folder`.
+
+    `folder` defaults to the system's temporary folder. Raises OSError where the disk is full.
+    """
+    if prod(shape) * dtype.itemsize <= IN_MEMORY_BYTES:
+        return torch.empty(tuple(shape), dtype=dtype)
+    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=folder)
+    try:
+        # Reserve the blocks now: on a full disk this raises OSError, where a later write to a
+        # sparse mapping would kill the process.
+        os.posix_fallocate(handle, 0, prod(shape) * dtype.itemsize)
+        flat = torch.from_file(name, shared=True, size=prod(shape), dtype=dtype)
+    finally:
+        os.close(handle)
+        Path(name).unlink()
+    return flat.view(tuple(shape))

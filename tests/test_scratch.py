@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evscli import scratch
+
+
+def test_a_small_tensor_stays_in_memory(tmp_path: Path) -> None:
+    tensor = scratch.allocate((3, 4), torch.bfloat16, folder=tmp_path)
+    assert tensor.shape == (3, 4)
+    assert tensor.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8, torch.bool])
+def test_a_large_tensor_lives_in_a_file_that_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 1000)
+    tensor = scratch.allocate((10, 200), dtype, folder=tmp_path)
+    tensor.fill_(1)
+    assert list(tmp_path.iterdir()) == []
+    assert f"{tmp_path}/.evs-scratch-" in Path("/proc/self/maps").read_text()
+    assert tensor.sum() == 2000
+
+
+def test_a_full_disk_is_an_error_and_not_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(scratch.os, "posix_fallocate", full)
+    monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 0)
+    with pytest.raises(OSError, match="No space left"):
+        scratch.allocate((10,), torch.uint8, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
