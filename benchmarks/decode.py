@@ -1,0 +1,201 @@
+"""Times three ways to sample frames of a long clip, and writes benchmarks/results/decode.md.
+
+    python -m benchmarks.decode [--minutes 2] [--repeats 3]
+
+The clip is 1280x720 H.264 with B-frames, made here: a camera that wanders over a rough texture.
+Every way runs on one thread and ends with the same RGB pixels in one array (checked); what is
+timed is processor time, which other work on the machine disturbs little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evscli.records import FloatArray, IntArray
+from evscli.video import decode_frames, index_video, plan_frames
+
+FPS = 30
+SIZE = (720, 1280)
+GROUPS = (60, 250)
+"""Frames between key frames: two seconds, as streaming services cut; and x264's own default."""
+
+WANTED = (16, 64)
+RESULTS = Path(__file__).parent / "results" / "decode.md"
+
+Pixels = NDArray[np.uint8]
+Way = Callable[[Path, int], Pixels]
+
+
+class Uniform:
+    """Sampling rules: so many frames spread over the clip, sizes left as they are."""
+
+    patch_size = 16
+    temporal_patch_size = 2
+    merge_size = 1
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+
+    def sample(self, frames: int, fps: float) -> IntArray:  # noqa: ARG002
+        """[F] evenly spread frame numbers."""
+        return np.linspace(0, frames - 1, self.wanted).round().astype(np.int64)
+
+    def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002
+        """The size given."""
+        return height, width
+
+    def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
+        """[T] index / fps."""
+        return source_index[::2] / fps
+
+
+def planned(path: Path, wanted: int) -> Pixels:
+    """Ours: index by demuxing, seek per group of frames, convert what is kept."""
+    index = index_video(path)
+    plan = plan_frames(index, Uniform(wanted))
+    chunks = decode_frames(index, plan, chunk_frames=16)
+    return torch.cat([chunk.pixels for chunk in chunks]).permute(0, 2, 3, 1).numpy()
+
+
+def decode_all(path: Path, wanted: int) -> Pixels:
+    """Decode up to the last frame wanted, convert what is kept: transformers' PyAV reader."""
+    numbers = _numbers(path, wanted)
+    frames = [frame for number, frame in _enumerated(path, numbers[-1]) if number in numbers]
+    return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
+
+
+def convert_all(path: Path, wanted: int) -> Pixels:
+    """Decode and convert every frame, then choose: what reading a whole clip costs."""
+    numbers = _numbers(path, wanted)
+    kept = []
+    for number, frame in _enumerated(path, numbers[-1]):
+        pixels = frame.to_ndarray(format="rgb24")
+        if number in numbers:
+            kept.append(pixels)
+    return np.stack(kept)
+
+
+WAYS: dict[str, Way] = {
+    "evs (index, seek, convert kept)": planned,
+    "decode all, convert kept": decode_all,
+    "decode all, convert all": convert_all,
+}
+
+
+def _numbers(path: Path, wanted: int) -> list[int]:
+    with av.open(str(path)) as container:
+        frames = container.streams.video[0].frames
+    return [int(number) for number in Uniform(wanted).sample(frames, FPS)]
+
+
+def _enumerated(path: Path, last: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_count = 1
+        for number, frame in enumerate(container.decode(video=0)):
+            yield number, frame
+            if number == last:
+                return
+
+
+def write_clip(path: Path, *, minutes: float, group: int) -> None:
+    """Write the clip that is sampled."""
+    texture = _texture()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast"})
+        stream.height, stream.width = SIZE
+        stream.pix_fmt, stream.gop_size = "yuv420p", group
+        for number in range(round(minutes * 60 * FPS)):
+            top = round(200 + 190 * np.sin(number / 90))
+            left = round(300 + 290 * np.sin(number / 130))
+            view = np.ascontiguousarray(texture[top : top + SIZE[0], left : left + SIZE[1]])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _texture() -> Pixels:
+    """Noise of many scales, as natural pictures have, [H, W, 3]."""
+    random, height, width = np.random.default_rng(0), SIZE[0] + 400, SIZE[1] + 600
+    total = np.zeros((height, width, 3), np.float32)
+    for scale in (4, 8, 16, 32, 64, 128):
+        coarse = torch.from_numpy(random.normal(size=(1, 3, height // scale, width // scale)))
+        smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
+        total += scale**0.7 * smooth[0].permute(1, 2, 0).numpy()
+    return np.clip(128 + 40 * total / total.std(), 0, 255).astype(np.uint8)
+
+
+def _seconds(way: Way, path: Path, wanted: int) -> float:
+    start = time.process_time()
+    way(path, wanted)
+    return time.process_time() - start
+
+
+def measure(path: Path, wanted: int, repeats: int) -> dict[str, float]:
+    """Median seconds of every way; the ways take turns, so that a slow spell hits all."""
+    reference = planned(path, wanted)
+    for way in WAYS.values():
+        assert np.array_equal(way(path, wanted), reference)
+    runs = [
+        {name: _seconds(way, path, wanted) for name, way in WAYS.items()} for _ in range(repeats)
+    ]
+    return {name: median(run[name] for run in runs) for name in WAYS}
+
+
+def report(minutes: float, repeats: int) -> str:
+    """The results as a Markdown page."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for group in GROUPS:
+            path = Path(folder) / f"{group}.mp4"
+            write_clip(path, minutes=minutes, group=group)
+            index = median(
+                _seconds(lambda p, _: index_video(p).pts, path, 0) for _ in range(repeats)
+            )
+            for wanted in WANTED:
+                seconds = measure(path, wanted, repeats)
+                ours = next(iter(seconds.values()))
+                rows += [
+                    f"| {group} | {wanted} | {name} | {value:.2f} | {value / ours:.1f} |"
+                    for name, value in seconds.items()
+                ]
+            rows.append(f"| {group} | - | of which the index | {index:.2f} | |")
+    return "\n".join([*_head(minutes, repeats), *rows, ""])
+
+
+def _head(minutes: float, repeats: int) -> list[str]:
+    return [
+        "# Sampling frames of a long clip",
+        "",
+        f"`python -m benchmarks.decode --minutes {minutes:g} --repeats {repeats}`: "
+        f"{minutes:g} minutes of 1280x720 H.264 at {FPS} fps with B-frames, medians of {repeats} "
+        "runs that take turns, one thread each, in seconds of processor time; pixels equal bit for "
+        "bit.",
+        "",
+        f"Machine: {platform.machine()}, {os.cpu_count()} core(s), {platform.system()}; "
+        f"Python {platform.python_version()}, PyAV {av.__version__}.",
+        "",
+        "| frames per group | frames wanted | way | CPU seconds | times ours |",
+        "|---|---|---|---|---|",
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    text = report(options.minutes, options.repeats)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(text)
+    print(text)

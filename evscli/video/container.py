@@ -1,0 +1,90 @@
+"""Opens one video file and finds its picture stream, or says in one line why that cannot be done.
+
+Knows nothing about times or frames. All of PyAV's errors at opening become `VideoError` here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from evscli.errors import VideoError
+
+# FFmpeg's own log would mix with ours, and passing it through Python can deadlock with threads.
+av.logging.set_level(None)
+
+PLAYLISTS = frozenset({"concat", "hls", "dash"})
+"""Formats that only name other files."""
+
+
+def open_video(path: Path, *, threads: int = 1) -> tuple[InputContainer, VideoStream]:
+    """Open a local video: the container, to be used in a `with` statement, and its picture stream.
+
+    Frames will be decoded by `threads` threads. Raises VideoError, stage "open".
+    """
+    _check_is_file(path)
+    container = _open(path)
+    try:
+        stream = _picture_stream(container, path)
+    except VideoError:
+        container.close()
+        raise
+    # PyAV's default, slices on all cores, can deadlock next to torch.
+    stream.thread_type = "FRAME"
+    stream.thread_count = threads
+    return container, stream
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        # "file:" keeps a colon in a name from being taken for a protocol; the whitelist keeps a
+        # file's contents from reaching the network; a tag in another encoding is no reason to fail.
+        return av.open(
+            f"file:{path}",
+            options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except PermissionError as error:
+        raise VideoError(f"{path} may not be read; check its permissions") from error
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(_why_unreadable(path, error)) from error
+
+
+def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first video stream that is not a cover picture."""
+    if container.format.name in PLAYLISTS:
+        raise VideoError(f"{path} is a playlist, not a video; give the videos that it names")
+    for stream in container.streams.video:
+        if Disposition.attached_pic in stream.disposition:
+            continue
+        if stream.codec_context is None:
+            raise VideoError(f"no decoder for the codec of {path}; convert it to H.264")
+        return stream
+    kinds = sorted({stream.type for stream in container.streams})
+    found = f"only {' and '.join(kinds)}" if kinds else "no streams at all"
+    raise VideoError(f"{path} has no video stream ({found}); give a file with pictures")
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        raise VideoError(f"{path} is a folder; give a video file")
+    if not path.exists():
+        raise VideoError(f"no video at {path}; check the path")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path} is empty (0 bytes); copy or download it again")
+
+
+def _why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
+    with path.open("rb") as file:
+        is_mp4 = file.read(8)[4:] == b"ftyp"
+    if is_mp4:
+        return (
+            f"{path} is an MP4 or MOV file without a usable index: it was probably cut off; "
+            "copy or download it again"
+        )
+    return f"{path} is no video that can be read ({error.strerror}); check that it plays"

@@ -1,0 +1,98 @@
+"""Streams the planned frames of one video as RGB pixels, equal to those of a sequential decode.
+
+Knows plans and pixels; how a frame is reached is the cursor's matter. Holds one chunk of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from torch import Tensor
+
+from evscli.errors import VideoError
+from evscli.records import FrameChunk, FramePlan
+from evscli.video.cursor import Cursor
+from evscli.video.index import VideoIndex
+
+
+def decode_frames(
+    index: VideoIndex, plan: FramePlan, *, chunk_frames: int, threads: int = 1
+) -> Iterator[FrameChunk]:
+    """The planned frames in plan order, turned as a viewer shows them, `chunk_frames` at a time.
+
+    Pixels equal `frame.to_ndarray(format="rgb24")` of a sequential decode bit for bit, turned. The
+    file is closed when the iterator ends or is closed. Raises VideoError, stage "decode", at
+    a frame that is damaged, never comes or has another size than the first.
+    """
+    if chunk_frames < 1 or threads < 1:
+        raise ValueError(f"need at least 1, got {chunk_frames=}, {threads=}")
+    return _chunks(index, plan, chunk_frames, threads)
+
+
+def _chunks(
+    index: VideoIndex, plan: FramePlan, chunk_frames: int, threads: int
+) -> Iterator[FrameChunk]:
+    reformatter = VideoReformatter()
+    with Cursor(index, threads=threads) as cursor:
+        for start in range(0, len(plan.source_index), chunk_frames):
+            stop = min(start + chunk_frames, len(plan.source_index))
+            # Not bound to a name: the chunk before must not live on while the next is filled.
+            yield FrameChunk(
+                start=start, pixels=_pixels(cursor, reformatter, index, plan, range(start, stop))
+            )
+
+
+def _pixels(
+    cursor: Cursor,
+    reformatter: VideoReformatter,
+    index: VideoIndex,
+    plan: FramePlan,
+    positions: range,
+) -> Tensor:
+    pixels = torch.empty((len(positions), 3, *index.displayed_size), dtype=torch.uint8)
+    for row, position in enumerate(positions):
+        frame = cursor.frame(int(plan.source_index[position]))
+        if frame is None:
+            raise _lost(cursor.error, index, plan, position)
+        if (frame.height, frame.width) != index.coded_size:
+            raise _resized(frame, index, plan, position)
+        pixels[row] = _as_shown(_rgb(frame, reformatter), index)
+    return pixels
+
+
+def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Tensor:
+    """[3, H, W] uint8 as coded."""
+    # One thread: the scaler's default starts one per core for every frame.
+    rows = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return torch.from_numpy(rows).permute(2, 0, 1)
+
+
+def _as_shown(picture: Tensor, index: VideoIndex) -> Tensor:
+    turned = torch.rot90(picture, index.rotation // 90, dims=(1, 2)) if index.rotation else picture
+    return turned.flip(2) if index.mirrored else turned
+
+
+def _lost(reason: str, index: VideoIndex, plan: FramePlan, position: int) -> VideoError:
+    return VideoError(
+        f"{index.path}: {_frame_name(plan, position)} cannot be decoded ({reason}); {position} of "
+        f"{len(plan.source_index)} frames came before it; copy or download the video again, or "
+        "re-encode what is there with ffmpeg",
+        stage="decode",
+    )
+
+
+def _resized(frame: VideoFrame, index: VideoIndex, plan: FramePlan, position: int) -> VideoError:
+    height, width = index.coded_size
+    return VideoError(
+        f"{index.path} changes its size from {width}x{height} to {frame.width}x{frame.height} at "
+        f"{_frame_name(plan, position)}; {position} of {len(plan.source_index)} frames came before "
+        "it; re-encode it to one size with ffmpeg",
+        stage="decode",
+    )
+
+
+def _frame_name(plan: FramePlan, position: int) -> str:
+    return f"frame {plan.source_index[position]} at {plan.frame_times[position]:.2f} s"

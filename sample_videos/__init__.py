@@ -1,0 +1,1 @@
+"""Small videos with known contents, made by `python -m sample_videos.make`."""
