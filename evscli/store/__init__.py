@@ -1,0 +1,53 @@
+"""Pruned videos on disk: one folder per run configuration, described in docs/format.md.
+
+    schema.py    names, ids, tensor table            codec.py     JSON both ways, fingerprint
+    durable.py   files that appear whole or not      locks.py     one live writer per number
+    run.py       run.json                            heads.py     what a shard says of itself
+    manifest.py  which videos are finished           shard.py     tensors of one shard file
+    checks.py    is one video consistent             waiting.py   videos that have no shard yet
+    writer.py    StoreWriter                         reader.py    open_store
+    integrity.py is all of a store intact            summary.py   its numbers
+
+It knows no models, methods or videos. The names load on first use: looking at a store needs no
+torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evscli.store.integrity import Problem, verify
+    from evscli.store.manifest import rebuild_manifest
+    from evscli.store.reader import Store, UnknownVideoError, open_store
+    from evscli.store.schema import check_id
+    from evscli.store.writer import StoreWriter
+
+__all__ = [
+    "Problem",
+    "Store",
+    "StoreWriter",
+    "UnknownVideoError",
+    "check_id",
+    "open_store",
+    "rebuild_manifest",
+    "verify",
+]
+
+_HOMES = {
+    "Problem": "integrity",
+    "Store": "reader",
+    "StoreWriter": "writer",
+    "UnknownVideoError": "reader",
+    "check_id": "schema",
+    "open_store": "reader",
+    "rebuild_manifest": "manifest",
+    "verify": "integrity",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'evscli.store' has no attribute {name!r}")
+    return getattr(import_module(f"evscli.store.{_HOMES[name]}"), name)

@@ -1,0 +1,98 @@
+"""Files that appear whole or not at all, and stay after a power cut.
+
+It knows neither shards nor manifests. All functions raise OSError as the system gave it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names inside a folder durable, where the file system can."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents; already there is fine."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file durable."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Move a synced temporary file to its final name, durably.
+
+    Raises FileExistsError rather than replace anything: a plain rename would.
+    """
+    try:
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some network and removable file systems have no hard links. There the writer lock alone
+        # keeps others from taking the name between this look and the rename.
+        if target.exists():
+            raise FileExistsError(f"{target} exists already") from None
+        temporary.rename(target)
+    sync_folder(target.parent)
+    temporary.unlink(missing_ok=True)
+
+
+def append_lines(path: Path, lines: Sequence[str]) -> None:
+    """Append lines durably, after dropping what a killed run left of a last line.
+
+    All of them or, where an exception says so, none.
+    """
+    created = not path.exists()
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        if created:
+            sync_folder(path.parent)
+        size = _drop_torn_line(handle)
+        try:
+            _write_all(handle, "".join(f"{line}\n" for line in lines).encode())
+        except BaseException:
+            os.ftruncate(handle, size)
+            raise
+    finally:
+        os.close(handle)
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The complete lines of a file; what follows the last line feed is torn and left out."""
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+    os.fsync(handle)
+
+
+def _drop_torn_line(handle: int) -> int:
+    """The size of the file up to its last line feed, where it now ends."""
+    size = os.fstat(handle).st_size
+    if size and os.pread(handle, 1, size - 1) != b"\n":
+        size = os.pread(handle, size, 0).rfind(b"\n") + 1
+        os.ftruncate(handle, size)
+    return size

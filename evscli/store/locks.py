@@ -1,0 +1,75 @@
+"""One live writer per number and store, by a lock file that names its holder.
+
+The kernel keeps the lock (flock), so a killed holder's is free at once and a recycled process
+number misleads nobody; host and process in the file only serve the message. It knows nothing of
+what is written under the lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from evscli.errors import StoreBusyError
+
+
+@contextmanager
+def writer_lock(folder: Path, writer: int) -> Iterator[None]:
+    """Hold `writer-<n>.lock` of a store. Raises StoreBusyError where a live process has it."""
+    path = folder / f"writer-{writer}.lock"
+    handle = _acquire(path)
+    try:
+        holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{holder}\n".encode(), 0)
+        yield
+    finally:
+        try:
+            # The name goes while the lock is still held: whoever gets it then sees a file without
+            # a name and starts over.
+            if _is_named(handle, path):
+                path.unlink()
+        finally:
+            os.close(handle)
+
+
+def _acquire(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_named(handle, path):
+                return handle
+        except BlockingIOError:
+            message = _busy(path, handle)
+            os.close(handle)
+            raise StoreBusyError(message) from None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _is_named(handle: int, path: Path) -> bool:
+    """False where the last holder removed the name between our open and our lock."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _busy(path: Path, handle: int) -> str:
+    try:
+        holder = json.loads(os.pread(handle, 4096, 0))
+        who = f"process {holder['pid']} on {holder['host']}"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"
+    return (
+        f"{path.parent} is being written by {who}: wait until it has ended, or name another "
+        f"folder with -o"
+    )

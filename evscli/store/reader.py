@@ -1,0 +1,175 @@
+"""open_store: the videos of a store by id, read only, without copying what is not asked for.
+
+It works on a store that is being written (what has a shard is seen), and on a lone shard file. It
+knows no models, and torch only where tensors are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evscli.errors import DamagedError, StoreError
+from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
+from evscli.store.codec import fingerprint
+from evscli.store.heads import ShardHead, damaged_shard, missing_shard, read_head
+from evscli.store.manifest import Catalogue, read_catalogue, read_failures, shard_entries
+from evscli.store.run import read_run
+from evscli.store.schema import RUN_NAME, list_shards, shard_number
+
+if TYPE_CHECKING:
+    from evscli.store.shard import Shard
+
+OPEN_SHARDS = 64
+"""Shards whose header is kept in memory; a full one takes a few MB."""
+
+
+class UnknownVideoError(StoreError, KeyError):
+    """A store has no video of that id."""
+
+    __str__ = Exception.__str__
+
+
+class Store(Mapping[str, PrunedVideo]):
+    """The videos of one store by id, in the order of ids.
+
+    A record's tensors are views of the shard file; writing to one changes memory, not the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        catalogue: Catalogue,
+        run: RunConfig | None,
+        failures: Mapping[str, Failure],
+    ) -> None:
+        """Use `open_store`."""
+        self.path = path
+        self.run = run
+        """What it was made with; None for a lone shard, or where run.json is missing."""
+        self.catalogue = catalogue
+        """Which shard holds which video."""
+        self.failures = failures
+        """By id, the last failure of each video that is not in the store."""
+        self._folder = path if path.is_dir() else path.parent
+        self._ids = sorted(catalogue.finished)
+        self._head = lru_cache(maxsize=OPEN_SHARDS)(self.read_head)
+        self._shard = lru_cache(maxsize=OPEN_SHARDS)(self.open_shard)
+
+    def __getitem__(self, video_id: str) -> PrunedVideo:
+        """One video. Raises StoreError (also a KeyError) for an unknown id, DamagedError."""
+        shard = self._shard(self.shard_name(video_id))
+        self._require(shard.head, video_id)
+        return shard.record(video_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, video_id: object) -> bool:
+        return video_id in self.catalogue.finished
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}, {len(self)} videos)"
+
+    def info(self, video_id: str) -> VideoInfo:
+        """What is known of one video beside its tensors. Raises as `[id]` does."""
+        head = self._head(self.shard_name(video_id))
+        self._require(head, video_id)
+        return head.info(video_id)
+
+    def shard_name(self, video_id: str) -> str:
+        """File name of the shard that holds a video. Raises as `[id]` does."""
+        if video_id in self.catalogue.finished:
+            return self.catalogue.finished[video_id].shard
+        if video_id in self.catalogue.lost:
+            name = self.catalogue.lost[video_id].shard
+            raise missing_shard(self._folder / name)
+        raise UnknownVideoError(self._unknown(video_id))
+
+    def open_shard(self, name: str) -> Shard:
+        """A shard by file name, to read tensors from. Raises as `read_head` does."""
+        from evscli.store.shard import Shard
+
+        shard = Shard(self._folder / name)
+        self._check(shard.head)
+        return shard
+
+    def read_head(self, name: str) -> ShardHead:
+        """What a shard says of itself, by file name. Raises StoreError, DamagedError."""
+        head = read_head(self._folder / name)
+        self._check(head)
+        return head
+
+    def _check(self, head: ShardHead) -> None:
+        if self.run and head.fingerprint != fingerprint(self.run.settings):
+            raise damaged_shard(
+                head.path, f"it was made with another configuration than {RUN_NAME}"
+            )
+
+    def _require(self, head: ShardHead, video_id: str) -> None:
+        if video_id not in head.videos:
+            raise damaged_shard(head.path, f"the manifest says it holds {video_id!r}")
+
+    def _unknown(self, video_id: str) -> str:
+        close = get_close_matches(video_id, self._ids, n=3, cutoff=0.5)
+        close = close or [known for known in self._ids if video_id in known][:3]
+        named = " or ".join(map(repr, close or self._ids[:3]))
+        hint = (
+            f"did you mean {named}?" if close else f"it holds {named}" if named else "it is empty"
+        )
+        return f"{self.path} has no video {video_id!r}: {hint}; evs inspect {self.path} lists all"
+
+
+def open_store(path: str | Path) -> Store:
+    """Open a store's folder, or one shard file, for reading.
+
+    Raises StoreError where there is no store (a folder of stores names them) or a later release
+    wrote it, DamagedError where run.json, a manifest or a shard without one cannot be read.
+    """
+    path = Path(path)
+    try:
+        return _open_folder(path) if path.is_dir() else _open_file(path)
+    except OSError as error:
+        raise StoreError(f"cannot read {path} ({error.strerror}): check its permissions") from None
+
+
+def _open_file(path: Path) -> Store:
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: name the folder that evs prune wrote")
+    try:
+        finished = {entry.id: entry for entry in shard_entries(path)}
+    except DamagedError:
+        if shard_number(path.name):
+            raise
+        raise StoreError(f"{path} is not a shard of evs: name what evs prune wrote") from None
+    catalogue = Catalogue(
+        finished=finished, lost={}, unlisted={}, shard_names=frozenset({path.name})
+    )
+    return Store(path, catalogue=catalogue, run=None, failures={})
+
+
+def _open_folder(path: Path) -> Store:
+    has_run = (path / RUN_NAME).exists()
+    if not has_run and not list_shards(path):
+        raise StoreError(_no_store(path))
+    catalogue = read_catalogue(path)
+    failures = {k: f for k, f in read_failures(path).items() if k not in catalogue.finished}
+    run = read_run(path) if has_run else None
+    return Store(path, catalogue=catalogue, run=run, failures=failures)
+
+
+def _no_store(path: Path) -> str:
+    stores = sorted(run.parent.name for run in path.glob(f"*/{RUN_NAME}"))
+    if stores:
+        return f"{path} holds {len(stores)} stores, name one of them: {', '.join(stores)}"
+    return (
+        f"{path} is not a store (no {RUN_NAME} and no shard in it): name the folder that evs prune "
+        "wrote"
+    )

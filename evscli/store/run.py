@@ -1,0 +1,105 @@
+"""run.json: the configuration a store was made with, written once by whoever comes first.
+
+It knows no shards; a store whose run.json was lost is recognised by the fingerprint in its shards.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evscli.errors import DamagedError, MismatchError
+from evscli.records import RunConfig
+from evscli.store.codec import canonical_json, fingerprint, from_json, parse_object, to_json
+from evscli.store.durable import publish, sync_file
+from evscli.store.heads import check_format, read_head
+from evscli.store.schema import FORMAT_VERSION, RUN_NAME, list_shards
+
+_ABSENT = object()
+
+
+def read_run(folder: Path) -> RunConfig:
+    """The configuration of a store. Raises DamagedError, or StoreError for a later format."""
+    path = folder / RUN_NAME
+    try:
+        data = parse_object(path.read_bytes())
+        check_format(path, data)
+        run = from_json(RunConfig, data)
+        if data.get("fingerprint") != fingerprint(run.settings):
+            raise ValueError("its fingerprint is not that of its settings")
+    except ValueError as error:
+        raise DamagedError(
+            f"{path} is damaged ({error}): delete it, and the next evs prune with the same "
+            "settings writes it again"
+        ) from None
+    return run
+
+
+def claim_run(folder: Path, config: RunConfig, *, temporary: Path) -> None:
+    """Write run.json, or check that it names the same settings.
+
+    The provenance of the first run stays. `temporary` is a free path on the same file system.
+    Raises MismatchError with each key that differs and both its values.
+    """
+    path = folder / RUN_NAME
+    if not path.exists():
+        _check_shards(folder, fingerprint(config.settings))
+        temporary.write_text(_run_text(config), encoding="utf-8")
+        sync_file(temporary)
+        try:
+            publish(temporary, path)
+        except FileExistsError:
+            temporary.unlink()  # another writer of the same store was first
+    _check_settings(folder, read_run(folder).settings, config.settings)
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """One text per key that differs, nested keys joined by dots, with both values."""
+    old, new = _flatten(stored), _flatten(asked)
+    return [
+        f"{key} is {_show(old.get(key, _ABSENT))} there and {_show(new.get(key, _ABSENT))} now"
+        for key in sorted(old.keys() | new.keys())
+        if _show(old.get(key, _ABSENT)) != _show(new.get(key, _ABSENT))
+    ]
+
+
+def _check_settings(folder: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    if changed := differences(stored, to_json(asked)):
+        raise MismatchError(
+            f"{folder} holds another configuration: {', '.join(changed)}; name another folder with "
+            "-o, or run with the settings it was made with"
+        )
+
+
+def _check_shards(folder: Path, asked: str) -> None:
+    for path in list_shards(folder)[:1]:
+        if (stored := read_head(path).fingerprint) != asked:
+            raise MismatchError(
+                f"{folder} has no {RUN_NAME}, and its shards were made with another configuration "
+                f"(fingerprint {stored[:12]} there, {asked[:12]} now): name another folder with -o"
+            )
+
+
+def _run_text(config: RunConfig) -> str:
+    data = {
+        "format": FORMAT_VERSION,
+        "fingerprint": fingerprint(config.settings),
+        **to_json(config),
+    }
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _show(value: Any) -> str:
+    return "absent" if value is _ABSENT else canonical_json(value)

@@ -1,0 +1,154 @@
+"""Names on disk: files, ids, tensor keys, and the table of tensors one video has.
+
+docs/format.md is the norm that this module writes down in code. It opens no file and needs no
+torch.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evscli.errors import UsageError
+from evscli.records import VideoInfo
+
+FORMAT_VERSION = 1
+
+METADATA_KEY = "evs"
+"""The only key of a shard's `__metadata__`; several would be written in random order."""
+
+RUN_NAME = "run.json"
+
+DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+"""Dtype names of embeddings in torch and in safetensors."""
+
+_SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
+_MANIFEST = re.compile(r"manifest-(\d+)\.jsonl")
+_FAILURES = re.compile(r"failures-(\d+)\.jsonl")
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Dtype, as safetensors spells it, and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+def shard_name(writer: int, number: int) -> str:
+    """`shard-<writer>-<number>.safetensors`, the number in five digits or more."""
+    return f"shard-{writer}-{number:05d}.safetensors"
+
+
+def manifest_name(writer: int) -> str:
+    """`manifest-<writer>.jsonl`"""
+    return f"manifest-{writer}.jsonl"
+
+
+def failures_name(writer: int) -> str:
+    """`failures-<writer>.jsonl`"""
+    return f"failures-{writer}.jsonl"
+
+
+def shard_number(name: str) -> tuple[int, int] | None:
+    """(writer, number) of a shard's file name; None for another file."""
+    match = _SHARD.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def list_shards(folder: Path) -> list[Path]:
+    """The shards of a store by writer, then number."""
+    found = [(key, path) for path in folder.iterdir() if (key := shard_number(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def list_manifests(folder: Path) -> dict[int, Path]:
+    """Manifest by writer, in the order of writers."""
+    return _by_writer(_MANIFEST, folder.iterdir())
+
+
+def list_failures(folder: Path) -> dict[int, Path]:
+    """File of failures by writer, in the order of writers."""
+    return _by_writer(_FAILURES, folder.iterdir())
+
+
+def _by_writer(pattern: re.Pattern[str], paths: Iterable[Path]) -> dict[int, Path]:
+    found = {int(m[1]): path for path in paths if (m := pattern.fullmatch(path.name))}
+    return dict(sorted(found.items()))
+
+
+def id_problem(video_id: str) -> str | None:
+    """Why a text cannot be a video's id, or None if it can."""
+    parts = video_id.split("/")
+    if not video_id:
+        return "is empty"
+    if video_id.startswith("/"):
+        return "starts with '/'"
+    if "" in parts:
+        return "has an empty part between or after '/'"
+    if "." in parts or ".." in parts:
+        return "has a part '.' or '..'"
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in video_id):
+        return "holds a control character or bytes that are not UTF-8"
+    if not unicodedata.is_normalized("NFC", video_id):
+        return "is not in Unicode normal form NFC"
+    return None
+
+
+def check_id(video_id: str) -> None:
+    """Raise UsageError unless the text can be a video's id."""
+    if problem := id_problem(video_id):
+        raise UsageError(f"video id {video_id!r} {problem}: rename the file or give another id")
+
+
+def tensor_key(video_id: str, name: str) -> str:
+    """`<id>/<name>`"""
+    return f"{video_id}/{name}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """(id, tensor name) of a key: an id may hold '/', a tensor's name never does."""
+    video_id, _, name = key.rpartition("/")
+    return video_id, name
+
+
+def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
+    """Every tensor a video must have, for F = `frames` sampled frames."""
+    model, grid = info.model, info.grid_thw
+    embeds = DTYPES.get(model.dtype, model.dtype)
+    layout = {
+        "embeds": TensorSpec(embeds, (info.kept, model.embed_dim)),
+        "position_ids": TensorSpec("I32", (info.kept, 3)),
+        "keep_mask": TensorSpec("BOOL", grid),
+        "source_index": TensorSpec("I64", (frames,)),
+        "frame_times": TensorSpec("F64", (frames,)),
+        "prompt_times": TensorSpec("F64", (grid[0],)),
+    }
+    if model.deepstack_planes:
+        planes = (model.deepstack_planes, info.kept, model.embed_dim)
+        layout["deepstack"] = TensorSpec(embeds, planes)
+    return layout
+
+
+def layout_problems(info: VideoInfo, found: Mapping[str, TensorSpec]) -> list[str]:
+    """Where the tensors of a video are not what its description says; empty if all is well."""
+    index = found.get("source_index")
+    expected = expected_layout(info, frames=index.shape[0] if index and index.shape else 0)
+    if "scores" in found:
+        expected["scores"] = TensorSpec("F16", info.grid_thw)
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [
+        f"{name} is {found[name]} where {spec} was expected"
+        for name, spec in expected.items()
+        if name in found and found[name] != spec
+    ]
+    if "deepstack" in found and "deepstack" not in expected:
+        problems.append("deepstack is there, but the model has none")
+    return problems

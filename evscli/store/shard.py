@@ -1,0 +1,161 @@
+"""The tensors of one shard file: written in one fixed order, read without copying.
+
+It knows one file and the videos inside; folders, manifests and locks are others' work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evscli.records import PrunedVideo, VideoInfo
+from evscli.store.codec import canonical_json
+from evscli.store.heads import (
+    ShardHead,
+    VideoHead,
+    damaged_shard,
+    metadata_text,
+    open_safetensors,
+    parse_head,
+)
+from evscli.store.schema import (
+    METADATA_KEY,
+    TensorSpec,
+    layout_problems,
+    split_key,
+    tensor_key,
+)
+
+BLOCK_BYTES = 8 << 20
+"""What is hashed and written at a time."""
+
+_DTYPE_NAMES = {
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
+    torch.int32: "I32",
+    torch.int64: "I64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShardPart:
+    """One video on its way into a shard."""
+
+    head: VideoHead
+    tensors: Mapping[str, Tensor]
+
+
+class Shard:
+    """One open shard. Its tensors are views of the file: pages are read when they are touched."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DamagedError, or StoreError for a later format or an unreadable file."""
+        self.path = path
+        self._handle: Any = open_safetensors(path, framework="pt")
+        self.head: ShardHead = parse_head(path, self._handle.metadata() or {})
+        self._names: dict[str, list[str]] = {video_id: [] for video_id in self.head.videos}
+        for key in self._handle.keys():  # noqa: SIM118 - it is no mapping
+            video_id, name = split_key(key)
+            if video_id not in self._names:
+                raise damaged_shard(path, f"tensor {key!r} belongs to no video")
+            self._names[video_id].append(name)
+
+    def info(self, video_id: str) -> VideoInfo:
+        """The description of one video, without reading tensors."""
+        return self.head.info(video_id)
+
+    def tensors(self, video_id: str) -> dict[str, Tensor]:
+        """All tensors of one video by name, those of later releases included."""
+        return {
+            name: self._handle.get_tensor(tensor_key(video_id, name))
+            for name in self._names[video_id]
+        }
+
+    def record(self, video_id: str) -> PrunedVideo:
+        """One video. Raises DamagedError where its tensors are not what its description says."""
+        info, tensors = self.info(video_id), self.tensors(video_id)
+        if problems := layout_problems(info, specs(tensors)):
+            raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
+        known = {field.name for field in fields(PrunedVideo)} & tensors.keys()
+        return PrunedVideo(info=info, **{name: tensors[name] for name in known})
+
+
+def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
+    """Dtype and shape of each tensor, in safetensors' words."""
+    return {
+        name: TensorSpec(_DTYPE_NAMES.get(value.dtype, str(value.dtype)), tuple(value.shape))
+        for name, value in tensors.items()
+    }
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over a video's tensors as docs/format.md defines it, in hexadecimal."""
+    total = hashlib.sha256()
+    for name, spec in sorted(specs(tensors).items()):
+        total.update(f"{canonical_json([name, spec.dtype, spec.shape])}\n".encode())
+        for block in _blocks(tensors[name]):
+            total.update(block)
+    return total.hexdigest()
+
+
+def write_shard(path: Path, fingerprint: str, parts: Sequence[ShardPart]) -> None:
+    """Write a new shard file; its bytes depend on the arguments alone.
+
+    Nothing is synced. On any error the partial file is removed. Raises OSError (FileExistsError
+    where the path is taken), and ValueError or TypeError where a description is not JSON.
+    """
+    ordered = _ordered(parts)
+    header = _header(metadata_text(fingerprint, [part.head for part in parts]), ordered)
+    file = path.open("xb")
+    try:
+        with file:
+            file.write(header)
+            for _, tensor in ordered:
+                for block in _blocks(tensor):
+                    file.write(block)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _ordered(parts: Sequence[ShardPart]) -> list[tuple[str, Tensor]]:
+    """Wide dtypes first, so that every tensor is aligned; then video by video, name by name."""
+    keyed = [
+        (tensor_key(part.head.info.id, name), part.tensors[name])
+        for part in parts
+        for name in sorted(part.tensors)
+    ]
+    return sorted(keyed, key=lambda item: -item[1].element_size())
+
+
+def _header(metadata: str, ordered: Sequence[tuple[str, Tensor]]) -> bytes:
+    """Length and text of a safetensors header, padded with spaces to a multiple of 8 bytes."""
+    entries: dict[str, Any] = {"__metadata__": {METADATA_KEY: metadata}}
+    offset = 0
+    for (key, tensor), spec in zip(ordered, specs(dict(ordered)).values(), strict=True):
+        ends = [offset, offset := offset + tensor.nbytes]
+        entries[key] = {"dtype": spec.dtype, "shape": spec.shape, "data_offsets": ends}
+    text = canonical_json(entries).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _blocks(tensor: Tensor) -> Iterator[memoryview]:
+    """The raw little-endian bytes in raster order, without a second copy of a large tensor."""
+    if not tensor.is_contiguous() and tensor.nbytes > BLOCK_BYTES:
+        for part in tensor:
+            yield from _blocks(part)
+        return
+    raw = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+    for start in range(0, raw.size, BLOCK_BYTES):
+        yield raw[start : start + BLOCK_BYTES].data

@@ -1,0 +1,140 @@
+"""What a store holds, in numbers: all of it, or one video frame by frame.
+
+It counts and prints nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
+from evscli.store.codec import fingerprint
+from evscli.store.reader import Store
+from evscli.store.schema import TensorSpec, list_shards
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSummary:
+    """A store without its tensors."""
+
+    path: str
+    fingerprint: str
+    run: RunConfig | None
+    """None for a lone shard, or where run.json is missing."""
+    videos: tuple[VideoInfo, ...]
+    """In the order of ids."""
+    shard_names: tuple[str, ...]
+    """By video: the file that holds it."""
+    failures: tuple[Failure, ...]
+    shards: int
+    size: int
+    """Bytes on disk, of all files of the store."""
+    waiting: int
+    """Finished videos without a shard: of a run at work, or of one that was killed."""
+
+    @property
+    def tokens(self) -> int:
+        """Visual tokens before pruning."""
+        return sum(info.tokens for info in self.videos)
+
+    @property
+    def kept(self) -> int:
+        """Tokens kept."""
+        return sum(info.kept for info in self.videos)
+
+    @property
+    def retention(self) -> float | None:
+        """Fraction of tokens kept; None without videos."""
+        return self.kept / self.tokens if self.tokens else None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of video."""
+        return sum(info.duration for info in self.videos)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSummary:
+    """One frame of the merged grid."""
+
+    t: int
+    prompt_time: float
+    """Seconds that the prompt text names."""
+    source_index: tuple[int, ...]
+    """Source frames in it."""
+    frame_times: tuple[float, ...]
+    """Their presentation times in seconds."""
+    kept: int
+    """Tokens kept of its h x w."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSummary:
+    """One video in depth."""
+
+    info: VideoInfo
+    shard_name: str
+    sha256: str
+    """Digest of its tensors."""
+    size: int
+    """Bytes of its tensors."""
+    tensors: dict[str, TensorSpec]
+    frames: tuple[FrameSummary, ...]
+    run: RunConfig | None
+
+
+def summarize_store(store: Store) -> StoreSummary:
+    """Read every video's description. Raises DamagedError, StoreError."""
+    is_folder = store.path.is_dir()
+    files = [path for path in store.path.iterdir() if path.is_file()] if is_folder else [store.path]
+    return StoreSummary(
+        path=str(store.path),
+        fingerprint=_fingerprint(store),
+        run=store.run,
+        videos=tuple(store.info(video_id) for video_id in store),
+        shard_names=tuple(store.shard_name(video_id) for video_id in store),
+        failures=tuple(store.failures[video_id] for video_id in sorted(store.failures)),
+        shards=len(list_shards(store.path)) if is_folder else 1,
+        size=sum(path.stat().st_size for path in files),
+        waiting=len(list(store.path.glob(".writer-*/*.safetensors"))) if is_folder else 0,
+    )
+
+
+def summarize_video(store: Store, video_id: str) -> VideoSummary:
+    """Read one video. Raises StoreError for an unknown id, DamagedError."""
+    from evscli.store.shard import specs
+
+    record, name = store[video_id], store.shard_name(video_id)
+    tensors = record.tensors()
+    return VideoSummary(
+        info=record.info,
+        shard_name=name,
+        sha256=store.read_head(name).sha256(video_id),
+        size=sum(tensor.nbytes for tensor in tensors.values()),
+        tensors=specs(tensors),
+        frames=_frames(record),
+        run=store.run,
+    )
+
+
+def _frames(record: PrunedVideo) -> tuple[FrameSummary, ...]:
+    step = record.info.model.temporal_patch_size
+    index, times = record.source_index.tolist(), record.frame_times.tolist()
+    prompt_times = record.prompt_times.tolist()
+    return tuple(
+        FrameSummary(
+            t=t,
+            prompt_time=prompt_times[t],
+            source_index=tuple(index[t * step : (t + 1) * step]),
+            frame_times=tuple(times[t * step : (t + 1) * step]),
+            kept=kept,
+        )
+        for t, kept in enumerate(record.keep_mask.sum(dim=(1, 2)).tolist())
+    )
+
+
+def _fingerprint(store: Store) -> str:
+    if store.run:
+        return fingerprint(store.run.settings)
+    name = min(store.catalogue.shard_names)
+    return store.read_head(name).fingerprint

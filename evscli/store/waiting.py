@@ -1,0 +1,125 @@
+"""Finished videos that have no shard yet, each a whole one-video shard in a hidden folder.
+
+So nothing large waits in memory, a killed run's videos are found again, and on a full disk each
+can become a shard where it lies, without space for a second copy. It knows neither manifest nor
+limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evscli.errors import StoreError
+from evscli.records import PrunedVideo, SourceInfo, VideoInfo
+from evscli.store.checks import stored_problems, tensor_problems
+from evscli.store.durable import sync_file
+from evscli.store.heads import VideoHead
+from evscli.store.shard import Shard, ShardPart, digest, write_shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingVideo:
+    """One finished video in a file of its own."""
+
+    id: str
+    source: SourceInfo
+    path: Path
+    size: int
+    """Bytes of the file."""
+
+
+class WaitingFolder:
+    """The hidden folder of one writer. Only the holder of the writer's lock may use it."""
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        """Creates the folder. Raises OSError."""
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self._fingerprint = fingerprint
+        self._number = 0
+
+    def recover(self, finished: Container[str]) -> list[WaitingVideo]:
+        """The whole videos a killed run left here; whatever else lies here is removed."""
+        found = []
+        for path in sorted(self.folder.iterdir()):
+            head = self._intact_head(path)
+            if head is None or head.info.id in finished:
+                path.unlink()
+            else:
+                found.append(_waiting(head.info, path))
+        return found
+
+    def add(self, record: PrunedVideo) -> WaitingVideo:
+        """Write one video.
+
+        Raises StoreError where the record contradicts itself; OSError where the disk is full, with
+        the partial file removed.
+        """
+        tensors = record.tensors()
+        if problems := tensor_problems(record.info, tensors):
+            raise _refused(record.id, problems[0])
+        path = self._next_path()
+        head = VideoHead(info=record.info, sha256=digest(tensors))
+        try:
+            write_shard(path, self._fingerprint, [ShardPart(head=head, tensors=tensors)])
+        except (TypeError, ValueError) as error:
+            raise _refused(record.id, str(error)) from error
+        return _waiting(record.info, path)
+
+    def merge(self, videos: Sequence[WaitingVideo]) -> Path:
+        """One synced shard file of all these videos, in order. Raises OSError."""
+        path = videos[0].path
+        if len(videos) > 1:
+            path = self.folder / "merged"
+            # Not overwritten: a run stopped while publishing leaves it as a second name of a shard.
+            path.unlink(missing_ok=True)
+            write_shard(path, self._fingerprint, [_part(video) for video in videos])
+        sync_file(path)
+        return path
+
+    def remove(self) -> None:
+        """Remove the folder, unless videos wait in it for the next run."""
+        if not any(self.folder.glob("*.safetensors")):
+            for path in self.folder.iterdir():
+                path.unlink()
+            self.folder.rmdir()
+
+    def _next_path(self) -> Path:
+        while True:
+            path = self.folder / f"{self._number:05d}.safetensors"
+            self._number += 1
+            if not path.exists():
+                return path
+
+    def _intact_head(self, path: Path) -> VideoHead | None:
+        """What a whole video's file says; None for a partial file or another configuration's."""
+        try:
+            shard = Shard(path)
+            (video_id,) = shard.head.videos
+            if shard.head.fingerprint == self._fingerprint and not stored_problems(shard, video_id):
+                return _head(shard, video_id)
+        except (StoreError, ValueError):
+            pass
+        return None
+
+
+def _waiting(info: VideoInfo, path: Path) -> WaitingVideo:
+    return WaitingVideo(id=info.id, source=info.source, path=path, size=path.stat().st_size)
+
+
+def _head(shard: Shard, video_id: str) -> VideoHead:
+    return VideoHead(info=shard.info(video_id), sha256=shard.head.sha256(video_id))
+
+
+def _part(video: WaitingVideo) -> ShardPart:
+    shard = Shard(video.path)
+    return ShardPart(head=_head(shard, video.id), tensors=shard.tensors(video.id))
+
+
+def _refused(video_id: str, reason: str) -> StoreError:
+    return StoreError(
+        f"video {video_id!r} cannot be stored ({reason}): this is a fault of the program that made "
+        "it; report it with this line"
+    )

@@ -1,0 +1,221 @@
+"""StoreWriter: pruned videos into a store, through kills, full disks and second runs.
+
+A video first becomes a file of its own (waiting.py); when enough of them wait they are merged into
+a shard, and only when that is durable do their manifest lines follow. It knows no models.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from evscli.errors import StoreError
+from evscli.records import Failure, PrunedVideo, RunConfig, SourceInfo
+from evscli.store.codec import fingerprint
+from evscli.store.durable import make_folder, publish
+from evscli.store.locks import writer_lock
+from evscli.store.manifest import (
+    append_entries,
+    append_failure,
+    check_sizes,
+    read_catalogue,
+    read_failures,
+    shard_entries,
+)
+from evscli.store.run import claim_run
+from evscli.store.schema import check_id, failures_name, manifest_name, shard_name
+from evscli.store.waiting import WaitingFolder, WaitingVideo
+
+SHARD_BYTES = 256 << 20
+SHARD_VIDEOS = 1024
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class StoreWriter:
+    """Adds videos to one store; use it in a `with` statement.
+
+    Several may write to one store at a time, each under its own `writer` number. Whatever ends the
+    `with` block, every video added is kept.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        *,
+        writer: int = 0,
+        shard_bytes: int = SHARD_BYTES,
+        shard_videos: int = SHARD_VIDEOS,
+    ) -> None:
+        """Touches nothing yet; a shard closes before `shard_bytes` or at `shard_videos`."""
+        self.folder = folder
+        self._config = config
+        self._writer = writer
+        self._shard_bytes = shard_bytes
+        self._shard_videos = shard_videos
+        self._finished: dict[str, SourceInfo] = {}
+        self._attempts: dict[str, int] = {}
+        self._waiting: list[WaitingVideo] = []
+
+    def __enter__(self) -> Self:
+        """Claim the store and take up what an earlier run left.
+
+        Raises StoreBusyError where the same writer is at work, MismatchError where the store holds
+        another configuration, DamagedError, or StoreError where the folder cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                self._open(stack)
+            except OSError as error:
+                raise self._refusal(error) from error
+            self._claim = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def finished(self) -> Mapping[str, SourceInfo]:
+        """By id, the source of every video in the store, whoever wrote it."""
+        return MappingProxyType(self._finished)
+
+    def add(self, record: PrunedVideo) -> None:
+        """Keep one video; its tensors are not needed any longer afterwards.
+
+        Raises UsageError for an id that cannot be one, StoreError for an id that is finished, for a
+        record that contradicts itself, and where the disk is full.
+        """
+        check_id(record.id)
+        if record.id in self._finished:
+            raise StoreError(
+                f"video {record.id!r} is in {self.folder} already: give one of the two another id"
+            )
+        try:
+            video = self._hidden.add(record)
+        except OSError as error:
+            self._commit_singly()
+            raise self._refusal(error) from error
+        self._enlist(video)
+
+    def fail(self, failure: Failure) -> Failure:
+        """Record that a video could not be pruned; the answer has its attempts counted."""
+        counted = replace(failure, attempt=self._attempts.get(failure.id, 0) + 1)
+        try:
+            append_failure(self.folder / failures_name(self._writer), counted)
+        except OSError as error:
+            raise self._refusal(error) from error
+        self._attempts[failure.id] = counted.attempt
+        return counted
+
+    def flush(self) -> None:
+        """Close the current shard, so that everything added is durable and listed.
+
+        Raises StoreError where the disk is too full even for that; the videos then wait in the
+        folder for the next run.
+        """
+        self._flush(len(self._waiting))
+
+    def close(self) -> None:
+        """Flush, and let go of the store."""
+        with self._claim:
+            self.flush()
+
+    def _open(self, stack: ExitStack) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StoreError(f"{self.folder} is a file, not a folder: name another with -o")
+        make_folder(self.folder)
+        stack.enter_context(writer_lock(self.folder, self._writer))
+        hidden = self.folder / f".writer-{self._writer}"
+        self._hidden = WaitingFolder(hidden, fingerprint(self._config.settings))
+        stack.callback(self._hidden.remove)
+        claim_run(self.folder, self._config, temporary=hidden / "run")
+        self._take_stock()
+        for video in self._hidden.recover(self._finished):
+            self._enlist(video)
+
+    def _take_stock(self) -> None:
+        """Learn what is finished, and list own shards that a killed run did not come to list."""
+        catalogue = read_catalogue(self.folder)
+        check_sizes(self.folder, catalogue)
+        self._finished = {key: entry.source for key, entry in catalogue.finished.items()}
+        self._attempts = {key: last.attempt for key, last in read_failures(self.folder).items()}
+        self._number = catalogue.next_number(self._writer)
+        if missing := catalogue.unlisted_by(self._writer):
+            append_entries(self.folder / manifest_name(self._writer), missing)
+
+    def _enlist(self, video: WaitingVideo) -> None:
+        """Let a video wait for its shard, and close the shard at its limits."""
+        self._waiting.append(video)
+        self._finished[video.id] = video.source
+        size = sum(waiting.size for waiting in self._waiting)
+        if size > self._shard_bytes and len(self._waiting) > 1:
+            self._flush(len(self._waiting) - 1)
+            size = video.size
+        if size >= self._shard_bytes or len(self._waiting) >= self._shard_videos:
+            self.flush()
+
+    def _flush(self, count: int) -> None:
+        try:
+            self._commit(count)
+        except OSError:
+            self._commit_singly()
+
+    def _commit_singly(self) -> None:
+        """No room for a merged copy on a full disk: each waiting file becomes a shard as it is."""
+        try:
+            while self._waiting:
+                self._commit(1)
+        except OSError as error:
+            raise self._refusal(error) from error
+
+    def _commit(self, count: int) -> None:
+        """Make a shard of the first `count` waiting videos, then list it. Raises OSError."""
+        self._list_shard()
+        if chosen := self._waiting[:count]:
+            publish(self._hidden.merge(chosen), self._next_shard())
+            self._list_shard()
+
+    def _list_shard(self) -> None:
+        """If the next shard is there, just published or left by an interruption, list it."""
+        path = self._next_shard()
+        if not path.exists():
+            return
+        entries = shard_entries(path)
+        ids = {entry.id for entry in entries}
+        listed = [video for video in self._waiting if video.id in ids]
+        rest = [video for video in self._waiting if video.id not in ids]
+        append_entries(self.folder / manifest_name(self._writer), entries)
+        # One step, so that an interrupt cannot leave a video both listed and waiting.
+        self._number, self._waiting = self._number + 1, rest
+        for video in listed:
+            video.path.unlink(missing_ok=True)
+
+    def _next_shard(self) -> Path:
+        return self.folder / shard_name(self._writer, self._number)
+
+    def _refusal(self, error: OSError) -> StoreError:
+        kept = "nothing in it is lost"
+        if self._finished:
+            kept = f"{len(self._finished) - len(self._waiting)} finished videos are kept"
+        if self._waiting:
+            kept += f" and {len(self._waiting)} more wait for their shard"
+        if error.errno in _FULL:
+            return StoreError(
+                f"no space left for {self.folder} ({error.strerror}): {kept}; free some space and "
+                "run the same command again, which goes on from there"
+            )
+        return StoreError(
+            f"cannot write to {self.folder} ({error.strerror or error}): {kept}; check the folder "
+            "and its permissions, then run the same command again, or name another with -o"
+        )

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evscli.records import Failure, RunConfig, SourceInfo, VideoInfo
+from evscli.store.codec import canonical_json, fingerprint, from_json, parse_object, to_json
+from tests.store.samples import record
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.integers() | floats
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(deadline=None)
+@given(json_values)
+def test_canonical_json_reads_back_as_the_same_value(value: Any) -> None:
+    assert json.loads(canonical_json(value)) == value
+
+
+@settings(deadline=None)
+@given(st.dictionaries(texts, json_values, max_size=5))
+def test_canonical_json_does_not_depend_on_the_order_of_keys(value: dict[str, Any]) -> None:
+    turned = dict(reversed(value.items()))
+    assert canonical_json(turned).encode() == canonical_json(value).encode()
+    assert fingerprint(turned) == fingerprint(value)
+
+
+def test_canonical_json_is_what_the_format_says() -> None:
+    value = {"b": [1, 0.5, True, None], "a": MappingProxyType({"é": ("x",)})}
+    assert canonical_json(value) == '{"a":{"é":["x"]},"b":[1,0.5,true,null]}'
+    assert fingerprint({"a": 1}) == (
+        "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {"a": [float("-inf")]}])
+def test_canonical_json_refuses_what_has_no_json_text(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"JSON|utf-8"):
+        canonical_json(value)
+
+
+@pytest.mark.parametrize("text", ['{"a":NaN}', '{"a":Infinity}', "[1]", "1", "", "{", b"\xff"])
+def test_only_objects_of_real_json_are_parsed(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"JSON|Expecting|utf-8"):
+        parse_object(text)
+
+
+options = st.dictionaries(texts, st.booleans() | numbers | texts, max_size=3)
+sizes = st.tuples(st.integers(1), st.integers(1))
+
+
+@settings(deadline=None)
+@given(
+    options=options,
+    size=sizes,
+    fps=floats | st.integers(0, 1000),
+    notes=st.lists(texts, max_size=2).map(tuple),
+    tokens_per_second=st.none() | floats,
+)
+def test_a_description_survives_json(
+    options: dict[str, Any],
+    size: tuple[int, int],
+    fps: float,
+    notes: tuple[str, ...],
+    tokens_per_second: float | None,
+) -> None:
+    info = record("a/é").info
+    info = replace(
+        info,
+        options=options,
+        source_size=size,
+        source_fps=fps,
+        notes=notes,
+        model=replace(info.model, tokens_per_second=tokens_per_second),
+    )
+    assert from_json(VideoInfo, json.loads(canonical_json(info))) == info
+
+
+def test_options_keep_their_types() -> None:
+    info = replace(record().info, options={"i": 1, "f": 1.0, "b": True, "s": "1"})
+    again = from_json(VideoInfo, json.loads(canonical_json(info))).options
+    assert [type(value) for value in again.values()] == [bool, float, int, str]
+
+
+def test_unknown_keys_of_a_later_release_are_left_alone() -> None:
+    data = {"path": "a.mp4", "size": 1, "sha256": "0", "new": [1]}
+    assert from_json(SourceInfo, data) == SourceInfo(path="a.mp4", size=1, sha256="0")
+
+
+def test_keys_with_a_default_may_be_missing() -> None:
+    assert from_json(RunConfig, {"settings": {"a": 1}}) == RunConfig(settings={"a": 1})
+
+
+@pytest.mark.parametrize("key", [key for key in to_json(record().info) if key != "notes"])
+def test_a_missing_key_is_named(key: str) -> None:
+    data = to_json(record().info)
+    del data[key]
+    with pytest.raises(ValueError, match=f"key '{key}' is missing"):
+        from_json(VideoInfo, data)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("id", 1),
+        ("kept", 1.0),
+        ("kept", True),
+        ("kept", None),
+        ("duration", "1"),
+        ("grid_thw", [1, 2]),
+        ("grid_thw", [1, 2, "3"]),
+        ("grid_thw", "1x2x3"),
+        ("source", "a.mp4"),
+        ("options", []),
+        ("options", {"a": None}),
+        ("notes", "one"),
+        ("notes", [1]),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_key(key: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"key '{key}|object was expected"):
+        from_json(VideoInfo, to_json(record().info) | {key: value})
+
+
+def test_only_objects_become_dataclasses() -> None:
+    with pytest.raises(ValueError, match="object"):
+        from_json(Failure, ["a"])

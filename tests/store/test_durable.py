@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from evscli.store.durable import append_lines, publish, read_lines
+
+
+def test_a_published_file_has_only_its_final_name(tmp_path: Path) -> None:
+    (tmp_path / "temporary").write_bytes(b"data")
+    publish(tmp_path / "temporary", tmp_path / "final")
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+    assert (tmp_path / "final").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_publishing_never_replaces_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    (tmp_path / "temporary").write_bytes(b"new")
+    (tmp_path / "final").write_bytes(b"old")
+    if not hard_links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse_links)
+    with pytest.raises(FileExistsError):
+        publish(tmp_path / "temporary", tmp_path / "final")
+    assert (tmp_path / "final").read_bytes() == b"old"
+
+
+def test_a_file_system_without_hard_links_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", refuse_links)
+    (tmp_path / "temporary").write_bytes(b"data")
+    publish(tmp_path / "temporary", tmp_path / "final")
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+
+
+def refuse_links(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("torn", ["", '{"id": "half', "x" * 10_000])
+def test_a_torn_last_line_is_ignored_and_then_replaced(tmp_path: Path, torn: str) -> None:
+    path = tmp_path / "lines"
+    path.write_text(f"one\ntwo\n{torn}")
+    assert read_lines(path) == [b"one", b"two"]
+    append_lines(path, ["three", "four"])
+    assert path.read_text() == "one\ntwo\nthree\nfour\n"
+
+
+def test_other_line_separators_do_not_end_a_line(tmp_path: Path) -> None:
+    append_lines(tmp_path / "lines", ["a\u2028b\x85c\rd"])
+    assert read_lines(tmp_path / "lines") == ["a\u2028b\x85c\rd".encode()]
+
+
+def test_lines_are_appended_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lines"
+    append_lines(path, ["one"])
+    real_write = os.write
+
+    def write_half(handle: int, data: memoryview) -> int:
+        if len(data) < 10:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real_write(handle, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", write_half)
+    with pytest.raises(OSError, match="No space"):
+        append_lines(path, ["two" * 10, "three" * 10])
+    assert path.read_text() == "one\n"

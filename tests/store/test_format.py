@@ -1,0 +1,124 @@
+"""docs/format.md and the committed version-1 stores: what every release must keep."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from evscli.records import Failure, ModelInfo, PrunedVideo, RunConfig, SourceInfo, VideoInfo
+from evscli.store import open_store, verify
+from evscli.store.manifest import Entry
+from tests.store.make_v1 import FOLDER, make
+from tests.store.samples import CONFIG, failure, record
+from tests.store.test_writer import same
+
+FORMAT = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+
+Reader = Callable[[Path], Iterator[tuple[str, dict[str, Any], dict[str, Tensor]]]]
+
+
+PINNED: dict[str, Any] = {
+    "embeds": [
+        [3.625, 0.25, 2.25, 4.875],
+        [7.25, -7.125, 3.375, 2.25],
+        [-7.625, 6.0, 5.75, -0.125],
+        [-5.625, 7.875, 1.875, -3.375],
+        [3.125, -6.875, 0.75, 3.75],
+    ],
+    "position_ids": [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 2], [0, 2, 1]],
+    "deepstack": [-3.5, -6.0, 3.125, 7.25],
+}
+
+
+@pytest.fixture(scope="module")
+def read_store() -> Reader:
+    """The reader printed in docs/format.md."""
+    (code,) = re.findall(r"```python\n(.*?)```", FORMAT, flags=re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    assert "evscli" not in code
+    names: dict[str, Any] = {}
+    exec(code, names)
+    reader: Reader = names["read_store"]
+    return reader
+
+
+@pytest.mark.parametrize("name", ["plain", "deepstack"])
+def test_the_documented_reader_reads_what_ours_reads(read_store: Reader, name: str) -> None:
+    store = open_store(FOLDER / name)
+    found = list(read_store(FOLDER / name))
+    assert sorted(video_id for video_id, _, _ in found) == list(store)
+    for video_id, info, tensors in found:
+        mine = store[video_id].tensors()
+        assert tensors.keys() == mine.keys()
+        assert all(torch.equal(tensors[key], mine[key]) for key in mine)
+        assert info["kept"] == store.info(video_id).kept
+
+
+def test_version_1_stores_are_read_whole() -> None:
+    plain, deep = open_store(FOLDER / "plain"), open_store(FOLDER / "deepstack")
+    assert list(plain) == ["clip", "day 1/Straße@0-10"]
+    assert list(deep) == ["a", "b"]
+    assert plain.run == deep.run == CONFIG
+    assert plain.failures == {"broken": failure()}
+    assert [*verify(plain), *verify(deep)] == []
+
+
+def test_version_1_values_are_what_was_stored() -> None:
+    video = open_store(FOLDER / "plain")["day 1/Straße@0-10"]
+    assert video.embeds.tolist() == PINNED["embeds"]
+    assert video.embeds.dtype == torch.float32
+    assert video.position_ids.tolist() == PINNED["position_ids"]
+    assert video.position_ids.dtype == torch.int32
+    assert video.source_index.tolist() == [0, 12]
+    assert video.frame_times.tolist() == [0.0, 0.5]
+    assert video.prompt_times.tolist() == [0.25]
+    assert video.info == record("day 1/Straße@0-10", grid=(1, 3, 3), notes=("A note.",)).info
+    assert video.info.source.path == "day 1/Straße@0-10.mp4"
+    assert (video.info.method, video.info.options) == ("vcast", {"temperature": 0.7})
+    assert (video.info.budget, video.info.kept, video.info.tokens) == (0.5, 5, 9)
+    deep = open_store(FOLDER / "deepstack")["b"]
+    assert same(deep, record("b", dtype=torch.bfloat16, planes=3, scores=True))
+    assert deep.deepstack is not None
+    assert deep.scores is not None
+    assert deep.deepstack[2, -1].tolist() == PINNED["deepstack"]
+    assert deep.scores.dtype == torch.float16
+
+
+def test_this_release_writes_version_1_byte_for_byte(tmp_path: Path) -> None:
+    make(tmp_path)
+    files = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*") if path.is_file())
+    assert files == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
+    for name in files:
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
+
+
+def test_the_digest_is_the_documented_one(read_store: Reader) -> None:
+    dtypes = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
+    dtypes |= {torch.bool: "BOOL", torch.int32: "I32", torch.int64: "I64"}
+    for _, info, tensors in read_store(FOLDER / "deepstack"):
+        total = hashlib.sha256()
+        for name in sorted(tensors):
+            value = tensors[name]
+            start = json.dumps(
+                [name, dtypes[value.dtype], list(value.shape)], separators=(",", ":")
+            )
+            total.update(start.encode() + b"\n")
+            total.update(bytes(value.contiguous().flatten().view(torch.uint8).tolist()))
+        assert total.hexdigest() == info["sha256"]
+
+
+@pytest.mark.parametrize(
+    "kind", [VideoInfo, ModelInfo, SourceInfo, PrunedVideo, RunConfig, Failure, Entry]
+)
+def test_every_stored_key_is_documented(kind: type) -> None:
+    for field in fields(kind):
+        assert f"`{field.name}`" in FORMAT or field.name == "info", field.name
