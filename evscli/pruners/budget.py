@@ -1,0 +1,53 @@
+"""The budget, the fraction of tokens kept, and the token counts that follow from it.
+
+Knows no method: which of the counts a method promises, the method says. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+from evscli.errors import UsageError
+
+
+def check_budget(budget: object) -> float:
+    """`budget` as a float in (0, 1], the fraction of tokens kept.
+
+    Raises UsageError for anything else: text, a bool, nan, zero, or more than 1.
+    """
+    if budget is None:
+        raise UsageError(
+            "no budget given: say which fraction of the tokens to keep, for example 0.25"
+        )
+    if isinstance(budget, bool) or not isinstance(budget, Real):
+        raise UsageError(f"budget must be a number, got {budget!r}: give one such as 0.25")
+    value = float(budget)
+    if not 0 < value <= 1:
+        raise UsageError(
+            f"budget is the fraction of tokens kept and must be above 0 and at most 1, "
+            f"got {value:g}: give a value such as 0.25"
+        )
+    return value
+
+
+def parse_budget(text: str) -> float:
+    """The budget from a command line's text; raises UsageError where `check_budget` would."""
+    try:
+        budget: object = float(text)
+    except ValueError:
+        budget = text
+    return check_budget(budget)
+
+
+def floor_count(tokens: int, budget: float) -> int:
+    """The largest whole number of tokens within the budget.
+
+    A product that rounding left just under a whole number counts as that number.
+    """
+    return math.floor(tokens * budget + 1e-9)
+
+
+def round_count(tokens: int, budget: float) -> int:
+    """The number of tokens nearest to the budget (halves to even), at least 1."""
+    return min(max(round(tokens * budget), 1), tokens)

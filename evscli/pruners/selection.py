@@ -1,0 +1,119 @@
+"""Ask a method for its selection: check the request first, run it, say what a person should know.
+
+A request is checked without tokens and without torch, so that a wrong option fails before any
+work. Knows no formula.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from evscli.errors import UsageError
+from evscli.pruners.budget import check_budget
+from evscli.pruners.options import check_options, split_assignments
+from evscli.pruners.registry import Pruner, get_pruner
+from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
+
+_NO_INPUTS = PruneInputs()
+
+
+class PruneWarning(UserWarning):
+    """Something a person should know about a selection that was made as asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneRequest:
+    """A method with its budget and every option it has a value for, all checked."""
+
+    pruner: Pruner
+    budget: float
+    options: Mapping[str, OptionValue]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Which of `PruneInputs` must be given: pixels, query, scorer."""
+        return self.pruner.needs_with(self.options)
+
+    def expected_count(self, grid_thw: tuple[int, int, int]) -> int:
+        """Tokens the method's rule promises to keep of a grid (T, h, w)."""
+        t, h, w = grid_thw
+        return self.pruner.expected_count(t, h * w, self.budget, **self.options)
+
+
+def check_selection(
+    method: str, budget: float | None = None, options: Mapping[str, object] | None = None
+) -> PruneRequest:
+    """The request for `method`, its options typed (values may be text) and defaults filled in.
+
+    `budget` may be left out for a method that keeps everything. Raises UsageError for an unknown
+    method or option, a value of the wrong type or range, and a budget outside (0, 1].
+    """
+    pruner = get_pruner(method)
+    request = PruneRequest(
+        pruner=pruner,
+        budget=_budget_of(pruner, budget),
+        options=check_options(method, pruner.options, options or {}),
+    )
+    request.expected_count((2, 1, 1))  # refuses option values out of range
+    return request
+
+
+def parse_options(method: str, texts: Iterable[str]) -> dict[str, OptionValue]:
+    """The options of `method` from texts `name=value`, typed, and its defaults.
+
+    Raises UsageError for text of another form and for what `check_selection` refuses in options.
+    """
+    return check_options(method, get_pruner(method).options, split_assignments(texts))
+
+
+def select_tokens(
+    request: PruneRequest, tokens: VideoTokens, inputs: PruneInputs = _NO_INPUTS
+) -> KeptTokens:
+    """The method's selection; what it has to say stays in `KeptTokens.notes`.
+
+    Raises UsageError where the method needs an input that is not given.
+    """
+    method = request.pruner.name
+    for need in sorted(request.needs):
+        if getattr(inputs, need) is None:
+            raise UsageError(f"method {method!r} needs {need}: give it as PruneInputs({need}=...)")
+    if 0 in tokens.grid_thw:
+        raise UsageError(f"there are no tokens in the grid {tokens.grid_thw}: give at least one")
+    kept = request.pruner.function(tokens, inputs, request.budget, **request.options)
+    if tuple(kept.mask.shape) != tokens.grid_thw:
+        raise ValueError(f"{method} made a mask {tuple(kept.mask.shape)} for {tokens.grid_thw}")
+    return kept
+
+
+def prune(
+    tokens: VideoTokens,
+    method: str,
+    *,
+    budget: float | None = None,
+    inputs: PruneInputs = _NO_INPUTS,
+    **options: OptionValue,
+) -> KeptTokens:
+    """Choose which of `tokens` to keep: by `method`, a fraction `budget` in (0, 1] of them.
+
+    `options` are the method's own (`list_pruners()` has them). `mask` and `scores` of the answer
+    are on the tokens' device. Notes are emitted as PruneWarning. Raises UsageError for a request
+    that cannot be met.
+    """
+    kept = select_tokens(check_selection(method, budget, options), tokens, inputs)
+    for note in kept.notes:
+        warnings.warn(note, PruneWarning, stacklevel=2)
+    return kept
+
+
+def _budget_of(pruner: Pruner, budget: float | None) -> float:
+    if budget is None and pruner.keeps_all:
+        return 1.0
+    checked = check_budget(budget)
+    if pruner.keeps_all and checked != 1:
+        raise UsageError(
+            f"method {pruner.name!r} keeps every token, so its budget is 1, got {checked:g}: "
+            "leave the budget out or choose another method"
+        )
+    return checked

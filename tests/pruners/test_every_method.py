@@ -1,0 +1,120 @@
+"""What holds for every registered method, whatever the grid, the budget and the content."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from evscli.pruners import check_selection, list_pruners, prune, select_tokens
+from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
+from tests.pruners.videos import noise, still, tokens
+
+METHODS = [pruner.name for pruner in list_pruners() if not pruner.keeps_all]
+VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
+    **{name: (name, {}) for name in METHODS},
+    "evs paper": ("evs", {"rule": "paper"}),
+    "vcast largest remainder": ("vcast", {"largest_remainder": True}),
+    "vcast min_k 3": ("vcast", {"min_k": 3}),
+    "vcast sharp": ("vcast", {"tau": 0.05}),
+}
+grids = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 5))
+budgets = st.floats(0.01, 1.0)
+seeds = st.integers(0, 1000)
+
+
+def select(embeds: Tensor, variant: str, budget: float, seed: int = 0) -> KeptTokens:
+    method, options = VARIANTS[variant]
+    request = check_selection(method, budget, options)
+    return select_tokens(request, VideoTokens.from_embeds(embeds), PruneInputs(seed=seed))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@settings(deadline=None, max_examples=60)
+@given(grid=grids, budget=budgets, seed=seeds)
+def test_keeps_as_many_as_it_promises(
+    variant: str, grid: tuple[int, int, int], budget: float, seed: int
+) -> None:
+    embeds = noise(*grid, seed=seed)
+    kept = select(embeds, variant, budget)
+    method, options = VARIANTS[variant]
+    assert kept.mask.shape == grid
+    assert kept.mask.dtype == torch.bool
+    assert kept.count == kept.expected
+    assert kept.expected == check_selection(method, budget, options).expected_count(grid)
+    assert 1 <= kept.count <= kept.mask.numel()
+    assert torch.equal(select(embeds, variant, budget).mask, kept.mask)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@settings(deadline=None, max_examples=30)
+@given(grid=grids, budget=budgets, repeats=st.booleans())
+def test_a_video_without_content_keeps_its_count(
+    variant: str, grid: tuple[int, int, int], budget: float, repeats: bool
+) -> None:
+    embeds = still(*grid) if repeats else torch.zeros((*grid, 8))
+    kept = select(embeds, variant, budget)
+    if variant == "evs paper":  # every score ties at the percentile
+        assert kept.count == kept.mask.numel()
+    else:
+        assert kept.count == kept.expected
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@given(grid=grids)
+@settings(deadline=None, max_examples=20)
+def test_budget_one_keeps_everything(variant: str, grid: tuple[int, int, int]) -> None:
+    assert select(noise(*grid), variant, 1.0).mask.all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_dtype_of_the_tokens_does_not_matter_only_their_values(
+    variant: str, dtype: torch.dtype
+) -> None:
+    narrow = noise(7, 4, 5, 32).to(dtype)
+    kept, same = select(narrow, variant, 0.3), select(narrow.float(), variant, 0.3)
+    assert torch.equal(kept.mask, same.mask)
+    assert (kept.scores is None) == (same.scores is None)
+    if kept.scores is not None and same.scores is not None:
+        assert kept.scores.dtype == torch.float32
+        assert torch.equal(kept.scores, same.scores)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_strided_tokens_are_scored_like_contiguous_ones(variant: str) -> None:
+    wide = noise(6, 4, 4, 64)
+    view = wide[..., :32]
+    kept, same = select(view, variant, 0.3), select(view.contiguous(), variant, 0.3)
+    assert torch.equal(kept.mask, same.mask)
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith("vcast")])
+@settings(deadline=None, max_examples=30)
+@given(grid=grids, budget=budgets, power=st.integers(-12, 12))
+def test_the_scale_of_the_embeddings_does_not_matter(
+    variant: str, grid: tuple[int, int, int], budget: float, power: int
+) -> None:
+    embeds = noise(*grid)
+    kept = select(embeds, variant, budget)
+    assert torch.equal(kept.mask, select(embeds * 2.0**power, variant, budget).mask)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_tokens_that_carry_a_gradient_are_scored_outside_autograd(variant: str) -> None:
+    kept = select(noise(4, 3, 3).requires_grad_(), variant, 0.5)
+    assert kept.scores is None or not kept.scores.requires_grad
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_scores_cover_the_grid(variant: str) -> None:
+    kept = select(noise(4, 3, 2), variant, 0.5)
+    assert kept.scores is None or kept.scores.shape == (4, 3, 2)
+
+
+def test_none_keeps_all_without_a_budget() -> None:
+    kept = prune(tokens(3, 2, 2), "none")
+    assert kept.mask.all()
+    assert kept.expected == kept.count == 12
