@@ -1,0 +1,77 @@
+"""Vision attention over many frames at once, and the block around it.
+
+All Qwen vision towers attend within a frame (or a window of one), so frames are a batch: one
+attention call a layer instead of one a frame. Knows neither positions nor families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of one size in every frame; a patch attends within its window."""
+
+    length: int
+    """Patches in each window."""
+    patches: Tensor | None = None
+    """[n * length] the windows' patches, one window after the other; None: all, as they stand."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rotary:
+    """Rotary position embedding of the S patches of a frame, the same for every frame."""
+
+    cos: Tensor
+    """[S, 1, d] float32"""
+    sin: Tensor
+    """[S, 1, d] float32"""
+
+
+def run_block(block: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Windows]) -> Tensor:
+    """One pre-norm transformer block on hidden states [T, S, C]."""
+    hidden = hidden + attend(block.attn, block.norm1(hidden), rotary, windows)
+    changed: Tensor = block.mlp(block.norm2(hidden))
+    return hidden + changed
+
+
+def attend(attention: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Windows]) -> Tensor:
+    """Self-attention [T, S, C] within `windows`, which together hold every patch once."""
+    heads = attention.num_heads
+    query, key, value = attention.qkv(hidden).unflatten(-1, (3, heads, -1)).unbind(2)
+    query, key = rotate(query, rotary), rotate(key, rotary)
+    if len(windows) == 1 and windows[0].patches is None:
+        mixed = _attend_alike(query, key, value, windows[0].length)
+    else:
+        mixed = torch.empty_like(query)
+        for group in windows:
+            some = group.patches
+            mixed[:, some] = _attend_alike(
+                query[:, some], key[:, some], value[:, some], group.length
+            )
+    projected: Tensor = attention.proj(mixed.flatten(2))
+    return projected
+
+
+def rotate(states: Tensor, rotary: Rotary) -> Tensor:
+    """Apply the rotary embedding to [T, S, heads, d] in float32, halves paired (GPT-NeoX style)."""
+    exact = states.float()
+    first, second = exact.chunk(2, dim=-1)
+    turned = torch.cat((-second, first), dim=-1)
+    return (exact * rotary.cos + turned * rotary.sin).to(states.dtype)
+
+
+def _attend_alike(query: Tensor, key: Tensor, value: Tensor, length: int) -> Tensor:
+    """Attention on [T, n * length, heads, d] within windows of `length` patches in a row."""
+    shape = query.shape
+    query, key, value = (
+        states.reshape(-1, length, *shape[2:]).transpose(1, 2) for states in (query, key, value)
+    )
+    return scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(shape)

@@ -1,0 +1,185 @@
+"""The vision part of a checkpoint: its configuration, its weights and nothing else of it.
+
+Of the safetensors files only those that hold vision weights are opened, and of these only the
+vision tensors are read, through a mapping: the language model beside them costs neither reads nor
+memory. Knows no processor and runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers import CONFIG_MAPPING
+
+from evscli.encoders.digest import VISION_PREFIXES, vision_name
+from evscli.encoders.families import Family, family_of
+from evscli.encoders.files import ModelFiles, read_json
+from evscli.errors import ModelError
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+"""What vision weights may be stored in."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VisionCheckpoint:
+    """What is read of a checkpoint before any module is built."""
+
+    name: str
+    model_type: str
+    family: Family
+    config: Any
+    """The family's vision configuration in transformers."""
+    weights: Mapping[str, Tensor]
+    """Vision weights as stored, by their name inside the vision tower; mapped to the files."""
+
+
+def read_checkpoint(files: ModelFiles) -> VisionCheckpoint:
+    """Read the vision configuration and weights.
+
+    Raises ModelError for a missing or unusable config.json, an unsupported model type, weights
+    that are missing, damaged, not safetensors, or without a vision tower.
+    """
+    path = files.get("config.json")
+    if path is None:
+        raise ModelError(f"{files.name} has no config.json; name the folder of a model checkpoint")
+    values = read_json(path, model=files.name)
+    family = family_of(values.get("model_type"), model=files.name)
+    return VisionCheckpoint(
+        name=files.name,
+        model_type=values["model_type"],
+        family=family,
+        config=_vision_config(values, model=files.name),
+        weights=read_vision_weights(files),
+    )
+
+
+def read_vision_weights(files: ModelFiles) -> dict[str, Tensor]:
+    """Vision tensors by their name inside the tower, mapped to the files that hold them."""
+    weights: dict[str, Tensor] = {}
+    for path, keys in _vision_shards(files).items():
+        weights |= _read_tensors(path, keys, model=files.name)
+    if not weights:
+        raise ModelError(
+            f"{files.name} has no vision weights ({' or '.join(VISION_PREFIXES)}); "
+            "use a vision-language checkpoint"
+        )
+    for name, value in weights.items():
+        if value.dtype not in DTYPES:
+            raise ModelError(
+                f"{files.name}: vision weight {name} is stored as {value.dtype}; use a checkpoint "
+                "whose vision tower is float32, bfloat16 or float16"
+            )
+    return weights
+
+
+def stored_dtype(weights: Mapping[str, Tensor]) -> torch.dtype:
+    """The narrowest dtype that holds all weights as they are stored."""
+    return reduce(torch.promote_types, (value.dtype for value in weights.values()))
+
+
+def build_vision(
+    checkpoint: VisionCheckpoint, *, device: torch.device, dtype: torch.dtype
+) -> nn.Module:
+    """The family's vision tower with the checkpoint's weights, ready for inference.
+
+    Raises ModelError where names or shapes differ from what the configuration asks for.
+    """
+    vision_class = load_name(checkpoint.family.vision)
+    with torch.device("meta"):
+        vision: nn.Module = vision_class(checkpoint.config)
+    _check_weights(vision.state_dict(), checkpoint)
+    # A copy even where nothing changes: in a file tensors are not aligned as in memory, which
+    # makes some matrix products round differently, and a file may change under a long run.
+    weights = {
+        name: value.to(device, dtype, copy=True) for name, value in checkpoint.weights.items()
+    }
+    vision.load_state_dict(weights, assign=True)
+    # The rotary frequencies are no weights, so the meta device left none; they stay in float32.
+    vision.rotary_pos_emb = type(vision.rotary_pos_emb)(checkpoint.config).to(device)
+    return vision.requires_grad_(False).eval()
+
+
+def load_name(name: str) -> Any:
+    """The object that `module:name` stands for."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _vision_config(values: dict[str, Any], *, model: str) -> Any:
+    try:
+        return CONFIG_MAPPING[values["model_type"]].from_dict(values).vision_config
+    except Exception as error:  # each family's configuration class has its own validators
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"{model}: config.json is not a valid {values['model_type']} configuration "
+            f"({reason}); get the checkpoint again"
+        ) from error
+
+
+def _vision_shards(files: ModelFiles) -> dict[Path, list[str] | None]:
+    """Files that hold vision weights and their keys in each; None: look into the file."""
+    index = files.get(INDEX)
+    if index is None:
+        single = files.get(SINGLE)
+        if single is None:
+            raise ModelError(
+                f"{files.name} has no weights {files.place}: neither {INDEX} nor {SINGLE} (pytorch "
+                ".bin files are not read); get the checkpoint with its safetensors files"
+            )
+        return {single: None}
+    keys_by_file = defaultdict(list)
+    for key, filename in read_json(index, model=files.name).get("weight_map", {}).items():
+        if vision_name(key):
+            keys_by_file[filename].append(key)
+    return {_shard_path(files, filename): keys for filename, keys in keys_by_file.items()}
+
+
+def _shard_path(files: ModelFiles, filename: str) -> Path:
+    path = files.get(filename)
+    if path is None:
+        raise ModelError(
+            f"{files.name}: {filename}, named in {INDEX}, is missing {files.place}; "
+            "get the checkpoint again"
+        )
+    return path
+
+
+def _read_tensors(path: Path, keys: Iterable[str] | None, *, model: str) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as shard:
+            named = {key: vision_name(key) for key in (shard.keys() if keys is None else keys)}
+            return {name: shard.get_tensor(key) for key, name in named.items() if name}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
+        ) from error
+
+
+def _check_weights(expected: Mapping[str, Tensor], checkpoint: VisionCheckpoint) -> None:
+    found = checkpoint.weights
+    wrong = sorted(
+        [f"{name} is missing" for name in expected.keys() - found.keys()]
+        + [f"{name} is unknown" for name in found.keys() - expected.keys()]
+        + [
+            f"{name} has shape {tuple(found[name].shape)} instead of {tuple(value.shape)}"
+            for name, value in expected.items()
+            if name in found and found[name].shape != value.shape
+        ]
+    )
+    if wrong:
+        more = f" and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
+        raise ModelError(
+            f"{checkpoint.name}: its vision weights do not fit its config.json ({wrong[0]}{more}); "
+            "get the checkpoint again"
+        )

@@ -1,0 +1,66 @@
+"""Digests that say which vision weights and which processor made a token.
+
+The weights' names are taken without the prefix they have inside a checkpoint or model, so a
+checkpoint on disk and a vision tower in memory have equal digests. Knows no model family.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+VISION_PREFIXES = ("model.visual.", "visual.")
+"""What stands before vision weights in checkpoints, newer and older."""
+
+
+@dataclass(frozen=True)
+class VisionDigests:
+    """Two digests of the same vision weights."""
+
+    stored: str
+    """Of the weights in the dtype they have."""
+    bf16: str
+    """Of the weights rounded to bfloat16, to the nearest and ties to even."""
+
+
+def vision_name(key: str) -> str | None:
+    """The name inside the vision tower of a checkpoint's key, or None for other weights."""
+    for prefix in VISION_PREFIXES:
+        if key.startswith(prefix):
+            return key[len(prefix) :]
+    return None
+
+
+def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
+    """Digest a vision tower, or a state dict of one or of a whole model, on any device.
+
+    A whole model is recognised by its prefixes, and only its vision weights count.
+    """
+    weights = vision.state_dict() if isinstance(vision, nn.Module) else vision
+    named = {name: value for key, value in weights.items() if (name := vision_name(key))}
+    ordered = sorted((named or weights).items())
+    stored, bf16 = hashlib.sha256(), hashlib.sha256()
+    same = all(value.dtype == torch.bfloat16 for _, value in ordered)
+    for name, value in ordered:
+        _add(stored, name, value.detach().cpu())
+        if not same:
+            _add(bf16, name, value.detach().cpu().to(torch.bfloat16))
+    return VisionDigests(stored.hexdigest(), (stored if same else bf16).hexdigest())
+
+
+def json_digest(value: Any) -> str:
+    """sha256 of a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _add(digest: hashlib._Hash, name: str, value: Tensor) -> None:
+    head = json.dumps([name, list(value.shape), str(value.dtype).removeprefix("torch.")])
+    digest.update(head.encode() + b"\n")
+    digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)

@@ -1,0 +1,158 @@
+"""Encodes the planned frames of a video, chunk by chunk, with one checkpoint's vision tower.
+
+Chunks bound memory: only one is on the device while the last one's tokens travel back. Knows
+neither where frames come from nor what happens to the tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evscli.encoders.preprocess import (
+    PixelFormat,
+    patchify,
+    rechunk,
+    resize_approximate,
+    resize_exact,
+)
+from evscli.encoders.rules import ProcessorRules
+from evscli.errors import VideoError
+from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens
+from evscli.scratch import allocate
+
+FrameEncoder = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+"""Patches [T, S, P] to embeds [T, h, w, D] and DeepStack planes [L, T, h, w, D] or None."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoEncoder:
+    """One checkpoint's vision side, ready to encode videos."""
+
+    info: ModelInfo
+    rules: ProcessorRules
+    """Which frames to take and at what size."""
+    settings: Mapping[str, Any]
+    """JSON values that change the tokens, for a store's fingerprint."""
+    form: PixelFormat
+    for_grid: Callable[[tuple[int, int]], FrameEncoder]
+    """Prepares the tower for a grid of (H, W) patches."""
+    device: torch.device
+    dtype: torch.dtype
+    """Of weights and embeddings."""
+    chunk_frames: int
+    """Frames in one call of the tower; a multiple of the temporal patch."""
+    resize_on_device: bool
+    scratch: Path | None = None
+    """Folder for tokens that outgrow memory; the system's temporary folder by default."""
+
+    def resize(self, chunk: FrameChunk, plan: FramePlan) -> FrameChunk:
+        """The chunk's uint8 frames at the plan's resized size.
+
+        On the CPU equal to the processor's own resize. With `resize_on_device` the result is
+        approximate and stays on the device.
+        """
+        if self.resize_on_device:
+            pixels = resize_approximate(
+                _to_device(chunk.pixels, self.device), plan.resized_size, self.form.resample
+            )
+        else:
+            pixels = resize_exact(chunk.pixels, plan.resized_size, self.form.resample)
+        return FrameChunk(start=chunk.start, pixels=pixels)
+
+    def encode(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> VideoTokens:
+        """Encode resized frames, given in consecutive chunks of any length.
+
+        Returns the tokens on the CPU, file-backed where they are large. Raises VideoError where
+        the chunks hold fewer frames than the plan, and OSError where the scratch disk is full.
+        """
+        tokens = self._allocate(plan.grid_thw)
+        done = 0
+        for embeds, planes in _landed(self._encoded(chunks, plan)):
+            stop = done + len(embeds)
+            tokens.embeds[done:stop] = embeds
+            if tokens.deepstack is not None and planes is not None:
+                tokens.deepstack[:, done:stop] = planes
+            done = stop
+        if done != plan.grid_thw[0]:
+            raise VideoError(
+                f"the video gave frames for {done} of {plan.grid_thw[0]} temporal patches; check "
+                "that the file is complete",
+                stage="decode",
+            )
+        return tokens
+
+    def _encoded(
+        self, chunks: Iterable[FrameChunk], plan: FramePlan
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Tokens of one chunk after the other, on the device."""
+        patch = self.form.patch_size
+        height, width = plan.resized_size
+        with torch.inference_mode():
+            encode = self.for_grid((height // patch, width // patch))
+        for pixels in rechunk(chunks, self.chunk_frames):
+            # Not around the loop: neither the decoder behind `chunks` nor the caller between two
+            # results should run in inference mode.
+            with torch.inference_mode():
+                tokens = encode(patchify(_to_device(pixels, self.device), self.form))
+            yield tokens
+
+    def _allocate(self, grid_thw: tuple[int, int, int]) -> VideoTokens:
+        shape = (*grid_thw, self.info.embed_dim)
+        planes = self.info.deepstack_planes
+        return VideoTokens(
+            embeds=allocate(shape, self.dtype, folder=self.scratch),
+            deepstack=allocate((planes, *shape), self.dtype, folder=self.scratch)
+            if planes
+            else None,
+        )
+
+
+def _landed(
+    results: Iterable[tuple[Tensor, Tensor | None]],
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The same results on the CPU. A copy from CUDA runs while the next chunk is computed."""
+    waiting: tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None] | None = None
+    for embeds, planes in results:
+        landing = _start_landing(embeds, planes)
+        if waiting is not None:
+            yield _finish_landing(*waiting)
+        waiting = landing
+    if waiting is not None:
+        yield _finish_landing(*waiting)
+
+
+def _start_landing(
+    embeds: Tensor, planes: Tensor | None
+) -> tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None]:
+    if embeds.device.type == "cpu":
+        return (embeds, planes), None
+    copies = (_to_pinned(embeds), None if planes is None else _to_pinned(planes))
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(embeds.device))
+    return copies, event
+
+
+def _finish_landing(
+    copies: tuple[Tensor, Tensor | None], event: torch.cuda.Event | None
+) -> tuple[Tensor, Tensor | None]:
+    if event is not None:
+        event.synchronize()
+    return copies
+
+
+def _to_pinned(value: Tensor) -> Tensor:
+    host = torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
+    return host.copy_(value, non_blocking=True)
+
+
+def _to_device(pixels: Tensor, device: torch.device) -> Tensor:
+    """Start the copy to the device; from pinned memory it does not block."""
+    if pixels.device.type == device.type:
+        return pixels
+    return pixels.pin_memory().to(device, non_blocking=True)

@@ -1,0 +1,66 @@
+"""The model families evs can encode with, chosen by a checkpoint's `model_type`.
+
+Only names: the classes behind them are imported when a checkpoint is loaded, so this module
+needs neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evscli.errors import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Where the parts of one model family are found, each written `module:name`."""
+
+    summary: str
+    vision: str
+    """The vision tower's class in transformers."""
+    video_processor: str
+    """The video processor's class in transformers."""
+    tower: str
+    """What of evs runs the vision tower on batched frames: (tower, grid) to a frame encoder."""
+
+
+FAMILIES: Mapping[str, Family] = {
+    "qwen2_5_vl": Family(
+        summary="Qwen2.5-VL: windowed vision attention, 14-pixel patches",
+        vision="transformers.models.qwen2_5_vl.modeling_qwen2_5_vl:"
+        "Qwen2_5_VisionTransformerPretrainedModel",
+        video_processor="transformers.models.qwen2_vl.video_processing_qwen2_vl:"
+        "Qwen2VLVideoProcessor",
+        tower="evscli.encoders.qwen2_5_vl:frame_encoder",
+    ),
+    "qwen3_vl": Family(
+        summary="Qwen3-VL, dense: DeepStack planes, 16-pixel patches, timestamps in the prompt",
+        vision="transformers.models.qwen3_vl.modeling_qwen3_vl:Qwen3VLVisionModel",
+        video_processor="transformers.models.qwen3_vl.video_processing_qwen3_vl:"
+        "Qwen3VLVideoProcessor",
+        tower="evscli.encoders.qwen3_vl:frame_encoder",
+    ),
+    "qwen3_vl_moe": Family(
+        summary="Qwen3-VL, mixture of experts: the vision tower of the dense models",
+        vision="transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe:Qwen3VLMoeVisionModel",
+        video_processor="transformers.models.qwen3_vl.video_processing_qwen3_vl:"
+        "Qwen3VLVideoProcessor",
+        tower="evscli.encoders.qwen3_vl:frame_encoder",
+    ),
+}
+
+
+def list_families() -> dict[str, str]:
+    """Supported `model_type` -> one-line summary."""
+    return {model_type: family.summary for model_type, family in FAMILIES.items()}
+
+
+def family_of(model_type: object, *, model: str) -> Family:
+    """The family of a checkpoint; raises ModelError for a type evs does not support."""
+    if isinstance(model_type, str) and model_type in FAMILIES:
+        return FAMILIES[model_type]
+    raise ModelError(
+        f"{model}: model type {model_type!r} is not supported; "
+        f"use a checkpoint of type {', '.join(FAMILIES)}"
+    )

@@ -1,0 +1,184 @@
+"""Where a checkpoint's files come from: a local folder, the bundled `mini`, or the hub.
+
+Files are fetched one by one, so that of a hub checkpoint only what is asked for is downloaded.
+Knows nothing about what the files hold.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id
+
+from evscli.errors import ModelError, UsageError
+
+MINI = "mini"
+"""The word that names the bundled checkpoint."""
+
+
+class ModelFiles(Protocol):
+    """The files of one checkpoint."""
+
+    @property
+    def name(self) -> str:
+        """How the checkpoint is called in messages and shards; never an absolute path."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where files are looked for, in words that follow `is missing` in a message."""
+        ...
+
+    def get(self, filename: str) -> Path | None:
+        """A local path of the file, or None where the checkpoint has no such file."""
+        ...
+
+
+def find_model(model: str, *, revision: str | None = None) -> ModelFiles:
+    """Resolve `mini`, a local folder or a hub id, in this order; `./mini` is a folder.
+
+    Raises ModelError where there is no such checkpoint and UsageError for a revision of a folder.
+    """
+    folder = Path(model).expanduser()
+    if model == MINI:
+        files: ModelFiles = LocalFolder(Path(__file__).parents[1] / MINI, name=MINI)
+    elif folder.is_dir():
+        files = LocalFolder(folder, name=folder.resolve().name)
+    else:
+        return HubRepository(_checked_hub_id(model), revision=revision)
+    if revision is not None:
+        raise UsageError(f"{model} is a folder, which has no revision {revision!r}; leave it out")
+    return files
+
+
+def read_json(path: Path, *, model: str) -> dict[str, Any]:
+    """A JSON object from a file of `model`; raises ModelError where it holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{model}: {path.name} cannot be read ({error}); get the checkpoint again"
+        ) from None
+    if not isinstance(value, dict):
+        raise ModelError(f"{model}: {path.name} is not a JSON object; get the checkpoint again")
+    return value
+
+
+class LocalFolder:
+    """A checkpoint in a folder of this machine."""
+
+    place = "in its folder"
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        self.folder = folder
+        self.name = name
+
+    def get(self, filename: str) -> Path | None:
+        """The file's path, or None where the folder has no such file."""
+        path = self.folder / filename
+        return path if path.is_file() else None
+
+
+class HubRepository:
+    """A checkpoint on the hub; files land in the hub's own cache.
+
+    Honours HF_ENDPOINT, HF_HUB_OFFLINE and HF_HUB_CACHE. All files come from the one commit that
+    `revision` (default: main) names when the object is made.
+    """
+
+    def __init__(self, repo_id: str, *, revision: str | None = None) -> None:
+        self.name = repo_id
+        self._revision = revision
+        config = self._download("config.json")
+        if config is None:
+            raise ModelError(f"{repo_id} has no config.json; name a model checkpoint")
+        self._revision = config.parent.name
+
+    @property
+    def place(self) -> str:
+        """The hub, or the cache where only that may be used."""
+        offline = huggingface_hub.is_offline_mode()
+        return "in the cache (HF_HUB_OFFLINE is set)" if offline else f"at {constants.ENDPOINT}"
+
+    def get(self, filename: str) -> Path | None:
+        """The downloaded file, or None where the commit (offline: the cache) has no such file."""
+        cached = huggingface_hub.try_to_load_from_cache(
+            self.name, filename, revision=self._revision
+        )
+        if cached is None:
+            return self._download(filename)
+        # Neither a path nor None: the cache knows that this commit has no such file.
+        return Path(cached) if isinstance(cached, str) else None
+
+    def _download(self, filename: str) -> Path | None:
+        try:
+            fetched = huggingface_hub.hf_hub_download(self.name, filename, revision=self._revision)
+        except LocalEntryNotFoundError as error:
+            if isinstance(error.__cause__, OfflineModeIsEnabled) and filename != "config.json":
+                return None
+            raise ModelError(self._unreachable(filename)) from error
+        except EntryNotFoundError:
+            return None
+        except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+            raise ModelError(self._refused(error)) from error
+        except Exception as error:  # any other failure of a download: HTTP status, disk, protocol
+            raise ModelError(
+                f"{self.name}: downloading {filename} failed ({_first_line(error)}); "
+                "run the command again"
+            ) from error
+        return Path(fetched)
+
+    def _unreachable(self, filename: str) -> str:
+        if huggingface_hub.is_offline_mode():
+            return (
+                f"{self.name}: {filename} is not in the cache and HF_HUB_OFFLINE is set; "
+                "unset it to download, or name a local folder"
+            )
+        return (
+            f"{self.name}: {filename} is not in the cache and {constants.ENDPOINT} cannot be "
+            "reached; check the connection, or set HF_HUB_OFFLINE=1 to use only what is cached"
+        )
+
+    def _refused(self, error: Exception) -> str:
+        if isinstance(error, GatedRepoError):
+            return (
+                f"{self.name} is gated: accept its terms on its page and log in with "
+                "`hf auth login`"
+            )
+        if isinstance(error, RevisionNotFoundError):
+            return f"{self.name} has no revision {self._revision!r}; name a branch, tag or commit"
+        return (
+            f"{self.name}: no such folder here and no such model at {constants.ENDPOINT}; check "
+            "the name, or log in with `hf auth login` if the model is private"
+        )
+
+
+def _checked_hub_id(model: str) -> str:
+    """`model` itself; raises ModelError where it can only have been meant as a path."""
+    try:
+        validate_repo_id(model)
+    except HFValidationError:
+        kind = "is a file" if Path(model).is_file() else "is no folder"
+        raise ModelError(
+            f"{model!r} {kind}, and no hub id either; give a model folder, an id like "
+            "Qwen/Qwen3-VL-2B-Instruct, or mini"
+        ) from None
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,144 @@
+"""Puts an encoder together: checkpoint, processor rules, device, dtype."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evscli.encoders.checkpoint import (
+    VisionCheckpoint,
+    build_vision,
+    load_name,
+    read_checkpoint,
+    stored_dtype,
+)
+from evscli.encoders.device import resolve_device, resolve_dtype
+from evscli.encoders.digest import json_digest, vision_digests
+from evscli.encoders.encoder import VideoEncoder
+from evscli.encoders.files import find_model
+from evscli.encoders.preprocess import pixel_format
+from evscli.encoders.processor import load_video_processor, pixel_values
+from evscli.encoders.rules import ProcessorRules, check_sampling
+from evscli.errors import ModelError, UsageError
+from evscli.records import ModelInfo, Sampling
+
+ALGORITHM = 1
+"""Raised whenever the same settings would give other tokens than before."""
+
+BY_CHECKPOINT = Sampling()
+"""Frames chosen as the checkpoint's processor does on its own."""
+
+
+def load_encoder(
+    model: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    chunk_frames: int = 16,
+    resize: str = "cpu",
+    sampling: Sampling = BY_CHECKPOINT,
+    scratch: Path | None = None,
+    revision: str | None = None,
+) -> VideoEncoder:
+    """Load the vision side of a checkpoint: a folder, a hub id, or `mini`.
+
+    Only the vision weights are read. `dtype="auto"` keeps the dtype they are stored in.
+    `resize="device"` resizes on the device, faster there and approximate. Without `sampling` a
+    checkpoint that names none (Qwen2.5-VL) is sampled at 2 frames per second.
+
+    Raises UsageError for a value that is not allowed, ModelError for a checkpoint that cannot be
+    used and DeviceError for a device that is not there.
+    """
+    _check_resize(resize)
+    check_sampling(sampling)
+    target = resolve_device(device)
+    files = find_model(model, revision=revision)
+    checkpoint = read_checkpoint(files)
+    processor = load_video_processor(files, checkpoint.family)
+    _check_patches(processor, checkpoint)
+    _check_chunk(chunk_frames, int(processor.temporal_patch_size))
+    rules = ProcessorRules(processor, sampling)
+    width = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
+    vision = build_vision(checkpoint, device=target, dtype=width)
+    info = model_info(checkpoint, processor, width)
+    return VideoEncoder(
+        info=info,
+        rules=rules,
+        settings=_settings(info, rules, processor, chunk_frames=chunk_frames, resize=resize),
+        form=pixel_format(processor, model=files.name),
+        for_grid=partial(load_name(checkpoint.family.tower), vision),
+        device=target,
+        dtype=width,
+        chunk_frames=chunk_frames,
+        resize_on_device=resize == "device",
+        scratch=scratch,
+    )
+
+
+def model_info(checkpoint: VisionCheckpoint, processor: Any, dtype: torch.dtype) -> ModelInfo:
+    """What a shard records of the model; digests are of the weights as stored."""
+    digests = vision_digests(checkpoint.weights)
+    config = checkpoint.config
+    rate = getattr(config, "tokens_per_second", None)
+    return ModelInfo(
+        name=checkpoint.name,
+        model_type=checkpoint.model_type,
+        vision_sha256=digests.stored,
+        vision_bf16_sha256=digests.bf16,
+        processor_sha256=json_digest(pixel_values(processor)),
+        dtype=str(dtype).removeprefix("torch."),
+        embed_dim=int(config.out_hidden_size),
+        deepstack_planes=len(getattr(config, "deepstack_visual_indexes", ())),
+        patch_size=int(processor.patch_size),
+        temporal_patch_size=int(processor.temporal_patch_size),
+        merge_size=int(processor.merge_size),
+        tokens_per_second=None if rate is None else float(rate),
+    )
+
+
+def _settings(
+    info: ModelInfo, rules: ProcessorRules, processor: Any, *, chunk_frames: int, resize: str
+) -> dict[str, Any]:
+    sampling = {**asdict(rules.sampling), "min_frames": processor.min_frames}
+    return {
+        "algorithm": ALGORITHM,
+        "model_type": info.model_type,
+        "vision": info.vision_sha256,
+        "processor": info.processor_sha256,
+        "sampling": sampling,
+        "resize": resize,
+        "dtype": info.dtype,
+        "chunk_frames": chunk_frames,
+    }
+
+
+def _check_resize(resize: str) -> None:
+    if resize not in ("cpu", "device"):
+        raise UsageError(f"resize {resize!r} is unknown; use cpu (exact) or device (faster)")
+
+
+def _check_chunk(chunk_frames: int, temporal_patch: int) -> None:
+    if chunk_frames < 1 or chunk_frames % temporal_patch:
+        nearest = max(1, round(chunk_frames / temporal_patch)) * temporal_patch
+        raise UsageError(
+            f"chunk-frames must be a multiple of the model's temporal patch of {temporal_patch} "
+            f"frames, got {chunk_frames}; try {nearest}"
+        )
+
+
+def _check_patches(processor: Any, checkpoint: VisionCheckpoint) -> None:
+    config = checkpoint.config
+    for name, expected in (
+        ("patch_size", config.patch_size),
+        ("temporal_patch_size", config.temporal_patch_size),
+        ("merge_size", config.spatial_merge_size),
+    ):
+        if getattr(processor, name) != expected:
+            raise ModelError(
+                f"{checkpoint.name}: its video processor has {name} {getattr(processor, name)} "
+                f"but its vision tower {expected}; use the processor configuration of this model"
+            )

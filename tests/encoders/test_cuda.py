@@ -1,0 +1,52 @@
+"""The same encoding on a CUDA device; skipped where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evscli.encoders import load_encoder
+from evscli.records import FrameChunk
+from tests.checkpoints import FAMILIES
+from tests.encoders.layouts import chunks_of, make_plan, random_frames
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tokens_are_those_of_the_cpu_and_arrive_in_order(
+    family: str, checkpoints: dict[str, Path]
+) -> None:
+    options = {"dtype": "float32", "chunk_frames": 4}
+    slow = load_encoder(str(checkpoints[family]), device="cpu", **options)
+    fast = load_encoder(str(checkpoints[family]), device="cuda", **options)
+    plan = make_plan(slow, 23, 130, 200)
+    chunks = chunks_of(random_frames(23, *plan.resized_size), 8, 8, 7)
+
+    expected, tokens = slow.encode(chunks, plan), fast.encode(chunks, plan)
+
+    assert tokens.embeds.device.type == "cpu"
+    pairs = [(tokens.embeds, expected.embeds)]
+    if tokens.deepstack is not None and expected.deepstack is not None:
+        pairs.append((tokens.deepstack, expected.deepstack))
+    for ours, theirs in pairs:
+        assert (ours - theirs).abs().max() <= 1e-3 * theirs.abs().max()
+
+
+def test_frames_can_be_resized_on_the_device(qwen3: Path) -> None:
+    exact = load_encoder(str(qwen3), device="cpu")
+    quick = load_encoder(str(qwen3), device="cuda", resize="device")
+    plan = make_plan(exact, 8, 130, 200)
+    chunk = FrameChunk(start=0, pixels=random_frames(8, 130, 200))
+
+    resized = quick.resize(chunk, plan)
+    levels = resized.pixels.cpu().int() - exact.resize(chunk, plan).pixels.int()
+
+    assert resized.pixels.device.type == "cuda"
+    assert levels.abs().max() <= 1
+    assert quick.encode([resized], plan).grid_thw == plan.grid_thw

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from evscli.encoders.device import resolve_device, resolve_dtype
+from evscli.errors import DeviceError, UsageError
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine with two CUDA devices, the second of them current."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    return monkeypatch
+
+
+@pytest.fixture
+def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_auto_is_the_cpu_without_cuda() -> None:
+    assert resolve_device("auto") == torch.device("cpu")
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.usefixtures("no_cuda")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_cuda_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(DeviceError, match="this machine has no CUDA device; use --device cpu"):
+        resolve_device(name)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_cuda_names_resolve_to_one_device() -> None:
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 1)
+    assert resolve_device("cuda:0") == torch.device("cuda", 0)
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_cuda_number_too_high_is_refused_with_the_count() -> None:
+    with pytest.raises(DeviceError, match="cuda:2: this machine has 2 CUDA device"):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "mps", ""])
+def test_unknown_device_is_refused_with_the_allowed_ones(name: str) -> None:
+    with pytest.raises(UsageError, match=r"auto, cpu, cuda or cuda:N"):
+        resolve_device(name)
+
+
+def test_auto_dtype_is_the_stored_one() -> None:
+    assert resolve_dtype("auto", stored=torch.bfloat16) == torch.bfloat16
+    assert resolve_dtype("float16", stored=torch.bfloat16) == torch.float16
+
+
+def test_unknown_dtype_is_refused_with_the_allowed_ones() -> None:
+    with pytest.raises(UsageError, match="'int8' is unknown; use auto, float32, bfloat16, float16"):
+        resolve_dtype("int8", stored=torch.float32)
