@@ -1,0 +1,141 @@
+"""From a question or chat messages to token ids, with every video in its place.
+
+Applies the chat template and lets the installed transformers' own processor class put the videos
+into it, so that the ids are those a whole processor gives, less the pruned tokens. Knows nothing
+about models or batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evscli.errors import UsageError
+from evscli.language.family import Family, Marks, VideoLayout
+from evscli.language.positions import place_videos
+from evscli.records import PrunedVideo
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PromptIds:
+    """One prompt, tokenized."""
+
+    ids: Tensor
+    """[S] int64, with exactly one placeholder for each kept visual token."""
+    positions: Tensor
+    """[3, S] int64: (t, h, w) position ids."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PromptBuilder:
+    """Builds prompts for one family with one tokenizer."""
+
+    family: Family
+    tokenizer: Any
+    template: str
+    real_times: bool
+
+    @classmethod
+    def of(cls, processor: Any, family: Family, *, real_times: bool = False) -> PromptBuilder:
+        """From a whole processor or a bare tokenizer. Raises UsageError without chat template."""
+        tokenizer = getattr(processor, "tokenizer", processor)
+        template = getattr(processor, "chat_template", None) or tokenizer.chat_template
+        if not template:
+            raise UsageError(
+                f"the tokenizer {tokenizer.name_or_path!r} has no chat template: load it from the "
+                "checkpoint's own folder, or pass the model's processor"
+            )
+        if real_times and not family.timestamps:
+            raise UsageError(
+                "real_times changes the timestamps in the prompt, and this model family writes "
+                "none: leave real_times off"
+            )
+        return cls(family=family, tokenizer=tokenizer, template=template, real_times=real_times)
+
+    def build(self, videos: Sequence[PrunedVideo], messages: Messages) -> PromptIds:
+        """Token and position ids of one prompt. Raises UsageError if videos and items differ."""
+        layouts = [self.layout(video) for video in videos]
+        text = self.place_texts(self.render(messages), layouts)
+        ids = self.tokenizer(text, return_tensors="pt")["input_ids"][0]
+        pad = self.pad_id()
+        kept, positions = place_videos(ids, pad, layouts)
+        return PromptIds(ids=kept, positions=positions)
+
+    def pad_id(self) -> int:
+        """The placeholder's id. Raises UsageError if it is not one token of this tokenizer."""
+        ids: list[int] = self.tokenizer(self.marks.pad, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1 or ids[0] == self.tokenizer.unk_token_id:
+            raise UsageError(
+                f"the tokenizer {self.tokenizer.name_or_path!r} does not know {self.marks.pad}: "
+                "pass the tokenizer of the model the prompt is for"
+            )
+        return ids[0]
+
+    @property
+    def marks(self) -> Marks:
+        """The tokenizer's own vision tokens, else the names both families use."""
+        return Marks(
+            start=getattr(self.tokenizer, "vision_start_token", "<|vision_start|>"),
+            pad=getattr(self.tokenizer, "video_token", "<|video_pad|>"),
+            end=getattr(self.tokenizer, "vision_end_token", "<|vision_end|>"),
+        )
+
+    def layout(self, video: PrunedVideo) -> VideoLayout:
+        """How `video` enters the prompt."""
+        times = real_patch_times(video) if self.real_times else video.prompt_times
+        return self.family.layout(video, times.tolist(), self.marks)
+
+    def render(self, messages: Messages) -> str:
+        """The chat template's text, with one placeholder for each video."""
+        text: str = self.tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            chat_template=self.template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return text
+
+    def place_texts(self, text: str, layouts: Sequence[VideoLayout]) -> str:
+        """Put each video's text in its place, by the installed processor's own method.
+
+        Whether the template's tokens around the placeholder stay has changed between releases of
+        transformers, so that method decides. It needs no more of a processor than its tokens.
+        """
+        if getattr(self.tokenizer, "image_token", "<|image_pad|>") in text:
+            raise UsageError(
+                "the prompt has image items and prefill places videos only: remove them"
+            )
+        items = text.count(self.marks.pad)
+        if items != len(layouts):
+            raise UsageError(
+                f"the prompt has {items} video items for {len(layouts)} records: give one "
+                '{"type": "video"} item per record, and no vision tokens in the text'
+            )
+        shell = object.__new__(self.family.processor)
+        shell.video_token = self.marks.pad
+        texts, _ = shell.get_text_with_replacements([text], [], [v.text for v in layouts], [])
+        placed: str = texts[0]
+        return placed
+
+
+def as_messages(prompt: str | Messages, videos: int) -> Messages:
+    """A plain question becomes one user turn: the videos, then the text."""
+    if not isinstance(prompt, str):
+        return prompt
+    items = [{"type": "video"}] * videos
+    return [{"role": "user", "content": [*items, {"type": "text", "text": prompt}]}]
+
+
+def real_patch_times(video: PrunedVideo) -> Tensor:
+    """[T] float64: the mean of the real times of each temporal patch's first and last frame."""
+    size = video.info.model.temporal_patch_size
+    times = video.frame_times
+    missing = -len(times) % size
+    patches = torch.cat([times, times[-1:].expand(missing)]).view(-1, size)
+    return (patches[:, 0] + patches[:, -1]) / 2

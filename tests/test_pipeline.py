@@ -1,0 +1,149 @@
+"""The stages together, on real files: what a language model gets equals its own forward."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+from evscli import open_store, prefill, prune_video
+from evscli.bundled import MINI_FOLDER
+from evscli.errors import StoreError, UsageError, VideoError
+from evscli.pipeline import stage
+from evscli.records import PrunedVideo, RunConfig, Sampling, VideoInput
+from evscli.store import StoreWriter
+from tests.checkpoints import FAMILIES, make_checkpoint
+from tests.language.reference import Clip, reference_inputs
+from tests.videos import sequential_pixels, write_video
+
+MESSAGES = [
+    {
+        "role": "user",
+        "content": [{"type": "video"}, {"type": "text", "text": "What happens in the video?"}],
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    tiny = {family: make_checkpoint(folder / family, family) for family in FAMILIES}
+    return {**tiny, "mini": MINI_FOLDER}
+
+
+def pixel_values(path: Path, record: PrunedVideo, config: dict[str, list[float]]) -> Tensor:
+    """The processor's pixel values made by hand: [patches, channels x time x height x width]."""
+    frames = torch.stack([torch.from_numpy(frame) for frame in sequential_pixels(path)])
+    chosen = frames[record.source_index].permute(0, 3, 1, 2)
+    chosen = interpolate(chosen, record.info.resized_size, mode="bicubic", antialias=True)
+    mean, std = (torch.tensor(config[name]).view(3, 1, 1) for name in ("image_mean", "image_std"))
+    values = (chosen.float() - 255 * mean) / (255 * std)
+    if len(values) % 2:
+        values = torch.cat([values, values[-1:]])
+    size = record.info.model.patch_size
+    t, h, w = record.info.grid_thw
+    blocks = values.view(t, 2, 3, h, 2, size, w, 2, size)
+    return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(4 * t * h * w, -1)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "mini"])
+@pytest.mark.parametrize(("chunk_frames", "tolerance"), [(64, 0.0), (4, 1e-5)])
+def test_at_budget_one_logits_equal_the_models_own_forward(
+    checkpoints: dict[str, Path], clip: Path, tmp_path: Path, name: str, chunk_frames: int,
+    tolerance: float,
+) -> None:  # fmt: skip
+    folder = checkpoints[name]
+    made = prune_video(
+        clip,
+        method="none",
+        model=str(folder),
+        dtype="float32",
+        chunk_frames=chunk_frames,
+        sampling=Sampling(fps=5.0),
+    )
+    record = through_a_store(made, tmp_path)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config = json.loads((folder / "video_preprocessor_config.json").read_text())
+    own = Clip(
+        pixels=pixel_values(clip, record, config),
+        grid=record.info.grid_thw,
+        indices=record.source_index.tolist(),
+        fps=record.info.source_fps,
+        frames=record.info.source_frames,
+    )
+    with torch.no_grad():
+        expected = model(
+            **reference_inputs(model.config.model_type, tokenizer, [own], MESSAGES)
+        ).logits
+        got = model(**prefill(record, tokenizer, MESSAGES, model=model)).logits
+    assert record.info.source_frames == 48
+    assert got.shape == expected.shape
+    assert (got - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+def through_a_store(record: PrunedVideo, folder: Path) -> PrunedVideo:
+    """What a reader gets of `record`."""
+    with StoreWriter(folder / "store", RunConfig(settings={})) as writer:
+        writer.add(record)
+    return open_store(folder / "store")[record.id]
+
+
+@pytest.mark.parametrize("method", ["evs", "vcast", "uniform-frames", "uniform-grid", "random"])
+def test_kept_rows_are_those_of_the_unpruned_video(clip: Path, method: str) -> None:
+    full = prune_video(clip, method="none")
+    record = prune_video(clip, method=method, budget=0.3)
+    rows = record.keep_mask.flatten()
+    assert record.info.kept == record.info.expected == int(rows.sum())
+    assert torch.equal(record.embeds, full.embeds[rows])
+    assert record.deepstack is not None
+    assert full.deepstack is not None
+    assert torch.equal(record.deepstack, full.deepstack[:, rows])
+    assert torch.equal(record.position_ids, record.keep_mask.nonzero().int())
+
+
+def test_pixel_scores_see_what_moves(tmp_path: Path) -> None:
+    still = write_video(tmp_path / "still.mp4", static=True)
+    moving = write_video(tmp_path / "moving.mp4")
+    options = {"space": "rgb"}
+    for path, busy in ((still, False), (moving, True)):
+        record = prune_video(path, method="evs", budget=0.5, options=options, store_scores=True)
+        assert record.scores is not None
+        assert (record.scores[1:].float().mean() > 0.1) == busy
+
+
+def test_a_rotated_phone_clip_has_the_grid_a_viewer_sees(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "phone.mp4", size=(72, 128), rotation=90)
+    info = prune_video(path, method="vcast", budget=0.3).info
+    assert info.source_size == (128, 72)
+    assert info.rotation == 90
+    assert info.grid_thw[1] > info.grid_thw[2]
+
+
+def test_a_wrong_selection_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(UsageError, match="vcst"):
+        prune_video("gone.mp4", method="vcst", budget=0.3, model="gone")
+
+
+def test_any_failure_of_one_video_names_it_and_its_stage(tmp_path: Path) -> None:
+    video = VideoInput(id="v", path=tmp_path / "v.mp4", root=tmp_path)
+    for raised, words in (
+        (RuntimeError("boom\nmore"), "RuntimeError while in encode: boom; run again with --debug"),
+        (torch.OutOfMemoryError("x"), "out of memory"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+    ):
+        with pytest.raises(VideoError, match=words) as caught, stage("encode", video):
+            raise raised
+        assert caught.value.stage == "encode"
+        assert "v.mp4" in str(caught.value)
+
+
+def test_a_full_scratch_disk_ends_the_run(tmp_path: Path) -> None:
+    video = VideoInput(id="v", path=tmp_path / "v.mp4", root=tmp_path)
+    with pytest.raises(StoreError, match="TMPDIR"), stage("encode", video):
+        raise OSError(28, "No space left on device")
