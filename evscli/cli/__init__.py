@@ -1,0 +1,96 @@
+"""The command line: every command parses, calls the library and prints. No logic lives here.
+
+Modules of this package import torch only inside functions, so that `evs --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from evscli import __version__
+from evscli.cli.ask import ask
+from evscli.cli.inspect import inspect
+from evscli.cli.listings import methods, models
+from evscli.cli.prune import prune
+from evscli.errors import EvsError
+
+app = typer.Typer(
+    name="evs",
+    help="Offline video tokenization and token pruning for vision-language models.",
+    epilog="Example: evs prune video.mp4 --method vcast --budget 0.3",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (prune, inspect, ask, methods, models):
+    app.command()(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"evs {__version__}")
+        raise typer.Exit
+
+
+USAGE = 2
+INTERRUPTED = 130
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (works anywhere).")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `evs` and exit: 0 done, 1 failed, 2 usage, 3 some videos failed, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
+
+
+def run(arguments: Sequence[str], *, debug: bool) -> int:
+    """Run one command and return its exit code; an error is one line on standard error."""
+    try:
+        code = app(list(arguments), standalone_mode=False, prog_name="evs")
+    except typer.TyperException as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "evs")
+        message = error.format_message().rstrip(".")
+        print(f"error: {message}; see {command} --help", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:  # the reader of our output went away, as in `evs inspect ... | head`
+        sys.stderr.close()
+        return 0
+    except EvsError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(
+            f"error: {type(error).__name__}: {error}; this is a defect of evs: "
+            "run again with --debug and report it",
+            file=sys.stderr,
+        )
+        return 1
+    if code == INTERRUPTED:
+        print("interrupted: everything finished is kept; run it again to go on", file=sys.stderr)
+    return code if isinstance(code, int) else 0

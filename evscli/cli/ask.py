@@ -1,0 +1,144 @@
+"""`evs ask`: a language model answers a question about a video of a store."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evscli.bundled import MINI, mini_notice
+from evscli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evscli.language.generate import Answer
+    from evscli.records import PrunedVideo
+
+SHOWN_IDS = 5
+
+
+def ask(
+    store: Annotated[Path, typer.Argument(help="Store made by `evs prune`.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ID] QUESTION",
+            help="The question in quotes; before it the video's id, where the store holds several.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="Checkpoint: a local folder, a hub id, or the bundled mini.")
+    ] = MINI,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
+    real_times: Annotated[
+        bool,
+        typer.Option("--real-times", help="Write true presentation times into the prompt."),
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="auto (the checkpoint's own), float32, bfloat16 or float16.")
+    ] = "auto",
+    force_model: Annotated[
+        bool,
+        typer.Option("--force-model", help="Go on with a model whose vision weights differ."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Prefill a language model from a store and print its answer as it comes.
+
+    The answer goes to standard output, everything else to standard error.
+
+    Example: evs ask evs-out/mini-vcast-0.3 "What happens?"
+    """
+    from evscli.language.generate import answer, load_language_model
+    from evscli.language.prefill import prefill
+    from evscli.store import open_store
+
+    video, question = choose(open_store(store), words)
+    note(mini_notice() if model == MINI else f"model {model}")
+    quiet_loading()
+    language = load_language_model(model, device=device, dtype=dtype)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        inputs = prefill(
+            video,
+            language.tokenizer,
+            question,
+            model=language.model,
+            real_times=real_times,
+            force=force_model,
+        )
+    for warning in caught:
+        note(str(warning.message))
+    hear = None if as_json else show
+    result = answer(language, inputs, max_new_tokens=max_new_tokens, on_text=hear)
+    if as_json:
+        print(json.dumps(as_values(video, question, language.name, result), indent=2))
+    else:
+        print(flush=True)
+        print(summary(video, result), file=sys.stderr)
+
+
+def choose(store: Mapping[str, PrunedVideo], words: list[str]) -> tuple[PrunedVideo, str]:
+    """The video and the question meant by the words after the store's name."""
+    if len(words) > 2:
+        raise UsageError(f"{len(words)} words after the store: put the question in quotes")
+    question = words[-1]
+    if not question.strip() or (len(words) == 1 and question in store):
+        raise UsageError("there is no question: give it in quotes, after the video's id")
+    if len(words) == 2:
+        return store[words[0]], question
+    if len(store) != 1:
+        ids = ", ".join([*store][:SHOWN_IDS]) + (", ..." if len(store) > SHOWN_IDS else "")
+        named = f"name one before the question: {ids}" if ids else "prune some into it first"
+        raise UsageError(f"the store holds {len(store)} videos: {named}")
+    return store[next(iter(store))], question
+
+
+def note(text: str) -> None:
+    """Say something beside the answer."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def quiet_loading() -> None:
+    """Loading shows no progress bar where nobody watches."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
+def show(text: str) -> None:
+    """Print a piece of the answer at once."""
+    print(text, end="", flush=True)
+
+
+def summary(video: PrunedVideo, result: Answer) -> str:
+    """One line about what the answer cost."""
+    info = video.info
+    return (
+        f"visual tokens {info.tokens:,} -> {info.kept:,} ({info.retention:.1%}), "
+        f"prompt {result.prompt_tokens:,} tokens, "
+        f"first token after {result.seconds_to_first_token:.2f} s"
+    )
+
+
+def as_values(video: PrunedVideo, question: str, model: str, result: Answer) -> dict[str, Any]:
+    """The answer and what it cost as JSON values."""
+    return {
+        "id": video.id,
+        "question": question,
+        "model": model,
+        "answer": result.text,
+        "tokens": video.info.tokens,
+        "kept": video.info.kept,
+        "prompt_tokens": result.prompt_tokens,
+        "new_tokens": result.new_tokens,
+        "seconds_to_first_token": round(result.seconds_to_first_token, 4),
+        "seconds": round(result.seconds, 4),
+    }

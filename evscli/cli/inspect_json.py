@@ -1,0 +1,64 @@
+"""What `evs inspect --json` prints, as JSON values. It prints nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from evscli.records import RunConfig, VideoInfo
+from evscli.store.codec import to_json
+
+if TYPE_CHECKING:
+    from evscli.store.integrity import Problem
+    from evscli.store.summary import StoreSummary, VideoSummary
+
+
+def store_document(summary: StoreSummary) -> dict[str, Any]:
+    """The whole store."""
+    shards = zip(summary.videos, summary.shard_names, strict=True)
+    return {
+        "store": summary.path,
+        "fingerprint": summary.fingerprint,
+        **_run(summary.run),
+        "totals": {
+            "videos": len(summary.videos),
+            "waiting": summary.waiting,
+            "failures": len(summary.failures),
+            "tokens": summary.tokens,
+            "kept": summary.kept,
+            "retention": summary.retention,
+            "seconds": summary.seconds,
+            "shards": summary.shards,
+            "bytes": summary.size,
+        },
+        "videos": [_video(info) | {"shard": name} for info, name in shards],
+        "failures": to_json(summary.failures),
+    }
+
+
+def video_document(summary: VideoSummary) -> dict[str, Any]:
+    """One video in depth."""
+    return {
+        **_video(summary.info),
+        "shard": summary.shard_name,
+        "sha256": summary.sha256,
+        "bytes": summary.size,
+        "tensors": to_json(summary.tensors),
+        "frames": to_json(summary.frames),
+        **_run(summary.run),
+    }
+
+
+def verify_document(problems: Sequence[Problem], *, store: str, checked: int) -> dict[str, Any]:
+    """What `--verify` found."""
+    return {"store": store, "videos": checked, "problems": to_json(problems)}
+
+
+def _video(info: VideoInfo) -> dict[str, Any]:
+    values: dict[str, Any] = to_json(info)
+    return values | {"tokens": info.tokens, "retention": info.retention}
+
+
+def _run(run: RunConfig | None) -> dict[str, Any]:
+    values: dict[str, Any] = to_json(run) if run else {"settings": None, "provenance": None}
+    return values

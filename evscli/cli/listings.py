@@ -1,0 +1,61 @@
+"""`evs methods` and `evs models`: what is available."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def methods(as_json: JsonOption = False) -> None:
+    """List the pruning methods with their papers, options and needs.
+
+    Example: evs methods
+    """
+    from evscli.pruners import Pruner, list_pruners
+
+    def options(pruner: Pruner) -> str:
+        shown = (f"{option.name}: {option.wanted}" for option in pruner.options)
+        return "\n".join(shown)
+
+    pruners = list_pruners()
+    if as_json:
+        print(json.dumps([pruner.describe() for pruner in pruners], indent=2))
+        return
+    rows = [(pruner.name, pruner.summary, pruner.paper, options(pruner)) for pruner in pruners]
+    _show(("method", "what it does", "paper", "options"), rows)
+
+
+def models(as_json: JsonOption = False) -> None:
+    """List the model families whose checkpoints can be used.
+
+    Example: evs models
+    """
+    from evscli.encoders import list_families
+
+    families = list_families()
+    if as_json:
+        print(json.dumps(families, indent=2))
+        return
+    _show(("model_type", "family"), list(families.items()))
+
+
+def _show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal, tab-separated lines when piped."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            print("\t".join(cell.replace("\n", ", ") for cell in row))
+        return
+    table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

@@ -1,0 +1,84 @@
+"""What `evs prune` prints: a line per video, and what the run did."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evscli.corpus.local import Summary
+from evscli.records import Failure, VideoInfo
+
+
+class Report:
+    """Prints results as they come; with `quiet` only one JSON document at the end."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __call__(self, result: VideoInfo | Failure | str) -> None:
+        """Print the line of one video: pruned, failed, or already in the store."""
+        if isinstance(result, Failure):
+            print(f"error: {result.message}", file=sys.stderr, flush=True)
+        elif not self.quiet:
+            print(describe(result), flush=True)
+        if isinstance(result, VideoInfo):
+            for note in result.notes:
+                print(f"note: {result.id}: {note}", file=sys.stderr, flush=True)
+
+    def finish(self, summary: Summary, *, folder: Path, elapsed: float) -> None:
+        """Print what the run did."""
+        if self.quiet:
+            print(json.dumps(summary_json(summary, folder=folder, elapsed=elapsed), indent=2))
+            return
+        counts = [f"{len(summary.pruned)} pruned"]
+        if summary.skipped:
+            counts.append(f"{len(summary.skipped)} already done")
+        if summary.failed:
+            counts.append(f"{len(summary.failed)} failed (see failures-*.jsonl in the store)")
+        print(", ".join(counts))
+        if summary.pruned:
+            print(
+                f"tokens  {summary.tokens:,} -> {summary.kept:,} "
+                f"({summary.kept / summary.tokens:.1%})\n"
+                f"time    {summary.seconds:.1f} s of video in {elapsed:.1f} s "
+                f"({summary.seconds / elapsed:.1f} times real time)"
+            )
+        print(f"store   {folder}")
+
+
+def describe(result: VideoInfo | str) -> str:
+    """One line about a video that is in the store now."""
+    if isinstance(result, str):
+        return f"{result}: already done"
+    grid = "x".join(map(str, result.grid_thw))
+    return (
+        f"{result.id}: {result.tokens:,} tokens ({grid}) -> {result.kept:,} "
+        f"({result.retention:.1%}), {result.duration:.1f} s of video"
+    )
+
+
+def summary_json(summary: Summary, *, folder: Path, elapsed: float) -> dict[str, Any]:
+    """The run as JSON values."""
+    return {
+        "store": str(folder),
+        "pruned": [
+            {
+                "id": info.id,
+                "tokens": info.tokens,
+                "kept": info.kept,
+                "grid_thw": info.grid_thw,
+                "seconds": info.duration,
+                "notes": info.notes,
+            }
+            for info in summary.pruned
+        ],
+        "skipped": summary.skipped,
+        "failed": [asdict(failure) for failure in summary.failed],
+        "tokens": summary.tokens,
+        "kept": summary.kept,
+        "seconds_of_video": summary.seconds,
+        "elapsed_seconds": round(elapsed, 3),
+    }

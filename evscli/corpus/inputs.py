@@ -1,0 +1,91 @@
+"""From what a person names to videos with ids: files, folders and globs.
+
+An id is the path below its input root, without extension. The root of a file is its folder, of a
+folder the folder itself, of a glob the part before the first wildcard. Nothing is opened here.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from evscli.errors import UsageError, VideoError
+from evscli.records import VideoInput
+
+VIDEO_SUFFIXES = frozenset(
+    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()
+)
+WILDCARDS = frozenset("*?[")
+
+
+def find_videos(inputs: Sequence[str]) -> list[VideoInput]:
+    """All videos named by `inputs`, in the order given, folders and globs sorted by path.
+
+    A folder or a glob yields the files that have a video's extension; a file named outright is
+    taken whatever its name. Raises VideoError for a path that does not exist, UsageError where
+    nothing is found or two videos have one id.
+    """
+    videos = [video for given in inputs for video in expand(given)]
+    videos = list({video.path.absolute(): video for video in videos}.values())
+    refuse_equal_ids(videos)
+    return videos
+
+
+def expand(given: str) -> list[VideoInput]:
+    """The videos of one input."""
+    path = Path(given)
+    if path.is_dir():
+        return _found(path, path.rglob("*"), f"no videos in folder {given}")
+    if path.exists():
+        return [VideoInput(id=video_id(path, path.parent), path=path, root=path.parent)]
+    if WILDCARDS & set(given):
+        root, pattern = split_glob(path)
+        return _found(root, root.glob(pattern), f"no videos match {given}")
+    raise VideoError(f"no such file or folder: {given}; check the path")
+
+
+def _found(root: Path, paths: Iterable[Path], nothing: str) -> list[VideoInput]:
+    chosen = sorted(path for path in paths if is_video(path, root))
+    if not chosen:
+        known = " ".join(sorted(VIDEO_SUFFIXES))
+        raise UsageError(
+            f"{nothing}; files with other endings than {known} must be named one by one"
+        )
+    return [VideoInput(id=video_id(path, root), path=path, root=root) for path in chosen]
+
+
+def is_video(path: Path, root: Path) -> bool:
+    """Whether a file found below `root` counts as a video; hidden files and folders do not."""
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def split_glob(path: Path) -> tuple[Path, str]:
+    """The part of a glob before its first wildcard, and the pattern below it."""
+    parts = path.parts
+    first = next(i for i, part in enumerate(parts) if WILDCARDS & set(part))
+    return Path(*parts[:first]), str(Path(*parts[first:]))
+
+
+def video_id(path: Path, root: Path) -> str:
+    """POSIX path below `root` without extension, in Unicode NFC."""
+    relative = PurePosixPath(path.relative_to(root).as_posix())
+    return unicodedata.normalize("NFC", str(relative.with_suffix("")))
+
+
+def refuse_equal_ids(videos: Sequence[VideoInput]) -> None:
+    """Raise UsageError where two different files would be stored under one id."""
+    for first, second in _equal_ids(videos):
+        raise UsageError(
+            f"two inputs have the id {first.id!r}: {first.path} and {second.path}; "
+            "rename one, or prune them into separate stores with -o"
+        )
+
+
+def _equal_ids(videos: Sequence[VideoInput]) -> Iterator[tuple[VideoInput, VideoInput]]:
+    groups: dict[str, list[VideoInput]] = defaultdict(list)
+    for video in videos:
+        groups[video.id].append(video)
+    return ((group[0], group[1]) for group in groups.values() if len(group) > 1)

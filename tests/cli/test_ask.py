@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+from evscli.bundled import MINI_FOLDER, mini_notice
+from evscli.records import RunConfig
+from evscli.store.writer import StoreWriter
+from tests.checkpoints import make_checkpoint
+from tests.evs import run_evs
+from tests.language.reference import make_clip, make_record, pruned, random_mask
+
+QUESTION = "what happens first?"
+GRID = (4, 3, 3)
+CELLS = prod(GRID)
+MASK = random_mask(GRID)
+KEPT = int(MASK.sum())
+
+
+def make_store(folder: Path, *ids: str) -> Path:
+    """A store of videos pruned with `mini`."""
+    model = AutoModelForImageTextToText.from_pretrained(MINI_FOLDER, dtype=torch.float32)
+    with StoreWriter(folder, RunConfig(settings={"made": "by hand"})) as writer:
+        for name in ids:
+            video = make_record(model, make_clip(model, GRID), name=name)
+            writer.add(pruned(video, MASK))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("one") / "store", "clip")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(
+        tmp_path_factory.mktemp("several") / "store", *(f"day/{n}" for n in "abcdefg")
+    )
+
+
+def test_the_only_video_needs_no_id(one: Path, tmp_path: Path) -> None:
+    result = run_evs("ask", one, QUESTION, "--max-new-tokens", "8", cwd=tmp_path)
+    assert result.code == 0, result
+    assert result.out.strip()
+    assert f"note: {mini_notice()}" in result.err
+    assert f"visual tokens {CELLS} -> {KEPT} ({KEPT / CELLS:.1%})" in result.err
+    assert "first token after" in result.err
+
+
+def test_json_holds_the_answer_and_its_cost(several: Path, tmp_path: Path) -> None:
+    arguments = ("--max-new-tokens", "3", "--json", "--real-times", "--dtype", "float32")
+    result = run_evs("ask", several, "day/b", QUESTION, *arguments, cwd=tmp_path)
+    assert result.code == 0, result
+    values = json.loads(result.out)
+    assert (values["id"], values["question"], values["model"]) == ("day/b", QUESTION, "mini")
+    assert (values["tokens"], values["kept"]) == (CELLS, KEPT)
+    assert values["prompt_tokens"] > values["kept"]
+    assert 1 <= values["new_tokens"] <= 3
+    assert 0 < values["seconds_to_first_token"] <= values["seconds"]
+
+
+def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> None:
+    arguments = ("ask", one, QUESTION, "--max-new-tokens", "12")
+    streamed = run_evs(*arguments, cwd=tmp_path).out.strip()
+    assert streamed == json.loads(run_evs(*arguments, "--json", cwd=tmp_path).out)["answer"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        ([QUESTION], 2, "7 videos: name one before the question: day/a, day/b"),
+        (["day/a"], 2, "there is no question"),
+        (["day/a", " "], 2, "there is no question"),
+        (["day/a", "what", "happens?"], 2, "put the question in quotes"),
+        (["day/z", QUESTION], 1, "has no video 'day/z'"),
+        (["day/a", QUESTION, "--model", "./nowhere/at/all"], 1, "./nowhere/at/all"),
+        (["day/a", QUESTION, "--device", "tpu"], 2, "use auto, cpu, cuda"),
+    ],
+)
+def test_a_wrong_call_is_one_line_with_the_next_step(
+    words: list[str], code: int, expected: str, several: Path, tmp_path: Path
+) -> None:
+    result = run_evs("ask", several, *words, cwd=tmp_path)
+    assert result.code == code, result
+    assert result.error.startswith("error: ")
+    assert expected in result.error
+    assert result.out == ""
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    result = run_evs("ask", tmp_path, QUESTION, cwd=tmp_path)
+    assert (result.code, "is not a store" in result.error) == (1, True)
+
+
+def test_another_model_is_refused_unless_forced(one: Path, tmp_path: Path) -> None:
+    other = copy_with_other_vision(tmp_path / "other")
+    arguments = ("ask", one, QUESTION, "--model", other, "--max-new-tokens", "2")
+    refused = run_evs(*arguments, cwd=tmp_path)
+    assert refused.code == 1
+    assert "--force-model" in refused.error
+    forced = run_evs(*arguments, "--force-model", cwd=tmp_path)
+    assert forced.code == 0, forced
+    assert "note: these tokens were made by the vision weights of 'tiny'" in forced.err
+
+
+def test_a_model_of_another_family_is_refused(one: Path, tmp_path: Path) -> None:
+    other = make_checkpoint(tmp_path / "other", "qwen2_5_vl")
+    result = run_evs("ask", one, QUESTION, "--model", other, "--force-model", cwd=tmp_path)
+    assert (result.code, "error: tokens of a qwen3_vl model" in result.err) == (1, True)
+
+
+def copy_with_other_vision(folder: Path) -> Path:
+    """`mini` with one vision weight changed."""
+    model = AutoModelForImageTextToText.from_pretrained(MINI_FOLDER)
+    with torch.no_grad():
+        model.model.visual.patch_embed.proj.bias.add_(1)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(MINI_FOLDER).save_pretrained(folder)
+    return folder

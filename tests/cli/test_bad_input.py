@@ -1,0 +1,248 @@
+"""Bad input gets one clear line with the next step and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from evscli.bundled import MINI_FOLDER
+from evscli.store import open_store
+from tests.evs import Result, Running, run_evs
+from tests.videos import truncate, write_audio, write_video
+
+VCAST = ("--method", "vcast", "--budget", "0.3")
+NOISE = random.Random(0).randbytes(60_000)
+
+
+def prune(cwd: Path, *arguments: str | Path) -> Result:
+    return run_evs("prune", *arguments, cwd=cwd)
+
+
+def check(result: Result, code: int, *words: str) -> None:
+    """One line on standard error that holds `words`, and no traceback."""
+    assert result.code == code, result
+    assert result.error.startswith("error: "), result.err
+    for word in words:
+        assert word in result.error
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    check(prune(tmp_path, "gone.mp4", *VCAST), 1, "no such file or folder: gone.mp4", "check")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    check(prune(tmp_path, ".", *VCAST), 2, "no videos in folder")
+
+
+def bad_text(path: Path) -> None:
+    path.write_text("this is not a video\n" * 100)
+
+
+def bad_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def bad_noise(path: Path) -> None:
+    path.write_bytes(NOISE)
+
+
+def bad_truncated(path: Path) -> None:
+    truncate(write_video(path, frames=96))
+
+
+BAD_FILES = {
+    "text renamed": (bad_text, "v.mp4"),
+    "zero bytes": (bad_empty, "v.mp4"),
+    "noise": (bad_noise, "v.mp4"),
+    "noise in mkv": (bad_noise, "v.mkv"),
+    "truncated mp4": (bad_truncated, "v.mp4"),
+    "truncated mkv": (bad_truncated, "v.mkv"),
+    "audio only": (write_audio, "v.m4a"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_file_that_is_no_whole_video(tmp_path: Path, kind: str) -> None:
+    make, name = BAD_FILES[kind]
+    make(tmp_path / name)
+    result = prune(tmp_path, name, *VCAST, "-o", "store")
+    check(result, 1, name)
+    assert "; " in result.error, "the line must say what to do next"
+    assert not list((tmp_path / "store").glob("*.safetensors"))
+
+
+def test_one_frame_is_enough(tmp_path: Path) -> None:
+    write_video(tmp_path / "one.mp4", frames=1)
+    result = prune(tmp_path, "one.mp4", *VCAST, "-o", "store")
+    assert result.code == 0, result.err
+    assert open_store(tmp_path / "store")["one"].info.grid_thw[0] == 1
+
+
+USAGE = {
+    "unknown method": (("--method", "vcat", "--budget", "0.3"), ("'vcat'", "vcast")),
+    "unknown option": ((*VCAST, "--option", "tua=1"), ("'tua'", "tau")),
+    "option without value": ((*VCAST, "--option", "tau"), ("tau", "NAME=VALUE")),
+    "option of another type": ((*VCAST, "--option", "tau=warm"), ("'warm'", "tau")),
+    "budget 0": (("--method", "vcast", "--budget", "0"), ("0", "1")),
+    "budget 1.5": (("--method", "vcast", "--budget", "1.5"), ("1.5",)),
+    "budget nan": (("--method", "vcast", "--budget", "nan"), ("nan",)),
+    "chunk": ((*VCAST, "--chunk-frames", "3"), ("3", "2")),
+    "fps and frames": ((*VCAST, "--fps", "1", "--num-frames", "8"), ("fps",)),
+    "fps 0": ((*VCAST, "--fps", "0"), ("0",)),
+    "device": ((*VCAST, "--device", "tpu"), ("'tpu'",)),
+    "dtype": ((*VCAST, "--dtype", "int8"), ("'int8'",)),
+}
+
+
+@pytest.mark.parametrize("kind", USAGE)
+def test_a_wrong_command(tmp_path: Path, clip: Path, kind: str) -> None:
+    arguments, words = USAGE[kind]
+    check(prune(tmp_path, clip, *arguments), 2, *words)
+    assert list(tmp_path.iterdir()) == [], "nothing may be written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--method", "vcast", "--budget", "third"), "third"),
+        (("--budget", "0.3"), "method"),
+        (("--method", "vcast"), "budget"),
+        ((*VCAST, "--frobnicate"), "--frobnicate"),
+    ],
+)
+def test_arguments_that_do_not_parse(
+    tmp_path: Path, clip: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    check(prune(tmp_path, clip, *arguments), 2, word)
+
+
+def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
+    check(run_evs("prone", cwd=tmp_path), 2, "prone", "evs --help")
+
+
+def test_a_model_folder_without_weights(tmp_path: Path, clip: Path) -> None:
+    folder = shutil.copytree(MINI_FOLDER, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    check(prune(tmp_path, clip, *VCAST, "--model", folder), 1, "weights")
+
+
+def test_a_model_of_another_type(tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    check(prune(tmp_path, clip, *VCAST, "--model", folder), 1, "llama", "qwen3_vl")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_where_there_is_none(tmp_path: Path, clip: Path) -> None:
+    check(prune(tmp_path, clip, *VCAST, "--device", "cuda"), 1, "CUDA", "--device cpu")
+
+
+def test_many_videos_need_a_named_model(tmp_path: Path, clip: Path) -> None:
+    for number in range(21):
+        (tmp_path / f"{number}.mp4").hardlink_to(clip)
+    check(prune(tmp_path, ".", *VCAST), 2, "21 videos", "--model")
+
+
+def test_a_store_of_another_configuration(tmp_path: Path, clip: Path) -> None:
+    assert prune(tmp_path, clip, *VCAST, "-o", "store").code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()}
+    result = prune(tmp_path, clip, "--method", "vcast", "--budget", "0.5", "-o", "store")
+    check(result, 1, "budget", "0.3", "0.5", "-o")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()} == before
+
+
+def test_two_inputs_with_one_id(tmp_path: Path, clip: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        shutil.copy(clip, tmp_path / name / "a.mp4")
+    result = prune(tmp_path, "x/a.mp4", "y/a.mp4", *VCAST)
+    check(result, 2, "two inputs have the id 'a'")
+    assert not (tmp_path / "evs-out").exists()
+
+
+def test_a_source_that_changed_since(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", frames=24)
+    assert prune(tmp_path, "a.mp4", *VCAST, "-o", "store").code == 0
+    write_video(tmp_path / "a.mp4", frames=36)
+    check(prune(tmp_path, "a.mp4", *VCAST, "-o", "store"), 1, "a.mp4", "bytes", "-o")
+
+
+def test_a_source_that_changed_in_content_only(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=24)
+    assert prune(tmp_path, "a.mp4", *VCAST, "-o", "store").code == 0
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert prune(tmp_path, "a.mp4", *VCAST, "-o", "store").code == 0
+    result = prune(tmp_path, "a.mp4", *VCAST, "-o", "store", "--check-sources")
+    check(result, 1, "a.mp4", "other content")
+
+
+def test_a_damaged_shard(tmp_path: Path, clip: Path) -> None:
+    assert prune(tmp_path, clip, *VCAST, "-o", "store").code == 0
+    (shard,) = (tmp_path / "store").glob("*.safetensors")
+    truncate(shard, keep=0.7)
+    check(prune(tmp_path, clip, *VCAST, "-o", "store"), 1, shard.name)
+    check(run_evs("inspect", "store", "clip", cwd=tmp_path), 1, shard.name)
+
+
+def test_a_second_run_in_the_same_store(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(12):
+        write_video(folder / f"{number}.mp4", frames=24, seed=number)
+    arguments = ("prune", folder, *VCAST, "-o", "store")
+    first = Running(*arguments, cwd=tmp_path)
+    while not (tmp_path / "store" / "run.json").exists():
+        assert first.process.is_alive()
+    second = run_evs(*arguments, cwd=tmp_path)
+    check(second, 1, "store", str(first.process.pid))
+    assert first.wait().code == 0
+    assert len(open_store(tmp_path / "store")) == 12
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(path: Path, *, leave: int) -> None:
+    """Write zeros until the disk is full, then free `leave` bytes."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    os.truncate(path, path.stat().st_size - leave)
+
+
+def test_a_full_disk(tmp_path: Path, clip: Path, small_disk: Path) -> None:
+    fill(small_disk / "ballast", leave=40_000)
+    result = prune(tmp_path, clip, "--method", "none", "--budget", "1", "-o", "disk/store")
+    check(result, 1, "disk/store", "No space left")
+    assert not list((small_disk / "store").glob("*.safetensors"))
+    (small_disk / "ballast").unlink()
+    again = prune(tmp_path, clip, "--method", "none", "--budget", "1", "-o", "disk/store")
+    assert again.code == 0, again.err
+    assert len(open_store(small_disk / "store")) == 1
+
+
+def test_an_output_that_is_a_file(tmp_path: Path, clip: Path) -> None:
+    (tmp_path / "store").write_text("precious")
+    check(prune(tmp_path, clip, *VCAST, "-o", "store"), 1, "store")
+    assert (tmp_path / "store").read_text() == "precious"

@@ -1,0 +1,45 @@
+"""A command, option or method that is not documented fails here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from evscli.cli import app
+from evscli.pruners import method_names
+from tests.evs import run_evs
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_stands_in_the_readme_and_explains_itself(name: str) -> None:
+    assert f"`evs {name}" in README
+    assert f"Example: evs {name}" in COMMANDS[name].help
+    for parameter in COMMANDS[name].params:
+        assert parameter.help, f"{name}: {parameter.name}"
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_stands_in_the_readme(name: str) -> None:
+    assert f"| `{name}` |" in README
+
+
+def test_the_readme_sets_up_in_two_lines() -> None:
+    lines = re.findall(r"^python3 -m venv .*$", README, flags=re.MULTILINE)
+    assert len(lines) == 2
+    assert "evs prune sample_videos/" in lines[0]
+    assert lines[1].endswith("pytest")
+
+
+def test_methods_and_models_list_what_there_is(tmp_path: Path) -> None:
+    listed = run_evs("methods", cwd=tmp_path).out
+    for name in method_names():
+        assert re.search(rf"^{name}\t", listed, flags=re.MULTILINE)
+    assert "arXiv 2603.27650" in listed
+    assert "largest_remainder: true or false" in listed
+    assert '"qwen2_5_vl"' in run_evs("models", "--json", cwd=tmp_path).out

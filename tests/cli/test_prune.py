@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from evscli.bundled import MINI_FOLDER
+from evscli.store import open_store
+from tests.evs import Running, run_evs
+from tests.videos import write_video
+
+VCAST = ("--method", "vcast", "--budget", "0.3")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos"
+    (folder / "day").mkdir(parents=True)
+    write_video(folder / "a.mp4", frames=24, seed=1)
+    write_video(folder / "day" / "b.mkv", frames=30, seed=2)
+    return folder
+
+
+def test_the_defining_command_prunes_one_video(tmp_path: Path, clip: Path) -> None:
+    result = run_evs("prune", clip, *VCAST, cwd=tmp_path)
+    assert result.code == 0, result.err
+    record = open_store(tmp_path / "evs-out" / "mini-vcast-0.3")["clip"]
+    assert record.info.kept == round(record.info.tokens * 0.3)
+    assert f"{record.info.tokens:,} -> {record.info.kept:,}" in result.out
+    assert "demonstration" in result.err
+    assert "not trained" in result.err
+
+
+def test_a_repeated_run_is_byte_identical(tmp_path: Path, videos: Path) -> None:
+    for name in ("one", "two"):
+        assert run_evs("prune", videos, *VCAST, "-o", name, cwd=tmp_path).code == 0
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+
+
+def test_nothing_in_a_store_names_this_machine(tmp_path: Path, videos: Path) -> None:
+    checkpoint = shutil.copytree(MINI_FOLDER, tmp_path / "my-model")
+    run_evs("prune", videos, *VCAST, "--model", checkpoint, "-o", "store", cwd=tmp_path)
+    for path in (tmp_path / "store").iterdir():
+        content = path.read_bytes()
+        assert str(tmp_path).encode() not in content, path.name
+        assert os.uname().nodename.encode() not in content, path.name
+
+
+def test_a_folder_gives_ids_below_it_and_a_second_run_skips_them(
+    tmp_path: Path, videos: Path
+) -> None:
+    first = run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path)
+    assert first.code == 0
+    assert sorted(open_store(tmp_path / "store")) == ["a", "day/b"]
+    before = digests(tmp_path / "store")
+    again = run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path)
+    assert again.code == 0
+    assert "2 already done" in again.out
+    assert digests(tmp_path / "store") == before
+
+
+def test_a_new_video_joins_a_finished_store(tmp_path: Path, videos: Path) -> None:
+    run_evs("prune", videos / "a.mp4", *VCAST, "-o", "store", cwd=tmp_path)
+    result = run_evs("prune", videos, *VCAST, "-o", "store", "--json", cwd=tmp_path)
+    summary = json.loads(result.out)
+    assert summary["skipped"] == ["a"]
+    assert [video["id"] for video in summary["pruned"]] == ["day/b"]
+    assert sorted(open_store(tmp_path / "store")) == ["a", "day/b"]
+
+
+def test_a_failing_video_is_recorded_and_the_rest_go_on(tmp_path: Path, videos: Path) -> None:
+    (videos / "a0.mp4").write_bytes(b"")
+    result = run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path)
+    assert result.code == 3
+    assert result.error.startswith("error: ")
+    assert "a0.mp4" in result.error
+    store = open_store(tmp_path / "store")
+    assert sorted(store) == ["a", "day/b"]
+    (failure,) = store.failures.values()
+    assert (failure.id, failure.stage, failure.kind, failure.attempt) == (
+        "a0",
+        "open",
+        "VideoError",
+        1,
+    )
+
+
+def test_a_mended_video_is_done_by_the_next_run(tmp_path: Path, videos: Path) -> None:
+    good = (videos / "a.mp4").read_bytes()
+    (videos / "a.mp4").write_bytes(b"")
+    assert run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path).code == 3
+    (videos / "a.mp4").write_bytes(good)
+    assert run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path).code == 0
+    assert sorted(open_store(tmp_path / "store")) == ["a", "day/b"]
+
+
+def test_options_reach_the_method_and_the_record(tmp_path: Path, clip: Path) -> None:
+    arguments = ("--method", "evs", "--budget", "0.5", "--option", "rule=paper", "--scores")
+    result = run_evs("prune", clip, *arguments, "-o", "store", cwd=tmp_path)
+    assert result.code == 0, result.err
+    record = open_store(tmp_path / "store")["clip"]
+    assert record.info.options["rule"] == "paper"
+    assert record.scores is not None
+
+
+def test_pixel_scores_need_no_second_decode_and_are_deterministic(
+    tmp_path: Path, clip: Path
+) -> None:
+    arguments = ("--method", "evs", "--budget", "0.5", "--option", "space=rgb")
+    for name in ("one", "two"):
+        assert run_evs("prune", clip, *arguments, "-o", name, cwd=tmp_path).code == 0
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+
+
+def test_sampling_overrides_the_processor(tmp_path: Path, clip: Path) -> None:
+    run_evs("prune", clip, *VCAST, "--num-frames", "10", "-o", "store", cwd=tmp_path)
+    record = open_store(tmp_path / "store")["clip"]
+    assert len(record.source_index) == 10
+    assert record.info.grid_thw[0] == 5
+
+
+def test_sigterm_keeps_what_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(40):
+        write_video(folder / f"{number:02}.mp4", frames=16, seed=number)
+    arguments = ("prune", folder, *VCAST, "-o", "store", "--model", "mini")
+    running = Running(*arguments, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while running.out.read_text().count("\n") < 3 if running.out.exists() else True:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send(signal.SIGTERM)
+    result = running.wait()
+    assert result.code == 130, result
+    finished = set(open_store(tmp_path / "store"))
+    assert len(finished) >= 3
+    again = run_evs(*arguments, "--json", cwd=tmp_path)
+    assert set(json.loads(again.out)["skipped"]) == finished
+    assert len(open_store(tmp_path / "store")) == 40
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys; from evscli.cli import run; run(['--help'], debug=False); "
+        "sys.exit(bool({'torch', 'transformers', 'av'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "prune" in done.stdout
+
+
+def test_the_installed_script_answers() -> None:
+    script = Path(sys.executable).parent / "evs"
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("evs ")

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from evscli.corpus.inputs import find_videos
+from evscli.errors import UsageError, VideoError
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def ids(*inputs: Path | str) -> list[str]:
+    return [video.id for video in find_videos([str(given) for given in inputs])]
+
+
+def test_a_file_has_its_name_as_id_whatever_its_ending(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4", tmp_path / "b.bin")
+    assert ids(tmp_path / "b.bin", tmp_path / "a.mp4") == ["b", "a"]
+
+
+def test_a_folder_is_searched_recursively_in_sorted_order(tmp_path: Path) -> None:
+    touch(tmp_path / "z.mkv", tmp_path / "day/1.MP4", tmp_path / "day/notes.txt")
+    touch(tmp_path / ".hidden/x.mp4", tmp_path / ".y.mp4")
+    assert ids(tmp_path) == ["day/1", "z"]
+
+
+def test_a_glob_starts_its_ids_at_the_first_wildcard(tmp_path: Path) -> None:
+    touch(tmp_path / "day1/a.mp4", tmp_path / "day2/a.mp4", tmp_path / "other/a.mp4")
+    assert ids(tmp_path / "day*/*.mp4") == ["day1/a", "day2/a"]
+    assert ids(tmp_path / "**/a.mp4") == ["day1/a", "day2/a", "other/a"]
+
+
+def test_a_name_with_wildcard_characters_is_a_file_when_it_exists(tmp_path: Path) -> None:
+    touch(tmp_path / "what[1]?.mp4")
+    assert ids(tmp_path / "what[1]?.mp4") == ["what[1]?"]
+
+
+def test_an_id_keeps_dots_and_spaces_and_is_nfc(tmp_path: Path) -> None:
+    touch(tmp_path / unicodedata.normalize("NFD", "café v1.2 final.mp4"))
+    assert ids(tmp_path) == [unicodedata.normalize("NFC", "café v1.2 final")]
+
+
+def test_one_file_named_twice_is_one_video(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    assert ids(tmp_path / "a.mp4", tmp_path, tmp_path / "*.mp4") == ["a"]
+
+
+def test_two_files_with_one_id_are_refused_before_any_work(tmp_path: Path) -> None:
+    touch(tmp_path / "x/a.mp4", tmp_path / "y/a.mkv")
+    with pytest.raises(UsageError, match=r"two inputs have the id 'a'.*x/a\.mp4.*y/a\.mkv.*-o"):
+        ids(tmp_path / "x/a.mp4", tmp_path / "y/a.mkv")
+
+
+def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"no such file or folder: .*gone\.mp4; check"):
+        ids(tmp_path / "gone.mp4")
+
+
+@pytest.mark.parametrize("given", [".", "*.mp4"])
+def test_a_folder_or_glob_without_videos_is_refused(tmp_path: Path, given: str) -> None:
+    touch(tmp_path / "notes.txt")
+    with pytest.raises(UsageError, match=r"no videos (in folder|match)"):
+        ids(tmp_path / given)
+
+
+def test_the_root_of_a_video_is_where_its_id_starts(tmp_path: Path) -> None:
+    touch(tmp_path / "deep/er/a.mp4")
+    (video,) = find_videos([str(tmp_path)])
+    assert (video.root, video.path) == (tmp_path, tmp_path / "deep/er/a.mp4")

@@ -1,0 +1,92 @@
+"""Runs `evs` as a real process, without paying for `import torch` every time.
+
+A fork server imports the heavy modules once; every run is a fork of it with its own folder,
+environment, output and exit code.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.preload"])
+
+TIMEOUT = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a finished run left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The only line on standard error that is no note."""
+        lines = [line for line in self.err.splitlines() if not line.startswith("note: ")]
+        assert len(lines) == 1, f"expected one line of error, got {lines}"
+        return lines[0]
+
+
+class Running:
+    """A run under way."""
+
+    def __init__(
+        self, *arguments: str | Path, cwd: Path, env: dict[str, str] | None = None
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="evs-test-")
+        self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
+        self.process: BaseProcess = _CONTEXT.Process(
+            target=_child,
+            args=(list(map(str, arguments)), str(cwd), env or {}, str(self.out), str(self.err)),
+        )
+        self.process.start()
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def wait(self) -> Result:
+        self.process.join(TIMEOUT)
+        hung = self.process.is_alive()
+        if hung:
+            self.process.kill()
+            self.process.join()
+        result = Result(
+            code=self.process.exitcode if self.process.exitcode is not None else -1,
+            out=self.out.read_text() if self.out.exists() else "",
+            err=self.err.read_text() if self.err.exists() else "",
+        )
+        self.process.close()
+        self._folder.cleanup()
+        assert not hung, f"evs hung: {result}"
+        return result
+
+
+def run_evs(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> Result:
+    """Run `evs` with `arguments` in the folder `cwd` and wait for it."""
+    return Running(*arguments, cwd=cwd, env=env).wait()
+
+
+def _child(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+    for path, number in ((out, 1), (err, 2)):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT)
+        os.dup2(handle, number)
+        os.close(handle)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    os.environ.update(env)
+    os.chdir(cwd)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from evscli.cli import main
+
+    main(arguments)
