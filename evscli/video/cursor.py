@@ -18,12 +18,17 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from evscli.records import IntArray
 from evscli.video.container import open_video
 from evscli.video.index import VideoIndex
 
 SEEK_PAYS_FROM = 5
 """Frames that a seek must skip to be worth it: the decoder it empties has to fill again. With
 1280x720 H.264 on one thread, four cost as much as a seek."""
+
+SKIPPABLE = frozenset({"h264"})
+"""Codecs in which a frame marked as no reference is one for nothing at all: left undecoded, it
+changes no other. In HEVC it may be one for a higher temporal layer."""
 
 HERE = -1
 """A place to start from: where the decoder stands."""
@@ -33,10 +38,14 @@ BEGINNING = -2
 
 
 class Cursor:
-    """Gives the frames of one video by number; a context manager that closes the container."""
+    """Gives the frames of one video by number; a context manager that closes the container.
 
-    def __init__(self, index: VideoIndex, *, threads: int) -> None:
+    Only the numbers in `wanted` will be asked for.
+    """
+
+    def __init__(self, index: VideoIndex, *, wanted: IntArray, threads: int) -> None:
         self._index = index
+        self._wanted = frozenset(index.pts[wanted].tolist())
         self._threads = threads
         self._seeks = len(index.keyframe_pts) > 0
         self._number = -1
@@ -153,13 +162,21 @@ class Cursor:
     def _decode(
         self, packets: Iterable[Packet[VideoStream]], earliest: int
     ) -> Iterator[tuple[int, VideoFrame]]:
+        context = self._stream.codec_context
+        skippable = context.name in SKIPPABLE
         for packet in packets:
+            if skippable:
+                context.skip_frame = "DEFAULT" if self._counts(packet) else "NONREF"
             for frame in packet.decode():
                 if frame.pts is None or frame.pts < earliest:
                     continue
                 number = int(np.searchsorted(self._index.pts, frame.pts))
                 if number < self._index.frames and self._index.pts[number] == frame.pts:
                     yield number, frame
+
+    def _counts(self, packet: Packet[VideoStream]) -> bool:
+        """Whether a packet's frame must come out even if no other is predicted from it."""
+        return packet.pts is None or packet.is_keyframe or packet.pts in self._wanted
 
 
 def _is_start(packet: Packet[VideoStream]) -> bool:

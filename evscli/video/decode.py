@@ -36,7 +36,7 @@ def _chunks(
     index: VideoIndex, plan: FramePlan, chunk_frames: int, threads: int
 ) -> Iterator[FrameChunk]:
     reformatter = VideoReformatter()
-    with Cursor(index, threads=threads) as cursor:
+    with Cursor(index, wanted=plan.source_index, threads=threads) as cursor:
         for start in range(0, len(plan.source_index), chunk_frames):
             stop = min(start + chunk_frames, len(plan.source_index))
             # Not bound to a name: the chunk before must not live on while the next is filled.

@@ -228,3 +228,11 @@ def test_chunks_of_no_frames_are_refused_at_once(tmp_path: Path) -> None:
     index = index_video(write_video(tmp_path / "clip.mp4", frames=2))
     with pytest.raises(ValueError, match="chunk_frames=0"):
         decode_frames(index, plan_of(index, [0]), chunk_frames=0)
+
+
+def test_a_frame_that_is_neither_wanted_nor_needed_is_not_decoded(tmp_path: Path) -> None:
+    index = index_video(write_video(tmp_path / "clip.mp4", frames=48, bframes=2, gop=48))
+    with Cursor(index, wanted=np.array([47]), threads=1) as cursor:
+        decoded = [number for number, _ in cursor._read_on()]
+    assert decoded[-1] == 47
+    assert len(decoded) < 30
