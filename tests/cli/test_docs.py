@@ -43,3 +43,15 @@ def test_methods_and_models_list_what_there_is(tmp_path: Path) -> None:
     assert "arXiv 2603.27650" in listed
     assert "largest_remainder: true or false" in listed
     assert '"qwen2_5_vl"' in run_evs("models", "--json", cwd=tmp_path).out
+
+
+def test_the_readme_shows_what_prune_really_prints(tmp_path: Path) -> None:
+    (tmp_path / "sample_videos").symlink_to(Path(__file__).parents[2] / "sample_videos")
+    result = run_evs(
+        "prune", "sample_videos/", "--method", "vcast", "--budget", "0.3", cwd=tmp_path
+    )
+    assert result.code == 0
+    shown = [line for line in README.splitlines() if "s of video" in line]
+    assert shown
+    for line in shown:
+        assert line in result.out.splitlines()

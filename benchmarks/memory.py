@@ -1,0 +1,138 @@
+"""Peak anonymous memory of `evs prune` on a ten-minute clip against a ten-second one.
+
+Both clips are made here, and so is a checkpoint whose tokens are as large as a 2B model's
+(width 2048, three DeepStack planes) while its tower is small enough for a CPU. Anonymous memory
+is RssAnon of the process, read every 10 ms; tokens in scratch files do not count as anonymous.
+
+    python -m benchmarks.memory [--method vcast] [--budget 0.3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from transformers import AutoModelForImageTextToText, Qwen3VLConfig
+
+from benchmarks.machine import describe_machine
+from evscli.store import open_store
+
+RESULTS = Path(__file__).parent / "results" / "memory.md"
+CLIPS = {"10 s": 10, "10 min": 600}
+FPS, HEIGHT, WIDTH = 24, 360, 640
+
+
+def write_clip(path: Path, seconds: int) -> None:
+    """A textured picture that drifts and rolls over."""
+    noise = np.random.default_rng(0).integers(0, 255, (HEIGHT // 4, WIDTH // 4, 3), dtype=np.uint8)
+    picture = noise.repeat(4, axis=0).repeat(4, axis=1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for number in range(seconds * FPS):
+            frame = np.roll(picture, (number // 3, number), axis=(0, 1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_checkpoint(folder: Path) -> None:
+    """Wide tokens from a narrow tower, with a language part that is never read."""
+    vision = {
+        "depth": 3,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_heads": 2,
+        "out_hidden_size": 2048,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [0, 1, 2],
+    }
+    text = {
+        "hidden_size": 2048,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 1,
+        "vocab_size": 64,
+        "pad_token_id": 0,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    }
+    config = Qwen3VLConfig(vision_config=vision, text_config=text)
+    model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    processor = {
+        "video_processor_type": "Qwen3VLVideoProcessor",
+        "size": {"shortest_edge": 4096, "longest_edge": 25165824 * 8},
+    }
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(processor))
+
+
+def anonymous_kib(pid: int) -> int:
+    """RssAnon of a process in KiB; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+
+
+def peak_of(command: list[str]) -> tuple[float, float]:
+    """(peak anonymous MiB, seconds) of a command."""
+    start, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    watcher = threading.Event()
+    while process.poll() is None:
+        peak = max(peak, anonymous_kib(process.pid))
+        watcher.wait(0.01)
+    if process.returncode:
+        raise SystemExit(f"{command} failed")
+    return peak / 1024, time.monotonic() - start
+
+
+def main() -> None:
+    """Make the clips, prune each in a process of its own, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", default="vcast")
+    parser.add_argument("--budget", default="0.3")
+    arguments = parser.parse_args()
+    rows, peaks = [], []
+    with tempfile.TemporaryDirectory(prefix="evs-memory-") as temporary:
+        folder = Path(temporary)
+        write_checkpoint(folder / "model")
+        for name, seconds in CLIPS.items():
+            clip, store = folder / f"{seconds}.mp4", folder / f"store-{seconds}"
+            write_clip(clip, seconds)
+            command = [sys.executable, "-c", "from evscli.cli import main; main()", "prune"]
+            command += [str(clip), "--method", arguments.method, "--budget", arguments.budget]
+            peak, elapsed = peak_of([*command, "--model", str(folder / "model"), "-o", str(store)])
+            info = open_store(store).info(str(seconds))
+            size = info.tokens * 2048 * 2 * 4 / 2**20
+            peaks.append(peak)
+            rows.append(
+                f"| {name} | {info.tokens:,} | {size:,.0f} MiB | {info.kept:,} | {peak:,.0f} MiB "
+                f"| {elapsed:.1f} s |"
+            )
+    lines = [
+        "# Peak anonymous memory against length\n",
+        f"`python -m benchmarks.memory`, {describe_machine()}\n",
+        f"{arguments.method} at {arguments.budget}, {WIDTH}x{HEIGHT} at {FPS} fps.\n",
+        "| clip | tokens | tokens in bytes | kept | peak anonymous | time |",
+        "|---|---:|---:|---:|---:|---:|",
+        *rows,
+        f"\nDifference: {peaks[1] - peaks[0]:,.0f} MiB.",
+    ]
+    RESULTS.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""How fast the pruners are, in passes of one norm over the same tokens.
+
+    python benchmarks/pruners.py [--rounds 9] [--json FILE]
+
+Every round runs the norm pass, our method and a plain loop written from the published formulas,
+one after the other, so that a busy machine slows all of them alike; medians are printed. Knows
+nothing of encoders, files or stores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from evscli.pruners import check_selection, select_tokens
+from evscli.records import VideoTokens
+
+GRID = (384, 14, 14)
+WIDTH = 2048
+BUDGET = 0.25
+
+
+def reference_evs(embeds: Tensor) -> Tensor:
+    """EVS as one cosine_similarity over the video, frame 0 above every score."""
+    x = embeds.flatten(1, 2)
+    change = 1 - functional.cosine_similarity(x[1:], x[:-1], dim=-1)
+    scores = torch.cat([torch.full_like(change[:1], 255.0), change]).flatten()
+    order = scores.argsort(descending=True, stable=True)
+    mask = torch.zeros(len(scores), dtype=torch.bool)
+    mask[order[: max(x.shape[1], int(len(scores) * BUDGET))]] = True
+    return mask.view(embeds.shape[:3])
+
+
+def reference_vcast(embeds: Tensor) -> Tensor:
+    """V-CAST frame by frame, its left-over tokens handed out one at a time."""
+    x = embeds.flatten(1, 2)
+    directions = functional.normalize(x.mean(dim=1), dim=-1)
+    budgets = reference_frame_budgets(reference_curvature(directions), x.shape[1])
+    mask = torch.zeros(x.shape[:2], dtype=torch.bool)
+    for t, tokens in enumerate(x):
+        cosine = functional.cosine_similarity(tokens, directions[t].expand_as(tokens), dim=-1)
+        norms = tokens.norm(dim=-1)
+        rescaled = (norms - norms.min()) / (norms.max() - norms.min() + 1e-6)
+        kept = (1 - cosine + rescaled).topk(int(budgets[t])).indices.sort().values
+        mask[t, kept] = True
+    return mask.view(embeds.shape[:3])
+
+
+def reference_curvature(directions: Tensor) -> Tensor:
+    """Curvature at each frame, 1 at the ends."""
+    bends = torch.ones(len(directions))
+    for t in range(1, len(directions) - 1):
+        arriving = directions[t] - directions[t - 1]
+        leaving = directions[t + 1] - directions[t]
+        bends[t] = 1 - functional.cosine_similarity(arriving, leaving, dim=0, eps=1e-6)
+    return bends
+
+
+def reference_frame_budgets(bends: Tensor, cells: int) -> Tensor:
+    """Softmax shares, rounded down, the rest to the frame with the largest fraction."""
+    frames = len(bends)
+    total = round(frames * cells * BUDGET)
+    shares = torch.softmax(bends / 0.7, dim=0) * (total - frames)
+    budgets = 1 + shares.floor().long().clamp(max=cells - 1)
+    fractions = shares - shares.floor()
+    for _ in range(total - int(budgets.sum())):
+        fractions[budgets >= cells] = -1
+        budgets[fractions.argmax()] += 1
+    return budgets
+
+
+def ours(method: str) -> Callable[[Tensor], Tensor]:
+    """Our method as a function from embeddings to a mask."""
+    request = check_selection(method, BUDGET)
+    return lambda embeds: select_tokens(request, VideoTokens.from_embeds(embeds)).mask
+
+
+CASES: dict[str, Callable[[Tensor], Tensor]] = {
+    "x.norm(dim=-1)": lambda embeds: embeds.norm(dim=-1),
+    "torch.linalg.vector_norm": lambda embeds: torch.linalg.vector_norm(embeds, dim=-1),
+    "evs": ours("evs"),
+    "evs, plain cosine_similarity": reference_evs,
+    "vcast": ours("vcast"),
+    "vcast, loop over frames": reference_vcast,
+}
+
+
+def synthetic_tokens(dtype: torch.dtype) -> Tensor:
+    """A drifting scene with noise: [T, h, w, D]."""
+    generator = torch.Generator().manual_seed(0)
+    embeds = torch.randn((*GRID, WIDTH), generator=generator).mul_(0.3)
+    for t in range(1, GRID[0]):
+        embeds[t] += 0.9 * embeds[t - 1]
+    return embeds.to(dtype)
+
+
+def measure(embeds: Tensor, rounds: int) -> dict[str, float]:
+    """Median seconds of each case; one round to warm up is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in CASES}
+    for _ in range(rounds + 1):
+        for name, run in CASES.items():
+            start = time.perf_counter()
+            run(embeds)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times[1:]) for name, times in seconds.items()}
+
+
+def agreement(embeds: Tensor) -> dict[str, float]:
+    """Share of the plain form's kept tokens that ours keeps too."""
+    pairs = {"evs": reference_evs, "vcast": reference_vcast}
+    shares = {}
+    for name, reference in pairs.items():
+        wanted = reference(embeds)
+        shares[name] = float((ours(name)(embeds) & wanted).sum() / wanted.sum())
+    return shares
+
+
+def machine() -> dict[str, str | int]:
+    """The processor, threads and versions that made the figures."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+    return {
+        "cpu": model,
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def table(seconds: dict[str, float]) -> str:
+    """A Markdown table of one dtype's medians."""
+    fastest = min(seconds["x.norm(dim=-1)"], seconds["torch.linalg.vector_norm"])
+    lines = [
+        "| case | ms | passes of `x.norm` | passes of the fastest norm |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, value in seconds.items():
+        passes = value / seconds["x.norm(dim=-1)"]
+        lines.append(f"| {name} | {value * 1e3:.1f} | {passes:.2f} | {value / fastest:.2f} |")
+    evs = seconds["evs, plain cosine_similarity"] / seconds["evs"]
+    vcast = seconds["vcast, loop over frames"] / seconds["vcast"]
+    lines += ["", f"Faster than the plain form: evs {evs:.1f} times, vcast {vcast:.1f} times."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print Markdown, and write JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    t, h, w = GRID
+    results: dict[str, object] = {"machine": machine(), "grid": GRID, "width": WIDTH}
+    print(f"# Speed of the pruners\n\n{t} x {h * w} tokens of width {WIDTH}, budget {BUDGET}.")
+    print("Made by `OMP_NUM_THREADS=2 python benchmarks/pruners.py`; medians over", end=" ")
+    print(f"{arguments.rounds} rounds that alternate the cases.\n")
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    for dtype in (torch.float32, torch.bfloat16):
+        embeds = synthetic_tokens(dtype)
+        seconds, shares = measure(embeds, arguments.rounds), agreement(embeds)
+        name = str(dtype).removeprefix("torch.")
+        results[name] = {"seconds": seconds, "agreement": shares}
+        print(f"\n## {name}\n\n{table(seconds)}")
+        print("Share of the plain form's tokens (scored in this dtype) that ours keeps:", end=" ")
+        print(", ".join(f"{key} {value:.4f}" for key, value in shares.items()) + ".")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
