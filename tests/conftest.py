@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Before torch is imported: the models are tiny, and a second thread only waits for the first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

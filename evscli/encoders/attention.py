@@ -30,9 +30,9 @@ class Rotary:
     """Rotary position embedding of the S patches of a frame, the same for every frame."""
 
     cos: Tensor
-    """[S, 1, d] float32"""
+    """[S, 1, 1, d] float32"""
     sin: Tensor
-    """[S, 1, d] float32"""
+    """[S, 1, 1, d] float32"""
 
 
 def run_block(block: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Windows]) -> Tensor:
@@ -45,8 +45,9 @@ def run_block(block: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Wind
 def attend(attention: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Windows]) -> Tensor:
     """Self-attention [T, S, C] within `windows`, which together hold every patch once."""
     heads = attention.num_heads
-    query, key, value = attention.qkv(hidden).unflatten(-1, (3, heads, -1)).unbind(2)
-    query, key = rotate(query, rotary), rotate(key, rotary)
+    states = attention.qkv(hidden).unflatten(-1, (3, heads, -1))
+    query, key = rotate(states[:, :, :2], rotary).unbind(2)
+    value = states[:, :, 2]
     if len(windows) == 1 and windows[0].patches is None:
         mixed = _attend_alike(query, key, value, windows[0].length)
     else:
@@ -61,11 +62,16 @@ def attend(attention: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Win
 
 
 def rotate(states: Tensor, rotary: Rotary) -> Tensor:
-    """Apply the rotary embedding to [T, S, heads, d] in float32, halves paired (GPT-NeoX style)."""
-    exact = states.float()
-    first, second = exact.chunk(2, dim=-1)
-    turned = torch.cat((-second, first), dim=-1)
-    return (exact * rotary.cos + turned * rotary.sin).to(states.dtype)
+    """Apply the rotary embedding to [T, S, n, heads, d] in float32, as the towers do.
+
+    The halves (a, b) of the last dimension become (a cos - b sin, b cos + a sin).
+    """
+    half = states.shape[-1] // 2
+    first, second = states[..., :half], states[..., half:]
+    rotated = states * rotary.cos
+    rotated[..., :half] -= second * rotary.sin[..., :half]
+    rotated[..., half:] += first * rotary.sin[..., half:]
+    return rotated.to(states.dtype)
 
 
 def _attend_alike(query: Tensor, key: Tensor, value: Tensor, length: int) -> Tensor:

@@ -60,7 +60,7 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
     return FrameLayout(
         cells=(grid_hw[0] // merge_size, grid_hw[1] // merge_size),
         order=order.to(device),
-        rotary=Rotary(cos=cos[:, None].float(), sin=sin[:, None].float()),
+        rotary=Rotary(cos=cos[:, None, None].float(), sin=sin[:, None, None].float()),
         windows=windows_by_size(ends.tolist(), device),
     )
 

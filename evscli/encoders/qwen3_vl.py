@@ -67,7 +67,7 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
     return FrameLayout(
         cells=(grid_hw[0] // merge_size, grid_hw[1] // merge_size),
         positions=positions.to(vision.pos_embed.weight.dtype),
-        rotary=Rotary(cos=cos[:, None].float(), sin=sin[:, None].float()),
+        rotary=Rotary(cos=cos[:, None, None].float(), sin=sin[:, None, None].float()),
         windows=(Windows(grid_hw[0] * grid_hw[1]),),
     )
 

@@ -24,20 +24,12 @@ def frame_directions_and_scores(embeds: Tensor) -> tuple[Tensor, Tensor]:
     directions = torch.empty((t, width), dtype=torch.float32, device=embeds.device)
     scores = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
     for start, stop, x in float_chunks(embeds):
-        direction = functional.normalize(_frame_mean(x), dim=-1, eps=_EPS)
-        norms = torch.linalg.vector_norm(x, dim=-1)
+        norms = torch.linalg.vector_norm(x, dim=-1)  # first: it streams the chunk into the cache
+        direction = functional.normalize(x.mean(dim=1), dim=-1, eps=_EPS)
         cosine = _products(direction, x) / norms.clamp(min=_EPS)
         directions[start:stop] = direction
         scores[start:stop] = 1 - cosine + _rescaled(norms)
     return directions, scores
-
-
-def _frame_mean(x: Tensor) -> Tensor:
-    """Mean of each frame of `x [f, N, D]`: [f, D]."""
-    if x.is_cuda:
-        return x.mean(dim=1)
-    weights = x.new_full((1, 1, 1), 1 / x.shape[1]).expand(x.shape[0], 1, x.shape[1])
-    return torch.bmm(weights, x).squeeze(1)
 
 
 def _products(direction: Tensor, x: Tensor) -> Tensor:
