@@ -10,7 +10,6 @@ import pytest
 
 from tests.videos import write_video
 
-REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
