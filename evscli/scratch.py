@@ -23,11 +23,13 @@ IN_MEMORY_BYTES = 64 << 20
 def allocate(shape: Sequence[int], dtype: torch.dtype, *, folder: Path | None = None) -> Tensor:
     """An uninitialised CPU tensor; above `IN_MEMORY_BYTES` it lives in a file under `folder`.
 
-    `folder` defaults to the system's temporary folder. Raises OSError where the disk is full.
+    `folder` defaults to $TMPDIR, or else to /var/tmp, which is on a disk where /tmp may be in
+    memory. Raises OSError where the disk is full.
     """
     if prod(shape) * dtype.itemsize <= IN_MEMORY_BYTES:
         return torch.empty(tuple(shape), dtype=dtype)
-    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=folder)
+    where = folder or os.environ.get("TMPDIR") or "/var/tmp"
+    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=where)
     try:
         # Reserve the blocks now: on a full disk this raises OSError, where a later write to a
         # sparse mapping would kill the process.

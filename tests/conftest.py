@@ -11,7 +11,6 @@ import pytest
 from tests.videos import write_video
 
 
-
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-second clip; read it, do not change it."""

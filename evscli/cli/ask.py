@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evscli.bundled import MINI, mini_notice
+from evscli.cli import options
 from evscli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,15 +40,13 @@ def ask(
         bool,
         typer.Option("--real-times", help="Write true presentation times into the prompt."),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[
-        str, typer.Option(help="auto (the checkpoint's own), float32, bfloat16 or float16.")
-    ] = "auto",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
     force_model: Annotated[
         bool,
         typer.Option("--force-model", help="Go on with a model whose vision weights differ."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Prefill a language model from a store and print its answer as it comes.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evscli.cli import options
+
 if TYPE_CHECKING:
     from evscli.store import Store
 
@@ -17,7 +19,7 @@ def inspect(
     video: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Show this video in depth.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: options.Json = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte and list what is wrong.")
     ] = False,

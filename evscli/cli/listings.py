@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from evscli.cli import options
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+if TYPE_CHECKING:
+    from evscli.pruners import Pruner
 
 
-def methods(as_json: JsonOption = False) -> None:
+def methods(as_json: options.Json = False) -> None:
     """List the pruning methods with their papers, options and needs.
 
     Example: evs methods
     """
-    from evscli.pruners import Pruner, list_pruners
-
-    def options(pruner: Pruner) -> str:
-        shown = (f"{option.name}: {option.wanted}" for option in pruner.options)
-        return "\n".join(shown)
+    from evscli.pruners import list_pruners
 
     pruners = list_pruners()
     if as_json:
         print(json.dumps([pruner.describe() for pruner in pruners], indent=2))
         return
-    rows = [(pruner.name, pruner.summary, pruner.paper, options(pruner)) for pruner in pruners]
+    rows = [(pruner.name, pruner.summary, pruner.paper, _options_of(pruner)) for pruner in pruners]
     _show(("method", "what it does", "paper", "options"), rows)
 
 
-def models(as_json: JsonOption = False) -> None:
+def _options_of(pruner: Pruner) -> str:
+    return "\n".join(f"{option.name}: {option.wanted}" for option in pruner.options)
+
+
+def models(as_json: options.Json = False) -> None:
     """List the model families whose checkpoints can be used.
 
     Example: evs models

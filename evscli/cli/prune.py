@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from evscli.bundled import MINI, mini_notice
+from evscli.cli import options
 from evscli.errors import UsageError
 from evscli.records import Sampling
 
@@ -25,57 +25,24 @@ NOTHING_DONE = 1
 SOME_FAILED = 3
 
 
-class Resize(StrEnum):
-    """Where frames are resized."""
-
-    cpu = "cpu"
-    device = "device"
-
-
 def prune(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Videos, folders or globs.")
-    ],
-    method: Annotated[str, typer.Option(help="Pruning method; `evs methods` lists them.")],
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FRACTION", help="Fraction of tokens kept, 0 < budget <= 1; `none` needs none."
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Checkpoint: a local folder or a hub id. Default: the bundled mini."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="DIR", help="Store. Default: evs-out/MODEL-METHOD-BUDGET."
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Option of the method; may be repeated."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of random methods.")] = 0,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Store every token's score too.")
-    ] = False,
-    fps: Annotated[float | None, typer.Option(help="Frames per second to sample.")] = None,
-    num_frames: Annotated[int | None, typer.Option(help="Frames to sample per video.")] = None,
-    max_frames: Annotated[int | None, typer.Option(help="Most frames to sample.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[
-        str, typer.Option(help="auto (the checkpoint's own), float32, bfloat16 or float16.")
-    ] = "auto",
-    chunk_frames: Annotated[int, typer.Option(help="Frames encoded at a time.")] = 16,
-    resize: Annotated[
-        Resize, typer.Option(help="cpu is exact; device is faster and approximate.")
-    ] = Resize.cpu,
-    check_sources: Annotated[
-        bool, typer.Option("--check-sources", help="Hash finished videos again before skipping.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON summary.")] = False,
+    inputs: options.Inputs,
+    method: options.Method,
+    budget: options.Budget = None,
+    model: options.Model = None,
+    output: options.Output = None,
+    option: options.MethodOptions = None,
+    seed: options.Seed = 0,
+    scores: options.Scores = False,
+    fps: options.Fps = None,
+    num_frames: options.NumFrames = None,
+    max_frames: options.MaxFrames = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    chunk_frames: options.ChunkFrames = 16,
+    resize: options.Resize = options.ResizePlace.cpu,
+    check_sources: options.CheckSources = False,
+    as_json: options.Json = False,
 ) -> None:
     """Prune videos and write what is kept to a store.
 
@@ -94,16 +61,8 @@ def prune(
     fraction = None if budget is None else parse_budget(budget)
     request = check_selection(method, fraction, parse_options(method, option or []))
     videos = find_videos(inputs)
-    if model is None and len(videos) > MOST_WITHOUT_MODEL:
-        raise UsageError(
-            f"{len(videos)} videos but no --model; name the checkpoint to use "
-            f"(--model {MINI} for the bundled demonstration model)"
-        )
-    name = model or MINI
-    if name == MINI:
-        print(f"note: {mini_notice()}", file=sys.stderr)
     encoder = load_encoder(
-        name,
+        name_model(model, videos=len(videos)),
         device=device,
         dtype=dtype,
         chunk_frames=chunk_frames,
@@ -114,10 +73,25 @@ def prune(
     folder = output or default_store(encoder.info.name, method, request.budget)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.monotonic()
-    report = Report(quiet=as_json)
+    report = Report(model=encoder.info.name, store=folder, quiet=as_json)
     summary = prune_corpus(videos, pruner, folder, report=report, check_sources=check_sources)
-    report.finish(summary, folder=folder, elapsed=time.monotonic() - start)
+    report.finish(summary, elapsed=time.monotonic() - start)
     raise typer.Exit(exit_code(summary))
+
+
+def name_model(model: str | None, *, videos: int) -> str:
+    """The checkpoint to use; says so when it is the bundled one, and refuses that for many videos.
+
+    Raises UsageError.
+    """
+    if model is None and videos > MOST_WITHOUT_MODEL:
+        raise UsageError(
+            f"{videos} videos but no --model; name the checkpoint to use "
+            f"(--model {MINI} for the bundled demonstration model)"
+        )
+    if model in (None, MINI):
+        print(f"note: {mini_notice()}", file=sys.stderr)
+    return model or MINI
 
 
 def default_store(model: str, method: str, budget: float) -> Path:

@@ -15,7 +15,9 @@ from evscli.records import Failure, VideoInfo
 class Report:
     """Prints results as they come; with `quiet` only one JSON document at the end."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, model: str, store: Path, quiet: bool) -> None:
+        self.model = model
+        self.store = store
         self.quiet = quiet
 
     def __call__(self, result: VideoInfo | Failure | str) -> None:
@@ -28,10 +30,11 @@ class Report:
             for note in result.notes:
                 print(f"note: {result.id}: {note}", file=sys.stderr, flush=True)
 
-    def finish(self, summary: Summary, *, folder: Path, elapsed: float) -> None:
+    def finish(self, summary: Summary, *, elapsed: float) -> None:
         """Print what the run did."""
         if self.quiet:
-            print(json.dumps(summary_json(summary, folder=folder, elapsed=elapsed), indent=2))
+            made = {"store": str(self.store), "model": self.model}
+            print(json.dumps(made | summary_json(summary, elapsed=elapsed), indent=2))
             return
         counts = [f"{len(summary.pruned)} pruned"]
         if summary.skipped:
@@ -46,7 +49,7 @@ class Report:
                 f"time    {summary.seconds:.1f} s of video in {elapsed:.1f} s "
                 f"({summary.seconds / elapsed:.1f} times real time)"
             )
-        print(f"store   {folder}")
+        print(f"model   {self.model}\nstore   {self.store}")
 
 
 def describe(result: VideoInfo | str) -> str:
@@ -60,10 +63,9 @@ def describe(result: VideoInfo | str) -> str:
     )
 
 
-def summary_json(summary: Summary, *, folder: Path, elapsed: float) -> dict[str, Any]:
+def summary_json(summary: Summary, *, elapsed: float) -> dict[str, Any]:
     """The run as JSON values."""
     return {
-        "store": str(folder),
         "pruned": [
             {
                 "id": info.id,

@@ -24,7 +24,7 @@ from evscli.pruners import (
     registry,
     select_tokens,
 )
-from evscli.pruners.budget import check_budget, floor_count, round_count
+from evscli.pruners.budget import check_budget, floor_count, parse_budget, round_count
 from evscli.pruners.options import Option, function_options
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 from tests.pruners.videos import tokens
@@ -88,6 +88,12 @@ class TestBudget:
             check_budget(budget)
         assert f"got {shown}" in str(caught.value)
         assert "give" in str(caught.value)
+
+    def test_text_from_the_command_line_is_read(self) -> None:
+        assert parse_budget("0.25") == 0.25
+        for text in ("third", "", "nan", "0", "1.5"):
+            with pytest.raises(UsageError, match="budget"):
+                parse_budget(text)
 
     def test_only_none_does_without(self) -> None:
         assert check_selection("none").budget == 1
