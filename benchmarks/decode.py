@@ -10,8 +10,6 @@ timed is processor time, which other work on the machine disturbs little.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.machine import describe_machine
 from evscli.records import FloatArray, IntArray
 from evscli.video import decode_frames, index_video, plan_frames
 
@@ -182,8 +181,7 @@ def _head(minutes: float, repeats: int) -> list[str]:
         "runs that take turns, one thread each, in seconds of processor time; pixels equal bit for "
         "bit.",
         "",
-        f"Machine: {platform.machine()}, {os.cpu_count()} core(s), {platform.system()}; "
-        f"Python {platform.python_version()}, PyAV {av.__version__}.",
+        f"Ran {describe_machine()}.",
         "",
         "| frames per group | frames wanted | way | CPU seconds | times ours |",
         "|---|---|---|---|---|",

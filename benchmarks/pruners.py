@@ -1,6 +1,6 @@
 """How fast the pruners are, in passes of one norm over the same tokens.
 
-    python benchmarks/pruners.py [--rounds 9] [--json FILE]
+    python -m benchmarks.pruners [--rounds 9] [--json FILE]
 
 Every round runs the norm pass, our method and a plain loop written from the published formulas,
 one after the other, so that a busy machine slows all of them alike; medians are printed. Knows
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.machine import describe_machine
 from evscli.pruners import check_selection, select_tokens
 from evscli.records import VideoTokens
 
@@ -125,19 +124,6 @@ def agreement(embeds: Tensor) -> dict[str, float]:
     return shares
 
 
-def machine() -> dict[str, str | int]:
-    """The processor, threads and versions that made the figures."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
-    return {
-        "cpu": model,
-        "cores": os.cpu_count() or 0,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
 def table(seconds: dict[str, float]) -> str:
     """A Markdown table of one dtype's medians."""
     fastest = min(seconds["x.norm(dim=-1)"], seconds["torch.linalg.vector_norm"])
@@ -161,11 +147,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     t, h, w = GRID
-    results: dict[str, object] = {"machine": machine(), "grid": GRID, "width": WIDTH}
+    results: dict[str, object] = {"machine": describe_machine(), "grid": GRID, "width": WIDTH}
     print(f"# Speed of the pruners\n\n{t} x {h * w} tokens of width {WIDTH}, budget {BUDGET}.")
-    print("Made by `OMP_NUM_THREADS=2 python benchmarks/pruners.py`; medians over", end=" ")
-    print(f"{arguments.rounds} rounds that alternate the cases.\n")
-    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    print(f"`python -m benchmarks.pruners`, {describe_machine()}; medians over", end=" ")
+    print(f"{arguments.rounds} rounds that alternate the cases.")
     for dtype in (torch.float32, torch.bfloat16):
         embeds = synthetic_tokens(dtype)
         seconds, shares = measure(embeds, arguments.rounds), agreement(embeds)

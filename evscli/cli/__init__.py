@@ -5,6 +5,7 @@ Modules of this package import torch only inside functions, so that `evs --help`
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `evs` and exit: 0 done, 1 failed, 2 usage, 3 some videos failed, 130 interrupted."""
+    # A library's retries are not ours to show: what comes of them is one line.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))

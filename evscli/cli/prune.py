@@ -80,7 +80,7 @@ def prune(
 
 
 def name_model(model: str | None, *, videos: int) -> str:
-    """The checkpoint to use; says so when it is the bundled one, and refuses that for many videos.
+    """The checkpoint to use, which is said; it must be named for many videos.
 
     Raises UsageError.
     """
@@ -89,9 +89,9 @@ def name_model(model: str | None, *, videos: int) -> str:
             f"{videos} videos but no --model; name the checkpoint to use "
             f"(--model {MINI} for the bundled demonstration model)"
         )
-    if model in (None, MINI):
-        print(f"note: {mini_notice()}", file=sys.stderr)
-    return model or MINI
+    name = model or MINI
+    print(f"note: {mini_notice() if name == MINI else f'model {name}'}", file=sys.stderr)
+    return name
 
 
 def default_store(model: str, method: str, budget: float) -> Path:

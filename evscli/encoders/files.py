@@ -23,10 +23,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id
 
+from evscli.bundled import MINI, MINI_FOLDER
 from evscli.errors import ModelError, UsageError
-
-MINI = "mini"
-"""The word that names the bundled checkpoint."""
 
 
 class ModelFiles(Protocol):
@@ -54,7 +52,7 @@ def find_model(model: str, *, revision: str | None = None) -> ModelFiles:
     """
     folder = Path(model).expanduser()
     if model == MINI:
-        files: ModelFiles = LocalFolder(Path(__file__).parents[1] / MINI, name=MINI)
+        files: ModelFiles = LocalFolder(MINI_FOLDER, name=MINI)
     elif folder.is_dir():
         files = LocalFolder(folder, name=folder.resolve().name)
     else:
