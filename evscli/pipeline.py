@@ -7,13 +7,10 @@ many videos or terminals.
 from __future__ import annotations
 
 import errno
-import hashlib
-import os
-import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from torch import Tensor
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.errors import EvsError, StoreError, UsageError, VideoError
+from evscli.provenance import provenance, source_info
 from evscli.pruners import PruneRequest, check_selection, select_tokens
 from evscli.pruners.positions import gather_tokens, position_ids
 from evscli.records import (
@@ -44,7 +42,6 @@ from evscli.scratch import allocate
 from evscli.video import VideoIndex, decode_frames, index_video, plan_frames
 
 STORED_SCORES = torch.float16
-DECODE_THREADS = min(4, os.cpu_count() or 1)
 
 
 class VideoPruner:
@@ -83,7 +80,7 @@ class VideoPruner:
             selection["seed"] = self.seed
         return RunConfig(
             settings={"encoder": dict(self.encoder.settings), "selection": selection},
-            provenance=provenance(self.encoder),
+            provenance=provenance(device=str(self.encoder.device)),
         )
 
     def __call__(self, video: VideoInput) -> PrunedVideo:
@@ -104,12 +101,7 @@ class VideoPruner:
             return self._gather(video, source, plan, tokens, kept)
 
     def _encode(self, index: VideoIndex, plan: FramePlan) -> tuple[VideoTokens, PixelSource | None]:
-        chunks = (
-            self.encoder.resize(chunk, plan)
-            for chunk in decode_frames(
-                index, plan, chunk_frames=self.encoder.chunk_frames, threads=DECODE_THREADS
-            )
-        )
+        chunks = ahead(self._resized(index, plan))
         if "pixels" not in self.request.needs:
             return self.encoder.encode(chunks, plan), None
         pixels = allocate(
@@ -122,6 +114,11 @@ class VideoPruner:
             temporal_patch_size=self.encoder.rules.temporal_patch_size,
         )
         return tokens, source
+
+    def _resized(self, index: VideoIndex, plan: FramePlan) -> Generator[FrameChunk]:
+        size = self.encoder.chunk_frames
+        for chunk in decode_frames(index, plan, chunk_frames=size):
+            yield self.encoder.resize(chunk, plan)
 
     def _select(self, tokens: VideoTokens, pixels: PixelSource | None) -> KeptTokens:
         inputs = PruneInputs(pixels=pixels, seed=self.seed)
@@ -222,24 +219,16 @@ def record_pixels(chunks: Iterator[FrameChunk], into: Tensor) -> Iterator[FrameC
         yield chunk
 
 
-def source_info(video: VideoInput) -> SourceInfo:
-    """Size and sha256 of the file, and its path below the input root."""
-    with video.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = os.fstat(file.fileno()).st_size
-    relative = video.path.relative_to(video.root).as_posix()
-    return SourceInfo(path=relative, size=size, sha256=digest)
+def ahead(chunks: Generator[FrameChunk]) -> Iterator[FrameChunk]:
+    """The same chunks, the next one made in a thread while the caller uses the last.
 
-
-def provenance(encoder: VideoEncoder) -> dict[str, Any]:
-    """What made the tensors beside the settings: versions, device, threads."""
-    packages = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
-    return {
-        "versions": {name: version(name) for name in packages},
-        "python": platform.python_version(),
-        "device": str(encoder.device),
-        "threads": torch.get_num_threads(),
-    }
+    At most one chunk is made ahead. However the caller stops, `chunks` is closed.
+    """
+    with closing(chunks), ThreadPoolExecutor(max_workers=1) as worker:
+        coming = worker.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = worker.submit(next, chunks, None)
+            yield chunk
 
 
 @contextmanager

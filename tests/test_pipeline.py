@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from evscli import open_store, prefill, prune_video
 from evscli.bundled import MINI_FOLDER
 from evscli.errors import StoreError, UsageError, VideoError
-from evscli.pipeline import stage
-from evscli.records import PrunedVideo, RunConfig, Sampling, VideoInput
+from evscli.pipeline import ahead, stage
+from evscli.records import FrameChunk, PrunedVideo, RunConfig, Sampling, VideoInput
 from evscli.store import StoreWriter
 from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.language.reference import Clip, reference_inputs
@@ -147,3 +148,38 @@ def test_a_full_scratch_disk_ends_the_run(tmp_path: Path) -> None:
     video = VideoInput(id="v", path=tmp_path / "v.mp4", root=tmp_path)
     with pytest.raises(StoreError, match="TMPDIR"), stage("encode", video):
         raise OSError(28, "No space left on device")
+
+
+def counted(closed: list[bool], *, fail_at: int = -1) -> Generator[FrameChunk]:
+    """Ten chunks that tell when their generator is closed."""
+    try:
+        for start in range(10):
+            if start == fail_at:
+                raise VideoError("damaged", stage="decode")
+            yield FrameChunk(start=start, pixels=torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+    finally:
+        closed.append(True)
+
+
+def test_chunks_made_ahead_come_in_order_and_the_file_is_closed() -> None:
+    closed: list[bool] = []
+    assert [chunk.start for chunk in ahead(counted(closed))] == list(range(10))
+    assert closed == [True]
+
+
+def test_stopping_early_closes_the_file() -> None:
+    closed: list[bool] = []
+    chunks = ahead(counted(closed))
+    assert isinstance(chunks, Generator)
+    assert next(chunks).start == 0
+    chunks.close()
+    assert closed == [True]
+
+
+def test_an_error_while_decoding_ahead_reaches_the_caller_in_its_place() -> None:
+    closed: list[bool] = []
+    chunks = ahead(counted(closed, fail_at=3))
+    assert [next(chunks).start for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(VideoError, match="damaged"):
+        next(chunks)
+    assert closed == [True]

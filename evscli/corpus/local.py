@@ -11,7 +11,8 @@ from pathlib import Path
 
 from evscli.corpus.progress import Progress
 from evscli.errors import MismatchError, VideoError
-from evscli.pipeline import VideoPruner, source_info
+from evscli.pipeline import VideoPruner
+from evscli.provenance import source_info
 from evscli.records import Failure, SourceInfo, VideoInfo, VideoInput
 from evscli.store import StoreWriter
 

@@ -1,0 +1,34 @@
+"""Where tensors come from: the source file, and the machine and versions that made them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from evscli.records import SourceInfo, VideoInput
+
+PACKAGES = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
+
+
+def source_info(video: VideoInput) -> SourceInfo:
+    """Size and sha256 of the file, and its path below the input root. Raises OSError."""
+    with video.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = os.fstat(file.fileno()).st_size
+    relative = video.path.relative_to(video.root).as_posix()
+    return SourceInfo(path=relative, size=size, sha256=digest)
+
+
+def provenance(*, device: str) -> dict[str, Any]:
+    """What made the tensors beside the settings: versions, device, threads."""
+    return {
+        "versions": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+    }
