@@ -96,6 +96,7 @@ class VideoPruner:
             plan = plan_frames(index, self.encoder.rules)
         with stage("encode", video):
             tokens, pixels = self._encode(index, plan)
+            refuse_infinite(tokens, video)
         with stage("prune", video):
             kept = self._select(tokens, pixels)
             return self._gather(video, source, plan, tokens, kept)
@@ -229,6 +230,19 @@ def ahead(chunks: Generator[FrameChunk]) -> Iterator[FrameChunk]:
         while (chunk := coming.result()) is not None:
             coming = worker.submit(next, chunks, None)
             yield chunk
+
+
+def refuse_infinite(tokens: VideoTokens, video: VideoInput) -> None:
+    """Raise VideoError where a value is NaN or infinite, as overflow in float16 makes them."""
+    for planes in (tokens.embeds, tokens.deepstack):
+        # A sum carries both through, and needs no copy of tokens that may be in a file.
+        if planes is not None and not planes.sum(dtype=torch.float32).isfinite():
+            dtype = str(planes.dtype).removeprefix("torch.")
+            raise VideoError(
+                f"{video.path}: the encoder gave values that are not finite in {dtype}; "
+                "try --dtype float32, and check the checkpoint's weights",
+                stage="encode",
+            )
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import AutoModelForImageTextToText, AutoTokenizer
@@ -129,6 +131,16 @@ def test_a_rotated_phone_clip_has_the_grid_a_viewer_sees(tmp_path: Path) -> None
 def test_a_wrong_selection_is_refused_before_anything_is_opened() -> None:
     with pytest.raises(UsageError, match="vcst"):
         prune_video("gone.mp4", method="vcst", budget=0.3, model="gone")
+
+
+@pytest.mark.parametrize("weight", ["merger.linear_fc2", "deepstack_merger_list.1.linear_fc2"])
+def test_values_that_are_not_finite_are_not_stored(tmp_path: Path, clip: Path, weight: str) -> None:
+    folder = shutil.copytree(MINI_FOLDER, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    weights[f"model.visual.{weight}.bias"][0] = float("inf")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(VideoError, match="not finite in bfloat16; try --dtype float32"):
+        prune_video(clip, method="vcast", budget=0.3, model=str(folder))
 
 
 def test_any_failure_of_one_video_names_it_and_its_stage(tmp_path: Path) -> None:

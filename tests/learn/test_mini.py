@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,16 @@ from evscli.learn.mini import build_mini
 def test_the_committed_weights_are_what_the_script_makes(tmp_path: Path) -> None:
     build_mini(tmp_path)
     for path in tmp_path.iterdir():
-        assert path.read_bytes() == (MINI_FOLDER / path.name).read_bytes(), path.name
+        assert content(path) == content(MINI_FOLDER / path.name), path.name
+
+
+def content(path: Path) -> Any:
+    """A file's bytes, or its JSON without the release of transformers that wrote it."""
+    if path.suffix != ".json":
+        return path.read_bytes()
+    values = json.loads(path.read_text())
+    values.pop("transformers_version", None)
+    return values
 
 
 def test_mini_loads_as_an_ordinary_checkpoint_and_is_small() -> None:
