@@ -252,8 +252,10 @@ def stage(name: str, video: VideoInput) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except VideoError:
-        raise
+    except VideoError as error:
+        if str(video.path) in str(error):
+            raise
+        raise VideoError(f"{video.path}: {error}", stage=error.stage) from error
     except EvsError as error:
         raise VideoError(str(error), stage=name) from error
     except torch.OutOfMemoryError as error:

@@ -5,7 +5,9 @@ Modules of this package import torch only inside functions, so that `evs --help`
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -61,6 +63,9 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `evs` and exit: 0 done, 1 failed, 2 usage, 3 some videos failed, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the locale cannot print is no error
+            stream.reconfigure(errors="backslashreplace")
     # A library's retries are not ours to show: what comes of them is one line.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -72,19 +77,25 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
     """Run one command and return its exit code; an error is one line on standard error."""
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="evs")
+        sys.stdout.flush()
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "evs")
         message = error.format_message().rstrip(".")
         print(f"error: {message}; see {command} --help", file=sys.stderr)
         return USAGE
-    except BrokenPipeError:  # the reader of our output went away, as in `evs inspect ... | head`
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):  # `evs inspect ... | head`; typer exits on a broken pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except EvsError as error:
         if debug:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}; check the disk and permissions, and run again", file=sys.stderr)
+        return 1
     except Exception as error:
         if debug:
             traceback.print_exc()

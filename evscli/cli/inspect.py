@@ -81,4 +81,4 @@ def _show_video(store: Store, video: str, *, as_json: bool) -> None:
 
 
 def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(json.dumps(document, indent=2))

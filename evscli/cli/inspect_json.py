@@ -23,6 +23,7 @@ def store_document(summary: StoreSummary) -> dict[str, Any]:
         "totals": {
             "videos": len(summary.videos),
             "waiting": summary.waiting,
+            "lost": summary.lost,
             "failures": len(summary.failures),
             "tokens": summary.tokens,
             "kept": summary.kept,

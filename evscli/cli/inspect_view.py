@@ -114,6 +114,13 @@ def _totals(summary: StoreSummary) -> Pairs:
     if summary.waiting:
         waiting = count_text(summary.waiting, "finished video")
         yield "waiting", f"{waiting} without a shard yet: the run at work adds them, or the next"
+    if summary.lost:
+        lost = count_text(summary.lost, "video")
+        yield (
+            "lost",
+            f"{lost} whose shard is missing: put it back, or run the same evs prune command again; "
+            f"evs inspect --verify {summary.path} names it",
+        )
     if summary.retention is not None:
         yield "tokens", f"{summary.tokens:,} -> {summary.kept:,} ({summary.retention:.1%})"
     yield "on disk", f"{size_text(summary.size)}, {count_text(summary.shards, 'shard')}"

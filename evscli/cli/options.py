@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +28,7 @@ Model = Annotated[
     typer.Option(help="Checkpoint: a local folder or a hub id. Default: the bundled mini."),
 ]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "-o", "--output", metavar="DIR", help="Store. Default: evs-out/MODEL-METHOD-BUDGET."
     ),
@@ -38,7 +37,7 @@ MethodOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="Option of the method; may be repeated."),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of random methods.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of random methods.")]
 Scores = Annotated[bool, typer.Option("--scores", help="Store every token's score too.")]
 Fps = Annotated[float | None, typer.Option(help="Frames per second to sample.")]
 NumFrames = Annotated[int | None, typer.Option(help="Frames to sample per video.")]

@@ -58,6 +58,7 @@ def prune(
     from evscli.pipeline import VideoPruner
     from evscli.pruners import check_selection, parse_budget, parse_options
 
+    refuse_empty(model=model, output=output)
     fraction = None if budget is None else parse_budget(budget)
     request = check_selection(method, fraction, parse_options(method, option or []))
     videos = find_videos(inputs)
@@ -70,7 +71,7 @@ def prune(
         sampling=Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames),
     )
     pruner = VideoPruner(encoder, request, seed=seed, store_scores=scores)
-    folder = output or default_store(encoder.info.name, method, request.budget)
+    folder = Path(output or default_store(encoder.info.name, method, request.budget))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.monotonic()
     report = Report(model=encoder.info.name, store=folder, quiet=as_json)
@@ -94,9 +95,16 @@ def name_model(model: str | None, *, videos: int) -> str:
     return name
 
 
-def default_store(model: str, method: str, budget: float) -> Path:
+def refuse_empty(**options: str | None) -> None:
+    """Raise UsageError for an option given as an empty text, as an unset shell variable is."""
+    for name, value in options.items():
+        if value == "":
+            raise UsageError(f"--{name} is empty; give a value or leave the option out")
+
+
+def default_store(model: str, method: str, budget: float) -> str:
     """evs-out/<model>-<method>-<budget>, the model without its organisation."""
-    return Path("evs-out") / f"{Path(model).name}-{method}-{budget:g}"
+    return f"evs-out/{Path(model).name}-{method}-{budget:.12g}"
 
 
 def exit_code(summary: Summary) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -25,10 +26,18 @@ class Report:
         if isinstance(result, Failure):
             print(f"error: {result.message}", file=sys.stderr, flush=True)
         elif not self.quiet:
-            print(describe(result), flush=True)
+            self._print(describe(result))
         if isinstance(result, VideoInfo):
             for note in result.notes:
                 print(f"note: {result.id}: {note}", file=sys.stderr, flush=True)
+
+    def _print(self, line: str) -> None:
+        """Print a line; losing standard output must not end a run that is storing videos."""
+        try:
+            print(line, flush=True)
+        except OSError as error:
+            print(f"note: no more output ({error.strerror}); the run goes on", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def finish(self, summary: Summary, *, elapsed: float) -> None:
         """Print what the run did."""

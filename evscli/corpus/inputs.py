@@ -6,6 +6,7 @@ folder the folder itself, of a glob the part before the first wildcard. Nothing 
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,22 +29,48 @@ def find_videos(inputs: Sequence[str]) -> list[VideoInput]:
     nothing is found or two videos have one id.
     """
     videos = [video for given in inputs for video in expand(given)]
-    videos = list({video.path.absolute(): video for video in videos}.values())
+    # Not resolve(): a symbolic link is a video of its own.
+    videos = list({os.path.abspath(video.path): video for video in videos}.values())  # noqa: PTH100
     refuse_equal_ids(videos)
     return videos
 
 
 def expand(given: str) -> list[VideoInput]:
     """The videos of one input."""
+    if not given:
+        raise UsageError("an input is empty; give a video, a folder or a glob")
     path = Path(given)
     if path.is_dir():
-        return _found(path, path.rglob("*"), f"no videos in folder {given}")
-    if path.exists():
+        return _found(path, files_below(path), f"no videos in folder {given}")
+    if path.is_file():
         return [VideoInput(id=video_id(path, path.parent), path=path, root=path.parent)]
+    if path.exists():
+        raise VideoError(f"{given} is a pipe or device, not a file; save the video to disk first")
     if WILDCARDS & set(given):
         root, pattern = split_glob(path)
-        return _found(root, root.glob(pattern), f"no videos match {given}")
+        return _found(root, matches(root, pattern), f"no videos match {given}")
     raise VideoError(f"no such file or folder: {given}; check the path")
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in `folder` and its subfolders; raises VideoError where one cannot be read."""
+
+    def refuse(error: OSError) -> None:
+        raise VideoError(
+            f"cannot read folder {error.filename} ({error.strerror}); check its permissions, or "
+            "name the folders beside it"
+        )
+
+    for parent, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(parent, name) for name in names)
+
+
+def matches(root: Path, pattern: str) -> list[Path]:
+    """The paths below `root` that match a glob; raises UsageError for a malformed one."""
+    try:
+        return list(root.glob(pattern))
+    except ValueError as error:
+        raise UsageError(f"malformed glob {pattern!r} ({error}); write it as in **/*.mp4") from None
 
 
 def _found(root: Path, paths: Iterable[Path], nothing: str) -> list[VideoInput]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evscli.corpus.progress import Progress
-from evscli.errors import MismatchError, VideoError
+from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
 from evscli.provenance import source_info
 from evscli.records import Failure, SourceInfo, VideoInfo, VideoInput
-from evscli.store import StoreWriter
+from evscli.store import StoreWriter, check_id
 
 
 @dataclass(kw_only=True)
@@ -116,11 +116,20 @@ def prune_corpus(
 def prune_one(video: VideoInput, pruner: VideoPruner, writer: StoreWriter) -> VideoInfo | Failure:
     """Prune and store one video, or record why that failed."""
     try:
+        refuse_id(video)
         record = pruner(video)
     except VideoError as error:
         return writer.fail(failure_of(video, error))
     writer.add(record)
     return record.info
+
+
+def refuse_id(video: VideoInput) -> None:
+    """Raise VideoError for a file whose name cannot be an id."""
+    try:
+        check_id(video.id)
+    except UsageError as error:
+        raise VideoError(str(error), stage="open") from error
 
 
 def failure_of(video: VideoInput, error: VideoError) -> Failure:

@@ -166,12 +166,13 @@ class HubRepository:
 
 def _checked_hub_id(model: str) -> str:
     """`model` itself; raises ModelError where it can only have been meant as a path."""
+    if Path(model).exists():
+        raise ModelError(f"{model!r} is a file; give the model's folder, a hub id, or mini")
     try:
         validate_repo_id(model)
     except HFValidationError:
-        kind = "is a file" if Path(model).is_file() else "is no folder"
         raise ModelError(
-            f"{model!r} {kind}, and no hub id either; give a model folder, an id like "
+            f"{model!r} is no folder, and no hub id either; give a model folder, an id like "
             "Qwen/Qwen3-VL-2B-Instruct, or mini"
         ) from None
     return model

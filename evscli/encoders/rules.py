@@ -45,7 +45,10 @@ class ProcessorRules:
         wanted = {"fps": self.sampling.fps, "num_frames": self.sampling.num_frames}
         try:
             index = np.asarray(self._processor.sample_frames(metadata, **wanted), dtype=np.int64)
-        except (ValueError, ZeroDivisionError) as error:
+        except ZeroDivisionError as error:  # fewer frames than a patch, rounded down to none
+            reason = f"it takes whole patches of {self.temporal_patch_size} frames"
+            raise VideoError(self._cannot_sample(frames, fps, reason), stage="plan") from error
+        except ValueError as error:
             raise VideoError(self._cannot_sample(frames, fps, str(error)), stage="plan") from error
         if not index.size:
             raise VideoError(self._cannot_sample(frames, fps, "none chosen"), stage="plan")

@@ -111,6 +111,11 @@ def _keep(scores: Tensor, count: int, rule: Rule) -> Tensor:
 
 
 def _first_frame_note(frames: int, cells: int, budget: float, count: int) -> tuple[str, ...]:
+    if frames == 1 and budget < 1:
+        return (
+            f"EVS keeps the first frame whole and here is no other, so budget {budget:g} keeps all "
+            "of it; sample more frames, or choose another method, to keep less.",
+        )
     if frames == 1 or count > cells:
         return ()
     return (

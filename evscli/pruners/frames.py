@@ -30,6 +30,19 @@ def span_length(embeds: Tensor) -> int:
     return min(max(1, values // max(1, embeds[:1].numel())), max(1, embeds.shape[0]))
 
 
+def all_finite(embeds: Tensor) -> bool:
+    """Whether no value of `embeds [T, h, w, D]` is NaN or infinite; waits for the device."""
+    if embeds.numel() == 0:
+        return True
+    for start, stop in frame_spans(embeds):
+        # Extremes carry NaN through; a sum of finite values could overflow, and `isfinite` on all
+        # values takes longer than a method does.
+        extremes = torch.stack(embeds[start:stop].detach().aminmax())
+        if not extremes.isfinite().all():
+            return False
+    return True
+
+
 def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int, Tensor]]:
     """(start, stop, x) with x the frames start-overlap..stop-1 as float32 [f, h*w, D].
 

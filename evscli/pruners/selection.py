@@ -81,6 +81,8 @@ def select_tokens(
             raise UsageError(f"method {method!r} needs {need}: give it as PruneInputs({need}=...)")
     if 0 in tokens.grid_thw:
         raise UsageError(f"there are no tokens in the grid {tokens.grid_thw}: give at least one")
+    if tokens.embeds.shape[-1] == 0:
+        raise UsageError("the tokens have no values (D is 0): give embeds of shape [T, h, w, D]")
     kept = request.pruner.function(tokens, inputs, request.budget, **request.options)
     if tuple(kept.mask.shape) != tokens.grid_thw:
         raise ValueError(f"{method} made a mask {tuple(kept.mask.shape)} for {tokens.grid_thw}")
@@ -99,12 +101,35 @@ def prune(
 
     `options` are the method's own (`list_pruners()` has them). `mask` and `scores` of the answer
     are on the tokens' device. Notes are emitted as PruneWarning. Raises UsageError for a request
-    that cannot be met.
+    that cannot be met, and for values that are not finite or too large to score.
     """
-    kept = select_tokens(check_selection(method, budget, options), tokens, inputs)
+    request = check_selection(method, budget, options)
+    _check_values(tokens)
+    kept = select_tokens(request, tokens, inputs)
+    if kept.scores is not None and not kept.scores.isfinite().all():
+        raise UsageError(
+            f"embeds hold values too large for {method!r}: its scores overflow in float32; "
+            "scale the embeds down"
+        )
     for note in kept.notes:
         warnings.warn(note, PruneWarning, stacklevel=2)
     return kept
+
+
+def _check_values(tokens: VideoTokens) -> None:
+    """The pipeline checks its encoder's values itself, so `select_tokens` does not pay twice."""
+    if not isinstance(tokens, VideoTokens):
+        raise UsageError(
+            f"tokens must be VideoTokens, got {type(tokens).__name__}: "
+            "wrap embeds [T, h, w, D] by VideoTokens.from_embeds(embeds)"
+        )
+    from evscli.pruners.frames import all_finite
+
+    if not all_finite(tokens.embeds):
+        raise UsageError(
+            "embeds hold NaN or infinite values: check the encoder that made them, "
+            "or run it in float32 if it overflowed in float16"
+        )
 
 
 def _budget_of(pruner: Pruner, budget: float | None) -> float:

@@ -48,7 +48,7 @@ def vcast(
         mask=keep_highest_per_frame(scores, budgets).view(t, h, w),
         scores=scores.view(t, h, w),
         expected=total,
-        notes=_single_frame_note(t, budget),
+        notes=_single_frame_note(t, budget) + _least_note(t, h * w, budget, min_k),
     )
 
 
@@ -81,4 +81,16 @@ def _single_frame_note(frames: int, budget: float) -> tuple[str, ...]:
     return (
         f"V-CAST prunes nothing of a single temporal patch, so budget {budget:g} keeps all of it; "
         "sample more frames, or choose another method, to keep less.",
+    )
+
+
+def _least_note(frames: int, cells: int, budget: float, min_k: int) -> tuple[str, ...]:
+    least, asked = frames * min(min_k, cells), round_count(frames * cells, budget)
+    if frames == 1 or least <= asked:
+        return ()
+    way_out = "lower min_k" if min_k > 1 else "sample fewer frames, or choose another method,"
+    return (
+        f"V-CAST keeps at least {min(min_k, cells)} of {cells} tokens of each frame here (min_k is "
+        f"{min_k}), so {least} of {frames * cells} tokens are kept where a budget of {budget:g} "
+        f"asks for {asked}; {way_out} to keep less.",
     )

@@ -111,6 +111,8 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
 def open_safetensors(path: Path, *, framework: str) -> Any:
     """safetensors' own handle on a file, its data mapped and not read. Raises as `read_head`."""
     try:
+        # safetensors calls whatever it cannot open a missing file; Python names the reason.
+        path.open("rb").close()
         return safe_open(path, framework=framework)
     except FileNotFoundError:
         raise missing_shard(path) from None
@@ -118,7 +120,8 @@ def open_safetensors(path: Path, *, framework: str) -> Any:
         raise damaged_shard(path, str(error).removeprefix("Error while ")) from None
     except OSError as error:
         raise StoreError(
-            f"cannot read {path} ({error.strerror or error}): check that it is a file you may read"
+            f"cannot read {path} ({error.strerror or error}): check that it is a file, and its "
+            "permissions"
         ) from None
 
 

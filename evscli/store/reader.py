@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OPEN_SHARDS = 64
 """Shards whose header is kept in memory; a full one takes a few MB."""
 
+NAMED_STORES = 5
+"""Stores that the error for a folder of stores names at most."""
+
 
 class UnknownVideoError(StoreError, KeyError):
     """A store has no video of that id."""
@@ -118,6 +121,9 @@ class Store(Mapping[str, PrunedVideo]):
             raise damaged_shard(head.path, f"the manifest says it holds {video_id!r}")
 
     def _unknown(self, video_id: str) -> str:
+        if failed := self.failures.get(video_id):
+            reason = f"it failed ({failed.stage}): {failed.message}"
+            return f"{self.path} has no video {video_id!r}: {reason}"
         close = get_close_matches(video_id, self._ids, n=3, cutoff=0.5)
         close = close or [known for known in self._ids if video_id in known][:3]
         named = " or ".join(map(repr, close or self._ids[:3]))
@@ -168,7 +174,8 @@ def _open_folder(path: Path) -> Store:
 def _no_store(path: Path) -> str:
     stores = sorted(run.parent.name for run in path.glob(f"*/{RUN_NAME}"))
     if stores:
-        return f"{path} holds {len(stores)} stores, name one of them: {', '.join(stores)}"
+        named = ", ".join(stores[:NAMED_STORES]) + (", ..." if stores[NAMED_STORES:] else "")
+        return f"{path} holds {len(stores)} stores, name one of them: {named}"
     return (
         f"{path} is not a store (no {RUN_NAME} and no shard in it): name the folder that evs prune "
         "wrote"

@@ -31,6 +31,8 @@ class StoreSummary:
     """Bytes on disk, of all files of the store."""
     waiting: int
     """Finished videos without a shard: of a run at work, or of one that was killed."""
+    lost: int
+    """Videos that a manifest lists and whose shard is missing."""
 
     @property
     def tokens(self) -> int:
@@ -97,6 +99,7 @@ def summarize_store(store: Store) -> StoreSummary:
         shards=len(list_shards(store.path)) if is_folder else 1,
         size=sum(path.stat().st_size for path in files),
         waiting=len(list(store.path.glob(".writer-*/*.safetensors"))) if is_folder else 0,
+        lost=len(store.catalogue.lost),
     )
 
 

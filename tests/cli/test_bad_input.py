@@ -99,6 +99,9 @@ USAGE = {
     "fps and frames": ((*VCAST, "--fps", "1", "--num-frames", "8"), ("fps",)),
     "fps 0": ((*VCAST, "--fps", "0"), ("0",)),
     "device": ((*VCAST, "--device", "tpu"), ("'tpu'",)),
+    "seed": ((*VCAST, "--seed", "9" * 30), ("--seed",)),
+    "empty output": ((*VCAST, "-o", ""), ("--output", "empty")),
+    "empty model": ((*VCAST, "--model", ""), ("--model", "empty")),
     "dtype": ((*VCAST, "--dtype", "int8"), ("'int8'",)),
 }
 
@@ -133,6 +136,17 @@ def test_a_model_folder_without_weights(tmp_path: Path, clip: Path) -> None:
     folder = shutil.copytree(MINI_FOLDER, tmp_path / "model")
     (folder / "model.safetensors").unlink()
     check(prune(tmp_path, clip, *VCAST, "--model", folder), 1, "weights")
+
+
+def test_a_model_that_is_a_file(tmp_path: Path, clip: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.mp4").touch()
+    check(prune(tmp_path, clip, *VCAST, "--model", "a/b.mp4"), 1, "a/b.mp4", "is a file")
+
+
+def test_what_the_processor_refuses_names_the_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "thin.mp4", frames=8, size=(2, 1000))
+    check(prune(tmp_path, "thin.mp4", *VCAST), 1, "thin.mp4", "1000x2", "crop or scale")
 
 
 def test_a_model_of_another_type(tmp_path: Path, clip: Path) -> None:

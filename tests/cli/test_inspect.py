@@ -113,6 +113,20 @@ def test_videos_without_a_shard_yet_are_counted(tmp_path: Path, piped: Show) -> 
     assert "waiting" not in fields(piped(tmp_path))
 
 
+def test_videos_whose_shard_is_missing_are_counted(
+    tmp_path: Path, piped: Show, on_terminal: Show
+) -> None:
+    with StoreWriter(tmp_path, CONFIG, shard_videos=2) as writer:
+        for name in ("a", "b", "c"):
+            writer.add(record(name))
+    assert "lost" not in fields(piped(tmp_path))
+    (tmp_path / "shard-0-00000.safetensors").unlink()
+    shown = fields(piped(tmp_path))["lost"]
+    assert shown.startswith("2 videos whose shard is missing: put it back, or run the same evs")
+    assert json.loads("\n".join(piped(tmp_path, "--json")))["totals"]["lost"] == 2
+    assert any(line.startswith("lost ") for line in on_terminal(tmp_path))
+
+
 @pytest.mark.parametrize("columns", [40, 80, 109, 110, 160])
 @pytest.mark.parametrize("video", [[], ["long"], [LONG], ["動画/猫と犬"]])
 def test_nothing_is_wider_than_the_terminal_or_cut(
@@ -214,6 +228,8 @@ def test_json_is_one_document_with_everything(store: Path, piped: Show) -> None:
     assert document["settings"] == CONFIG.settings
     assert document["provenance"] == CONFIG.provenance
     assert document["failures"][0]["attempt"] == 2
+    assert {video["id"] for video in document["videos"]} == {*IDS, "long"}
+    assert "\n".join(piped(store, "--json")).isascii()
     video = next(video for video in document["videos"] if video["id"] == "long")
     assert video["grid_thw"] == [200, 4, 4]
     assert (video["tokens"], video["shard"]) == (3200, "shard-0-00002.safetensors")

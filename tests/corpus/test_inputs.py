@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -73,3 +74,39 @@ def test_the_root_of_a_video_is_where_its_id_starts(tmp_path: Path) -> None:
     touch(tmp_path / "deep/er/a.mp4")
     (video,) = find_videos([str(tmp_path)])
     assert (video.root, video.path) == (tmp_path, tmp_path / "deep/er/a.mp4")
+
+
+def test_a_path_with_detours_is_the_same_file_and_a_link_is_not(tmp_path: Path) -> None:
+    touch(tmp_path / "v/a.mp4")
+    (tmp_path / "v/b.mp4").symlink_to("a.mp4")
+    assert ids(tmp_path / "v/a.mp4", tmp_path / "v/../v/a.mp4") == ["a"]
+    assert ids(tmp_path / "v") == ["a", "b"]
+
+
+def test_a_malformed_glob_and_an_empty_input_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"malformed glob '\*\*\.mp4'.*write it as"):
+        ids(tmp_path / "**.mp4")
+    with pytest.raises(UsageError, match="an input is empty"):
+        ids("")
+
+
+def test_a_pipe_is_refused_instead_of_read_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="is a pipe or device"):
+        ids(tmp_path / "pipe.mp4")
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "a.mp4", tmp_path / "locked/b.mp4")
+    scandir = os.scandir
+
+    def locked(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(VideoError, match=r"cannot read folder .*locked \(Permission denied\)"):
+        ids(tmp_path)

@@ -85,3 +85,11 @@ def test_an_interrupt_keeps_what_is_finished(folder: Path, pruner: VideoPruner) 
     with pytest.raises(KeyboardInterrupt):
         prune_corpus(find_videos([str(folder)]), pruner, folder.parent / "store", report=interrupt)
     assert list(open_store(folder.parent / "store")) == ["a"]
+
+
+def test_a_name_that_cannot_be_an_id_fails_alone(folder: Path, pruner: VideoPruner) -> None:
+    (folder / "b.mp4").rename(folder / "b\nb.mp4")
+    summary, _ = run(folder, pruner)
+    assert [info.id for info in summary.pruned] == ["a", "c"]
+    (failure,) = summary.failed
+    assert (failure.id, failure.stage) == ("b\nb", "open")

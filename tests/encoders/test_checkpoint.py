@@ -104,7 +104,7 @@ def test_path_that_is_no_folder_is_refused_without_a_network(model: str) -> None
 
 
 def test_weights_file_instead_of_its_folder_is_refused(qwen3: Path) -> None:
-    with pytest.raises(ModelError, match=r"model.safetensors' is a file, and no hub id"):
+    with pytest.raises(ModelError, match=r"model.safetensors' is a file; give the model's folder"):
         load_encoder(str(qwen3 / "model.safetensors"), device="cpu")
 
 

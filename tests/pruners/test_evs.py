@@ -126,9 +126,15 @@ class TestShortClips:
         assert kept.count == kept.expected == 49
         assert kept.notes
 
-    @pytest.mark.parametrize(("t", "budget"), [(1, 0.1), (1, 1.0), (2, 1.0), (20, 0.25)])
+    @pytest.mark.parametrize(("t", "budget"), [(1, 1.0), (2, 1.0), (20, 0.25)])
     def test_other_clips_are_not(self, t: int, budget: float) -> None:
         assert prune(tokens(t, 2, 2), "evs", budget=budget).notes == ()
+
+    @pytest.mark.parametrize("rule", ["serving", "paper"])
+    def test_a_single_frame_that_is_kept_whole_is_warned_about(self, rule: str) -> None:
+        with pytest.warns(PruneWarning, match=r"no other.*budget 0\.1 keeps all.*more frames"):
+            kept = prune(tokens(1, 3, 3), "evs", budget=0.1, rule=rule)
+        assert kept.mask.all()
 
     def test_the_pipeline_can_ask_without_a_warning(self) -> None:
         assert len(evs(noise(4, 2, 2), 0.1).notes) == 1

@@ -159,6 +159,35 @@ class TestASingleFrame:
         assert prune(tokens(1, 3, 3), "vcast", budget=1.0).notes == ()
 
 
+class TestTheLeastOfAFrame:
+    @pytest.mark.parametrize(
+        ("budget", "min_k", "words"),
+        [
+            (
+                0.3,
+                100000,
+                r"15 of 15 tokens of each.*60 of 60 tokens.*0\.3 asks for 18; lower",
+            ),
+            (0.3, 5, r"5 of 15 tokens of each.*20 of 60 tokens.*0\.3 asks for 18; lower"),
+            (0.03, 1, r"1 of 15 tokens of each.*4 of 60 tokens.*0\.03 asks for 2; sample fewer"),
+        ],
+    )
+    def test_is_told_where_it_exceeds_the_budget(
+        self, budget: float, min_k: int, words: str
+    ) -> None:
+        with pytest.warns(PruneWarning, match=words) as seen:
+            kept = prune(tokens(4, 3, 5), "vcast", budget=budget, min_k=min_k)
+        assert len(seen) == 1
+        assert kept.count == kept.expected > round(60 * budget)
+
+    @pytest.mark.parametrize(("budget", "min_k"), [(0.3, 4), (1.0, 100000), (4 / 60, 1)])
+    def test_is_not_where_the_budget_has_room(self, budget: float, min_k: int) -> None:
+        assert prune(tokens(4, 3, 5), "vcast", budget=budget, min_k=min_k).notes == ()
+
+    def test_leaves_a_single_frame_to_its_own_note(self) -> None:
+        assert len(vcast(noise(1, 3, 5), 0.3, min_k=100000).notes) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"), [({"tau": 0}, "tau"), ({"tau": -1}, "-1"), ({"min_k": 0}, "min_k")]
 )

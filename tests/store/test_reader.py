@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,22 @@ def test_a_folder_of_stores_names_them(folder: Path) -> None:
         open_store(folder.parent)
 
 
+def test_of_many_stores_only_some_are_named(tmp_path: Path) -> None:
+    for name in "abcdefg":
+        with StoreWriter(tmp_path / name, CONFIG):
+            pass
+    with pytest.raises(StoreError, match=r"holds 7 stores, .* them: a, b, c, d, e, \.\.\.$"):
+        open_store(tmp_path)
+
+
+def test_a_video_that_failed_says_why(folder: Path) -> None:
+    store = open_store(folder)
+    reason = "has no video 'broken': it failed (open): broken.mp4 is not a video: name another"
+    for ask in (store.__getitem__, store.info):
+        with pytest.raises(UnknownVideoError, match=re.escape(reason)):
+            ask("broken")
+
+
 def test_what_is_no_store_says_so_and_advises_no_harm(tmp_path: Path) -> None:
     (tmp_path / "video.mp4").write_bytes(b"\x00\x00\x00\x18ftypmp42" * 9)
     for path, reason in (
@@ -148,6 +165,20 @@ def test_a_shard_that_went_after_opening_is_named_too(folder: Path) -> None:
     (folder / SHARD).unlink()
     with pytest.raises(DamagedError, match=f"{SHARD} is missing"):
         store["day 2/b"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_shard_that_may_not_be_read_is_not_called_missing(folder: Path) -> None:
+    (folder / SHARD).chmod(0)
+    with pytest.raises(StoreError, match=r"cannot read .*Permission denied.*permissions$"):
+        open_store(folder)["day 2/b"]
+
+
+def test_a_shard_that_cannot_be_opened_is_not_called_missing(folder: Path) -> None:
+    (folder / SHARD).unlink()
+    (folder / SHARD).symlink_to(SHARD)
+    with pytest.raises(StoreError, match=rf"cannot read .*{SHARD} \(.* symbolic links\): check"):
+        open_store(folder)["day 2/b"]
 
 
 def test_a_later_format_says_to_upgrade(folder: Path) -> None:

@@ -1,0 +1,60 @@
+"""Output that goes nowhere, or cannot be shown, is no reason to stop storing videos."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from evscli.store import open_store
+from tests.videos import write_video
+
+EVS = Path(sys.executable).parent / "evs"
+VCAST = ("--method", "vcast", "--budget", "0.3")
+
+
+def make_videos(folder: Path) -> None:
+    folder.mkdir()
+    for name in ("a", "é", "z"):
+        write_video(folder / f"{name}.mp4", frames=16)
+
+
+def test_a_full_output_device_does_not_end_the_run(tmp_path: Path) -> None:
+    make_videos(tmp_path / "in")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [EVS, "prune", "in", *VCAST, "-o", "store"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no more output (No space left on device)") == 1
+    assert len(open_store(tmp_path / "store")) == 3
+
+
+def test_names_the_locale_cannot_print_do_not_end_the_run(tmp_path: Path) -> None:
+    make_videos(tmp_path / "in")
+    done = subprocess.run(
+        [EVS, "prune", "in", *VCAST, "-o", "store"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9: " in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        done = subprocess.run(
+            [EVS, "methods", "--json"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
