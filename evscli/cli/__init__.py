@@ -87,24 +87,20 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except EvsError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(str(error), error.exit_code, debug=debug)
     except OSError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {error}; check the disk and permissions, and run again", file=sys.stderr)
-        return 1
+        return _fail(f"{error}; check the disk and permissions, and run again", 1, debug=debug)
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        print(
-            f"error: {type(error).__name__}: {error}; this is a defect of evs: "
-            "run again with --debug and report it",
-            file=sys.stderr,
-        )
-        return 1
+        what = f"{type(error).__name__}: {error}; this is a defect of evs"
+        return _fail(f"{what}: run again with --debug and report it", 1, debug=debug)
     if code == INTERRUPTED:
         print("interrupted: everything finished is kept; run it again to go on", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int, *, debug: bool) -> int:
+    """Say what went wrong in one line, below the traceback where that was asked for."""
+    if debug:
+        traceback.print_exc()
+    print(f"error: {message}", file=sys.stderr)
+    return code

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from evscli.store import open_store
+from tests.evs import run_evs
 from tests.videos import write_video
 
 EVS = Path(sys.executable).parent / "evs"
@@ -58,3 +59,12 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
             [EVS, "methods", "--json"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_debug_shows_the_traceback_above_the_line(tmp_path: Path) -> None:
+    plain = run_evs("inspect", "gone", cwd=tmp_path)
+    debug = run_evs("inspect", "gone", "--debug", cwd=tmp_path)
+    assert plain.code == debug.code == 1
+    assert "Traceback" not in plain.err
+    assert debug.err.startswith("Traceback")
+    assert debug.err.endswith(plain.err)
