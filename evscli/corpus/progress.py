@@ -21,9 +21,12 @@ class Progress:
     """
 
     def __init__(self, videos: Sequence[VideoInput], *, shown: bool | None = None) -> None:
-        self.seconds = {video.id: header_duration(video.path) or 0.0 for video in videos}
         self.failed = 0
         shown = sys.stderr.isatty() if shown is None else shown
+        # Opening every file only pays where somebody sees the sum.
+        self.seconds = {
+            video.id: header_duration(video.path) or 0.0 if shown else 0.0 for video in videos
+        }
         self.bar = tqdm(
             total=round(sum(self.seconds.values()), 1),
             unit="s",

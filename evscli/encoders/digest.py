@@ -27,6 +27,8 @@ class VisionDigests:
     """Of the weights in the dtype they have."""
     bf16: str
     """Of the weights rounded to bfloat16, to the nearest and ties to even."""
+    is_bf16: bool
+    """Whether that rounding changes no weight, so that `bf16` stands for all of their value."""
 
 
 def vision_name(key: str) -> str | None:
@@ -47,11 +49,15 @@ def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
     ordered = sorted((named or weights).items())
     stored, bf16 = hashlib.sha256(), hashlib.sha256()
     same = all(value.dtype == torch.bfloat16 for _, value in ordered)
-    for name, value in ordered:
-        _add(stored, name, value.detach().cpu())
+    exact = True
+    for name, weight in ordered:
+        value = weight.detach().cpu()
+        _add(stored, name, value)
         if not same:
-            _add(bf16, name, value.detach().cpu().to(torch.bfloat16))
-    return VisionDigests(stored.hexdigest(), (stored if same else bf16).hexdigest())
+            rounded = value.to(torch.bfloat16)
+            exact = exact and torch.equal(rounded.to(value.dtype), value)
+            _add(bf16, name, rounded)
+    return VisionDigests(stored.hexdigest(), (stored if same else bf16).hexdigest(), exact)
 
 
 def json_digest(value: Any) -> str:

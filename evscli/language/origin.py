@@ -48,8 +48,13 @@ def check_origin(made_by: ModelInfo, *, processor: Any, model: Any, force: bool)
 
 
 def same_weights(made_by: ModelInfo, found: VisionDigests) -> bool:
-    """Equal as they are, or after bfloat16 rounding where one side has another dtype."""
-    return found.stored == made_by.vision_sha256 or found.bf16 == made_by.vision_bf16_sha256
+    """Equal as they are, or equal in bfloat16 where the model holds no finer values than that.
+
+    The second case is a bfloat16 checkpoint loaded in float32, or a float32 one in bfloat16.
+    """
+    if found.stored == made_by.vision_sha256:
+        return True
+    return found.is_bf16 and found.bf16 == made_by.vision_bf16_sha256
 
 
 def refuse(made_by: ModelInfo, *, force: bool) -> None:

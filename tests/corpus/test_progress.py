@@ -37,5 +37,6 @@ def test_it_is_silent_when_standard_error_is_no_terminal(
 ) -> None:
     short, *_ = videos(tmp_path)
     with Progress([short]) as progress:
+        assert progress.bar.total == 0
         progress.advance(short)
     assert capsys.readouterr().err == ""

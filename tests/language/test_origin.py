@@ -63,6 +63,16 @@ def test_other_vision_weights_are_refused(dtype: torch.dtype, folder: Path, toke
         prefill(record, tokenizer, "what?", model=other.to(dtype))
 
 
+def test_a_difference_too_small_for_bfloat16_is_a_difference(folder: Path, tokenizer: Any) -> None:
+    record, other = record_of(load(folder)), load(folder)
+    with torch.no_grad():
+        weight = other.model.visual.blocks[0].mlp.linear_fc1.weight
+        weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
+    assert vision_digests(other.model.visual).bf16 == record.info.model.vision_bf16_sha256
+    with pytest.raises(WrongModelError):
+        prefill(record, tokenizer, "what?", model=other)
+
+
 def test_force_goes_on_with_a_warning(folder: Path, tokenizer: Any) -> None:
     record, other = record_of(load(folder)), make_model("qwen3_vl", seed=5)
     with pytest.warns(UserWarning, match="vision weights of 'tiny'.*going on"):
