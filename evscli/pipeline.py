@@ -102,13 +102,12 @@ class VideoPruner:
             return self._gather(video, source, plan, tokens, kept)
 
     def _encode(self, index: VideoIndex, plan: FramePlan) -> tuple[VideoTokens, PixelSource | None]:
-        chunks = ahead(self._resized(index, plan))
-        if "pixels" not in self.request.needs:
-            return self.encoder.encode(chunks, plan), None
-        pixels = allocate(
-            (len(plan.source_index), 3, *plan.resized_size), torch.uint8, folder=self.scratch
-        )
-        tokens = self.encoder.encode(record_pixels(chunks, pixels), plan)
+        with closing(ahead(self._resized(index, plan))) as chunks:
+            if "pixels" not in self.request.needs:
+                return self.encoder.encode(chunks, plan), None
+            shape = (len(plan.source_index), 3, *plan.resized_size)
+            pixels = allocate(shape, torch.uint8, folder=self.scratch)
+            tokens = self.encoder.encode(record_pixels(chunks, pixels), plan)
         step = self.encoder.chunk_frames
         source = PixelSource(
             chunks=lambda: iter(torch.split(pixels, step)),
@@ -220,7 +219,7 @@ def record_pixels(chunks: Iterator[FrameChunk], into: Tensor) -> Iterator[FrameC
         yield chunk
 
 
-def ahead(chunks: Generator[FrameChunk]) -> Iterator[FrameChunk]:
+def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
     """The same chunks, the next one made in a thread while the caller uses the last.
 
     At most one chunk is made ahead. However the caller stops, `chunks` is closed.

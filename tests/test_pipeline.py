@@ -182,7 +182,6 @@ def test_chunks_made_ahead_come_in_order_and_the_file_is_closed() -> None:
 def test_stopping_early_closes_the_file() -> None:
     closed: list[bool] = []
     chunks = ahead(counted(closed))
-    assert isinstance(chunks, Generator)
     assert next(chunks).start == 0
     chunks.close()
     assert closed == [True]
