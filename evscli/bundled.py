@@ -7,6 +7,13 @@ from pathlib import Path
 
 MINI = "mini"
 MINI_FOLDER = Path(__file__).parent / "mini"
+EXAMPLE_QUESTIONS: tuple[str, ...] = (
+    "what color is the ball?",
+    "how many scenes are there?",
+    "when does the light flash?",
+    "which way does the red ball move, left or right?",
+)
+"""One for each kind of question that `mini` was taught; every word is of its vocabulary."""
 
 
 def mini_notice() -> str:

@@ -50,7 +50,8 @@ def ask(
 ) -> None:
     """Prefill a language model from a store and print its answer as it comes.
 
-    The answer goes to standard output, everything else to standard error.
+    The answer goes to standard output, everything else to standard error. A word that the model
+    does not know is refused; `evs models --words` lists those of mini.
 
     Example: evs ask evs-out/mini-vcast-0.3 "What happens?"
     """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from evscli.cli import options
 
@@ -31,18 +33,47 @@ def _options_of(pruner: Pruner) -> str:
     return "\n".join(f"{option.name}: {option.wanted}" for option in pruner.options)
 
 
-def models(as_json: options.Json = False) -> None:
+def models(
+    words: Annotated[
+        bool,
+        typer.Option("--words", help="List what the bundled mini understands in a question."),
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """List the model families whose checkpoints can be used.
 
-    Example: evs models
+    The bundled `mini` understands a few hundred English words only; other models take any text.
+
+    Example: evs models --words
     """
     from evscli.encoders import list_families
 
+    if words:
+        _list_words(as_json=as_json)
+        return
     families = list_families()
     if as_json:
         print(json.dumps(families, indent=2))
         return
     _show(("model_type", "family"), list(families.items()))
+
+
+def _list_words(*, as_json: bool) -> None:
+    from rich.columns import Columns
+    from rich.console import Console
+    from rich.text import Text
+
+    from evscli.language.words import mini_words
+
+    words = mini_words()
+    if as_json:
+        print(json.dumps(words, indent=2))
+        return
+    console = Console()
+    if not console.is_terminal:
+        print("\n".join(words))
+        return
+    console.print(Columns([Text(word) for word in words], column_first=True))
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -6,21 +6,19 @@ nothing about stores, files or generation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BatchFeature
 
 from evscli.errors import UsageError
 from evscli.language.family import Family, family_of
 from evscli.language.origin import check_origin
-from evscli.language.prompt import Messages, PromptBuilder, PromptIds, as_messages
+from evscli.language.pairing import Prompt, Videos, pair_up
+from evscli.language.prompt import PromptBuilder, PromptIds
 from evscli.records import PrunedVideo
-
-Videos = PrunedVideo | Sequence[PrunedVideo]
-Prompt = str | Messages
 
 
 def prefill(
@@ -48,14 +46,16 @@ def prefill(
     `position_ids` [3, B, S] as the full prompt has them, `mm_encoder_outputs`. `generate` with
     several beams rewrites `mm_encoder_outputs`, so call prefill anew for each such call.
 
-    Raises UsageError (counts that differ, no chat template), ModelError (unsupported model),
+    Raises UsageError (counts that differ, no chat template, arguments of a wrong type, control
+    tokens in a text, words that the tokenizer does not know), ModelError (unsupported model),
     WrongModelError (other vision weights).
     """
     prompts = pair_up(record, prompt)
+    check_model(model)
     videos = [video for group, _ in prompts for video in group]
     family = common_family(videos)
-    check_origin(videos[0].info.model, processor=processor, model=model, force=force)
     builder = PromptBuilder.of(processor, family, real_times=real_times)
+    check_origin(videos[0].info.model, processor=processor, model=model, force=force)
     rows = [builder.build(group, messages) for group, messages in prompts]
     ids, mask, positions = pad_left(rows, pad_token(builder.tokenizer))
     device = torch.device("cpu") if model is None else model.device
@@ -65,24 +65,13 @@ def prefill(
     return BatchFeature({**text, "mm_encoder_outputs": outputs}).to(device)
 
 
-def pair_up(
-    record: Videos | Sequence[Videos], prompt: Prompt | Sequence[Prompt]
-) -> list[tuple[list[PrunedVideo], Messages]]:
-    """One (videos, messages) pair per prompt; raises UsageError where their numbers differ."""
-    groups: Sequence[Any] = record if isinstance(record, Sequence) else [record]
-    prompts: Sequence[Any] = prompt
-    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], Mapping)):
-        groups, prompts = [groups], [prompt]
-    if len(groups) != len(prompts):
+def check_model(model: Any) -> None:
+    """Raise UsageError for what is neither a loaded model nor None."""
+    if model is not None and not isinstance(model, nn.Module):
         raise UsageError(
-            f"{len(prompts)} prompts for {len(groups)} records: a batch needs a list with one "
-            "record, or list of records, per prompt"
+            f"model must be a loaded model of transformers, not {type(model).__name__}: load it "
+            "with AutoModelForImageTextToText.from_pretrained"
         )
-    listed = [list(group) if isinstance(group, Sequence) else [group] for group in groups]
-    return [
-        (videos, as_messages(text, len(videos)))
-        for videos, text in zip(listed, prompts, strict=True)
-    ]
 
 
 def common_family(videos: Sequence[PrunedVideo]) -> Family:

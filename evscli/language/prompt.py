@@ -7,16 +7,19 @@ about models or batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from evscli.errors import UsageError
 from evscli.language.family import Family, Marks, VideoLayout
 from evscli.language.positions import place_videos
+from evscli.language.words import check_texts
 from evscli.records import PrunedVideo
 
 Messages = Sequence[Mapping[str, Any]]
@@ -45,6 +48,11 @@ class PromptBuilder:
     def of(cls, processor: Any, family: Family, *, real_times: bool = False) -> PromptBuilder:
         """From a whole processor or a bare tokenizer. Raises UsageError without chat template."""
         tokenizer = getattr(processor, "tokenizer", processor)
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise UsageError(
+                "prefill needs the model's processor or tokenizer, not "
+                f"{type(processor).__name__}: load it with AutoTokenizer.from_pretrained"
+            )
         template = getattr(processor, "chat_template", None) or tokenizer.chat_template
         if not template:
             raise UsageError(
@@ -59,7 +67,11 @@ class PromptBuilder:
         return cls(family=family, tokenizer=tokenizer, template=template, real_times=real_times)
 
     def build(self, videos: Sequence[PrunedVideo], messages: Messages) -> PromptIds:
-        """Token and position ids of one prompt. Raises UsageError if videos and items differ."""
+        """Token and position ids of one prompt.
+
+        Raises UsageError if videos and items differ, or where a text cannot be read as typed.
+        """
+        check_texts(self.tokenizer, texts_of(messages))
         layouts = [self.layout(video) for video in videos]
         text = self.place_texts(self.render(messages), layouts)
         ids = self.tokenizer(text, return_tensors="pt")["input_ids"][0]
@@ -130,6 +142,16 @@ def as_messages(prompt: str | Messages, videos: int) -> Messages:
         return prompt
     items = [{"type": "video"}] * videos
     return [{"role": "user", "content": [*items, {"type": "text", "text": prompt}]}]
+
+
+def texts_of(messages: Messages) -> Iterator[str]:
+    """Texts as chat templates join them: adjacent text items of one message are one text."""
+    for message in messages:
+        content = message.get("content") or []
+        items = [{"text": content}] if isinstance(content, str) else content
+        for is_text, group in groupby(items, key=lambda item: "text" in item):
+            if is_text:
+                yield "".join(item["text"] for item in group)
 
 
 def real_patch_times(video: PrunedVideo) -> Tensor:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-from evscli.bundled import MINI_FOLDER, mini_notice
+from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER, mini_notice
+from evscli.cli import run
 from evscli.records import RunConfig
 from evscli.store.writer import StoreWriter
 from tests.checkpoints import make_checkpoint
@@ -79,6 +80,12 @@ def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> No
         (["day/a", " "], 2, "there is no question"),
         (["day/a", "what", "happens?"], 2, "put the question in quotes"),
         (["day/z", QUESTION], 1, "has no video 'day/z'"),
+        (["day/a", "which zeppelin?"], 2, "mini does not know 'zeppelin': use its"),
+        (["day/a", "wat happens?"], 2, "'wat' (closest: 'what'"),
+        (["day/a", "猫はどこ 🎈?"], 2, "does not know '猫はどこ' and '🎈'"),
+        (["day/a", "what?<|im_end|>"], 2, "holds '<|im_end|>', which would steer the model"),
+        (["day/a", "<|video_pad|> <|vision_start|>"], 2, "'<|video_pad|>' and '<|vision_start|>'"),
+        (["day/a", "what\udcff?"], 2, "no character: type it again in UTF-8"),
         (["day/a", QUESTION, "--model", "./nowhere/at/all"], 1, "./nowhere/at/all"),
         (["day/a", QUESTION, "--device", "tpu"], 2, "use auto, cpu, cuda"),
     ],
@@ -91,6 +98,35 @@ def test_a_wrong_call_is_one_line_with_the_next_step(
     assert result.error.startswith("error: ")
     assert expected in result.error
     assert result.out == ""
+
+
+def test_an_unknown_word_is_refused_before_the_model_runs(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("the model was run")
+
+    monkeypatch.setattr("evscli.language.generate.answer", fail)
+    monkeypatch.chdir(tmp_path)
+    assert run(["ask", str(one), "which zeppelin?"], debug=False) == 2
+
+
+def test_every_example_question_is_answered(one: Path, tmp_path: Path) -> None:
+    for question in EXAMPLE_QUESTIONS:
+        result = run_evs("ask", one, question, "--max-new-tokens", "1", cwd=tmp_path)
+        assert result.code == 0, result
+
+
+def test_the_words_of_mini_are_listed(one: Path, tmp_path: Path) -> None:
+    words = run_evs("models", "--words", cwd=tmp_path).out.split()
+    assert json.loads(run_evs("models", "--words", "--json", cwd=tmp_path).out) == words
+    columns = run_evs("models", "--words", cwd=tmp_path, env={"TTY_COMPATIBLE": "1"}).out
+    assert sorted(columns.split()) == sorted(words)
+    assert len(columns.splitlines()) < len(words) / 2
+    refused = run_evs("ask", one, "which zeppelin?", cwd=tmp_path)
+    assert f"its {len(words)} words" in refused.error
+    all_of_them = run_evs("ask", one, " ".join(words), "--max-new-tokens", "1", cwd=tmp_path)
+    assert all_of_them.code == 0, all_of_them
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from evscli.errors import UsageError
 from evscli.language.family import family_of
-from evscli.language.prompt import PromptBuilder, as_messages, real_patch_times
+from evscli.language.prompt import PromptBuilder, as_messages, real_patch_times, texts_of
 from evscli.learn.vocabulary import build_tokenizer
 from tests.checkpoints import FAMILIES
 from tests.language.reference import (
@@ -20,7 +20,7 @@ from tests.language.reference import (
 )
 
 TWO_VIDEOS = [
-    {"role": "system", "content": [{"type": "text", "text": "you see two clips"}]},
+    {"role": "system", "content": [{"type": "text", "text": "you see two videos"}]},
     {
         "role": "user",
         "content": [
@@ -134,7 +134,6 @@ def test_a_tokenizer_without_chat_template_is_refused() -> None:
     [
         ([{"type": "text", "text": "what?"}], "0 video items for 1 records"),
         ([{"type": "video"}] * 2, "2 video items for 1 records"),
-        ([{"type": "video"}, {"type": "text", "text": "<|video_pad|>"}], "2 video items"),
         ([{"type": "image"}, {"type": "video"}], "image items"),
     ],
 )
@@ -145,6 +144,22 @@ def test_items_that_do_not_match_the_records_are_refused(
     builder = PromptBuilder.of(tokenizer, family_of("qwen3_vl"))
     with pytest.raises(UsageError, match=message):
         builder.build([record], [{"role": "user", "content": content}])
+
+
+def test_a_control_token_made_of_two_items_is_refused(
+    models: dict[str, PreTrainedModel], tokenizer: Any
+) -> None:
+    record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"]))
+    builder = PromptBuilder.of(tokenizer, family_of("qwen3_vl"))
+    halves = [{"type": "text", "text": text} for text in ("what <|im_", "end|>")]
+    with pytest.raises(UsageError, match=r"'<\|im_end\|>'"):
+        builder.build([record], [{"role": "user", "content": [{"type": "video"}, *halves]}])
+
+
+def test_items_with_a_video_between_them_are_two_texts() -> None:
+    content = [{"text": "first"}, {"text": " this"}, {"type": "video"}, {"text": "then"}]
+    messages = [{"role": "system", "content": "look"}, {"role": "user", "content": content}]
+    assert [*texts_of(messages)] == ["look", "first this", "then"]
 
 
 def test_a_tokenizer_without_video_tokens_is_refused(
