@@ -6,10 +6,10 @@ many videos or terminals.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.errors import EvsError, StoreError, UsageError, VideoError
+from evscli.errors import VideoError
 from evscli.provenance import provenance, source_info
 from evscli.pruners import PruneRequest, check_selection, select_tokens
 from evscli.pruners.positions import gather_tokens, position_ids
@@ -27,6 +27,7 @@ from evscli.records import (
     FrameChunk,
     FramePlan,
     KeptTokens,
+    ModelInfo,
     OptionValue,
     PixelSource,
     PrunedVideo,
@@ -39,6 +40,7 @@ from evscli.records import (
     VideoTokens,
 )
 from evscli.scratch import allocate
+from evscli.stage import stage
 from evscli.video import VideoIndex, decode_frames, index_video, plan_frames
 
 STORED_SCORES = torch.float16
@@ -88,85 +90,121 @@ class VideoPruner:
 
         Raises VideoError for whatever goes wrong with this video; its `stage` says where.
         """
-        with stage("open", video):
-            source = source_info(video)
-        with stage("index", video):
-            index = index_video(video.path)
-        with stage("plan", video):
-            plan = plan_frames(index, self.encoder.rules)
-        with stage("encode", video):
-            tokens, pixels = self._encode(index, plan)
-            refuse_infinite(tokens, video)
-        with stage("prune", video):
-            kept = self._select(tokens, pixels)
-            return self._gather(video, source, plan, tokens, kept)
-
-    def _encode(self, index: VideoIndex, plan: FramePlan) -> tuple[VideoTokens, PixelSource | None]:
-        with closing(ahead(self._resized(index, plan))) as chunks:
-            if "pixels" not in self.request.needs:
-                return self.encoder.encode(chunks, plan), None
-            shape = (len(plan.source_index), 3, *plan.resized_size)
-            pixels = allocate(shape, torch.uint8, folder=self.scratch)
-            tokens = self.encoder.encode(record_pixels(chunks, pixels), plan)
-        step = self.encoder.chunk_frames
-        source = PixelSource(
-            chunks=lambda: iter(torch.split(pixels, step)),
-            temporal_patch_size=self.encoder.rules.temporal_patch_size,
+        pixels = "pixels" in self.request.needs
+        encoded = encode_video(video, self.encoder, pixels=pixels, scratch=self.scratch)
+        return prune_encoded(
+            encoded,
+            self.request,
+            seed=self.seed,
+            store_scores=self.store_scores,
+            scratch=self.scratch,
         )
-        return tokens, source
 
-    def _resized(self, index: VideoIndex, plan: FramePlan) -> Generator[FrameChunk]:
-        size = self.encoder.chunk_frames
-        for chunk in decode_frames(index, plan, chunk_frames=size):
-            yield self.encoder.resize(chunk, plan)
 
-    def _select(self, tokens: VideoTokens, pixels: PixelSource | None) -> KeptTokens:
-        inputs = PruneInputs(pixels=pixels, seed=self.seed)
-        return select_tokens(self.request, tokens, inputs)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedVideo:
+    """One video after the encoder, ready for any number of selections."""
 
-    def _gather(
-        self,
-        video: VideoInput,
-        source: SourceInfo,
-        plan: FramePlan,
-        tokens: VideoTokens,
-        kept: KeptTokens,
-    ) -> PrunedVideo:
-        embeds, deepstack = gather_tokens(tokens, kept.mask, folder=self.scratch)
-        scores = kept.scores if self.store_scores else None
+    video: VideoInput
+    source: SourceInfo
+    model: ModelInfo
+    plan: FramePlan
+    tokens: VideoTokens
+    pixels: PixelSource | None
+    """The resized pixels, where they were asked for."""
+
+
+def encode_video(
+    video: VideoInput, encoder: VideoEncoder, *, pixels: bool = False, scratch: Path | None = None
+) -> EncodedVideo:
+    """Decode and encode one video; `pixels` keeps the resized pixels for methods that score them.
+
+    Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+    """
+    with stage("open", video):
+        source = source_info(video)
+    with stage("index", video):
+        index = index_video(video.path)
+    with stage("plan", video):
+        plan = plan_frames(index, encoder.rules)
+    with stage("encode", video):
+        shape = (len(plan.source_index), 3, *plan.resized_size)
+        kept = allocate(shape, torch.uint8, folder=scratch) if pixels else None
+        with closing(ahead(resized(encoder, index, plan))) as chunks:
+            tokens = encoder.encode(chunks if kept is None else record_pixels(chunks, kept), plan)
+        refuse_infinite(tokens, video)
+    return EncodedVideo(
+        video=video,
+        source=source,
+        model=encoder.info,
+        plan=plan,
+        tokens=tokens,
+        pixels=None if kept is None else pixel_source(kept, encoder),
+    )
+
+
+def resized(encoder: VideoEncoder, index: VideoIndex, plan: FramePlan) -> Generator[FrameChunk]:
+    """The planned frames at the size the encoder sees."""
+    for chunk in decode_frames(index, plan, chunk_frames=encoder.chunk_frames):
+        yield encoder.resize(chunk, plan)
+
+
+def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
+    """The pixels [F, 3, H, W] uint8 of a video, in the encoder's chunks."""
+    return PixelSource(
+        chunks=lambda: iter(torch.split(pixels, encoder.chunk_frames)),
+        temporal_patch_size=encoder.rules.temporal_patch_size,
+    )
+
+
+def prune_encoded(
+    encoded: EncodedVideo,
+    request: PruneRequest,
+    *,
+    seed: int = 0,
+    store_scores: bool = False,
+    scratch: Path | None = None,
+) -> PrunedVideo:
+    """One selection of an encoded video. Raises VideoError with `stage` prune."""
+    with stage("prune", encoded.video):
+        inputs = PruneInputs(pixels=encoded.pixels, seed=seed)
+        kept = select_tokens(request, encoded.tokens, inputs)
+        embeds, deepstack = gather_tokens(encoded.tokens, kept.mask, folder=scratch)
+        scores = kept.scores if store_scores else None
         return PrunedVideo(
-            info=self._info(video, source, plan, kept),
+            info=video_info(encoded, request, kept),
             embeds=embeds,
             position_ids=position_ids(kept.mask),
             keep_mask=kept.mask,
-            source_index=torch.from_numpy(plan.source_index),
-            frame_times=torch.from_numpy(plan.frame_times),
-            prompt_times=torch.from_numpy(plan.prompt_times),
+            source_index=torch.from_numpy(encoded.plan.source_index),
+            frame_times=torch.from_numpy(encoded.plan.frame_times),
+            prompt_times=torch.from_numpy(encoded.plan.prompt_times),
             deepstack=deepstack,
             scores=None if scores is None else scores.to(STORED_SCORES),
         )
 
-    def _info(
-        self, video: VideoInput, source: SourceInfo, plan: FramePlan, kept: KeptTokens
-    ) -> VideoInfo:
-        return VideoInfo(
-            id=video.id,
-            source=source,
-            source_fps=plan.source_fps,
-            source_frames=plan.source_frames,
-            duration=plan.duration,
-            source_size=plan.source_size,
-            rotation=plan.rotation,
-            resized_size=plan.resized_size,
-            grid_thw=plan.grid_thw,
-            model=self.encoder.info,
-            method=self.request.pruner.name,
-            options=self.request.options,
-            budget=self.request.budget,
-            expected=kept.expected,
-            kept=kept.count,
-            notes=kept.notes,
-        )
+
+def video_info(encoded: EncodedVideo, request: PruneRequest, kept: KeptTokens) -> VideoInfo:
+    """Everything a shard says about the pruned video beside its tensors."""
+    plan = encoded.plan
+    return VideoInfo(
+        id=encoded.video.id,
+        source=encoded.source,
+        source_fps=plan.source_fps,
+        source_frames=plan.source_frames,
+        duration=plan.duration,
+        source_size=plan.source_size,
+        rotation=plan.rotation,
+        resized_size=plan.resized_size,
+        grid_thw=plan.grid_thw,
+        model=encoded.model,
+        method=request.pruner.name,
+        options=request.options,
+        budget=request.budget,
+        expected=kept.expected,
+        kept=kept.count,
+        notes=kept.notes,
+    )
 
 
 def prune_video(
@@ -242,40 +280,3 @@ def refuse_infinite(tokens: VideoTokens, video: VideoInput) -> None:
                 "try --dtype float32, and check the checkpoint's weights",
                 stage="encode",
             )
-
-
-@contextmanager
-def stage(name: str, video: VideoInput) -> Iterator[None]:
-    """Turn whatever one video does wrong into a VideoError that says where and what next."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except VideoError as error:
-        if str(video.path) in str(error):
-            raise
-        raise VideoError(f"{video.path}: {error}", stage=error.stage) from error
-    except EvsError as error:
-        raise VideoError(str(error), stage=name) from error
-    except torch.OutOfMemoryError as error:
-        raise VideoError(
-            f"{video.path}: out of memory on {name}; lower --chunk-frames or use --device cpu",
-            stage=name,
-        ) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno == errno.ENOSPC:  # the next video would fail as well
-            raise StoreError(
-                f"{reason} for scratch files; free some, or set TMPDIR to a larger disk, "
-                "and run the same command again"
-            ) from error
-        raise VideoError(
-            f"{video.path}: {reason}; check the file and its permissions", stage=name
-        ) from error
-    except Exception as error:
-        first_line = (str(error).splitlines() or [""])[0]
-        raise VideoError(
-            f"{video.path}: {type(error).__name__} while in {name}: {first_line}; "
-            "run again with --debug and report it",
-            stage=name,
-        ) from error

@@ -255,7 +255,7 @@ class Failure:
     id: str
     path: str
     stage: str
-    """open, index, plan, decode, encode, prune or write"""
+    """open, index, plan, decode, encode, prune, write or answer"""
     kind: str
     """Class of the error."""
     message: str

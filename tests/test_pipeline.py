@@ -16,9 +16,12 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from evscli import open_store, prefill, prune_video
 from evscli.bundled import MINI_FOLDER
-from evscli.errors import StoreError, UsageError, VideoError
-from evscli.pipeline import ahead, stage
+from evscli.encoders import load_encoder
+from evscli.errors import ModelError, StoreError, UsageError, VideoError
+from evscli.pipeline import ahead, encode_video, prune_encoded
+from evscli.pruners import check_selection
 from evscli.records import FrameChunk, PrunedVideo, RunConfig, Sampling, VideoInput
+from evscli.stage import stage
 from evscli.store import StoreWriter
 from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.language.reference import Clip, reference_inputs
@@ -110,6 +113,17 @@ def test_kept_rows_are_those_of_the_unpruned_video(clip: Path, method: str) -> N
     assert torch.equal(record.position_ids, record.keep_mask.nonzero().int())
 
 
+def test_one_encoding_can_be_pruned_again_and_again(clip: Path) -> None:
+    video = VideoInput(id=clip.stem, path=clip, root=clip.parent)
+    encoded = encode_video(video, load_encoder("mini"), pixels=True)
+    for method, options in (("vcast", {}), ("random", {}), ("evs", {"space": "rgb"})):
+        once = prune_video(clip, method=method, budget=0.3, options=options, seed=5)
+        again = prune_encoded(encoded, check_selection(method, 0.3, options), seed=5)
+        assert again.info == once.info
+        for name, value in once.tensors().items():
+            assert torch.equal(again.tensors()[name], value), name
+
+
 def test_pixel_scores_see_what_moves(tmp_path: Path) -> None:
     still = write_video(tmp_path / "still.mp4", static=True)
     moving = write_video(tmp_path / "moving.mp4")
@@ -149,6 +163,7 @@ def test_any_failure_of_one_video_names_it_and_its_stage(tmp_path: Path) -> None
         (RuntimeError("boom\nmore"), "RuntimeError while in encode: boom; run again with --debug"),
         (torch.OutOfMemoryError("x"), "out of memory"),
         (PermissionError(13, "Permission denied"), "Permission denied"),
+        (ModelError("no weights; get them"), "no weights"),
     ):
         with pytest.raises(VideoError, match=words) as caught, stage("encode", video):
             raise raised

@@ -57,6 +57,18 @@ def publish(temporary: Path, target: Path) -> None:
     temporary.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file in place of an older one; whole at any moment, mode by umask."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        sync_file(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def append_lines(path: Path, lines: Sequence[str]) -> None:
     """Append lines durably, after dropping what a killed run left of a last line.
 

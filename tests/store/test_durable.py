@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.store.durable import append_lines, publish, read_lines
+from evscli.store.durable import append_lines, publish, read_lines, replace_file
 
 
 def test_a_published_file_has_only_its_final_name(tmp_path: Path) -> None:
@@ -40,6 +40,31 @@ def test_a_file_system_without_hard_links_will_do(
 
 def refuse_links(*_: object) -> None:
     raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        replace_file(path, b"lost")
+    assert path.read_bytes() == b"new"
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 @pytest.mark.parametrize("torn", ["", '{"id": "half', "x" * 10_000])
