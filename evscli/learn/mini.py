@@ -1,13 +1,15 @@
 """Builds the bundled checkpoint `mini`: a real Qwen3-VL-architecture model of a few megabytes.
 
 The folder is an ordinary Hugging Face checkpoint, so every command runs the very code that large
-models use. Its weights here are a seeded initialisation; nothing in it has been trained.
+models use. This module knows its form; its weights come from `learn.training`.
 """
 
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, GenerationConfig, Qwen3VLConfig
@@ -51,7 +53,7 @@ VISION = {
 TEXT = {
     "hidden_size": 128,
     "intermediate_size": 384,
-    "num_hidden_layers": 4,
+    "num_hidden_layers": 6,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 32,
@@ -65,7 +67,7 @@ TEXT = {
     },
 }
 
-PIXELS = {
+PIXELS: dict[str, Any] = {
     "patch_size": CELL // 2,
     "temporal_patch_size": 2,
     "merge_size": 2,
@@ -97,17 +99,34 @@ IMAGE_PROCESSOR = {
 
 def build_mini(folder: Path, *, seed: int = 0) -> None:
     """Write the checkpoint with seeded, untrained weights into `folder`."""
+    tokenizer = mini_tokenizer()
+    model = new_model(tokenizer, seed=seed)
+    write_checkpoint(model, tokenizer, folder, training="seeded initialisation, not trained")
+
+
+def mini_tokenizer() -> Tokenizer:
+    """The tokenizer with its chat template."""
     tokenizer = build_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
-    folder.mkdir(parents=True, exist_ok=True)
+    return tokenizer
+
+
+def new_model(tokenizer: Tokenizer, *, seed: int) -> Any:
+    """A model with seeded float32 weights; torch's generator goes on from there."""
     torch.manual_seed(seed)
-    model = AutoModelForImageTextToText.from_config(mini_config(tokenizer), dtype=torch.float32)
+    return AutoModelForImageTextToText.from_config(mini_config(tokenizer), dtype=torch.float32)
+
+
+def write_checkpoint(model: Any, tokenizer: Tokenizer, folder: Path, *, training: str) -> None:
+    """Write an ordinary checkpoint with weights in bfloat16; `training` says what made them."""
+    model = deepcopy(model).to(torch.bfloat16)
+    model.config.evs_training = training
+    for part in (model.config.vision_config, model.config.text_config):
+        part.dtype = torch.bfloat16
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    model.to(torch.bfloat16)
-    for part in (model.config.vision_config, model.config.text_config):
-        part.dtype = torch.bfloat16
+    folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)  # safetensors leaves 0600
     tokenizer.save_pretrained(folder)
@@ -127,7 +146,6 @@ def mini_config(tokenizer: Tokenizer) -> Qwen3VLConfig:
         vision_start_token_id=token_id("<|vision_start|>"),
         vision_end_token_id=token_id("<|vision_end|>"),
         dtype="bfloat16",
-        evs_training="seeded initialisation, not trained",
     )
 
 
