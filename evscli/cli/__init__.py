@@ -17,9 +17,11 @@ import typer
 
 from evscli import __version__
 from evscli.cli.ask import ask
+from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.listings import methods, models
 from evscli.cli.prune import prune
+from evscli.cli.train import train
 from evscli.errors import EvsError
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ app = typer.Typer(
 )
 for command in (prune, inspect, ask, methods, models):
     app.command()(command)
+app.command("eval")(evaluate)
+app.add_typer(train, name="train")
 
 
 def _show_version(asked: bool) -> None:

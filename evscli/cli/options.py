@@ -23,6 +23,24 @@ Budget = Annotated[
         metavar="FRACTION", help="Fraction of tokens kept, 0 < budget <= 1; `none` needs none."
     ),
 ]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        help="Method to measure; may be repeated. Default: evs and vcast. Unpruned and random are "
+        "always measured too.",
+    ),
+]
+Budgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="FRACTION",
+        help="Fraction of tokens kept, 0 < budget <= 1; may be repeated. Default: 0.1, 0.25, 0.5 "
+        "and 0.75.",
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(help="Checkpoint: a local folder or a hub id. Default: the bundled mini."),

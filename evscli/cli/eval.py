@@ -1,0 +1,254 @@
+"""`evs eval`: how often questions are answered right, against the tokens kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evscli.bundled import MINI
+from evscli.cli import options
+from evscli.cli.ask import note, quiet_loading
+from evscli.cli.prune import name_model, refuse_empty
+from evscli.errors import UsageError
+from evscli.records import Sampling
+
+if TYPE_CHECKING:
+    from evscli.cli.eval_report import Result
+    from evscli.learn.evaluation.choices import Choice
+    from evscli.pruners import PruneRequest
+
+METHODS = ("evs", "vcast")
+BUDGETS = ("0.1", "0.25", "0.5", "0.75")
+VIDEOS = 100
+
+
+def evaluate(
+    method: options.Methods = None,
+    budget: options.Budgets = None,
+    option: options.MethodOptions = None,
+    model: options.Model = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Your own questions, one a line: video, question, options, answer, kind.",
+        ),
+    ] = None,
+    videos: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Without --questions: held-out procedural videos to ask mini about. Default: 100.",
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="Without --questions: also ask without visual tokens, with the first frame only "
+            "and with the frames shuffled.",
+        ),
+    ] = False,
+    diagnostics: Annotated[
+        bool,
+        typer.Option(
+            "--diagnostics",
+            help="Without --questions: also correlate diagnostics of the masks with accuracy.",
+        ),
+    ] = False,
+    per_token: Annotated[
+        bool,
+        typer.Option(
+            "--per-token",
+            help="Score an option by its tokens' mean log-likelihood instead of the sum.",
+        ),
+    ] = False,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
+    ] = "evs-eval",
+    seed: options.Seed = 0,
+    fps: options.Fps = None,
+    num_frames: options.NumFrames = None,
+    max_frames: options.MaxFrames = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Measure how often questions are answered right, against the tokens kept.
+
+    Every question is asked of every pruned video, of the unpruned one, and of a random selection
+    at every budget. The result is printed and written to DIR as accuracy.json, .png and .svg.
+    Without a file of questions mini is asked about procedural videos it was not trained on.
+
+    Example: evs eval --method evs --method vcast --budget 0.25
+
+    Example: evs eval --method vcast --budget 0.25 --questions questions.jsonl --model mini
+    """
+    from evscli.cli.eval_report import report
+    from evscli.learn.evaluation.choices import read_choices
+    from evscli.learn.evaluation.selections import selections
+    from evscli.pruners import parse_budget
+
+    refuse_empty(model=model, output=output)
+    budgets = [parse_budget(text) for text in budget or BUDGETS]
+    requests = selections(method or METHODS, budgets, option or [])
+    check_output(Path(output))
+    sampling = Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames)
+    if questions is None:
+        refuse_with_films(sampling, per_token=per_token)
+        result = ask_about_films(
+            requests,
+            model=model or MINI,
+            videos=videos or VIDEOS,
+            seed=seed,
+            baselines=baselines,
+            diagnostics=diagnostics,
+            device=device,
+            dtype=dtype,
+        )
+        raise typer.Exit(report(result, Path(output), as_json=as_json))
+    refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
+    choices = read_choices(questions)
+    result = ask_questions(
+        choices,
+        requests,
+        model=name_model(model, videos=len({choice.video for choice in choices})),
+        sampling=sampling,
+        seed=seed,
+        per_token=per_token,
+        device=device,
+        dtype=dtype,
+    )
+    raise typer.Exit(report(result, Path(output), as_json=as_json))
+
+
+def check_output(folder: Path) -> None:
+    """Raise UsageError before any work where the results could not be written at its end."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"cannot write into {folder} ({nearest} is no folder or not writable); "
+            "name another with -o"
+        )
+
+
+def ask_questions(
+    choices: Sequence[Choice],
+    requests: Sequence[PruneRequest],
+    *,
+    model: str,
+    sampling: Sampling,
+    seed: int,
+    per_token: bool,
+    device: str,
+    dtype: str,
+) -> Result:
+    """Ask a person's own questions of a checkpoint."""
+    from evscli.cli.eval_report import Result
+    from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both, setup_of
+
+    quiet_loading()
+    with noted_warnings():
+        checkpoint = load_both(model, device=device, dtype=dtype, sampling=sampling)
+        with progress(len(choices) * len(requests)) as advance:
+            evaluation = evaluate_choices(
+                choices, checkpoint, requests, seed=seed, per_token=per_token, advance=advance
+            )
+    setup = setup_of(checkpoint, choices, seed=seed, per_token=per_token)
+    return Result(evaluation=evaluation, setup=setup)
+
+
+def ask_about_films(
+    requests: Sequence[PruneRequest],
+    *,
+    model: str,
+    videos: int,
+    seed: int,
+    baselines: bool,
+    diagnostics: bool,
+    device: str,
+    dtype: str,
+) -> Result:
+    """Ask `mini`, or a model trained as it was, about procedural videos."""
+    from evscli.cli.eval_report import Result
+    from evscli.learn.evaluation.multiple_choice import load_both
+    from evscli.learn.evaluation.procedural import (
+        evaluate_films,
+        evaluate_views,
+        refuse_untrained,
+        setup_of_films,
+    )
+
+    quiet_loading()
+    with noted_warnings():
+        refuse_untrained(model)
+        checkpoint = load_both(name_model(model, videos=1), device=device, dtype=dtype)
+        with progress(videos * (1 + baselines), unit="video") as advance:
+            examined = evaluate_films(
+                checkpoint,
+                requests,
+                videos=videos,
+                seed=seed,
+                diagnostics=diagnostics,
+                advance=advance,
+            )
+            views = (
+                evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
+                if baselines
+                else None
+            )
+    return Result(
+        evaluation=examined.evaluation,
+        setup=setup_of_films(checkpoint, videos=videos, seed=seed),
+        baselines=views,
+        diagnostics=examined.diagnostics,
+    )
+
+
+def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:
+    """Raise UsageError for options that need a file of questions."""
+    if per_token or sampling != Sampling():
+        raise UsageError(
+            "--fps, --num-frames, --max-frames and --per-token are for your own videos: give a "
+            "file of questions with --questions, or leave them out"
+        )
+
+
+def refuse_with_questions(videos: int | None, *, baselines: bool, diagnostics: bool) -> None:
+    """Raise UsageError for options that need procedural videos."""
+    if videos is not None or baselines or diagnostics:
+        raise UsageError(
+            "--videos, --baselines and --diagnostics are for the procedural videos: leave them "
+            "out, or leave out --questions"
+        )
+
+
+@contextmanager
+def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, told of what is done; silent where standard error is piped."""
+    from tqdm import tqdm
+
+    shown = sys.stderr.isatty()
+    with tqdm(total=total, unit=unit, disable=not shown, dynamic_ncols=True) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
+
+
+@contextmanager
+def noted_warnings() -> Iterator[None]:
+    """Say every warning once, as a note, when the work is over."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        note(message)

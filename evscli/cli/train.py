@@ -1,0 +1,184 @@
+"""`evs train`: the learned parts, trained on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evscli.cli import options
+from evscli.cli.ask import note
+from evscli.cli.eval import check_output
+from evscli.cli.prune import refuse_empty
+from evscli.learn.training.plan import TrainingPlan
+
+if TYPE_CHECKING:
+    from evscli.learn.training.loop import Trained
+
+DEFAULTS = TrainingPlan()
+DEFAULT_LOOKS = -1
+
+train = typer.Typer(
+    help="Train what is learned.\n\nExample: evs train mini -o mini-run",
+    rich_markup_mode=None,
+)
+
+
+@train.callback()
+def _group() -> None:
+    """Keep `mini` a command of its own, as long as it is the only one."""
+
+
+@train.command()
+def mini(
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder of the run: its checkpoint, then DIR/mini and DIR/report.json.",
+        ),
+    ],
+    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = DEFAULTS.steps,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and the videos.")
+    ] = DEFAULTS.seed,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = DEFAULTS.rate,
+    tokens: Annotated[
+        int, typer.Option(min=1, help="Visual tokens in a batch, about.")
+    ] = DEFAULTS.tokens,
+    looks: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="First steps, in which only the vision tower learns. Default: a fifth of them.",
+        ),
+    ] = None,
+    view: Annotated[
+        str,
+        typer.Option(
+            help="What is left of every video: whole, first-frame or shuffled-frames, to see what "
+            "can be answered without the rest."
+        ),
+    ] = DEFAULTS.view,
+    device: options.Device = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads that compute. Default: one for every core."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Processes that draw videos meanwhile; 0: none beside it.")
+    ] = 1,
+    as_json: options.Json = False,
+) -> None:
+    """Train the bundled model mini on videos drawn here, which takes hours.
+
+    Run the same command again to go on after Ctrl-C, a crash or a reboot: the weights become the
+    same as without it. At the end DIR/mini is a checkpoint for --model, and DIR/report.json says
+    what made it.
+
+    Example: evs train mini -o mini-run
+    """
+    refuse_empty(output=output)
+    plan = TrainingPlan(
+        seed=seed,
+        steps=steps,
+        looks=DEFAULT_LOOKS if looks is None else looks,
+        tokens=tokens,
+        rate=rate,
+        view=view,
+    )
+    folder = Path(output)
+    check_output(folder)
+    trained = run(plan, folder, device=device, threads=threads, processes=processes)
+    if trained.step < plan.steps:
+        note(f"stopped after step {trained.step:,} of {steps:,}; its checkpoint is in {folder}")
+        raise KeyboardInterrupt
+    finish(plan, trained, folder, as_json=as_json)
+
+
+def run(
+    plan: TrainingPlan, folder: Path, *, device: str, threads: int | None, processes: int
+) -> Trained:
+    """Train, showing how it goes."""
+    import torch
+
+    from evscli.cli.train_report import Progress
+    from evscli.encoders.device import resolve_device
+    from evscli.learn.mini import mini_tokenizer
+    from evscli.learn.training.loop import train as train_mini
+    from evscli.store.durable import make_folder
+
+    target = resolve_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with stop_between_steps() as stop, Progress(plan.steps) as progress:
+        make_folder(folder)  # what cannot be written to fails now, not at the first checkpoint
+        return train_mini(
+            mini_tokenizer(),
+            plan,
+            folder,
+            on_resume=progress.resume,
+            on_report=progress.report,
+            on_step=progress.advance,
+            stop=stop,
+            device=target,
+            processes=processes,
+        )
+
+
+def finish(plan: TrainingPlan, trained: Trained, folder: Path, *, as_json: bool) -> None:
+    """Write DIR/mini and DIR/report.json, and print the report."""
+    from transformers.utils import logging
+
+    from evscli.cli.train_report import report
+    from evscli.learn.mini import mini_tokenizer, write_checkpoint
+    from evscli.learn.training.learner import MODEL
+    from evscli.learn.training.report import training_report
+
+    logging.disable_progress_bar()
+    command = command_of(plan)
+    model = trained.learner.workers[MODEL]
+    write_checkpoint(model, mini_tokenizer(), folder / "mini", training=f"trained by `{command}`")
+    document = training_report(plan, trained, command=command)
+    # CALL SITE for the lead: held-out evaluation and baselines of folder / "mini" join the
+    # document here, e.g. document["held_out"] = ...
+    report(document, folder, as_json=as_json)
+
+
+def command_of(plan: TrainingPlan) -> str:
+    """The command that repeats a run: seed and steps, and whatever else is not usual."""
+    values, usual = plan.values(), TrainingPlan(seed=plan.seed, steps=plan.steps).values()
+    others = [name for name in values if values[name] != usual[name]]
+    given = [f"--{name} {values[name]}" for name in ("seed", "steps", *others)]
+    return " ".join(["evs train mini", *given])
+
+
+@contextmanager
+def stop_between_steps() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or a SIGTERM has come; the second one raises KeyboardInterrupt at once.
+
+    A step that is broken off would leave weights that no run has, so the first one waits for it.
+    """
+    asked = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
+        with suppress(OSError):  # print() might be under way in the code that this breaks into
+            os.write(2, b"\nnote: stopping after this step; once more stops at once\n")
+
+    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

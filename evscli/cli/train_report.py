@@ -1,0 +1,132 @@
+"""What `evs train` shows: how far it is, and at the end what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from tqdm import tqdm
+
+from evscli.cli.ask import note
+from evscli.cli.units import duration_text
+from evscli.learn.evaluation.table import new_table
+from evscli.learn.training.objective import ANSWER
+from evscli.learn.training.report import naming_loss, spread
+from evscli.learn.world.questions import KINDS
+from evscli.store.durable import replace_file
+
+ROWS = 12
+"""Of the table of the course of a run."""
+
+
+class Progress:
+    """A bar on a terminal; a line for every report where standard error is piped."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.done = self.start = 0
+        self.began = time.monotonic()
+        self.bar = tqdm(
+            total=steps,
+            desc="training mini",
+            unit="step",
+            disable=not sys.stderr.isatty(),
+            dynamic_ncols=True,
+        )
+
+    def resume(self, step: int, seconds: float) -> None:
+        """The run goes on from a checkpoint."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            note(f"going on from step {step:,} of {self.steps:,}, {duration_text(seconds)} so far")
+        self.start = self.done = self.bar.n = self.bar.initial = step
+
+    def advance(self, done: int) -> None:
+        """So many steps are done."""
+        self.bar.update(done - self.done)
+        self.done = done
+
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Losses and accuracy of the last steps."""
+        if not self.bar.disable:
+            if ANSWER in report["loss"]:
+                self.bar.set_postfix_str(f"{report['overall']:.1%} right", refresh=False)
+            return
+        try:
+            print(self.line(report), file=sys.stderr, flush=True)
+        except OSError:  # who watched has gone; that is no reason to stop hours of work
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+    def line(self, report: Mapping[str, Any]) -> str:
+        """A report as a line, with the time that is left at the pace of this session."""
+        step, losses = report["step"], report["loss"]
+        pace = (time.monotonic() - self.began) / max(1, step - self.start)
+        answers = ""
+        if ANSWER in losses:
+            answers = f"{report['overall']:.1%} right, answer loss {losses[ANSWER]:.4f}, "
+        return (
+            f"step {step:,} of {self.steps:,}: {answers}naming loss {naming_loss(losses):.4f}, "
+            f"{pace:.2f} s a step, {duration_text(pace * (self.steps - step))} left"
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.close()
+
+
+def report(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> None:
+    """Write DIR/report.json and print it, as JSON or for people."""
+    text = json.dumps(document, indent=2)
+    replace_file(folder / "report.json", f"{text}\n".encode())
+    if as_json:
+        print(text)
+        return
+    plan, machine = document["plan"], document["machine"]
+    print(f"trained by {document['trained_by']}")
+    print("plan       " + ", ".join(f"{name} {value}" for name, value in plan.items()))
+    print(f"time       {document['steps']:,} steps in {document['hours']:.2f} hours")
+    print(
+        f"machine    {machine['processor']}, {machine['threads']} threads, "
+        f"torch {machine['versions']['torch']}"
+    )
+    show_course(document["history"])
+    note(f"the checkpoint is {folder / 'mini'}, all figures are in {folder / 'report.json'}")
+
+
+def show_course(history: list[dict[str, Any]]) -> None:
+    """Losses and accuracies over the run: a table on a terminal, else tab-separated lines."""
+    head = ("step", "answer", "naming", "right", *KINDS)
+    rows = [course_row(entry) for entry in spread(history, ROWS)]
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        print(*("\t".join(row) for row in [head, *rows]), sep="\n")
+        return
+    table = new_table(*head)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def course_row(entry: Mapping[str, Any]) -> list[str]:
+    """Step, losses, and the share of right answers: of all questions and of each kind."""
+    losses, right = entry["loss"], entry["accuracy"]
+    return [
+        f"{entry['step']}",
+        f"{losses[ANSWER]:.4f}" if ANSWER in losses else "",
+        f"{naming_loss(losses):.4f}",
+        f"{entry['overall']:.1%}" if ANSWER in losses else "",
+        *(f"{right[kind]:.1%}" if kind in right else "" for kind in KINDS),
+    ]

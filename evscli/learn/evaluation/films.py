@@ -1,0 +1,67 @@
+"""Held-out procedural videos as the encoder, the pruners and the diagnostics want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evscli.learn.mini import MAX_CELLS, MAX_FRAMES
+from evscli.learn.training.batches import any_cells
+from evscli.learn.training.prompts import prompt_times
+from evscli.learn.world.film import Film, make_film
+from evscli.learn.world.scene import Form
+from evscli.learn.world.views import view_frames
+from evscli.records import FrameChunk, FramePlan
+
+
+def held_out_films(count: int, *, seed: int) -> Iterator[Film]:
+    """The first `count` held-out videos of a seed, over all forms that `mini` allows."""
+    for number in range(count):
+        rng = np.random.default_rng([seed, 3, number])
+        yield make_film(any_form(rng), seed=seed, number=number, split="held-out")
+
+
+def any_form(rng: np.random.Generator) -> Form:
+    """Frames and area evenly over their logarithms; width to height from 1:2 to 2:1, about."""
+    frames = 2 * round(np.exp(rng.uniform(np.log(4), np.log(MAX_FRAMES / 2))))
+    return Form(frames=int(frames), cells=any_cells(rng, MAX_CELLS))
+
+
+def frames_of(film: Film, view: str, *, seed: int) -> Tensor:
+    """[F, 3, H, W] uint8 frames of a view; `seed` shuffles."""
+    frames = view_frames(film.frames, view, np.random.default_rng(seed))
+    return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+
+
+def film_plan(film: Film) -> FramePlan:
+    """The plan of a video whose every frame is used at its own size."""
+    form = film.scene.form
+    times = form.interval * np.arange(form.frames, dtype=np.float64)
+    return FramePlan(
+        source_index=np.arange(form.frames),
+        frame_times=times,
+        prompt_times=np.array(prompt_times(form)),
+        source_fps=1 / form.interval,
+        source_frames=form.frames,
+        duration=form.interval * form.frames,
+        source_size=form.size,
+        rotation=0,
+        resized_size=form.size,
+        grid_thw=form.grid_thw,
+    )
+
+
+def film_chunks(frames: Tensor) -> Iterator[FrameChunk]:
+    """All frames as one chunk."""
+    yield FrameChunk(start=0, pixels=frames)
+
+
+def event_masks(film: Film) -> list[Tensor]:
+    """[T, h, w] bool of the cells of each brief event: things that pop up, and the light."""
+    owner = torch.from_numpy(film.drawing.owner)
+    brief = [index for index, thing in enumerate(film.scene.things) if thing.role == "pop"]
+    masks = [owner == index for index in (*brief, -1)]
+    return [mask for mask in masks if mask.any()]

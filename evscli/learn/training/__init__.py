@@ -1,0 +1,1 @@
+"""Trains `mini` on procedural videos: prompts, batches, forward, objective, checkpoints, loop."""

@@ -1,0 +1,91 @@
+"""Checkpoints of a training run: one safetensors file that appears whole or not at all.
+
+Training that goes on from one gives the same weights as training that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from evscli.errors import UsageError
+from evscli.learn.training.plan import TrainingPlan
+from evscli.store.durable import make_folder, replace_file
+
+FILE = "training.safetensors"
+RECORD = "evs"
+"""The one metadata key: several would be written in random order."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """A run between two steps."""
+
+    step: int
+    """Steps done."""
+    seconds: float
+    """Time they took, over all sessions."""
+    history: list[dict[str, Any]]
+    """What was reported so far."""
+    tensors: Mapping[str, Tensor]
+
+
+def save_checkpoint(folder: Path, plan: TrainingPlan, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint in `folder`, durably."""
+    record = {
+        "plan": plan.values(),
+        "step": checkpoint.step,
+        "seconds": round(checkpoint.seconds, 1),
+        "history": checkpoint.history,
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
+    make_folder(folder)
+    replace_file(folder / FILE, save(tensors, {RECORD: json.dumps(record, sort_keys=True)}))
+
+
+def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
+    """The checkpoint in `folder`, if there is one.
+
+    Raises UsageError where it belongs to another plan, or cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads(file.metadata()[RECORD])
+            made_by = record["plan"]
+            found = Checkpoint(
+                step=record["step"],
+                seconds=record["seconds"],
+                history=record["history"],
+                tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+            )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({error}): remove it to start again, or choose another folder"
+        ) from error
+    refuse_other_plan(path, made_by, plan)
+    return found
+
+
+def refuse_other_plan(path: Path, found: Mapping[str, float | str], plan: TrainingPlan) -> None:
+    """Raise UsageError where the settings `found` are not those of `plan`.
+
+    A setting that an older checkpoint does not name had the value that is usual.
+    """
+    asked, found = plan.values(), {**TrainingPlan().values(), **found}
+    differ = [name for name in asked if found.get(name) != asked[name]]
+    if differ:
+        said = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)
+        raise UsageError(
+            f"{path} is from another training run ({said}): give the same settings to go on "
+            "with it, or choose another folder"
+        )

@@ -1,0 +1,58 @@
+"""What a finished training run reports: what made it, what it cost, how it went.
+
+JSON values only; it knows neither files nor screens.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evscli.learn.training.loop import Trained
+from evscli.learn.training.objective import ANSWER
+from evscli.learn.training.plan import TrainingPlan
+from evscli.provenance import provenance
+
+
+def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> dict[str, Any]:
+    """A finished run as JSON values.
+
+    `machine` is the one it was finished on; `hours` are those of all sessions. `history` holds
+    mean losses and accuracies of the steps since the entry before; every video of it is new.
+    """
+    return {
+        "trained_by": command,
+        "plan": plan.values(),
+        "steps": trained.step,
+        "hours": round(trained.seconds / 3600, 3),
+        "machine": {
+            "processor": processor_name(),
+            **provenance(device=str(trained.learner.device)),
+        },
+        "history": trained.history,
+    }
+
+
+def processor_name() -> str:
+    """The processor as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def naming_loss(losses: Mapping[str, float]) -> float:
+    """The mean of all losses but that of the answers."""
+    naming = [loss for name, loss in losses.items() if name != ANSWER]
+    return sum(naming) / len(naming)
+
+
+def spread(history: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """At most `count` entries, evenly spread, the first and the last among them."""
+    if len(history) <= count:
+        return list(history)
+    return [history[round(i * (len(history) - 1) / (count - 1))] for i in range(count)]

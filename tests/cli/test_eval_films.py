@@ -1,0 +1,97 @@
+"""`evs eval` without a file of questions: mini and procedural videos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evscli.learn.evaluation.films import held_out_films
+from evscli.learn.mini import build_mini
+from evscli.learn.world.questions import KINDS
+from tests.checkpoints import make_checkpoint
+from tests.evs import Result, run_evs
+
+FEW = ("--method", "evs", "--budget", "0.25", "--videos", "3")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a model whose weights are only seeded: its answers do not matter here."""
+    folder = tmp_path_factory.mktemp("films")
+    build_mini(folder / "seeded")
+    return folder
+
+
+def run(folder: Path, *arguments: str, output: str = "out") -> Result:
+    return run_evs("eval", "--model", "./seeded", "-o", output, *arguments, cwd=folder)
+
+
+def test_films_are_asked_about_and_what_can_be_guessed_is_shown(folder: Path) -> None:
+    result = run(folder, *FEW, "--baselines", "--diagnostics", "--json", output="first")
+    assert result.code == 0, result
+    document = json.loads(result.out)
+    asked = sum(len(film.questions) for film in held_out_films(3, seed=0))
+    everything = [row for row in document["tallies"] if row["kind"] == "all"]
+    assert [row["method"] for row in everything] == ["none", "evs", "random"]
+    assert [row["asked"] for row in everything] == [asked] * 3
+    assert {row["kind"] for row in document["tallies"]} <= {"all", *KINDS}
+    baselines = [row for row in document["baselines"] if row["kind"] == "all"]
+    assert [row["method"] for row in baselines] == [
+        "question-only",
+        "first-frame",
+        "shuffled-frames",
+    ]
+    assert [row["kept_fraction"] for row in baselines] == [0, 1, 1]
+    numbers = {row["diagnostic"] for row in document["correlations"]}
+    assert {"k_center_radius", "facility_location", "event_recall"} <= numbers
+    assert (document["videos"], document["seed"]) == (3, 0)
+    assert (folder / "first" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_command_gives_the_same_files(folder: Path) -> None:
+    for name in "ab":
+        assert run(folder, *FEW, "--seed", "7", output=name).code == 0
+    for path in (folder / "a").iterdir():
+        assert path.read_bytes() == (folder / "b" / path.name).read_bytes()
+    document = json.loads((folder / "a" / "accuracy.json").read_text())
+    assert "baselines" not in document
+    assert "correlations" not in document
+
+
+def test_piped_output_is_one_line_for_every_tally(folder: Path) -> None:
+    result = run(folder, *FEW, "--baselines", output="lines")
+    rows = [row.split("\t") for row in result.out.splitlines()]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert ["all", "question-only"] in [row[:2] for row in rows]
+
+
+WRONG = {
+    "sampling": (("--fps", "2"), "--questions"),
+    "per token": (("--per-token",), "--questions"),
+    "no videos": (("--videos", "0"), "--videos"),
+    "unknown method": (("--method", "vcst"), "'vcst'"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_wrong_call_fails_before_any_work(fault: str, tmp_path: Path) -> None:
+    arguments, words = WRONG[fault]
+    result = run_evs("eval", "--model", "./gone", *arguments, cwd=tmp_path)
+    assert result.code == 2, result
+    assert words in result.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flag", [("--videos", "5"), ("--baselines",), ("--diagnostics",)])
+def test_what_is_for_films_is_refused_beside_a_file(flag: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "list.jsonl").write_text("")
+    result = run_evs("eval", "--questions", "list.jsonl", *flag, cwd=tmp_path)
+    assert (result.code, "leave them out" in result.error) == (2, True)
+
+
+def test_other_models_need_questions_of_their_own(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "tiny", "qwen3_vl")
+    result = run_evs("eval", "--model", "./tiny", *FEW, cwd=tmp_path)
+    assert (result.code, "--questions" in result.error) == (2, True), result
