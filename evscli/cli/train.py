@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ import typer
 
 from evscli.cli import options
 from evscli.cli.ask import note
-from evscli.cli.eval import check_output
+from evscli.cli.eval import check_output, progress
 from evscli.cli.prune import refuse_empty
 from evscli.learn.training.plan import TrainingPlan
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULTS = TrainingPlan()
 DEFAULT_LOOKS = -1
+HELD_OUT = 200
+"""Videos."""
 
 train = typer.Typer(
     help="Train what is learned.\n\nExample: evs train mini -o mini-run",
@@ -76,6 +79,12 @@ def mini(
     processes: Annotated[
         int, typer.Option(min=0, help="Processes that draw videos meanwhile; 0: none beside it.")
     ] = 1,
+    held_out: Annotated[
+        int,
+        typer.Option(
+            "--held-out", min=0, help="Videos to ask about when it is trained; 0 asks about none."
+        ),
+    ] = HELD_OUT,
     as_json: options.Json = False,
 ) -> None:
     """Train the bundled model mini on videos drawn here, which takes hours.
@@ -101,7 +110,7 @@ def mini(
     if trained.step < plan.steps:
         note(f"stopped after step {trained.step:,} of {steps:,}; its checkpoint is in {folder}")
         raise KeyboardInterrupt
-    finish(plan, trained, folder, as_json=as_json)
+    finish(plan, trained, folder, held_out=held_out, as_json=as_json)
 
 
 def run(
@@ -134,11 +143,14 @@ def run(
         )
 
 
-def finish(plan: TrainingPlan, trained: Trained, folder: Path, *, as_json: bool) -> None:
+def finish(
+    plan: TrainingPlan, trained: Trained, folder: Path, *, held_out: int, as_json: bool
+) -> None:
     """Write DIR/mini and DIR/report.json, and print the report."""
     from transformers.utils import logging
 
     from evscli.cli.train_report import report
+    from evscli.learn.evaluation.held_out import held_out_tallies
     from evscli.learn.mini import mini_tokenizer, write_checkpoint
     from evscli.learn.training.learner import MODEL
     from evscli.learn.training.report import training_report
@@ -148,9 +160,13 @@ def finish(plan: TrainingPlan, trained: Trained, folder: Path, *, as_json: bool)
     model = trained.learner.workers[MODEL]
     write_checkpoint(model, mini_tokenizer(), folder / "mini", training=f"trained by `{command}`")
     document = training_report(plan, trained, command=command)
-    # CALL SITE for the lead: held-out evaluation and baselines of folder / "mini" join the
-    # document here, e.g. document["held_out"] = ...
-    report(document, folder, as_json=as_json)
+    if held_out:
+        with progress(2 * held_out, unit="video") as advance:
+            rows = held_out_tallies(
+                folder / "mini", videos=held_out, seed=plan.seed, advance=advance
+            )
+        document["held_out"] = [asdict(row) for row in rows]
+    report(document, folder, held_out=rows if held_out else [], as_json=as_json)
 
 
 def command_of(plan: TrainingPlan) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from evscli.cli.ask import note
 from evscli.cli.units import duration_text
-from evscli.learn.evaluation.table import new_table
+from evscli.learn.evaluation.results import Tally
+from evscli.learn.evaluation.table import baselines_table, lines, new_table
 from evscli.learn.training.objective import ANSWER
 from evscli.learn.training.report import naming_loss, spread
 from evscli.learn.world.questions import KINDS
@@ -87,7 +88,9 @@ class Progress:
         self.bar.close()
 
 
-def report(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> None:
+def report(
+    document: Mapping[str, Any], folder: Path, *, held_out: Sequence[Tally], as_json: bool
+) -> None:
     """Write DIR/report.json and print it, as JSON or for people."""
     text = json.dumps(document, indent=2)
     replace_file(folder / "report.json", f"{text}\n".encode())
@@ -103,6 +106,8 @@ def report(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> None:
         f"torch {machine['versions']['torch']}"
     )
     show_course(document["history"])
+    if held_out:
+        show_held_out(held_out)
     note(f"the checkpoint is {folder / 'mini'}, all figures are in {folder / 'report.json'}")
 
 
@@ -118,6 +123,15 @@ def show_course(history: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def show_held_out(tallies: Sequence[Tally]) -> None:
+    """Accuracy on held-out videos, whole and in part."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(baselines_table(tallies))
+    else:
+        print(*lines(tallies), sep="\n")
 
 
 def course_row(entry: Mapping[str, Any]) -> list[str]:

@@ -18,12 +18,13 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from evscli.cli.train import command_of
+from evscli.learn.evaluation.films import held_out_films
 from evscli.learn.training.checkpoint import FILE
 from evscli.learn.training.plan import TrainingPlan
 from evscli.learn.world.questions import KINDS
 from tests.evs import TIMEOUT, Running, run_evs
 
-SMALL = ("--seed", "54", "--tokens", "1", "--device", "cpu", "--processes", "0")
+SMALL = ("--seed", "54", "--tokens", "1", "--device", "cpu", "--processes", "0", "--held-out", "0")
 THREE = (*SMALL, "--steps", "3", "--looks", "2")
 """Two steps of single moments and one of small videos."""
 
@@ -69,6 +70,19 @@ def test_the_report_is_written_and_printed(finished: Path) -> None:
     losses = document["history"][0]["loss"]
     assert row[:2] == ["3", f"{losses['answer']:.4f}"]
     assert "the checkpoint is run/mini" in (finished / "err").read_text()
+
+
+def test_at_the_end_it_is_asked_about_held_out_videos(finished: Path) -> None:
+    result = run_evs(
+        "train", "mini", "-o", "run", *THREE, "--held-out", "2", "--json", cwd=finished
+    )
+    assert result.code == 0, result
+    rows = json.loads(result.out)["held_out"]
+    everything = {row["method"]: row for row in rows if row["kind"] == "all"}
+    assert list(everything) == ["whole", "question-only", "first-frame", "shuffled-frames"]
+    asked = sum(len(film.questions) for film in held_out_films(2, seed=54))
+    assert {row["asked"] for row in everything.values()} == {asked}
+    assert everything["question-only"]["kept_fraction"] == 0
 
 
 def test_progress_is_a_line_for_every_report_where_it_is_piped(finished: Path) -> None:

@@ -56,7 +56,7 @@ def baselines_table(tallies: Sequence[Tally]) -> Table:
     """Accuracy with something taken away from the videos: one row each, one column a kind."""
     kinds = kinds_of(tallies)
     right = {(row.method, row.kind): f"{row.accuracy:.0%}" for row in tallies}
-    table = new_table("baseline", *kinds)
+    table = new_table("view", *kinds)
     for name in dict.fromkeys(row.method for row in tallies):
         table.add_row(Text(name), *(right[name, kind] for kind in kinds))
     chances = {row.kind: f"{row.chance:.0%}" for row in tallies}
