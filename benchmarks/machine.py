@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 import av
 import torch
 import transformers
 
+from evscli.provenance import processor_name
+
 
 def describe_machine() -> str:
     """Processor, cores, threads and versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    processor = next((x.split(":")[1].strip() for x in lines if "model name" in x), "unknown")
     return (
-        f"on {processor}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads; "
+        f"on {processor_name()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads; "
         f"Python {platform.python_version()}, torch {torch.__version__}, "
         f"transformers {transformers.__version__}, PyAV {av.__version__}"
     )

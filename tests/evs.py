@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -45,6 +47,8 @@ class Running:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="evs-test-")
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
+        for path in (self.out, self.err):
+            path.touch()
         self.process: BaseProcess = _CONTEXT.Process(
             target=_child,
             args=(list(map(str, arguments)), str(cwd), env or {}, str(self.out), str(self.err)),
@@ -63,8 +67,8 @@ class Running:
             self.process.join()
         result = Result(
             code=self.process.exitcode if self.process.exitcode is not None else -1,
-            out=self.out.read_text() if self.out.exists() else "",
-            err=self.err.read_text() if self.err.exists() else "",
+            out=self.out.read_text(),
+            err=self.err.read_text(),
         )
         self.process.close()
         self._folder.cleanup()
@@ -77,13 +81,22 @@ def run_evs(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None
     return Running(*arguments, cwd=cwd, env=env).wait()
 
 
+def wait_until(come: Callable[[], bool]) -> None:
+    """Wait for something that a run does."""
+    for _ in range(100 * TIMEOUT):
+        if come():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
 def _child(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     for path, number in ((out, 1), (err, 2)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(handle, number)
         os.close(handle)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
     os.environ.update(env)
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -47,6 +47,7 @@ def _show_version(asked: bool) -> None:
 
 USAGE = 2
 INTERRUPTED = 130
+RESUMABLE = ("prune", "train")
 
 
 @app.callback()
@@ -98,8 +99,15 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         what = f"{type(error).__name__}: {error}; this is a defect of evs"
         return _fail(f"{what}: run again with --debug and report it", 1, debug=debug)
     if code == INTERRUPTED:
-        print("interrupted: everything finished is kept; run it again to go on", file=sys.stderr)
+        print(f"interrupted: {after_interrupt(arguments)}", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def after_interrupt(arguments: Sequence[str]) -> str:
+    """What is left of a command that Ctrl-C ended."""
+    if arguments[:1] and arguments[0] in RESUMABLE:
+        return "everything finished is kept; run it again to go on"
+    return "nothing was written"
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,6 @@ from evscli.records import Sampling
 
 if TYPE_CHECKING:
     from evscli.cli.eval_report import Result
-    from evscli.learn.evaluation.choices import Choice
     from evscli.pruners import PruneRequest
 
 METHODS = ("evs", "vcast")
@@ -84,7 +84,7 @@ def evaluate(
     """Measure how often questions are answered right, against the tokens kept.
 
     Every question is asked of every pruned video, of the unpruned one, and of a random selection
-    at every budget. The result is printed and written to DIR as accuracy.json, .png and .svg.
+    at every budget. The result is printed and written to DIR as accuracy.json, .md, .png and .svg.
     Without a file of questions mini is asked about procedural videos it was not trained on.
 
     Example: evs eval --method evs --method vcast --budget 0.25
@@ -92,40 +92,26 @@ def evaluate(
     Example: evs eval --method vcast --budget 0.25 --questions questions.jsonl --model mini
     """
     from evscli.cli.eval_report import report
-    from evscli.learn.evaluation.choices import read_choices
     from evscli.learn.evaluation.selections import selections
     from evscli.pruners import parse_budget
 
     refuse_empty(model=model, output=output)
     budgets = [parse_budget(text) for text in budget or BUDGETS]
-    requests = selections(method or METHODS, budgets, option or [])
+    task = Task(
+        requests=selections(method or METHODS, budgets, option or []),
+        model=model,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+    )
     check_output(Path(output))
     sampling = Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames)
     if questions is None:
         refuse_with_films(sampling, per_token=per_token)
-        result = ask_about_films(
-            requests,
-            model=model or MINI,
-            videos=videos or VIDEOS,
-            seed=seed,
-            baselines=baselines,
-            diagnostics=diagnostics,
-            device=device,
-            dtype=dtype,
-        )
-        raise typer.Exit(report(result, Path(output), as_json=as_json))
-    refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
-    choices = read_choices(questions)
-    result = ask_questions(
-        choices,
-        requests,
-        model=name_model(model, videos=len({choice.video for choice in choices})),
-        sampling=sampling,
-        seed=seed,
-        per_token=per_token,
-        device=device,
-        dtype=dtype,
-    )
+        result = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
+    else:
+        refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
+        result = ask_questions(task, questions, sampling, per_token)
     raise typer.Exit(report(result, Path(output), as_json=as_json))
 
 
@@ -139,43 +125,42 @@ def check_output(folder: Path) -> None:
         )
 
 
-def ask_questions(
-    choices: Sequence[Choice],
-    requests: Sequence[PruneRequest],
-    *,
-    model: str,
-    sampling: Sampling,
-    seed: int,
-    per_token: bool,
-    device: str,
-    dtype: str,
-) -> Result:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """What is to be found out, whatever the videos."""
+
+    requests: Sequence[PruneRequest]
+    model: str | None
+    seed: int
+    device: str
+    dtype: str
+
+
+def ask_questions(task: Task, questions: Path, sampling: Sampling, per_token: bool) -> Result:
     """Ask a person's own questions of a checkpoint."""
     from evscli.cli.eval_report import Result
+    from evscli.learn.evaluation.choices import read_choices
     from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both, setup_of
 
+    choices = read_choices(questions)
+    model = name_model(task.model, videos=len({choice.video for choice in choices}))
     quiet_loading()
     with noted_warnings():
-        checkpoint = load_both(model, device=device, dtype=dtype, sampling=sampling)
-        with progress(len(choices) * len(requests)) as advance:
+        checkpoint = load_both(model, device=task.device, dtype=task.dtype, sampling=sampling)
+        with progress(len(choices) * len(task.requests)) as advance:
             evaluation = evaluate_choices(
-                choices, checkpoint, requests, seed=seed, per_token=per_token, advance=advance
+                choices,
+                checkpoint,
+                task.requests,
+                seed=task.seed,
+                per_token=per_token,
+                advance=advance,
             )
-    setup = setup_of(checkpoint, choices, seed=seed, per_token=per_token)
+    setup = setup_of(checkpoint, choices, seed=task.seed, per_token=per_token)
     return Result(evaluation=evaluation, setup=setup)
 
 
-def ask_about_films(
-    requests: Sequence[PruneRequest],
-    *,
-    model: str,
-    videos: int,
-    seed: int,
-    baselines: bool,
-    diagnostics: bool,
-    device: str,
-    dtype: str,
-) -> Result:
+def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool) -> Result:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
     from evscli.cli.eval_report import Result
     from evscli.learn.evaluation.multiple_choice import load_both
@@ -186,24 +171,23 @@ def ask_about_films(
         setup_of_films,
     )
 
+    model, seed = task.model or MINI, task.seed
     quiet_loading()
+    refuse_untrained(model)
     with noted_warnings():
-        refuse_untrained(model)
-        checkpoint = load_both(name_model(model, videos=1), device=device, dtype=dtype)
+        checkpoint = load_both(name_model(model, videos=1), device=task.device, dtype=task.dtype)
         with progress(videos * (1 + baselines), unit="video") as advance:
             examined = evaluate_films(
                 checkpoint,
-                requests,
+                task.requests,
                 videos=videos,
                 seed=seed,
                 diagnostics=diagnostics,
                 advance=advance,
             )
-            views = (
-                evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
-                if baselines
-                else None
-            )
+            views = None
+            if baselines:
+                views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
     return Result(
         evaluation=examined.evaluation,
         setup=setup_of_films(checkpoint, videos=videos, seed=seed),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evscli.bundled import EXAMPLE_QUESTIONS
 from evscli.cli import options
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def _list_words(*, as_json: bool) -> None:
         print("\n".join(words))
         return
     console.print(Columns([Text(word) for word in words], column_first=True))
+    print("\nWhat mini was taught to answer:")
+    print(*(f"  {question}" for question in EXAMPLE_QUESTIONS), sep="\n")
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -19,7 +19,7 @@ from evscli.cli.units import duration_text
 from evscli.learn.evaluation.results import Tally
 from evscli.learn.evaluation.table import baselines_table, lines, new_table
 from evscli.learn.training.objective import ANSWER
-from evscli.learn.training.report import naming_loss, spread
+from evscli.learn.training.report import naming_loss, thin_out
 from evscli.learn.world.questions import KINDS
 from evscli.store.durable import replace_file
 
@@ -114,7 +114,7 @@ def report(
 def show_course(history: list[dict[str, Any]]) -> None:
     """Losses and accuracies over the run: a table on a terminal, else tab-separated lines."""
     head = ("step", "answer", "naming", "right", *KINDS)
-    rows = [course_row(entry) for entry in spread(history, ROWS)]
+    rows = [course_row(entry) for entry in thin_out(history, ROWS)]
     console = Console(highlight=False)
     if not console.is_terminal:
         print(*("\t".join(row) for row in [head, *rows]), sep="\n")

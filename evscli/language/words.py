@@ -24,10 +24,11 @@ GROUNDING_MARKS = frozenset(
     f"<|{kind}_{end}|>" for kind in ("object_ref", "box", "quad") for end in ("start", "end")
 )
 """Special tokens that the Qwen-VL models have for use within a text, around the name and the
-corners of an object (arXiv 2409.12191, section 2.2): these may be typed."""
+corners of an object (arXiv 2409.12191): these may be typed."""
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 MOST_NAMED = 8
+MOST_EXAMPLES = 3
 LONGEST_NAMED = 40
 LEAST_ALIKE = 0.7  # below it the closest words to a typed one are seldom meant
 
@@ -114,7 +115,7 @@ def unknown_message(tokenizer: Any, words: Sequence[str]) -> str:
     if not name or Path(name).resolve() != MINI_FOLDER.resolve():
         where = "they are those of its tokenizer.json"
         return f"the tokenizer {name!r} does not know {named}: use its {len(known)} words; {where}"
-    examples = ", ".join(f'"{question}"' for question in EXAMPLE_QUESTIONS)
+    examples = ", ".join(f'"{question}"' for question in EXAMPLE_QUESTIONS[:MOST_EXAMPLES])
     return (
         f"mini does not know {named}: use its {len(known)} words, digits and signs in questions "
         f"such as {examples}; `evs models --words` lists them"

@@ -121,8 +121,10 @@ def test_the_words_of_mini_are_listed(one: Path, tmp_path: Path) -> None:
     words = run_evs("models", "--words", cwd=tmp_path).out.split()
     assert json.loads(run_evs("models", "--words", "--json", cwd=tmp_path).out) == words
     columns = run_evs("models", "--words", cwd=tmp_path, env={"TTY_COMPATIBLE": "1"}).out
-    assert sorted(columns.split()) == sorted(words)
-    assert len(columns.splitlines()) < len(words) / 2
+    table, examples = columns.split("What mini was taught to answer:")
+    assert sorted(table.split()) == sorted(words)
+    assert len(table.splitlines()) < len(words) / 2
+    assert [line.strip() for line in examples.splitlines() if line] == [*EXAMPLE_QUESTIONS]
     refused = run_evs("ask", one, "which zeppelin?", cwd=tmp_path)
     assert f"its {len(words)} words" in refused.error
     all_of_them = run_evs("ask", one, " ".join(words), "--max-new-tokens", "1", cwd=tmp_path)

@@ -14,7 +14,7 @@ from tests.evs import Result, run_evs
 from tests.videos import truncate, write_video
 
 SAMPLES = Path(__file__).parents[2] / "sample_videos"
-FILES = ("accuracy.json", "accuracy.png", "accuracy.svg")
+FILES = ("accuracy.json", "accuracy.md", "accuracy.png", "accuracy.svg")
 SMALL = ("--method", "vcast", "--budget", "0.25", "--num-frames", "8")
 
 
@@ -71,6 +71,11 @@ def test_questions_about_two_videos_become_lines_json_and_plots(folder: Path) ->
     assert [row[5] for row in rows] == [f"{row['accuracy']:.4f}" for row in document["tallies"]]
     assert (folder / "first" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (folder / "first" / "accuracy.svg").read_bytes()
+    page = (folder / "first" / "accuracy.md").read_text()
+    assert page.startswith("# mini: accuracy against tokens kept, 3 questions about 2 videos\n")
+    assert "## All questions" in page
+    assert "| vcast | 0.25 |" in page
+    assert "## Right answers by kind of question" in page
     assert f"note: {mini_notice()}" in result.err
     assert "are in first" in result.err
 

@@ -85,7 +85,7 @@ def test_the_closest_known_words_are_suggested() -> None:
 def test_the_refusal_is_one_line_that_says_what_mini_understands() -> None:
     message = refusal("zeppelin\nkitchen")
     assert "\n" not in message
-    assert all(f'"{question}"' in message for question in EXAMPLE_QUESTIONS)
+    assert all(f'"{question}"' in message for question in EXAMPLE_QUESTIONS[:3])
     assert f"its {len(mini_words())} words" in message
     assert message.endswith("`evs models --words` lists them")
 

@@ -1,4 +1,4 @@
-"""Tallies as people read them: tables for a terminal, tab-separated lines for programs."""
+"""Tallies as people read them: tables for a terminal or Markdown, lines for programs."""
 
 from __future__ import annotations
 
@@ -90,6 +90,15 @@ def difference_text(difference: Difference | None, *, wide: bool) -> str:
     value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
     star = "*" if low > 0 or high < 0 else " "
     return f"{value:+.1f}{star}" + f" ({low:+.1f} to {high:+.1f})" * wide
+
+
+def as_markdown(table: Table) -> str:
+    """The table in Markdown, with its newline."""
+    columns = table.columns
+    rules = ["---:" if column.justify == "right" else "---" for column in columns]
+    cells = zip(*([str(cell).strip() for cell in column.cells] for column in columns), strict=True)
+    rows = [[str(column.header) for column in columns], rules, *cells]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def lines(tallies: Sequence[Tally]) -> list[str]:

@@ -5,15 +5,13 @@ JSON values only; it knows neither files nor screens.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from evscli.learn.training.loop import Trained
 from evscli.learn.training.objective import ANSWER
 from evscli.learn.training.plan import TrainingPlan
-from evscli.provenance import provenance
+from evscli.provenance import processor_name, provenance
 
 
 def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> dict[str, Any]:
@@ -35,23 +33,13 @@ def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> di
     }
 
 
-def processor_name() -> str:
-    """The processor as the system calls it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
 def naming_loss(losses: Mapping[str, float]) -> float:
     """The mean of all losses but that of the answers."""
     naming = [loss for name, loss in losses.items() if name != ANSWER]
     return sum(naming) / len(naming)
 
 
-def spread(history: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+def thin_out(history: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """At most `count` entries, evenly spread, the first and the last among them."""
     if len(history) <= count:
         return list(history)

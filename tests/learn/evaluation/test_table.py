@@ -7,7 +7,7 @@ from rich.table import Table
 
 from evscli.learn.evaluation.results import Tally, tally
 from evscli.learn.evaluation.series import series_names, series_of
-from evscli.learn.evaluation.table import WIDE, kinds_table, lines, overall_table
+from evscli.learn.evaluation.table import WIDE, as_markdown, kinds_table, lines, overall_table
 from tests.learn.evaluation.answers import answers
 
 HALF = {f"v{i}": [i % 2 == 0] for i in range(40)}
@@ -80,3 +80,13 @@ def test_a_method_is_called_by_its_name_unless_options_tell_two_apart() -> None:
     two = tally([*answers(HALF, tau=0.5, min_k=1), *answers(HALF, tau=0.7, min_k=1)])
     assert list(series_names(two).values()) == ["vcast tau=0.5", "vcast tau=0.7"]
     assert {series_of(row) for row in two} == set(series_names(two))
+
+
+def test_markdown_has_every_cell_and_numbers_to_the_right() -> None:
+    table = overall_table(make_tallies("question"), width=WIDE)
+    head, rule, *rows = as_markdown(table).splitlines()
+    assert head == "| method | budget | kept | right | 95 % | vs unpruned | vs random |"
+    assert rule == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    assert len(rows) == table.row_count == 5
+    assert rows[0].startswith("| none | 1 | 100.0% | 100.0% | ")
+    assert rows[0].endswith(" |  |  |")

@@ -18,7 +18,7 @@ from evscli.learn.training.checkpoint import FILE, Checkpoint, load_checkpoint
 from evscli.learn.training.learner import Learned, Learner
 from evscli.learn.training.loop import Report, Trained, TrainingError, Window, refuse_nan, train
 from evscli.learn.training.plan import TrainingPlan
-from evscli.learn.training.report import naming_loss, spread, training_report
+from evscli.learn.training.report import naming_loss, thin_out, training_report
 from evscli.learn.world.questions import KINDS
 from tests.store.processes import start
 
@@ -189,7 +189,7 @@ def test_the_final_report_says_what_made_the_weights(tokenizer: Any, tmp_path: P
 
 def test_some_entries_stand_for_a_long_history() -> None:
     history = [{"step": step} for step in range(1, 101)]
-    assert spread(history, 200) == history
-    shown = [entry["step"] for entry in spread(history, 12)]
+    assert thin_out(history, 200) == history
+    shown = [entry["step"] for entry in thin_out(history, 12)]
     assert (len(shown), shown[0], shown[-1]) == (12, 1, 100)
     assert {b - a for a, b in pairwise(shown)} == {9}
