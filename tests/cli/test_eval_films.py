@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from evscli.learn.evaluation.films import held_out_films
 from evscli.learn.mini import build_mini
 from evscli.learn.world.questions import KINDS
 from tests.checkpoints import make_checkpoint
-from tests.evs import Result, run_evs
+from tests.evs import Result, Running, run_evs, wait_until
 
 FEW = ("--method", "evs", "--budget", "0.25", "--videos", "3")
 
@@ -32,7 +33,7 @@ def test_films_are_asked_about_and_what_can_be_guessed_is_shown(folder: Path) ->
     result = run(folder, *FEW, "--baselines", "--diagnostics", "--json", output="first")
     assert result.code == 0, result
     document = json.loads(result.out)
-    asked = sum(len(film.questions) for film in held_out_films(3, seed=0))
+    asked = sum(len(film.questions) for _, film in held_out_films(3, seed=0))
     everything = [row for row in document["tallies"] if row["kind"] == "all"]
     assert [row["method"] for row in everything] == ["none", "evs", "random"]
     assert [row["asked"] for row in everything] == [asked] * 3
@@ -95,3 +96,13 @@ def test_other_models_need_questions_of_their_own(tmp_path: Path) -> None:
     make_checkpoint(tmp_path / "tiny", "qwen3_vl")
     result = run_evs("eval", "--model", "./tiny", *FEW, cwd=tmp_path)
     assert (result.code, "--questions" in result.error) == (2, True), result
+
+
+def test_ctrl_c_says_that_nothing_was_written(folder: Path) -> None:
+    running = Running("eval", "--model", "./seeded", "-o", "left", *FEW[:-1], "1000", cwd=folder)
+    wait_until(lambda: "note: model" in running.err.read_text())
+    running.send(signal.SIGINT)
+    stopped = running.wait()
+    assert stopped.code == 130, stopped
+    assert stopped.error == "interrupted: nothing was written"
+    assert not (folder / "left").exists()

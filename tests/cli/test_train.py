@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ from evscli.learn.evaluation.films import held_out_films
 from evscli.learn.training.checkpoint import FILE
 from evscli.learn.training.plan import TrainingPlan
 from evscli.learn.world.questions import KINDS
-from tests.evs import TIMEOUT, Running, run_evs
+from tests.evs import Running, run_evs, wait_until
 
 SMALL = ("--seed", "54", "--tokens", "1", "--device", "cpu", "--processes", "0", "--held-out", "0")
 THREE = (*SMALL, "--steps", "3", "--looks", "2")
@@ -80,7 +78,7 @@ def test_at_the_end_it_is_asked_about_held_out_videos(finished: Path) -> None:
     rows = json.loads(result.out)["held_out"]
     everything = {row["method"]: row for row in rows if row["kind"] == "all"}
     assert list(everything) == ["whole", "question-only", "first-frame", "shuffled-frames"]
-    asked = sum(len(film.questions) for film in held_out_films(2, seed=54))
+    asked = sum(len(film.questions) for _, film in held_out_films(2, seed=54))
     assert {row["asked"] for row in everything.values()} == {asked}
     assert everything["question-only"]["kept_fraction"] == 0
 
@@ -127,14 +125,6 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     assert stopped.code == 130, stopped
     assert "stopped after step" not in stopped.err
     assert list((tmp_path / "run").iterdir()) == []
-
-
-def wait_until(come: Callable[[], bool]) -> None:
-    for _ in range(100 * TIMEOUT):
-        if come():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 def test_a_finished_run_is_reported_again(finished: Path) -> None:

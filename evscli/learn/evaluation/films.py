@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evscli.learn.mini import MAX_CELLS, MAX_FRAMES
-from evscli.learn.training.batches import any_cells
+from evscli.learn.mini import MAX_CELLS
+from evscli.learn.training.batches import any_cells, any_frames
 from evscli.learn.training.prompts import prompt_times
 from evscli.learn.world.film import Film, make_film
 from evscli.learn.world.scene import Form
@@ -17,17 +17,17 @@ from evscli.learn.world.views import view_frames
 from evscli.records import FrameChunk, FramePlan
 
 
-def held_out_films(count: int, *, seed: int) -> Iterator[Film]:
-    """The first `count` held-out videos of a seed, over all forms that `mini` allows."""
+def held_out_films(count: int, *, seed: int) -> Iterator[tuple[str, Film]]:
+    """The first `count` held-out videos of a seed with their names, over all forms of `mini`."""
     for number in range(count):
         rng = np.random.default_rng([seed, 3, number])
-        yield make_film(any_form(rng), seed=seed, number=number, split="held-out")
+        film = make_film(any_form(rng), seed=seed, number=number, split="held-out")
+        yield f"film-{number:05d}", film
 
 
 def any_form(rng: np.random.Generator) -> Form:
     """Frames and area evenly over their logarithms; width to height from 1:2 to 2:1, about."""
-    frames = 2 * round(np.exp(rng.uniform(np.log(4), np.log(MAX_FRAMES / 2))))
-    return Form(frames=int(frames), cells=any_cells(rng, MAX_CELLS))
+    return Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
 
 
 def frames_of(film: Film, view: str, *, seed: int) -> Tensor:

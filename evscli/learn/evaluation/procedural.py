@@ -66,8 +66,7 @@ def evaluate_films(
     """
     answered: list[Answered] = []
     numbers: dict[Selection, list[Numbers]] = defaultdict(list)
-    for index, film in enumerate(held_out_films(videos, seed=seed)):
-        name = f"film-{index:05d}"
+    for name, film in held_out_films(videos, seed=seed):
         examiner = Examiner.of(checkpoint, film)
         frames = frames_of(film, WHOLE, seed=seed)
         tokens = examiner.encode(frames)
@@ -96,8 +95,7 @@ def evaluate_views(
     """
     request = check_selection(UNPRUNED)
     answered: list[Answered] = []
-    for index, film in enumerate(held_out_films(videos, seed=seed)):
-        name = f"film-{index:05d}"
+    for name, film in held_out_films(videos, seed=seed):
         examiner = Examiner.of(checkpoint, film)
         for view in VIEWS:
             tokens = examiner.encode(frames_of(film, view, seed=video_seed(seed, name)))
@@ -138,8 +136,10 @@ class Examiner:
         self, request: PruneRequest, tokens: VideoTokens, frames: Tensor, *, seed: int
     ) -> Tensor:
         """The mask [T, h, w] of a selection."""
-        size = self.encoder.form.temporal_patch_size
-        pixels = PixelSource(chunks=lambda: iter([frames]), temporal_patch_size=size)
+        pixels = None
+        if "pixels" in request.needs:
+            size = self.encoder.form.temporal_patch_size
+            pixels = PixelSource(chunks=lambda: iter([frames]), temporal_patch_size=size)
         return select_tokens(request, tokens, PruneInputs(pixels=pixels, seed=seed)).mask
 
     @torch.inference_mode()

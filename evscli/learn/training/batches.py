@@ -6,6 +6,7 @@ training can go on exactly where it stopped, in any number of processes.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,7 @@ MOST_LOOKS = 96
 """Videos in a batch of single moments."""
 LOOK_SHARE = 0.6
 """Visual tokens in such a batch against others: many small pictures take long to draw."""
-MOST_QUESTIONS = 6
+MOST_QUESTIONS = 8
 
 SMALLEST, SMALL, LARGEST = 16, 26, MAX_CELLS
 """Cells of a frame."""
@@ -46,6 +47,7 @@ SMALL_SHARE = 0.4
 
 NOTHING, LIT = 0, len(SHAPES) + 1
 STILL, LEFT, RIGHT, UP, DOWN, POP, FLASH = range(1, 8)
+MOST_ALIKE = 5
 CLASSES = {
     "shape": len(SHAPES) + 2,
     "color": len(COLORS) + 1,
@@ -54,6 +56,7 @@ CLASSES = {
     "scene": 4,
     "flash": 5,
     "popped": 3,
+    "alike": MOST_ALIKE + 1,
 }
 """Number of classes of what is asked of every visual token."""
 
@@ -118,10 +121,14 @@ def form_at(rng: Generator, progress: float) -> Form:
     if progress < SMALL_UNTIL or rng.random() < SMALL_SHARE:
         frames, cells = int(rng.choice([8, 12, 16, 24, 32])), any_cells(rng, SMALL)
     else:
-        frames = int(2 * round(np.exp(rng.uniform(np.log(4), np.log(MAX_FRAMES / 2)))))
-        cells = any_cells(rng, LARGEST)
+        frames, cells = any_frames(rng), any_cells(rng, LARGEST)
     interval = 0.25 if rng.random() < 0.7 else float(np.exp(rng.uniform(np.log(0.1), np.log(8))))
     return Form(frames=frames, cells=cells, interval=interval)
+
+
+def any_frames(rng: Generator) -> int:
+    """An even number from 8 to what the processor of `mini` allows, evenly over the logarithm."""
+    return int(2 * round(np.exp(rng.uniform(np.log(4), np.log(MAX_FRAMES / 2)))))
 
 
 def any_cells(rng: Generator, most: int) -> tuple[int, int]:
@@ -176,12 +183,32 @@ def label(film: Film) -> dict[str, Tensor]:
         "scene": so_far(film.scene.cuts, last)[when].flatten(),
         "flash": so_far(starts, last)[when].flatten(),
         "popped": so_far(pops, last)[when].flatten(),
+        "alike": alike(film)[owner, when].flatten(),
     }
 
 
 def so_far(starts: tuple[int, ...], last: np.ndarray) -> Tensor:
     """[T] how many of the frames `starts` have come by the last frame of each temporal patch."""
     return torch.from_numpy((np.array(starts, np.int64)[None] <= last[:, None]).sum(1))
+
+
+def alike(film: Film) -> Tensor:
+    """[things + 2, T] still things of its shape in its scene, by owner; nothing for all others.
+
+    A token of a scene's first temporal patch cannot know what comes behind it.
+    """
+    things, patches = film.scene.things, film.scene.form.grid_thw[0]
+    stills = [
+        (index, thing.shape, int(np.argmax(thing.shown)) // TEMPORAL_PATCH)
+        for index, thing in enumerate(things)
+        if thing.role == "still"
+    ]
+    counts = torch.zeros(len(things) + 2, patches, dtype=torch.int64)
+    groups = Counter((shape, begin) for _, shape, begin in stills)
+    for index, shape, begin in stills:
+        counts[index] = min(groups[shape, begin], MOST_ALIKE)
+        counts[index, begin] = IGNORED
+    return counts
 
 
 def centres(film: Film) -> Tensor:

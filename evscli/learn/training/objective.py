@@ -16,13 +16,17 @@ from evscli.encoders.preprocess import PixelFormat, patchify
 from evscli.learn.mini import PIXELS
 from evscli.learn.training.batches import CLASSES, Batch
 from evscli.learn.training.forward import read, see, supervised
-from evscli.learn.training.prompts import IGNORED, VideoPrompt
+from evscli.learn.training.prompts import IGNORED, Asked, VideoPrompt
+from evscli.learn.world.questions import KINDS
 
 ANSWER = "answer"
 SEEN_BY_VISION = ("shape", "color", "centre")
 RUNNING_COUNTS = ("scene", "flash", "popped")
 NAMING = 0.5
 """Weight of each naming loss."""
+
+KIND_WEIGHTS = {"order": 1.5, "count": 1.5, "times": 2.0, "scenes": 2.0}
+"""Of answers, against 1: these kinds are asked less often, and are learned last."""
 
 RARE = 4.0
 """Weight of a token with something on it against one with nothing."""
@@ -88,9 +92,20 @@ def losses_of(
     states = read(model, prompt, seen, batch.asked.ids, tap=tap)
     chosen, targets = supervised(states, batch.asked.targets)
     logits = model.lm_head(chosen).float()
-    losses = {ANSWER: cross_entropy(logits, targets)}
+    losses = {ANSWER: answer_loss(logits, targets, kinds_of_targets(batch.asked))}
     losses |= naming(seen.embeds, states.visual, batch.labels)
     return losses, logits.argmax(-1) == targets
+
+
+def kinds_of_targets(asked: Asked) -> Tensor:
+    """[n] the kind of every target that is given, as an index of `KINDS`."""
+    return asked.kinds[:, :, None].expand_as(asked.targets)[asked.targets >= 0]
+
+
+def answer_loss(logits: Tensor, targets: Tensor, kinds: Tensor) -> Tensor:
+    """The mean cross entropy of [n, V], weighted by kind."""
+    weights = logits.new_tensor([KIND_WEIGHTS.get(kind, 1.0) for kind in KINDS])[kinds]
+    return (cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:

@@ -27,11 +27,14 @@ from evscli.learn.world.scene import (
 )
 from evscli.learn.world.timing import LONG_ENOUGH, choose_cuts, choose_flashes, choose_moment
 
-MOVERS = (0.15, 0.55, 0.3)
-"""Chances of none, one, two movers in a video that has no cuts."""
+MOVERS = (0.15, 0.45, 0.25, 0.15)
+"""Chances of none, one, two, three movers in a video that has no cuts."""
 
-MOVERS_OF_MANY = (0.45, 0.4, 0.15)
+MOVERS_OF_MANY = (0.42, 0.36, 0.14, 0.08)
 """The same for each scene of a video that may have cuts."""
+
+SAME_SHAPE = 0.45
+"""Chance that a mover has the shape of the one before: then its colour says which one is meant."""
 
 ROOM_FOR_A_POP = 6
 """Frames; with two in a shorter video some thirds would be rarer than others."""
@@ -179,20 +182,22 @@ class Stage:
                 self.add_still(scene, "still", shape, self.any_color(), scene)
 
     def place_movers(self) -> None:
-        """Up to two things in every scene that move to one side."""
+        """Up to three things in every scene that move to one side."""
         chances = MOVERS_OF_MANY if self.form.frames >= LONG_ENOUGH else MOVERS
         for scene in self.spans:
-            for _ in range(int(self.rng.choice(3, p=chances))):
-                self.add_mover(scene)
+            shape = self.any_shape()
+            for _ in range(int(self.rng.choice(len(chances), p=chances))):
+                self.add_mover(scene, shape)
+                shape = shape if self.rng.random() < SAME_SHAPE else self.any_shape()
 
-    def add_mover(self, scene: slice) -> None:
+    def add_mover(self, scene: slice, shape: str) -> None:
         """Something that moves all through a scene."""
         axis = choose_axis(self.rng, self.camera[scene])
         radius = self.radius()
         region, outside = self.inside(scene, radius), self.outside(scene, radius)
         path = np.zeros((self.form.frames, 2), np.float32)
         path[scene] = wander(self.rng, scene.stop - scene.start, axis, region, outside)
-        self.add(scene, "mover", self.any_shape(), self.any_color(), radius, path)
+        self.add(scene, "mover", shape, self.any_color(), radius, path)
 
     def place_pops(self) -> None:
         """Up to two things that are there for a moment, never at the same time."""

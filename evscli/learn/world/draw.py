@@ -27,6 +27,9 @@ GLOW = np.array([255, 246, 200], np.float32)
 SPOTS = 24
 """Side of the pattern on a thing."""
 
+PRINTED = 0.36
+"""Where the noise of a pattern is below it there is print."""
+
 SEEN = 0.12
 """Share of a cell that something must cover to be what is seen there."""
 
@@ -97,8 +100,10 @@ def any_look(rng: Generator, thing: Thing) -> Look:
 
 
 def any_spots(rng: Generator) -> Floats:
-    """A pattern of brighter and darker spots."""
+    """A pattern of brighter and darker spots, soft ones or as printed on it."""
     pattern = clouds(rng, (SPOTS, SPOTS), SPOTS // int(rng.integers(2, 6)))
+    if rng.random() < 0.3:
+        return np.asarray(np.where(pattern > PRINTED, 1, rng.uniform(0.35, 0.7)), np.float32)
     return np.asarray(1 + rng.uniform(0.3, 0.9) * (pattern - 0.5), np.float32)
 
 

@@ -17,6 +17,9 @@ from evscli.learn.world.scene import Floats, Form
 Region = tuple[float, float, float, float]
 """x0, y0, x1, y1"""
 
+NEEDED = 96
+"""Pixels of a picture's side that a wide pan must leave in view all the time."""
+
 LEAST_PAN = 4
 """Pixels between a camera's first and last place from which on it may hide a movement."""
 
@@ -37,7 +40,8 @@ def move_camera(rng: Generator, form: Form, cuts: Sequence[int]) -> NDArray[np.i
         axis = int(rng.integers(2))
         extent = form.size[1 - axis]
         for start, stop in zip((0, *cuts), (*cuts, form.frames), strict=True):
-            reach = rng.uniform(0.08, 0.25) * extent * rng.choice([-1, 1])
+            longest = max(0.25 * extent, min(0.45 * extent, extent - NEEDED))
+            reach = rng.uniform(0.08 * extent, longest) * rng.choice([-1, 1])
             offsets[start:stop, axis] = np.linspace(-reach / 2, reach / 2, stop - start)
     return np.rint(offsets).astype(np.int64)
 

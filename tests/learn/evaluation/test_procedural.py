@@ -45,7 +45,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def film() -> Film:
-    films = (film for film in held_out_films(50, seed=9) if film.scene.form.frames <= 20)
+    films = (film for _, film in held_out_films(50, seed=9) if film.scene.form.frames <= 20)
     return next(film for film in films if len(film.questions) >= 4)
 
 
@@ -115,7 +115,7 @@ def test_every_selection_is_asked_every_question_the_same_twice(checkpoint: Chec
     )
     assert one == two
     assert told == [1] * 6
-    questions = sum(len(film.questions) for film in held_out_films(3, seed=4))
+    questions = sum(len(film.questions) for _, film in held_out_films(3, seed=4))
     assert len(one.evaluation.answered) == questions * len(requests)
     assert {answer.method for answer in one.evaluation.answered} == {"none", "evs", "random"}
     kept = {a.method: a.kept for a in one.evaluation.answered if a.video == "film-00000"}
@@ -123,7 +123,7 @@ def test_every_selection_is_asked_every_question_the_same_twice(checkpoint: Chec
 
 
 def test_another_seed_asks_about_other_videos() -> None:
-    one, two = (next(held_out_films(1, seed=seed)) for seed in (1, 2))
+    (_, one), (_, two) = (next(held_out_films(1, seed=seed)) for seed in (1, 2))
     assert one.scene.form != two.scene.form or (one.frames != two.frames).any()
 
 
@@ -156,7 +156,7 @@ def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
 
 
 def test_events_are_the_cells_of_things_that_pop_up_and_of_the_lit_lamp() -> None:
-    for film in held_out_films(12, seed=2):
+    for _, film in held_out_films(12, seed=2):
         light, things = film.scene.light, film.scene.things
         masks = event_masks(film)
         brief = [thing for thing in things if thing.role == "pop"]

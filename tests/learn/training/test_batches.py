@@ -23,6 +23,7 @@ from evscli.learn.training.batches import (
     LARGEST,
     LIT,
     LOOK_SHARE,
+    MOST_ALIKE,
     MOST_LOOKS,
     MOST_QUESTIONS,
     MOST_VIDEOS,
@@ -139,6 +140,27 @@ def test_what_has_happened_is_counted_from_the_patch_that_shows_it() -> None:
     assert counts == {"flash": [1, 1, 2, 2], "popped": [0, 0, 1, 1], "scene": [0, 0, 0, 1]}
     for name in counts:
         assert (labels[name] == labels[name][:, :1, :1]).all()
+
+
+def test_still_things_are_counted_with_those_like_them_in_their_scene() -> None:
+    later = slice(4, 8)
+    things = [
+        thing("still", "circle", "red", (8, 8), slice(0, 4)),
+        thing("still", "circle", "blue", (40, 8), slice(0, 4)),
+        thing("still", "circle", "blue", (8, 8), later),
+        *(thing("still", "star", "red", (8 + n, 40), later) for n in range(MOST_ALIKE + 1)),
+        thing("mover", "circle", "green", (40, 40), later),
+    ]
+    owner = np.full(FORM.grid_thw, EMPTY)
+    owner[:2, 0, 0], owner[:2, 0, 2] = 0, 1
+    owner[2:, 0, 0], owner[2:, 2, 0], owner[2:, 2, 2] = 2, 3, len(things) - 1
+    owner[3, 1, 1] = LAMP
+    alike = labels_of(film_of(*things, owner=owner, cuts=(4,)))["alike"]
+    assert alike[:, 0, 0].tolist() == [IGNORED, 2, IGNORED, 1]
+    assert alike[:2, 0, 2].tolist() == [IGNORED, 2]
+    assert alike[2:, 2, 0].tolist() == [IGNORED, MOST_ALIKE]
+    assert (alike[:, 2, 2] == 0).all()
+    assert (alike[:, 1] == 0).all()
 
 
 def test_a_batch_holds_the_films_and_their_questions(tokenizer: Any) -> None:

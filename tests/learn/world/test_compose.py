@@ -94,6 +94,17 @@ def test_nearly_every_mover_is_seen_to_go_the_way_it_goes(scenes: list[Scene]) -
     assert unseen <= 0.02 * len(movers)
 
 
+def test_up_to_three_movers_are_there_at_once_and_some_differ_in_color_only() -> None:
+    counts: Counter[int] = Counter()
+    alike = 0
+    for number in range(200):
+        movers = [t for t in composed(ALL[0], number, seed=4)[0].things if t.role == "mover"]
+        counts[len(movers)] += 1
+        alike += len({t.shape for t in movers}) < len(movers)
+    assert set(counts) == {0, 1, 2, 3}
+    assert 0.3 < alike / (counts[2] + counts[3]) < 0.9
+
+
 def test_things_that_stay_or_flash_up_seldom_overlap(scenes: list[Scene]) -> None:
     overlaps = 0
     for scene in scenes:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evscli.learn.world.motion import choose_axis, move_camera, pace, sway
+from evscli.learn.world.motion import NEEDED, choose_axis, move_camera, pace, sway
 from evscli.learn.world.scene import Form
 
 FORM = Form(frames=24, cells=(4, 6))
@@ -16,6 +16,15 @@ def test_about_half_of_the_cameras_stand_still_and_none_goes_far() -> None:
     assert 0.4 < still < 0.6
     assert all(np.abs(camera[:, 0]).max() <= 0.125 * width + 1 for camera in cameras)
     assert all(np.abs(camera[:, 1]).max() <= 0.125 * height + 5 for camera in cameras)
+
+
+def test_a_pan_over_a_large_picture_goes_far_but_leaves_much_in_view() -> None:
+    large = Form(frames=24, cells=(9, 16))
+    cameras = [move_camera(np.random.default_rng(seed), large, ()) for seed in range(300)]
+    height, width = large.size
+    far = max(np.ptp(camera[:, 0]) for camera in cameras)
+    assert 0.4 * width < far <= min(0.45 * width, width - NEEDED) + 1
+    assert max(np.ptp(camera[:, 1]) for camera in cameras) <= height - NEEDED + 1
 
 
 @pytest.mark.parametrize("axis", [0, 1])

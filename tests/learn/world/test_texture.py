@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from evscli.learn.world.scene import COLORS
-from evscli.learn.world.texture import CLEAR_OF, PATTERNS, background, palette
+from evscli.learn.world.texture import (
+    CLEAR_OF,
+    PATTERNS,
+    SMALLEST_PHOTO,
+    background,
+    hang,
+    palette,
+    photo,
+)
 
 SIZE = (53, 70)
 NAMES = tuple(COLORS)
@@ -74,3 +82,24 @@ def test_things_can_be_told_from_the_background() -> None:
         ]
     assert max(like) < 0.5
     assert np.mean(like) < 0.02
+
+
+@pytest.mark.parametrize("size", [SIZE, (144, 256), (1, 3)])
+def test_a_photograph_is_a_picture_of_several_colors(size) -> None:
+    for seed in range(10):
+        picture = photo(np.random.default_rng(seed), size, ["red", "blue"])
+        assert picture.shape == (*size, 3)
+        assert picture.dtype == np.float32
+        assert 0 <= picture.min() <= picture.max() <= 255
+        assert size == (1, 3) or picture.std((0, 1)).max() > 4
+
+
+def test_what_hangs_on_a_wall_is_larger_than_anything_asked_about() -> None:
+    for seed in range(40):
+        blank = np.zeros((300, 400, 3), np.float32)
+        hang(np.random.default_rng(seed), blank, [])
+        covered = blank.any(2)
+        rows, columns = covered.any(1), covered.any(0)
+        assert covered.any()
+        assert rows.sum() >= SMALLEST_PHOTO / 2 - 1  # a picture may hang half outside
+        assert columns.sum() >= SMALLEST_PHOTO / 2 - 1
