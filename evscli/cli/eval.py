@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 METHODS = ("evs", "vcast")
 BUDGETS = ("0.1", "0.25", "0.5", "0.75")
 VIDEOS = 100
+SECONDS_BETWEEN_LINES = 20
 
 
 def evaluate(
@@ -73,7 +75,14 @@ def evaluate(
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
     ] = "evs-eval",
-    seed: options.Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=2**32 - 1,
+            help="Seed of random methods; without --questions of the procedural videos too.",
+        ),
+    ] = 0,
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,
@@ -167,13 +176,13 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
     from evscli.learn.evaluation.procedural import (
         evaluate_films,
         evaluate_views,
-        refuse_untrained,
+        refuse_others,
         setup_of_films,
     )
 
     model, seed = task.model or MINI, task.seed
     quiet_loading()
-    refuse_untrained(model)
+    refuse_others(model)
     with noted_warnings():
         checkpoint = load_both(name_model(model, videos=1), device=task.device, dtype=task.dtype)
         with progress(videos * (1 + baselines), unit="video") as advance:
@@ -216,14 +225,20 @@ def refuse_with_questions(videos: int | None, *, baselines: bool, diagnostics: b
 
 @contextmanager
 def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, told of what is done; silent where standard error is piped."""
+    """A bar on a terminal, told of what is done; now and then a line where that is piped."""
     from tqdm import tqdm
 
     shown = sys.stderr.isatty()
+    said, done = time.monotonic(), 0
     with tqdm(total=total, unit=unit, disable=not shown, dynamic_ncols=True) as bar:
 
         def advance(count: int) -> None:
+            nonlocal said, done
             bar.update(count)
+            done += count
+            if not shown and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                note(f"{done:,} of {total:,} {unit}s")
 
         yield advance
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from rich.table import Table
 from evscli.cli.ask import note
 from evscli.cli.prune import NOTHING_DONE, SOME_FAILED
 from evscli.cli.units import count_text
-from evscli.learn.evaluation.correlation import Correlation, Numbers, correlations
+from evscli.learn.evaluation.correlation import Numbers
 from evscli.learn.evaluation.document import as_json as document_of
+from evscli.learn.evaluation.findings import Findings
 from evscli.learn.evaluation.plot import plot_accuracy
-from evscli.learn.evaluation.results import Evaluation, Selection, Tally, tally
+from evscli.learn.evaluation.results import Evaluation, Selection, Tally
 from evscli.learn.evaluation.table import (
     WIDE,
     as_markdown,
@@ -43,7 +44,7 @@ class Result:
     evaluation: Evaluation
     setup: Mapping[str, Any]
     baselines: Evaluation | None = None
-    diagnostics: Mapping[Selection, Sequence[Numbers]] = field(default_factory=dict)
+    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
 
 
 def report(result: Result, folder: Path, *, as_json: bool) -> int:
@@ -52,26 +53,19 @@ def report(result: Result, folder: Path, *, as_json: bool) -> int:
     for failure in evaluation.failures:
         print(f"error: {failure.message}", file=sys.stderr)
     if not evaluation.answered:
+        if not evaluation.failures:
+            print("error: no video gives rise to a question; raise --videos", file=sys.stderr)
         return NOTHING_DONE
-    tallies = tally(evaluation.answered)
-    baselines = tally(result.baselines.answered) if result.baselines is not None else []
-    found = correlations(tallies, result.diagnostics)
-    values = document_of(
-        tallies,
-        evaluation.failures,
-        setup=result.setup,
-        baselines=baselines,
-        correlations=found,
-    )
+    findings = Findings.of(evaluation, baselines=result.baselines, diagnostics=result.diagnostics)
+    values = document_of(findings, evaluation.failures, setup=result.setup)
     document = json.dumps(values, indent=2)
-    title = title_of(result.setup["model"], tallies[0])
-    page = markdown_of(title, tables_of(tallies, baselines, found, width=WIDE))
-    texts = {"accuracy.json": f"{document}\n", "accuracy.md": page}
-    write(folder, tallies, title=title, texts=texts)
+    write(folder, findings, document=document, model=result.setup["model"])
+    for text in findings.notes:
+        note(text)
     if as_json:
         print(document)
     else:
-        show(tallies, baselines, found)
+        show(findings)
         note(f"accuracy.json, accuracy.md, accuracy.png and accuracy.svg are in {folder}")
     return SOME_FAILED if evaluation.failures else 0
 
@@ -82,47 +76,42 @@ def title_of(model: str, total: Tally) -> str:
     return f"{model}: accuracy against tokens kept, {asked}"
 
 
-def write(folder: Path, tallies: Sequence[Tally], *, title: str, texts: Mapping[str, str]) -> None:
+def write(folder: Path, findings: Findings, *, document: str, model: str) -> None:
     """The files, in place of older ones."""
+    title = title_of(model, findings.tallies[0])
     make_folder(folder)
-    for name, text in texts.items():
-        replace_file(folder / name, text.encode())
-    replace_file(folder / "accuracy.png", plot_accuracy(tallies, title=title, form="png"))
-    replace_file(folder / "accuracy.svg", plot_accuracy(tallies, title=title, form="svg"))
+    replace_file(folder / "accuracy.json", f"{document}\n".encode())
+    replace_file(folder / "accuracy.md", markdown_of(title, findings).encode())
+    for form in ("png", "svg"):
+        plot = plot_accuracy(findings.tallies, title=title, form=form)
+        replace_file(folder / f"accuracy.{form}", plot)
 
 
-def show(
-    tallies: Sequence[Tally], baselines: Sequence[Tally], found: Sequence[Correlation]
-) -> None:
+def show(findings: Findings) -> None:
     """Tables on a terminal, tab-separated lines when piped."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        print(*lines([*tallies, *baselines]), sep="\n")
+        print(*lines([*findings.tallies, *findings.baselines]), sep="\n")
         return
-    for table in tables_of(tallies, baselines, found, width=console.width).values():
+    for table in tables_of(findings, width=console.width).values():
         console.print(table)
 
 
-def tables_of(
-    tallies: Sequence[Tally],
-    baselines: Sequence[Tally],
-    found: Sequence[Correlation],
-    *,
-    width: int,
-) -> dict[str, Table]:
+def tables_of(findings: Findings, *, width: int) -> dict[str, Table]:
     """The tables that there is something for, by what they show."""
+    tallies, baselines, found = findings.tallies, findings.baselines, findings.correlations
     tables = {
         "All questions": overall_table(tallies, width=width),
         "Right answers by kind of question": kinds_table(tallies),
-        "What is answered of less than the video": baselines_table(baselines)
-        if baselines
-        else None,
+        "Less than the video": baselines_table(baselines) if baselines else None,
         "Spearman's rho of diagnostics with accuracy": correlations_table(found) if found else None,
     }
     return {title: table for title, table in tables.items() if table is not None}
 
 
-def markdown_of(title: str, tables: Mapping[str, Table]) -> str:
+def markdown_of(title: str, findings: Findings) -> str:
     """The tables as a page."""
+    tables = tables_of(findings, width=WIDE)
     parts = [f"## {name}\n\n{as_markdown(table)}" for name, table in tables.items()]
-    return "\n".join([f"# {title}\n", *parts, MARKDOWN_NOTE])
+    notes = [f"- {text}\n" for text in findings.notes]
+    return "\n".join([f"# {title}\n", *parts, MARKDOWN_NOTE, *notes])

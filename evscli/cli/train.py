@@ -51,7 +51,7 @@ def mini(
     ],
     steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = DEFAULTS.steps,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and the videos.")
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the weights and the videos.")
     ] = DEFAULTS.seed,
     rate: Annotated[float, typer.Option(help="Highest learning rate.")] = DEFAULTS.rate,
     tokens: Annotated[

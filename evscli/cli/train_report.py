@@ -18,6 +18,7 @@ from evscli.cli.ask import note
 from evscli.cli.units import duration_text
 from evscli.learn.evaluation.results import Tally
 from evscli.learn.evaluation.table import baselines_table, lines, new_table
+from evscli.learn.training.loop import Run
 from evscli.learn.training.objective import ANSWER
 from evscli.learn.training.report import naming_loss, thin_out
 from evscli.learn.world.questions import KINDS
@@ -42,11 +43,17 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def resume(self, step: int, seconds: float) -> None:
+    def resume(self, run: Run) -> None:
         """The run goes on from a checkpoint."""
+        spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):
-            note(f"going on from step {step:,} of {self.steps:,}, {duration_text(seconds)} so far")
-        self.start = self.done = self.bar.n = self.bar.initial = step
+            note(f"going on from step {run.step:,} of {self.steps:,}, {spent} so far")
+            if run.moved:
+                note(
+                    "the machine, its threads, the device or torch is another one than before: "
+                    "from here on the weights differ, in rounding, from those of one machine"
+                )
+        self.start = self.done = self.bar.n = self.bar.initial = run.step
 
     def advance(self, done: int) -> None:
         """So many steps are done."""
@@ -97,17 +104,20 @@ def report(
     if as_json:
         print(text)
         return
-    plan, machine = document["plan"], document["machine"]
+    plan = document["plan"]
     print(f"trained by {document['trained_by']}")
     print("plan       " + ", ".join(f"{name} {value}" for name, value in plan.items()))
     print(f"time       {document['steps']:,} steps in {document['hours']:.2f} hours")
-    print(
-        f"machine    {machine['processor']}, {machine['threads']} threads, "
-        f"torch {machine['versions']['torch']}"
-    )
+    for machine in document["machines"]:
+        print(
+            f"machine    {machine['processor']}, {machine['device']}, "
+            f"{machine['threads']} threads, torch {machine['torch']}"
+        )
     show_course(document["history"])
     if held_out:
         show_held_out(held_out)
+        again = f"evs eval --model {folder / 'mini'} --seed {plan['seed']}"
+        note(f"`{again} --videos {held_out[0].videos}` asks about the same held-out videos")
     note(f"the checkpoint is {folder / 'mini'}, all figures are in {folder / 'report.json'}")
 
 

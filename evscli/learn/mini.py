@@ -16,8 +16,9 @@ from transformers import AutoModelForImageTextToText, GenerationConfig, Qwen3VLC
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from evscli.learn.vocabulary import build_tokenizer
+from evscli.learn.world.scene import CELL, TEMPORAL_PATCH
 
-CELL = 16  # pixels of a merged cell: patch 8, merge 2
+MERGE = 2
 MAX_CELLS = 9 * 16
 MAX_FRAMES = 64
 
@@ -41,9 +42,9 @@ VISION = {
     "hidden_size": 128,
     "intermediate_size": 512,
     "num_heads": 4,
-    "patch_size": CELL // 2,
-    "spatial_merge_size": 2,
-    "temporal_patch_size": 2,
+    "patch_size": CELL // MERGE,
+    "spatial_merge_size": MERGE,
+    "temporal_patch_size": TEMPORAL_PATCH,
     "out_hidden_size": 128,
     "num_position_embeddings": 24 * 24,
     "deepstack_visual_indexes": [0, 2],
@@ -68,9 +69,9 @@ TEXT = {
 }
 
 PIXELS: dict[str, Any] = {
-    "patch_size": CELL // 2,
-    "temporal_patch_size": 2,
-    "merge_size": 2,
+    "patch_size": CELL // MERGE,
+    "temporal_patch_size": TEMPORAL_PATCH,
+    "merge_size": MERGE,
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.5, 0.5, 0.5],
 }

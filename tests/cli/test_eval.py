@@ -57,7 +57,8 @@ def run(folder: Path, *arguments: str | Path, output: str = "out") -> Result:
 def test_questions_about_two_videos_become_lines_json_and_plots(folder: Path) -> None:
     result = run(folder, *SMALL, output="first")
     assert result.code == 0, result
-    rows = [row.split("\t") for row in result.out.splitlines()]
+    head, *rows = (row.split("\t") for row in result.out.splitlines())
+    assert head[:2] == ["kind", "method"]
     assert [(row[0], row[1]) for row in rows] == [
         (kind, method)
         for kind in ("all", "color", "count")

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from evscli.cli import eval as eval_command
+from evscli.cli.eval_report import Result, report
 from evscli.learn.evaluation.films import held_out_films
+from evscli.learn.evaluation.results import Evaluation
 from evscli.learn.mini import build_mini
 from evscli.learn.world.questions import KINDS
 from tests.checkpoints import make_checkpoint
-from tests.evs import Result, Running, run_evs, wait_until
+from tests.evs import Result as Ran
+from tests.evs import Running, run_evs, wait_until
 
 FEW = ("--method", "evs", "--budget", "0.25", "--videos", "3")
 
@@ -25,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str, output: str = "out") -> Result:
+def run(folder: Path, *arguments: str, output: str = "out") -> Ran:
     return run_evs("eval", "--model", "./seeded", "-o", output, *arguments, cwd=folder)
 
 
@@ -106,3 +110,25 @@ def test_ctrl_c_says_that_nothing_was_written(folder: Path) -> None:
     assert stopped.code == 130, stopped
     assert stopped.error == "interrupted: nothing was written"
     assert not (folder / "left").exists()
+
+
+def test_progress_is_a_line_now_and_then_where_it_is_piped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with eval_command.progress(4, unit="video") as advance:
+        advance(2)
+    assert capsys.readouterr().err == "", "it has just begun"
+    monkeypatch.setattr(eval_command, "SECONDS_BETWEEN_LINES", 0)
+    with eval_command.progress(4, unit="video") as advance:
+        advance(1)
+        advance(2)
+    assert capsys.readouterr().err == "note: 1 of 4 videos\nnote: 3 of 4 videos\n"
+
+
+def test_videos_that_raise_no_question_are_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = Result(evaluation=Evaluation(answered=()), setup={})
+    assert report(nothing, tmp_path / "out", as_json=False) == 1
+    assert capsys.readouterr().err == "error: no video gives rise to a question; raise --videos\n"
+    assert not (tmp_path / "out").exists()

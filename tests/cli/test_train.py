@@ -62,7 +62,7 @@ def test_the_report_is_written_and_printed(finished: Path) -> None:
     assert [entry["step"] for entry in document["history"]] == [3]
     out = (finished / "out").read_text()
     assert f"trained by {COMMAND}\n" in out
-    assert document["machine"]["processor"] in out
+    assert document["machines"][0]["processor"] in out
     head, row = (line.split("\t") for line in out.splitlines() if "\t" in line)
     assert head == ["step", "answer", "naming", "right", *KINDS]
     losses = document["history"][0]["loss"]

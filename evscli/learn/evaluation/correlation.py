@@ -6,13 +6,15 @@ the correlation among methods at one budget.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evscli.learn.evaluation.results import ALL, Selection, Tally
+from evscli.learn.evaluation.results import ALL, Answered, Selection, Tally, same_share
+from evscli.learn.evaluation.selections import UNPRUNED
 
 Numbers = Mapping[str, float | None]
 Floats = NDArray[np.float64]
@@ -33,31 +35,59 @@ class Correlation:
 
 
 def correlations(
-    tallies: Sequence[Tally], diagnostics: Mapping[Selection, Sequence[Numbers]]
+    tallies: Sequence[Tally],
+    diagnostics: Mapping[Selection, Mapping[str, Numbers]],
+    asked: Mapping[str, Mapping[str, int]],
 ) -> list[Correlation]:
-    """Correlate the mean of every diagnostic with the accuracy, overall and by kind."""
-    means = {selection: mean_of(rows) for selection, rows in diagnostics.items()}
+    """Correlate the mean of every diagnostic with the accuracy, overall and by kind.
+
+    `diagnostics` are by selection and video, `asked` counts the questions by kind and video: a mean
+    weighs a video as the accuracy does, by its questions.
+    """
     kinds = dict.fromkeys(tally.kind for tally in tallies)
+    names = dict.fromkeys(
+        name for rows in diagnostics.values() for numbers in rows.values() for name in numbers
+    )
     found = []
-    for name in next(iter(means.values()), {}):
+    for name in names:
         for kind in kinds:
             points = [
-                (tally.budget, means[key][name], tally.accuracy)
+                Point(tally=tally, value=value)
                 for tally in tallies
-                if tally.kind == kind and tally.method != "none"
-                if (key := selection_of(tally)) in means and means[key][name] is not None
+                if tally.kind == kind and tally.method != UNPRUNED
+                if (rows := diagnostics.get(selection_of(tally))) is not None
+                if (value := mean_of(rows, name, asked[kind])) is not None
             ]
-            found.append(correlate(name, kind, np.array(points, np.float64).reshape(-1, 3)))
+            found.append(correlate(name, kind, points))
     return sorted(found, key=lambda c: (c.kind != ALL, c.kind))
 
 
-def mean_of(rows: Sequence[Numbers]) -> dict[str, float | None]:
-    """The mean of each number over the videos that have it."""
-    means: dict[str, float | None] = {}
-    for name in rows[0]:
-        values = [value for row in rows if (value := row[name]) is not None]
-        means[name] = float(np.mean(values)) if values else None
-    return means
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One pruned selection: its answers, and the mean of a diagnostic."""
+
+    tally: Tally
+    value: float
+
+
+def questions_by_kind(answered: Sequence[Answered]) -> dict[str, Counter[str]]:
+    """How many questions of each kind, and of all, every video was asked."""
+    first = answered[0].selection if answered else None
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for answer in answered:
+        if answer.selection == first:
+            for kind in (ALL, answer.kind):
+                counts[kind][answer.video] += 1
+    return counts
+
+
+def mean_of(rows: Mapping[str, Numbers], name: str, weights: Mapping[str, int]) -> float | None:
+    """The mean of a number over the videos that have it, weighted."""
+    values = {video: value for video in weights if (value := rows[video][name]) is not None}
+    if not values:
+        return None
+    total = sum(weights[video] for video in values)
+    return sum(weights[video] * value for video, value in values.items()) / total
 
 
 def selection_of(tally: Tally) -> Selection:
@@ -65,20 +95,31 @@ def selection_of(tally: Tally) -> Selection:
     return tally.method, tuple(sorted(tally.options.items())), tally.budget
 
 
-def correlate(diagnostic: str, kind: str, points: Floats) -> Correlation:
-    """`points` [n, 3] are (budget, diagnostic, accuracy)."""
+def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlation:
+    """Over all points, and the mean over budgets; what kept more than its budget is of none."""
     inside = []
-    for budget in np.unique(points[:, 0]):
-        own = points[points[:, 0] == budget]
-        if len(own) >= 3 and (rho := spearman(own[:, 1], own[:, 2])) is not None:
+    for budget in sorted({point.tally.budget for point in points}):
+        own = [p for p in points if p.tally.budget == budget if kept_as_asked(p.tally)]
+        if len(own) >= 3 and (rho := spearman_of(own)) is not None:
             inside.append(rho)
     return Correlation(
         diagnostic=diagnostic,
         kind=kind,
-        overall=spearman(points[:, 1], points[:, 2]),
+        overall=spearman_of(points),
         within_budget=float(np.mean(inside)) if inside else None,
         selections=len(points),
     )
+
+
+def kept_as_asked(tally: Tally) -> bool:
+    """Whether a method kept about what its budget says."""
+    return same_share(tally.kept_fraction, tally.budget)
+
+
+def spearman_of(points: Sequence[Point]) -> float | None:
+    """Spearman's rho of diagnostic and accuracy."""
+    pairs = np.array([(point.value, point.tally.accuracy) for point in points]).reshape(-1, 2)
+    return spearman(pairs[:, 0], pairs[:, 1])
 
 
 def spearman(one: Floats, other: Floats) -> float | None:

@@ -6,18 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evscli.learn.evaluation.correlation import Correlation
-from evscli.learn.evaluation.results import Tally
+from evscli.learn.evaluation.findings import Findings
 from evscli.records import Failure
 
 
 def as_json(
-    tallies: Sequence[Tally],
-    failures: Sequence[Failure],
-    *,
-    setup: Mapping[str, Any],
-    baselines: Sequence[Tally] = (),
-    correlations: Sequence[Correlation] = (),
+    findings: Findings, failures: Sequence[Failure], *, setup: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What was measured and with what; `setup` are the JSON values to repeat it with.
 
@@ -25,13 +19,14 @@ def as_json(
     out.
     """
     extra = {
-        "baselines": [asdict(row) for row in baselines],
-        "correlations": [asdict(row) for row in correlations],
+        "notes": findings.notes,
+        "baselines": [asdict(row) for row in findings.baselines],
+        "correlations": [asdict(row) for row in findings.correlations],
     }
     return {
         **setup,
         "interval": "95 % confidence, videos as clusters",
-        "tallies": [asdict(tally) for tally in tallies],
+        "tallies": [asdict(tally) for tally in findings.tallies],
         **{name: rows for name, rows in extra.items() if rows},
         "failures": [asdict(failure) for failure in failures],
     }

@@ -11,14 +11,18 @@ from torch import Tensor
 from evscli.learn.mini import MAX_CELLS
 from evscli.learn.training.batches import any_cells, any_frames
 from evscli.learn.training.prompts import prompt_times
+from evscli.learn.world.draw import LAMP
 from evscli.learn.world.film import Film, make_film
-from evscli.learn.world.scene import Form
+from evscli.learn.world.scene import TEMPORAL_PATCH, Form, spans_of
 from evscli.learn.world.views import view_frames
 from evscli.records import FrameChunk, FramePlan
 
 
 def held_out_films(count: int, *, seed: int) -> Iterator[tuple[str, Film]]:
-    """The first `count` held-out videos of a seed with their names, over all forms of `mini`."""
+    """The first `count` held-out videos of a seed with their names, of all sizes and lengths.
+
+    Four frames a second each. `seed` is below 2**32, as everywhere with procedural videos.
+    """
     for number in range(count):
         rng = np.random.default_rng([seed, 3, number])
         film = make_film(any_form(rng), seed=seed, number=number, split="held-out")
@@ -60,8 +64,13 @@ def film_chunks(frames: Tensor) -> Iterator[FrameChunk]:
 
 
 def event_masks(film: Film) -> list[Tensor]:
-    """[T, h, w] bool of the cells of each brief event: things that pop up, and the light."""
+    """[T, h, w] bool of the cells of each brief event: things that pop up, and every flash."""
     owner = torch.from_numpy(film.drawing.owner)
     brief = [index for index, thing in enumerate(film.scene.things) if thing.role == "pop"]
-    masks = [owner == index for index in (*brief, -1)]
+    masks = [owner == index for index in brief]
+    light = film.scene.light
+    for flash in spans_of(light.starts, film.scene.form.frames)[1:] if light is not None else []:
+        shines = torch.zeros(owner.shape, dtype=torch.bool)
+        shines[flash.start // TEMPORAL_PATCH : flash.stop // TEMPORAL_PATCH] = True
+        masks.append((owner == LAMP) & shines)
     return [mask for mask in masks if mask.any()]

@@ -22,7 +22,7 @@ def held_out_tallies(
     The method of a tally is the name of its view. Nothing is pruned. `advance` is told of every
     video and of every video again when its views were asked about.
     """
-    checkpoint = load_both(str(model), device="cpu")
+    checkpoint = load_both(str(model.resolve()), device="cpu")
     whole = evaluate_films(
         checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
     ).evaluation.answered

@@ -102,7 +102,7 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     for kind, axes in zip(kinds, panels, strict=False):
         draw_panel(axes, [tally for tally in tallies if tally.kind == kind])
-        axes.set_title("all questions" if kind == ALL else kind)
+        axes.set_title("all questions" if kind == ALL else kind, parse_math=False)
         axes.tick_params(labelbottom=True)  # also where no panel is below
         if axes in panels[::columns]:
             axes.set_ylabel("right answers")
@@ -112,7 +112,7 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
         axes.set_visible(False)
     set_scales(panels[0], tallies)
     add_legend(figure, panels[0])
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return figure
 
 

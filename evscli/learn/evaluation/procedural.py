@@ -20,6 +20,7 @@ from evscli.diagnostics import diagnose
 from evscli.encoders import VideoEncoder
 from evscli.encoders.files import find_model, read_json
 from evscli.errors import UsageError
+from evscli.learn.evaluation.correlation import Numbers
 from evscli.learn.evaluation.films import (
     event_masks,
     film_chunks,
@@ -39,16 +40,14 @@ from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, check_selection, select_tokens
 from evscli.records import PixelSource, PruneInputs, VideoTokens
 
-Numbers = Mapping[str, float | None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
     """Answers about procedural videos, and numbers about the masks they were given with."""
 
     evaluation: Evaluation
-    diagnostics: Mapping[Selection, Sequence[Numbers]] = field(default_factory=dict)
-    """For every selection the diagnostics of one video after the other."""
+    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
+    """For every selection the diagnostics of each video."""
 
 
 def evaluate_films(
@@ -65,7 +64,7 @@ def evaluate_films(
     The likeliest of a question's options is the answer. `advance` is told of every video.
     """
     answered: list[Answered] = []
-    numbers: dict[Selection, list[Numbers]] = defaultdict(list)
+    numbers: dict[Selection, dict[str, Numbers]] = defaultdict(dict)
     for name, film in held_out_films(videos, seed=seed):
         examiner = Examiner.of(checkpoint, film)
         frames = frames_of(film, WHOLE, seed=seed)
@@ -77,7 +76,7 @@ def evaluate_films(
             answered += answers
             if diagnostics and answers:
                 found = asdict(diagnose(tokens, mask, events=events))
-                numbers[answers[0].selection].append(found)
+                numbers[answers[0].selection][name] = found
         advance(1)
     return Examined(evaluation=Evaluation(answered=tuple(answered)), diagnostics=numbers)
 
@@ -168,13 +167,14 @@ class Examiner:
 
     def scores(self, tokens: VideoTokens, mask: Tensor, questions: Sequence[Question]) -> Tensor:
         """Logits [Q, V] of the first token of each answer, float32 on the CPU."""
-        asked = ask_all(self.tokenizer, [questions], most=len(questions))
-        seen = kept_tokens(tokens, mask)
-        prompt = kept_prompt(self.prompt, mask)
+        device = self.model.device
+        asked = ask_all(self.tokenizer, [questions], most=len(questions)).to(device)
+        seen = kept_tokens(tokens, mask).to(device)
+        prompt = kept_prompt(self.prompt, mask).to(device)
         states = read(self.model, prompt, seen, asked.ids, tap=0).questions[0]
         lengths = [tokens_of(self.tokenizer, q.text, q.answer)[1] for q in questions]
         last = states[torch.arange(len(questions)), torch.tensor(lengths) - 1]
-        return linear(last.float(), self.model.lm_head.weight.float())
+        return linear(last.float(), self.model.lm_head.weight.float()).cpu()
 
     def choose(self, scores: Tensor, question: Question) -> str | None:
         """The likeliest option of a question; None where two are as likely."""
@@ -203,8 +203,8 @@ def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
     )
 
 
-def refuse_untrained(model: str) -> None:
-    """Raise UsageError for a checkpoint that `evs train mini` did not make."""
+def refuse_others(model: str) -> None:
+    """Raise UsageError for a checkpoint that is no `mini`."""
     config = find_model(model).get("config.json")
     if config is None or "evs_training" not in read_json(config, model=model):
         raise UsageError(

@@ -5,16 +5,20 @@ Knows neither models nor videos nor who asked: everything that evaluates hands i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evscli.learn.evaluation.intervals import accuracy_interval, difference_interval
+from evscli.learn.evaluation.selections import RANDOM, UNPRUNED
 from evscli.records import Failure, IntArray, OptionValue
 
 ALL = "all"
 """The kind of a tally over all questions."""
+
+SAME_SHARE = 0.005
+"""Fractions of tokens kept that differ by more are not the same budget."""
 
 Selection = tuple[str, tuple[tuple[str, OptionValue], ...], float]
 """Method, options by name, budget."""
@@ -83,7 +87,8 @@ class Tally:
     versus_none: Difference | None
     """Against the unpruned videos; None where there is no such tally, or it is this one."""
     versus_random: Difference | None
-    """Against method `random` at the same budget; None likewise."""
+    """Against method `random` at the same budget; None likewise, and where a method's own rule kept
+    another share of the tokens."""
 
 
 def tally(answered: Sequence[Answered]) -> list[Tally]:
@@ -118,21 +123,23 @@ def count(kind: str, answered: Sequence[Answered]) -> list[Tally]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Score:
-    """Right answers and questions by video."""
+    """Right answers and questions by video, and how much was kept for them."""
 
     correct: IntArray
     """[V]"""
     asked: IntArray
     """[V]"""
+    kept_fraction: float
 
     @classmethod
-    def of(cls, group: Iterable[Answered], videos: Mapping[str, int]) -> Score:
+    def of(cls, group: Sequence[Answered], videos: Mapping[str, int]) -> Score:
         """The answers of one selection, videos numbered by `videos`."""
         correct, asked = (np.zeros(len(videos), dtype=np.int64) for _ in range(2))
         for answer in group:
             correct[videos[answer.video]] += answer.correct
             asked[videos[answer.video]] += 1
-        return cls(correct=correct, asked=asked)
+        kept = sum(answer.kept for answer in group) / sum(answer.total for answer in group)
+        return cls(correct=correct, asked=asked, kept_fraction=kept)
 
     def minus(self, other: Score | None) -> Difference | None:
         """The difference to `other`, if there is one."""
@@ -146,10 +153,18 @@ class Score:
 def references(
     selection: Selection, scores: Mapping[Selection, Score]
 ) -> tuple[Score | None, Score | None]:
-    """What `selection` is measured against: unpruned, and random at the same budget."""
+    """What `selection` is measured against: unpruned, and random that kept as many tokens."""
     method, _, budget = selection
     others = {(name, at): score for (name, _, at), score in scores.items() if name != method}
-    return others.get(("none", 1.0)), others.get(("random", budget))
+    random = others.get((RANDOM, budget))
+    if random is not None and not same_share(random.kept_fraction, scores[selection].kept_fraction):
+        random = None
+    return others.get((UNPRUNED, 1.0)), random
+
+
+def same_share(one: float, other: float) -> bool:
+    """Whether two fractions of tokens kept are one budget."""
+    return abs(one - other) <= SAME_SHARE
 
 
 def make_tally(
@@ -167,7 +182,7 @@ def make_tally(
         method=group[0].method,
         options=group[0].options,
         budget=group[0].budget,
-        kept_fraction=sum(a.kept for a in group) / sum(a.total for a in group),
+        kept_fraction=score.kept_fraction,
         videos=len(score.asked),
         asked=asked,
         correct=correct,

@@ -74,6 +74,14 @@ def correlations_table(correlations: Sequence[Correlation]) -> Table:
     return table
 
 
+HEAD = (
+    *("kind", "method", "budget", "kept", "questions", "accuracy", "low", "high", "chance"),
+    *("vs_unpruned", "vs_unpruned_low", "vs_unpruned_high"),
+    *("vs_random", "vs_random_low", "vs_random_high"),
+)
+"""Of the lines for programs."""
+
+
 def new_table(first: str, *others: str) -> Table:
     """An empty table, numbers to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -96,17 +104,23 @@ def as_markdown(table: Table) -> str:
     """The table in Markdown, with its newline."""
     columns = table.columns
     rules = ["---:" if column.justify == "right" else "---" for column in columns]
-    cells = zip(*([str(cell).strip() for cell in column.cells] for column in columns), strict=True)
-    rows = [[str(column.header) for column in columns], rules, *cells]
+    cells = zip(*([escaped(cell) for cell in column.cells] for column in columns), strict=True)
+    rows = [[escaped(column.header) for column in columns], rules, *cells]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def escaped(cell: object) -> str:
+    """A cell whose text ends no column."""
+    return str(cell).strip().replace("|", "\\|")
+
+
 def lines(tallies: Sequence[Tally]) -> list[str]:
-    """One line for every tally: kind, method, budget, kept, questions, accuracy with its bounds,
-    chance, and the differences to unpruned and to random with theirs, empty where there is none.
+    """A head, then one line for every tally: what it counts, accuracy with its bounds, chance, and
+    the differences to unpruned and to random with theirs, empty where there is none.
     """
     names = series_names(tallies)
-    return ["\t".join((row.kind, names[series_of(row)], *numbers(row))) for row in tallies]
+    rows = [(row.kind, names[series_of(row)], *numbers(row)) for row in tallies]
+    return ["\t".join(row) for row in (HEAD, *rows)]
 
 
 def numbers(row: Tally) -> list[str]:

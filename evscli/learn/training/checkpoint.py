@@ -34,6 +34,8 @@ class Checkpoint:
     """Time they took, over all sessions."""
     history: list[dict[str, Any]]
     """What was reported so far."""
+    machines: list[dict[str, Any]]
+    """With what it was made, one after the other."""
     tensors: Mapping[str, Tensor]
 
 
@@ -44,6 +46,7 @@ def save_checkpoint(folder: Path, plan: TrainingPlan, checkpoint: Checkpoint) ->
         "step": checkpoint.step,
         "seconds": round(checkpoint.seconds, 1),
         "history": checkpoint.history,
+        "machines": checkpoint.machines,
     }
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     make_folder(folder)
@@ -66,6 +69,7 @@ def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
                 step=record["step"],
                 seconds=record["seconds"],
                 history=record["history"],
+                machines=record["machines"],
                 tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
             )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -77,11 +81,8 @@ def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
 
 
 def refuse_other_plan(path: Path, found: Mapping[str, float | str], plan: TrainingPlan) -> None:
-    """Raise UsageError where the settings `found` are not those of `plan`.
-
-    A setting that an older checkpoint does not name had the value that is usual.
-    """
-    asked, found = plan.values(), {**TrainingPlan().values(), **found}
+    """Raise UsageError where the settings `found` are not those of `plan`."""
+    asked = plan.values()
     differ = [name for name in asked if found.get(name) != asked[name]]
     if differ:
         said = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)

@@ -28,6 +28,10 @@ class Seen:
     planes: Tensor
     """[L, B, K, D]"""
 
+    def to(self, device: torch.device) -> Seen:
+        """The same on a device."""
+        return Seen(embeds=self.embeds.to(device), planes=self.planes.to(device))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class States:

@@ -81,7 +81,7 @@ class Learner:
         kinds = batch.asked.kinds
         return Learned(
             losses={name: float(loss.detach()) for name, loss in losses.items()},
-            kinds=kinds[kinds >= 0],
+            kinds=kinds[kinds >= 0].cpu(),
             right=right.view(-1, 2).all(1).cpu(),
         )
 

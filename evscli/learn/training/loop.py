@@ -23,6 +23,7 @@ from evscli.learn.training.checkpoint import Checkpoint, load_checkpoint, save_c
 from evscli.learn.training.learner import CPU, Learned, Learner
 from evscli.learn.training.plan import TrainingPlan
 from evscli.learn.world.questions import KINDS
+from evscli.provenance import processor_name
 
 REPORT_EVERY = 50
 """Steps."""
@@ -47,6 +48,8 @@ class Trained:
     seconds: float
     """Time of all steps, over all sessions."""
     history: list[Report]
+    machines: list[dict[str, Any]]
+    """With what it was trained, one after the other."""
 
 
 @dataclass
@@ -90,9 +93,15 @@ class Run:
         self.plan, self.folder = plan, folder
         self.learner = Learner(tokenizer, plan, device)
         self.step, self.spent, self.history = 0, 0.0, list[Report]()
+        self.machines = list[dict[str, Any]]()
         if found is not None:
             self.learner.restore(found.tensors)
             self.step, self.spent, self.history = found.step, found.seconds, found.history
+            self.machines = found.machines
+        here = machine(device)
+        self.moved = self.machines[-1:] not in ([], [here])
+        if self.machines[-1:] != [here]:
+            self.machines.append(here)
         self.window = Window()
         self.began = perf_counter()
 
@@ -120,9 +129,20 @@ class Run:
             step=self.step,
             seconds=self.seconds,
             history=self.history,
+            machines=self.machines,
             tensors=self.learner.state(),
         )
         save_checkpoint(self.folder, self.plan, checkpoint)
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the bits of the weights depend on, beside the plan."""
+    return {
+        "processor": processor_name(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def train(
@@ -130,7 +150,7 @@ def train(
     plan: TrainingPlan,
     folder: Path,
     *,
-    on_resume: Callable[[int, float], None] = lambda _step, _seconds: None,
+    on_resume: Callable[[Run], None] = lambda _: None,
     on_report: Callable[[Report], None] = lambda _: None,
     on_step: Callable[[int], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
@@ -149,7 +169,7 @@ def train(
     """
     run = Run(tokenizer, plan, folder, device)
     if run.step:
-        on_resume(run.step, run.spent)
+        on_resume(run)
     last = min(until or plan.steps, plan.steps)
     with lost_processes_named():
         for batch in batches(tokenizer, plan, run.step, last, processes):
@@ -162,7 +182,13 @@ def train(
             on_step(run.step)
             if ending:
                 break
-    return Trained(learner=run.learner, step=run.step, seconds=run.seconds, history=run.history)
+    return Trained(
+        learner=run.learner,
+        step=run.step,
+        seconds=run.seconds,
+        history=run.history,
+        machines=run.machines,
+    )
 
 
 def batches(
@@ -201,7 +227,7 @@ def lost_processes_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker (pid" not in str(error):
             raise
         raise TrainingError(
             f"a process that draws the videos is gone ({str(error).splitlines()[0]}); check the "

@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from evscli.encoders.preprocess import PixelFormat, patchify
 from evscli.learn.mini import PIXELS
-from evscli.learn.training.batches import CLASSES, Batch
+from evscli.learn.training.batches import Batch
 from evscli.learn.training.forward import read, see, supervised
+from evscli.learn.training.labels import CLASSES
 from evscli.learn.training.prompts import IGNORED, Asked, VideoPrompt
 from evscli.learn.world.questions import KINDS
 

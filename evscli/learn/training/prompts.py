@@ -59,8 +59,10 @@ class Asked:
     """[B, Q] int64: the kind as an index of `KINDS`, -1 where a video has fewer questions"""
 
     def to(self, device: torch.device) -> Asked:
-        """The same on a device, but for the kinds, which only reports read."""
-        return Asked(ids=self.ids.to(device), targets=self.targets.to(device), kinds=self.kinds)
+        """The same on a device."""
+        return Asked(
+            ids=self.ids.to(device), targets=self.targets.to(device), kinds=self.kinds.to(device)
+        )
 
 
 def video_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:

@@ -11,24 +11,22 @@ from typing import Any
 from evscli.learn.training.loop import Trained
 from evscli.learn.training.objective import ANSWER
 from evscli.learn.training.plan import TrainingPlan
-from evscli.provenance import processor_name, provenance
+from evscli.provenance import provenance
 
 
 def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> dict[str, Any]:
     """A finished run as JSON values.
 
-    `machine` is the one it was finished on; `hours` are those of all sessions. `history` holds
-    mean losses and accuracies of the steps since the entry before; every video of it is new.
+    `hours` are those of all sessions, `machines` those it was trained on. `history` holds mean
+    losses and accuracies of the steps since the entry before; every video of it is new.
     """
     return {
         "trained_by": command,
         "plan": plan.values(),
         "steps": trained.step,
         "hours": round(trained.seconds / 3600, 3),
-        "machine": {
-            "processor": processor_name(),
-            **provenance(device=str(trained.learner.device)),
-        },
+        "machines": trained.machines,
+        "finished_with": provenance(device=str(trained.learner.device)),
         "history": trained.history,
     }
 

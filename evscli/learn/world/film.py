@@ -39,7 +39,10 @@ class Film:
 
 
 def make_film(form: Form, *, seed: int, number: int, split: str = "train") -> Film:
-    """Video `number` of a seed, the same whenever it is asked for; splits never share a video."""
+    """Video `number` of a seed, the same whenever it is asked for.
+
+    Splits never share a video, as long as seeds and numbers are below 2**32.
+    """
     sequence = np.random.SeedSequence([seed, SPLITS[split], number])
     rng = np.random.Generator(np.random.PCG64(sequence))
     scene = compose(rng, form)

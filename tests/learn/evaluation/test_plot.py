@@ -39,6 +39,12 @@ def test_there_is_a_panel_for_all_questions_and_each_of_several_kinds() -> None:
     assert len(draw(make_tallies("question")).axes) == 1
 
 
+def test_a_name_with_dollars_is_shown_as_it_is() -> None:
+    figure = draw(make_tallies("$5$ \\frac", "count"))
+    assert not any(axes.title.get_parse_math() for axes in figure.axes)
+    assert plot_accuracy(make_tallies("$x_{$", "b"), title="$\\frac$", form="svg")
+
+
 def test_the_legend_names_every_line_once() -> None:
     (legend,) = draw(make_tallies("color", "count")).legends
     names = [text.get_text() for text in legend.get_texts()]

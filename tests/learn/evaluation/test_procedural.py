@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,11 +25,13 @@ from evscli.learn.evaluation.procedural import (
     Examiner,
     evaluate_films,
     evaluate_views,
-    refuse_untrained,
+    refuse_others,
 )
 from evscli.learn.evaluation.selections import selections
 from evscli.learn.mini import build_mini
+from evscli.learn.world.draw import LAMP, Drawing
 from evscli.learn.world.film import Film
+from evscli.learn.world.scene import Form, Light, Scene, Thing
 from evscli.learn.world.views import VIEWS, WHOLE
 from evscli.pruners.positions import gather_tokens, position_ids
 from evscli.records import PrunedVideo, SourceInfo, VideoInfo, VideoTokens
@@ -134,7 +137,7 @@ def test_diagnostics_come_for_every_video_and_selection(checkpoint: Checkpoint) 
     for (method, _, _), rows in found.items():
         assert len(rows) == 2
         if method == "none":
-            assert all(row["facility_location"] == pytest.approx(1) for row in rows)
+            assert all(row["facility_location"] == pytest.approx(1) for row in rows.values())
 
 
 def test_views_take_away_what_they_say(film: Film) -> None:
@@ -155,17 +158,34 @@ def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
         assert answer.kept == (0 if answer.method == "question-only" else answer.total)
 
 
-def test_events_are_the_cells_of_things_that_pop_up_and_of_the_lit_lamp() -> None:
-    for _, film in held_out_films(12, seed=2):
-        light, things = film.scene.light, film.scene.things
-        masks = event_masks(film)
-        brief = [thing for thing in things if thing.role == "pop"]
-        assert len(masks) <= len(brief) + (light is not None)
-        for mask in masks:
-            patches = mask.flatten(1).any(1)
-            lit = [light.lit] if light is not None else []
-            times = [flags.reshape(-1, 2).any(1) for flags in (*(t.shown for t in brief), *lit)]
-            assert any(not (patches.numpy() & ~time).any() for time in times)
+def test_every_thing_that_pops_up_and_every_flash_is_an_event_of_its_own() -> None:
+    form = Form(frames=12, cells=(1, 2))
+    shown = np.ones(form.frames, bool)
+    lit = np.isin(np.arange(form.frames), (3, 4, 9))
+    still = Thing(
+        shape="star",
+        color="red",
+        role="still",
+        radius=7.0,
+        turn=0.0,
+        path=np.zeros((form.frames, 2), np.float32),
+        shown=shown,
+    )
+    light = Light(centre=(8, 8), radius=4, shown=shown, lit=lit, starts=(3, 9))
+    scene = Scene(
+        form=form,
+        cuts=(),
+        camera=np.zeros((form.frames, 2), np.int64),
+        things=(still, replace(still, role="pop", shown=np.arange(form.frames) == 6)),
+        light=light,
+    )
+    owner = np.full(form.grid_thw, -2, np.int8)
+    owner[:, 0, 0] = 0
+    owner[3, 0, 0] = 1
+    owner[[1, 2, 4], 0, 1] = LAMP
+    film = Film(scene=scene, drawing=Drawing(frames=np.empty(0), owner=owner), questions=())
+    cells = [mask.nonzero().tolist() for mask in event_masks(film)]
+    assert cells == [[[3, 0, 0]], [[1, 0, 1], [2, 0, 1]], [[4, 0, 1]]]
 
 
 def test_chunks_and_plan_fit_each_other(film: Film) -> None:
@@ -177,10 +197,10 @@ def test_chunks_and_plan_fit_each_other(film: Film) -> None:
 
 
 def test_only_models_trained_on_such_videos_are_asked(tmp_path: Any) -> None:
-    refuse_untrained(MINI)
+    refuse_others(MINI)
     other = make_checkpoint(tmp_path / "tiny", "qwen3_vl")
     with pytest.raises(UsageError, match="give your own questions with --questions"):
-        refuse_untrained(str(other))
+        refuse_others(str(other))
 
 
 def test_a_tie_is_no_answer(checkpoint: Checkpoint, film: Film) -> None:

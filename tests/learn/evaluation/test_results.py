@@ -55,6 +55,14 @@ def test_differences_are_to_unpruned_and_to_random_at_the_same_budget() -> None:
     assert find(tallies, "vcast", 0.5).versus_random is None, "random was not run at 0.5"
 
 
+def test_nothing_is_compared_with_random_that_kept_fewer_tokens() -> None:
+    kept = [
+        replace(answer, kept=26 if answer.method == "random" else 25) for answer in everything()
+    ]
+    assert find(tally(kept), "vcast", 0.25).versus_random is None
+    assert find(tally(kept), "vcast", 0.25).versus_none is not None
+
+
 def test_nothing_is_compared_with_itself() -> None:
     tallies = tally(everything())
     assert find(tallies, "none", 1.0).versus_none is None

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from evscli.learn.evaluation.results import Tally, tally
 from evscli.learn.evaluation.series import series_names, series_of
-from evscli.learn.evaluation.table import WIDE, as_markdown, kinds_table, lines, overall_table
+from evscli.learn.evaluation.table import HEAD, WIDE, as_markdown, kinds_table, lines, overall_table
 from tests.learn.evaluation.answers import answers
 
 HALF = {f"v{i}": [i % 2 == 0] for i in range(40)}
@@ -33,8 +33,10 @@ def text(table: Table, width: int = 120) -> str:
 
 
 def test_lines_hold_every_tally_and_number_in_columns() -> None:
-    rows = [line.split("\t") for line in lines(make_tallies("color", "count"))]
+    head, *rows = (line.split("\t") for line in lines(make_tallies("color", "count")))
     assert len(rows) == 3 * 5
+    assert tuple(head) == HEAD
+    assert head.index("accuracy") == 5
     assert {len(row) for row in rows} == {15}
     unpruned, pruned = rows[:2]
     assert unpruned[:6] == ["all", "none", "1", "1.0000", "80", "1.0000"]
@@ -90,3 +92,9 @@ def test_markdown_has_every_cell_and_numbers_to_the_right() -> None:
     assert len(rows) == table.row_count == 5
     assert rows[0].startswith("| none | 1 | 100.0% | 100.0% | ")
     assert rows[0].endswith(" |  |  |")
+
+
+def test_markdown_keeps_a_column_for_a_kind_with_a_bar_in_its_name() -> None:
+    table = kinds_table(make_tallies("a|b", "c"))
+    assert table is not None
+    assert as_markdown(table).splitlines()[0] == "| method | budget | a\\|b | c |"

@@ -24,6 +24,7 @@ def checkpoint(step: int) -> Checkpoint:
         step=step,
         seconds=1.5 * step,
         history=[{"step": step, "loss": {"answer": 0.25}}],
+        machines=[{"processor": "any", "threads": 2}],
         tensors={
             "weights/a": torch.full((3, 2), step + 0.123456789),
             "adamw/0/step": torch.tensor(float(step)),
@@ -45,6 +46,7 @@ def test_what_was_saved_is_found_again(tmp_path: Path) -> None:
         save_checkpoint(folder, PLAN, checkpoint(step))
     found, saved = load(folder), checkpoint(4)
     assert (found.step, found.seconds, found.history) == (4, 6.0, saved.history)
+    assert found.machines == saved.machines
     assert found.tensors.keys() == saved.tensors.keys()
     for name, value in saved.tensors.items():
         assert found.tensors[name].dtype == value.dtype

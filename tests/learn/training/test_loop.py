@@ -14,9 +14,22 @@ import torch
 
 from evscli.learn.mini import mini_tokenizer
 from evscli.learn.training.batches import FilmBatches
-from evscli.learn.training.checkpoint import FILE, Checkpoint, load_checkpoint
+from evscli.learn.training.checkpoint import (
+    FILE,
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from evscli.learn.training.learner import Learned, Learner
-from evscli.learn.training.loop import Report, Trained, TrainingError, Window, refuse_nan, train
+from evscli.learn.training.loop import (
+    Report,
+    Run,
+    Trained,
+    TrainingError,
+    Window,
+    refuse_nan,
+    train,
+)
 from evscli.learn.training.plan import TrainingPlan
 from evscli.learn.training.report import naming_loss, thin_out, training_report
 from evscli.learn.world.questions import KINDS
@@ -60,7 +73,7 @@ def test_a_run_is_the_learners_steps_on_the_plans_batches_in_order(
     learner, data = Learner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN)
     for step in range(STEPS):
         learner.step(step, data[step])
-    by_hand = Checkpoint(step=STEPS, seconds=0.0, history=[], tensors=learner.state())
+    by_hand = Checkpoint(step=STEPS, seconds=0.0, history=[], machines=[], tensors=learner.state())
     assert equal(by_hand, straight)
 
 
@@ -71,7 +84,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     steps: list[int] = []
     options = {
         "report_every": 2,
-        "on_resume": lambda step, seconds: resumed.append((step, seconds)),
+        "on_resume": lambda run: resumed.append((run.step, run.spent)),
         "on_step": steps.append,
     }
     first = go(tokenizer, tmp_path, until=2, **options)
@@ -118,6 +131,23 @@ def test_a_killed_run_goes_on_bit_for_bit(
     assert load(tmp_path).step == 2
     go(tokenizer, tmp_path)
     assert equal(load(tmp_path), straight)
+
+
+def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path) -> None:
+    moved: list[bool] = []
+
+    def resume(run: Run) -> None:
+        moved.append(run.moved)
+
+    first = go(tokenizer, tmp_path, until=1)
+    assert len(first.machines) == 1
+    go(tokenizer, tmp_path, until=1, on_resume=resume)
+    before = load(tmp_path)
+    elsewhere = [{**first.machines[0], "threads": 64}]
+    save_checkpoint(tmp_path, PLAN, replace(before, machines=elsewhere))
+    last = go(tokenizer, tmp_path, until=2, on_resume=resume)
+    assert moved == [False, True]
+    assert last.machines == load(tmp_path).machines == [*elsewhere, *first.machines]
 
 
 def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> None:
@@ -181,10 +211,11 @@ def test_the_final_report_says_what_made_the_weights(tokenizer: Any, tmp_path: P
     assert document["plan"] == PLAN.values()
     assert (document["steps"], document["hours"]) == (1, 1.5)
     assert document["history"] == trained.history
-    machine = document["machine"]
+    (machine,) = document["machines"]
     assert machine["processor"]
+    assert machine["device"] == "cpu"
     assert machine["threads"] == torch.get_num_threads()
-    assert machine["versions"]["torch"] == torch.__version__
+    assert machine["torch"] == document["finished_with"]["versions"]["torch"] == torch.__version__
 
 
 def test_some_entries_stand_for_a_long_history() -> None:

@@ -36,7 +36,7 @@ def answer(scene: Scene, text: str) -> str:
         return third(scene, *when(scene, text))
     if re.search(r"how many|count|number", text):
         return counted(scene, text)
-    if re.search(r"brief|moment|appears and disappears", text):
+    if re.search("brief|moment", text):
         (thing,) = brief_things(scene)
         return thing.color if re.search("colou?r", text) else thing.shape
     assert re.search("colou?r", text), text

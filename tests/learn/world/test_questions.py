@@ -153,11 +153,3 @@ def test_flashes_are_counted_only_where_they_may_repeat(asked: list[Case]) -> No
             assert not case.scene.cuts
         if case.question.kind == "scenes":
             assert case.scene.form.frames >= COUNTS_SCENES
-
-
-def test_the_brief_event_is_the_only_one(asked: list[Case]) -> None:
-    assert not any("brief event" in case.plain and case.scene.light for case in asked)
-
-
-def test_what_appears_and_disappears_is_one_thing(asked: list[Case]) -> None:
-    assert not any("appears and disappears" in case.plain and case.scene.cuts for case in asked)
