@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -75,11 +77,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    sys.exit(run([argument for argument in given if argument != "--debug"], debug=debug))
+    arguments = [argument for argument in given if argument != "--debug"]
+    sys.exit(run(arguments, debug=debug, interrupts=count_interrupts()))
 
 
-def run(arguments: Sequence[str], *, debug: bool) -> int:
-    """Run one command and return its exit code; an error is one line on standard error."""
+def count_interrupts() -> list[int]:
+    """A list that grows with every Ctrl-C from now on, which raises KeyboardInterrupt as before."""
+    seen: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+        signal.signal(signal.SIGINT, interrupt)
+    return seen
+
+
+def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()) -> int:
+    """Run one command and return its exit code; an error is one line on standard error.
+
+    Libraries in C turn a KeyboardInterrupt into errors of their own: where `interrupts` has grown,
+    no error is taken for another thing.
+    """
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="evs")
         sys.stdout.flush()
@@ -96,18 +116,22 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
     except OSError as error:
         return _fail(f"{error}; check the disk and permissions, and run again", 1, debug=debug)
     except Exception as error:
+        if interrupts:
+            return say_interrupted(arguments)
         what = f"{type(error).__name__}: {error}; this is a defect of evs"
         return _fail(f"{what}: run again with --debug and report it", 1, debug=debug)
     if code == INTERRUPTED:
-        print(f"interrupted: {after_interrupt(arguments)}", file=sys.stderr)
+        return say_interrupted(arguments)
     return code if isinstance(code, int) else 0
 
 
-def after_interrupt(arguments: Sequence[str]) -> str:
-    """What is left of a command that Ctrl-C ended."""
+def say_interrupted(arguments: Sequence[str]) -> int:
+    """Say what is left of a command that Ctrl-C ended; its exit code."""
+    left = "nothing was written"
     if arguments[:1] and arguments[0] in RESUMABLE:
-        return "everything finished is kept; run it again to go on"
-    return "nothing was written"
+        left = "everything finished is kept; run it again to go on"
+    print(f"interrupted: {left}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:

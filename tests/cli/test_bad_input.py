@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,7 +220,9 @@ def test_a_second_run_in_the_same_store(tmp_path: Path) -> None:
     first = Running(*arguments, cwd=tmp_path)
     while not (tmp_path / "store" / "run.json").exists():
         assert first.process.is_alive()
+    first.send(signal.SIGSTOP)  # or it may be done before the second one begins
     second = run_evs(*arguments, cwd=tmp_path)
+    first.send(signal.SIGCONT)
     check(second, 1, "store", str(first.process.pid))
     assert first.wait().code == 0
     assert len(open_store(tmp_path / "store")) == 12

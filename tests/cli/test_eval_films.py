@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evscli import cli
 from evscli.cli import eval as eval_command
 from evscli.cli.eval_report import Result, report
 from evscli.learn.evaluation.films import held_out_films
@@ -132,3 +133,17 @@ def test_videos_that_raise_no_question_are_one_clear_line(
     assert report(nothing, tmp_path / "out", as_json=False) == 1
     assert capsys.readouterr().err == "error: no video gives rise to a question; raise --videos\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_that_a_ctrl_c_became_in_c_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("could not determine the shape of object")
+
+    monkeypatch.setattr("evscli.pruners.parse_budget", fail)
+    asked = ["eval", "--budget", "0.5"]
+    assert cli.run(asked, debug=False, interrupts=[2]) == 130
+    assert capsys.readouterr().err == "interrupted: nothing was written\n"
+    assert cli.run(asked, debug=False) == 1
+    assert "this is a defect of evs" in capsys.readouterr().err
