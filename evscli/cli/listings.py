@@ -75,7 +75,7 @@ def _list_words(*, as_json: bool) -> None:
         print("\n".join(words))
         return
     console.print(Columns([Text(word) for word in words], column_first=True))
-    print("\nWhat mini was taught to answer:")
+    print("\nQuestions of the kinds that mini is made for:")
     print(*(f"  {question}" for question in EXAMPLE_QUESTIONS), sep="\n")
 
 

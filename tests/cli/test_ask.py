@@ -121,7 +121,7 @@ def test_the_words_of_mini_are_listed(one: Path, tmp_path: Path) -> None:
     words = run_evs("models", "--words", cwd=tmp_path).out.split()
     assert json.loads(run_evs("models", "--words", "--json", cwd=tmp_path).out) == words
     columns = run_evs("models", "--words", cwd=tmp_path, env={"TTY_COMPATIBLE": "1"}).out
-    table, examples = columns.split("What mini was taught to answer:")
+    table, examples = columns.split("Questions of the kinds that mini is made for:")
     assert sorted(table.split()) == sorted(words)
     assert len(table.splitlines()) < len(words) / 2
     assert [line.strip() for line in examples.splitlines() if line] == [*EXAMPLE_QUESTIONS]
