@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -128,7 +128,7 @@ def run(
     target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    with stop_between_steps() as stop, Progress(plan.steps) as progress:
+    with stop_between_steps() as stop, closing(Progress(plan.steps)) as progress:
         make_folder(folder)  # what cannot be written to fails now, not at the first checkpoint
         return train_mini(
             mini_tokenizer(),

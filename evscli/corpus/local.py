@@ -6,6 +6,7 @@ A finished video is skipped, a failing one is recorded and the rest go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def prune_corpus(
         for video in done:
             summary.skipped.append(video.id)
             report(video.id)
-        with Progress(todo) as progress:
+        with closing(Progress(todo)) as progress:
             for video in todo:
                 result = prune_one(video, pruner, writer)
                 summary.add(result)

@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 
 from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER
 from evscli.errors import UsageError
+from evscli.texts import half_character
 
 GROUNDING_MARKS = frozenset(
     f"<|{kind}_{end}|>" for kind in ("object_ref", "box", "quad") for end in ("start", "end")
@@ -91,13 +92,10 @@ def special_tokens(tokenizer: Any, text: str) -> list[TypedToken]:
 
 def check_encodable(text: str) -> None:
     """Raise UsageError for a byte of a command line that is no UTF-8, or half a character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
+    if (piece := half_character(text)) is not None:
         raise UsageError(
-            f"the text of a prompt holds {text[error.start]!r}, which is no character: "
-            "type it again in UTF-8"
-        ) from None
+            f"the text of a prompt holds {piece!r}, which is no character: type it again in UTF-8"
+        )
 
 
 def word_around(words: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_it_counts_seconds_of_video_and_ends_full(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short, long, bad = videos(tmp_path)
-    with Progress([short, long, bad], shown=True) as progress:
+    with closing(Progress([short, long, bad], shown=True)) as progress:
         progress.advance(short)
         assert progress.bar.n == pytest.approx(1, abs=0.1)
         progress.advance(bad, failed=True)
@@ -36,7 +37,7 @@ def test_it_is_silent_when_standard_error_is_no_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short, *_ = videos(tmp_path)
-    with Progress([short]) as progress:
+    with closing(Progress([short])) as progress:
         assert progress.bar.total == 0
         progress.advance(short)
     assert capsys.readouterr().err == ""

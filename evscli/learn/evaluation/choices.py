@@ -23,6 +23,7 @@ from typing import Any
 
 from evscli.errors import UsageError
 from evscli.learn.evaluation.results import ALL
+from evscli.texts import half_character
 
 DEFAULT_KIND = "question"
 EXAMPLE = (
@@ -111,14 +112,9 @@ def text_of(value: Mapping[str, Any], name: str) -> str:
     text = value[name]
     if not isinstance(text, str) or not text.strip():
         raise UsageError(f"{name!r} must be a text that is not empty, got {shown(text)}; write one")
-    if not is_encodable(text):
+    if half_character(text) is not None:
         raise UsageError(f"{name!r} holds half a character, got {text!a}; write it in UTF-8")
     return text.strip()
-
-
-def is_encodable(text: str) -> bool:
-    """Whether it can be written as UTF-8; JSON can spell halves of characters."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def video_of(value: Mapping[str, Any], folder: Path) -> tuple[str, Path]:
