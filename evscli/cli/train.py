@@ -50,6 +50,14 @@ def mini(
         ),
     ],
     steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = DEFAULTS.steps,
+    more: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Steps behind these, in which the learning rate rises and falls once more; a "
+            "finished run may be given some too.",
+        ),
+    ] = DEFAULTS.more,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the weights and the videos.")
     ] = DEFAULTS.seed,
@@ -99,6 +107,7 @@ def mini(
     plan = TrainingPlan(
         seed=seed,
         steps=steps,
+        more=more,
         looks=DEFAULT_LOOKS if looks is None else looks,
         tokens=tokens,
         rate=rate,
@@ -107,8 +116,10 @@ def mini(
     folder = Path(output)
     check_output(folder)
     trained = run(plan, folder, device=device, threads=threads, processes=processes)
-    if trained.step < plan.steps:
-        note(f"stopped after step {trained.step:,} of {steps:,}; its checkpoint is in {folder}")
+    if trained.step < plan.total:
+        note(
+            f"stopped after step {trained.step:,} of {plan.total:,}; its checkpoint is in {folder}"
+        )
         raise KeyboardInterrupt
     finish(plan, trained, folder, held_out=held_out, as_json=as_json)
 
@@ -128,7 +139,7 @@ def run(
     target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    with stop_between_steps() as stop, closing(Progress(plan.steps)) as progress:
+    with stop_between_steps() as stop, closing(Progress(plan.total)) as progress:
         make_folder(folder)  # what cannot be written to fails now, not at the first checkpoint
         return train_mini(
             mini_tokenizer(),

@@ -71,7 +71,7 @@ class FilmBatches(Dataset[Batch]):
         self.plan = plan
 
     def __len__(self) -> int:
-        return self.plan.steps
+        return self.plan.total
 
     def __getitem__(self, step: int) -> Batch:
         plan = self.plan

@@ -76,13 +76,20 @@ def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
         raise UsageError(
             f"{path} cannot be read ({error}): remove it to start again, or choose another folder"
         ) from error
-    refuse_other_plan(path, made_by, plan)
+    refuse_other_plan(path, made_by, plan, step=found.step)
     return found
 
 
-def refuse_other_plan(path: Path, found: Mapping[str, float | str], plan: TrainingPlan) -> None:
-    """Raise UsageError where the settings `found` are not those of `plan`."""
+def refuse_other_plan(
+    path: Path, found: Mapping[str, float | str], plan: TrainingPlan, *, step: int
+) -> None:
+    """Raise UsageError where the settings `found`, after `step` steps, are not those of `plan`.
+
+    How many `more` steps there will be does not matter before they begin.
+    """
     asked = plan.values()
+    if step <= plan.steps:
+        del asked["more"]
     differ = [name for name in asked if found.get(name) != asked[name]]
     if differ:
         said = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)

@@ -170,7 +170,7 @@ def train(
     run = Run(tokenizer, plan, folder, device)
     if run.step:
         on_resume(run)
-    last = min(until or plan.steps, plan.steps)
+    last = min(until or plan.total, plan.total)
     with lost_processes_named():
         for batch in batches(tokenizer, plan, run.step, last, processes):
             run.learn(batch)

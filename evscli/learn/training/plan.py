@@ -14,6 +14,9 @@ TRAINABLE = (WHOLE, FIRST_FRAME, SHUFFLED)
 ALGORITHM = 2
 """Counted up with every change after which the same plan gives other weights."""
 
+AGAIN = 0.5
+"""How high the learning rate rises once more behind `steps`, against the first time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
@@ -30,8 +33,11 @@ class TrainingPlan:
     """Highest learning rate."""
     warmup: int = 100
     """Steps in which the learning rate rises, again when the language model joins in; otherwise it
-    falls in a straight line to 0."""
+    falls in a straight line to 0 at the end of `steps`."""
     weight_decay: float = 0.02
+    more: int = 0
+    """Steps behind `steps`, in which the learning rate rises once more, to half its height, and
+    falls to 0 again. They may be given to a run that is finished."""
     view: str = WHOLE
     """What is left of every video: to learn what can be answered without the rest."""
 
@@ -47,6 +53,8 @@ class TrainingPlan:
                 f"looks must be fewer than the {self.steps} steps, got {self.looks}: "
                 "leave it out for a fifth"
             )
+        if self.more < 0:
+            raise UsageError(f"more must be 0 or more steps, got {self.more}")
         if self.view not in TRAINABLE:
             raise UsageError(
                 f"there is no view {self.view!r} to train with: choose from {', '.join(TRAINABLE)}"
@@ -54,8 +62,17 @@ class TrainingPlan:
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise UsageError(f"rate must be a number above 0, got {self.rate}; 0.002 is usual")
 
+    @property
+    def total(self) -> int:
+        """All steps."""
+        return self.steps + self.more
+
     def rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
+        if step >= self.steps:
+            begun = step - self.steps
+            rise = min(1.0, (begun + 1) / self.warmup)
+            return AGAIN * self.rate * rise * (1 - begun / self.more) if self.more else 0.0
         begun = step if step < self.looks else step - self.looks
         rise = min(1.0, (begun + 1) / self.warmup)
         return self.rate * rise * (1 - step / self.steps)

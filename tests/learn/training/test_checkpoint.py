@@ -115,6 +115,17 @@ def test_another_run_is_refused_with_what_differs(
         load_checkpoint(tmp_path, replace(PLAN, **change))
 
 
+def test_more_steps_may_be_asked_for_until_they_begin(tmp_path: Path) -> None:
+    longer = replace(PLAN, more=8)
+    save_checkpoint(tmp_path, PLAN, checkpoint(PLAN.steps))
+    assert load_checkpoint(tmp_path, longer) is not None
+    save_checkpoint(tmp_path, longer, checkpoint(PLAN.steps + 1))
+    assert load_checkpoint(tmp_path, longer) is not None
+    for other in (PLAN, replace(PLAN, more=9)):
+        with pytest.raises(UsageError, match=f"more 8 there, {other.more} asked"):
+            load_checkpoint(tmp_path, other)
+
+
 def test_a_run_of_another_version_of_the_training_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

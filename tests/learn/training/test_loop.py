@@ -162,6 +162,19 @@ def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> Non
     )
 
 
+def test_a_finished_run_goes_on_with_more_steps_bit_for_bit(tokenizer: Any, tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=3)
+    longer = replace(plan, more=2)
+    train(tokenizer, plan, tmp_path / "later", processes=0)
+    train(tokenizer, longer, tmp_path / "later", processes=0)
+    whole = train(tokenizer, longer, tmp_path / "at-once", processes=0)
+    assert whole.step == 5
+    later, at_once = (load_checkpoint(tmp_path / name, longer) for name in ("later", "at-once"))
+    assert later is not None
+    assert at_once is not None
+    assert equal(later, at_once)
+
+
 def test_training_lowers_the_losses(tokenizer: Any, tmp_path: Path) -> None:
     plan = TrainingPlan(seed=1, steps=1000, looks=8, tokens=200, rate=4e-3, warmup=5)
     history = train(tokenizer, plan, tmp_path, processes=0, until=32, report_every=4).history
