@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 MINI = "mini"
 MINI_FOLDER = Path(__file__).parent / "mini"
 EXAMPLE_QUESTIONS: tuple[str, ...] = (
     "what color is the ball?",
-    "how many scenes are there?",
+    "which shape appears briefly?",
     "when does the light flash?",
+    "which appears first, the red ball or the blue star?",
     "which way does the red ball move, left or right?",
+    "how many stars are there?",
+    "how many times does the light flash?",
+    "how many scenes are there?",
 )
 """One for each kind of question that `mini` was taught; every word is of its vocabulary."""
 
 
 def mini_notice() -> str:
     """One sentence that every command using `mini` shows."""
-    training = json.loads((MINI_FOLDER / "config.json").read_text())["evs_training"]
-    return f"mini is the bundled demonstration model ({training}); use --model for real work"
+    return (
+        f"{MINI} is the bundled demonstration model, which knows simple shapes and movements only; "
+        "use --model for real work"
+    )

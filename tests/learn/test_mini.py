@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import MINI_FOLDER, mini_notice
 from evscli.learn.mini import build_mini
@@ -35,9 +35,15 @@ def test_mini_loads_as_an_ordinary_checkpoint_and_is_small() -> None:
     assert sum(path.stat().st_size for path in MINI_FOLDER.iterdir()) < 8 << 20
 
 
-def test_the_notice_says_that_mini_is_not_trained() -> None:
+def test_the_notice_says_what_mini_is_not_for() -> None:
     assert "demonstration" in mini_notice()
-    assert "not trained" in mini_notice()
+    assert mini_notice().endswith("use --model for real work")
+
+
+def test_the_checkpoint_names_the_command_that_trained_it() -> None:
+    made_by = AutoConfig.from_pretrained(MINI_FOLDER).evs_training
+    assert made_by.startswith("trained by `evs train mini --seed ")
+    assert made_by.removeprefix("trained by ").strip("`") in (MINI_FOLDER / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")

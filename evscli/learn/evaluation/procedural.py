@@ -20,6 +20,7 @@ from evscli.diagnostics import diagnose
 from evscli.encoders import VideoEncoder
 from evscli.encoders.files import find_model, read_json
 from evscli.errors import UsageError
+from evscli.language.words import check_texts
 from evscli.learn.evaluation.correlation import Numbers
 from evscli.learn.evaluation.films import (
     event_masks,
@@ -117,8 +118,14 @@ class Examiner:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, film: Film) -> Examiner:
-        """With the prompt that holds the whole video."""
+        """With the prompt that holds the whole video.
+
+        Raises UsageError where the tokenizer would not read its questions as they are, as that of
+        a model with another vocabulary.
+        """
         language = checkpoint.language
+        texts = [text for asked in film.questions for text in (asked.text, *asked.options)]
+        check_texts(language.tokenizer, texts)
         return cls(
             encoder=checkpoint.encoder,
             model=language.model,

@@ -208,3 +208,11 @@ def test_a_tie_is_no_answer(checkpoint: Checkpoint, film: Film) -> None:
     scores = torch.zeros(len(checkpoint.language.tokenizer))
     question = replace(film.questions[0], options=("red", "blue"))
     assert examiner.choose(scores, question) is None
+
+
+def test_a_question_that_the_tokenizer_does_not_know_is_refused(
+    checkpoint: Checkpoint, film: Film
+) -> None:
+    asked = replace(film.questions[0], text="which zeppelin?")
+    with pytest.raises(UsageError, match="zeppelin"):
+        Examiner.of(checkpoint, replace(film, questions=(asked,)))

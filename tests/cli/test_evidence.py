@@ -1,0 +1,55 @@
+"""The figures of docs/evidence.md are those that the command beside them measured."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evscli.bundled import MINI
+from evscli.encoders import load_encoder
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "evidence.md").read_text()
+MEASURED = DOCS / "evidence"
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return json.loads((MEASURED / "accuracy.json").read_text())
+
+
+def test_the_tables_are_those_that_were_measured() -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", (MEASURED / "accuracy.md").read_text(), re.MULTILINE)
+    assert len(tables) == 4
+    for table in tables:
+        assert table in PAGE
+
+
+def test_the_command_is_the_one_that_measured_them(document: Any) -> None:
+    (command,) = re.findall(r"^evs eval .*docs/evidence$", PAGE, re.MULTILINE)
+    words = shlex.split(command)
+    given = {name: [b for a, b in pairwise(words) if a == name] for name in words}
+    asked = [row for row in document["tallies"] if row["kind"] == "all"]
+    methods = list(dict.fromkeys(row["method"] for row in asked))
+    assert methods == ["none", *given["--method"], "random"]
+    budgets = {row["budget"] for row in asked if row["method"] == "random"}
+    assert budgets == {float(budget) for budget in given["--budget"]}
+    assert [str(document["videos"])] == given["--videos"]
+    assert document["seed"] == 0
+    assert "--seed" not in words
+
+
+def test_they_are_of_the_bundled_weights(document: Any) -> None:
+    encoder = load_encoder(MINI, device="cpu")
+    assert document["encoder"] == json.loads(json.dumps(dict(encoder.settings)))
+
+
+def test_every_picture_is_there() -> None:
+    for name in re.findall(r"\]\((evidence/[^)]+)\)", PAGE):
+        assert (DOCS / name).is_file(), name
