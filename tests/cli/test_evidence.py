@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evscli.bundled import MINI
+from evscli.bundled import MINI, MINI_FOLDER
 from evscli.encoders import load_encoder
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -50,6 +50,29 @@ def test_they_are_of_the_bundled_weights(document: Any) -> None:
     assert document["encoder"] == json.loads(json.dumps(dict(encoder.settings)))
 
 
+def test_the_readme_has_the_same_accuracies(document: Any) -> None:
+    overall = {(r["method"], r["budget"]): r for r in document["tallies"] if r["kind"] == "all"}
+    methods = ("vcast", "evs", "uniform-grid", "random", "uniform-frames")
+    readme = (DOCS.parent / "README.md").read_text()
+    for budget in (0.75, 0.5, 0.25, 0.1):
+        cells = [f"{overall[method, budget]['accuracy']:.1%}" for method in methods]
+        assert f"| {budget:.0%} | {' | '.join(cells)} |" in readme
+
+
+def test_the_model_card_has_the_same_accuracies(document: Any) -> None:
+    card = (MINI_FOLDER / "README.md").read_text()
+    blind = {r["kind"]: r for r in document["baselines"] if r["method"] == "question-only"}
+    unpruned = [row for row in document["tallies"] if row["method"] == "none"]
+    assert len(unpruned) == 9
+    for row in unpruned:
+        interval = f"{100 * row['low']:.1f}-{100 * row['high']:.1f}"
+        shares = f"{blind[row['kind']]['accuracy']:.1%} | {row['chance']:.1%}"
+        asked = f"| {row['kind']} | {row['asked']:,} | {row['accuracy']:.1%}"
+        assert f"{asked} | {interval} | {shares} |" in card
+
+
 def test_every_picture_is_there() -> None:
-    for name in re.findall(r"\]\((evidence/[^)]+)\)", PAGE):
+    names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
+    assert len(names) == 3
+    for name in names:
         assert (DOCS / name).is_file(), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from evscli.learn.evaluation.multiple_choice import Checkpoint, load_both
 from evscli.learn.evaluation.procedural import Examiner
 from evscli.learn.evaluation.results import ALL, Tally
 from evscli.learn.world.film import Film
-from evscli.learn.world.questions import KINDS, Question
+from evscli.learn.world.questions import KINDS, WORDINGS, Question
 from evscli.learn.world.views import QUESTION_ONLY, WHOLE
 from tests.learn.reference import film_inputs
 
@@ -106,5 +107,8 @@ def test_a_plain_load_answers_in_words_of_its_own(films: Sequence[Film]) -> None
     assert sum(right) >= 0.8 * len(right)
 
 
-def test_there_is_an_example_of_every_kind() -> None:
-    assert len(EXAMPLE_QUESTIONS) == len(KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_is_an_example_of_every_kind(kind: str) -> None:
+    wordings = [text for name, texts in WORDINGS.items() if kind in name.split() for text in texts]
+    patterns = [re.sub(r"\\{\w+\\}", "[a-z ]+", re.escape(text)) for text in wordings]
+    assert any(re.fullmatch(p, question) for p in patterns for question in EXAMPLE_QUESTIONS)
