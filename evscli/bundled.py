@@ -18,10 +18,8 @@ EXAMPLE_QUESTIONS: tuple[str, ...] = (
 )
 """One for each kind of question that `mini` was taught; every word is of its vocabulary."""
 
-
-def mini_notice() -> str:
-    """One sentence that every command using `mini` shows."""
-    return (
-        f"{MINI} is the bundled demonstration model, which knows simple shapes and movements only; "
-        "use --model for real work"
-    )
+MINI_NOTICE = (
+    f"{MINI} is the bundled demonstration model, which knows simple shapes and movements only; "
+    "use --model for real work"
+)
+"""What every command using `mini` says."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from evscli.bundled import MINI, mini_notice
+from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli import options
 from evscli.errors import UsageError
 
@@ -24,28 +21,14 @@ SHOWN_IDS = 5
 
 
 def ask(
-    store: Annotated[Path, typer.Argument(help="Store made by `evs prune`.")],
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[ID] QUESTION",
-            help="The question in quotes; before it the video's id, where the store holds several.",
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option(help="Checkpoint: a local folder, a hub id, or the bundled mini.")
-    ] = MINI,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
-    real_times: Annotated[
-        bool,
-        typer.Option("--real-times", help="Write true presentation times into the prompt."),
-    ] = False,
+    store: options.Store,
+    words: options.QuestionWords,
+    model: options.LanguageModel = MINI,
+    max_new_tokens: options.MaxNewTokens = 128,
+    real_times: options.RealTimes = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    force_model: Annotated[
-        bool,
-        typer.Option("--force-model", help="Go on with a model whose vision weights differ."),
-    ] = False,
+    force_model: options.ForceModel = False,
     as_json: options.Json = False,
 ) -> None:
     """Prefill a language model from a store and print its answer as it comes.
@@ -60,7 +43,7 @@ def ask(
     from evscli.store import open_store
 
     video, question = choose(open_store(store), words)
-    note(mini_notice() if model == MINI else f"model {model}")
+    note(MINI_NOTICE if model == MINI else f"model {model}")
     quiet_loading()
     language = load_language_model(model, device=device, dtype=dtype)
     with warnings.catch_warnings(record=True) as caught:

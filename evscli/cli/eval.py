@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -36,53 +36,13 @@ def evaluate(
     budget: options.Budgets = None,
     option: options.MethodOptions = None,
     model: options.Model = None,
-    questions: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.jsonl",
-            help="Your own questions, one a line: video, question, options, answer, kind.",
-        ),
-    ] = None,
-    videos: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Without --questions: held-out procedural videos to ask mini about. Default: 100.",
-        ),
-    ] = None,
-    baselines: Annotated[
-        bool,
-        typer.Option(
-            "--baselines",
-            help="Without --questions: also ask without visual tokens, with the first frame only "
-            "and with the frames shuffled.",
-        ),
-    ] = False,
-    diagnostics: Annotated[
-        bool,
-        typer.Option(
-            "--diagnostics",
-            help="Without --questions: also correlate diagnostics of the masks with accuracy.",
-        ),
-    ] = False,
-    per_token: Annotated[
-        bool,
-        typer.Option(
-            "--per-token",
-            help="Score an option by its tokens' mean log-likelihood instead of the sum.",
-        ),
-    ] = False,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
-    ] = "evs-eval",
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=2**32 - 1,
-            help="Seed of random methods; without --questions of the procedural videos too.",
-        ),
-    ] = 0,
+    questions: options.Questions = None,
+    videos: options.Videos = None,
+    baselines: options.Baselines = False,
+    diagnostics: options.Diagnostics = False,
+    per_token: options.PerToken = False,
+    output: options.Results = "evs-eval",
+    seed: options.EvaluationSeed = 0,
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,

@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from evscli.bundled import MINI, mini_notice
+from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli.units import count_text, duration_text, size_text
 from evscli.records import Failure, ModelInfo, VideoInfo
 
@@ -209,7 +209,7 @@ def _span(times: Sequence[float]) -> str:
 def _model(model: ModelInfo) -> str:
     planes = f", {model.deepstack_planes} DeepStack planes" if model.deepstack_planes else ""
     text = f"{model.name} ({model.model_type}, {model.dtype}, width {model.embed_dim}{planes})"
-    return f"{text}; {mini_notice()}" if model.name == MINI else text
+    return f"{text}; {MINI_NOTICE}" if model.name == MINI else text
 
 
 def _method(info: VideoInfo) -> str:

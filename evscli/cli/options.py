@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -70,3 +71,130 @@ CheckSources = Annotated[
     bool, typer.Option("--check-sources", help="Hash finished videos again before skipping.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+# evs ask
+
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="Store made by `evs prune`.")]
+QuestionWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[ID] QUESTION",
+        help="The question in quotes; before it the video's id, where the store holds several.",
+    ),
+]
+LanguageModel = Annotated[
+    str, typer.Option("--model", help="Checkpoint: a local folder, a hub id, or the bundled mini.")
+]
+MaxNewTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
+RealTimes = Annotated[
+    bool, typer.Option("--real-times", help="Write true presentation times into the prompt.")
+]
+ForceModel = Annotated[
+    bool, typer.Option("--force-model", help="Go on with a model whose vision weights differ.")
+]
+
+# evs eval
+
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.jsonl",
+        help="Your own questions, one a line: video, question, options, answer, kind.",
+    ),
+]
+Videos = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Without --questions: held-out procedural videos to ask mini about. Default: 100.",
+    ),
+]
+Baselines = Annotated[
+    bool,
+    typer.Option(
+        "--baselines",
+        help="Without --questions: also ask without visual tokens, with the first frame only and "
+        "with the frames shuffled.",
+    ),
+]
+Diagnostics = Annotated[
+    bool,
+    typer.Option(
+        "--diagnostics",
+        help="Without --questions: also correlate diagnostics of the masks with accuracy.",
+    ),
+]
+PerToken = Annotated[
+    bool,
+    typer.Option(
+        "--per-token",
+        help="Score an option by its tokens' mean log-likelihood instead of the sum.",
+    ),
+]
+Results = Annotated[
+    str, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
+]
+EvaluationSeed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        max=2**32 - 1,
+        help="Seed of random methods; without --questions of the procedural videos too.",
+    ),
+]
+
+# evs train
+
+Run = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="Folder of the run: its checkpoint, then DIR/mini and DIR/report.json.",
+    ),
+]
+Steps = Annotated[int, typer.Option(min=1, help="Batches to learn from.")]
+More = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Steps behind these, in which the learning rate rises and falls once more; a finished "
+        "run may be given some too.",
+    ),
+]
+TrainingSeed = Annotated[
+    int,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the weights and the videos."),
+]
+Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
+BatchTokens = Annotated[
+    int, typer.Option("--tokens", min=1, help="Visual tokens in a batch, about.")
+]
+Looks = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="First steps, in which only the vision tower learns. Default: a fifth of them.",
+    ),
+]
+View = Annotated[
+    str,
+    typer.Option(
+        help="What is left of every video: whole, first-frame or shuffled-frames, to see what can "
+        "be answered without the rest."
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads that compute. Default: one for every core.")
+]
+Processes = Annotated[
+    int, typer.Option(min=0, help="Processes that draw videos meanwhile; 0: none beside it.")
+]
+HeldOut = Annotated[
+    int,
+    typer.Option(
+        "--held-out", min=0, help="Videos to ask about when it is trained; 0 asks about none."
+    ),
+]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from evscli.bundled import MINI, mini_notice
+from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli import options
 from evscli.errors import UsageError
 from evscli.records import Sampling
@@ -91,7 +91,7 @@ def name_model(model: str | None, *, videos: int) -> str:
             f"(--model {MINI} for the bundled demonstration model)"
         )
     name = model or MINI
-    print(f"note: {mini_notice() if name == MINI else f'model {name}'}", file=sys.stderr)
+    print(f"note: {MINI_NOTICE if name == MINI else f'model {name}'}", file=sys.stderr)
     return name
 
 

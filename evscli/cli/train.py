@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -40,59 +40,18 @@ def _group() -> None:
 
 @train.command()
 def mini(
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="DIR",
-            help="Folder of the run: its checkpoint, then DIR/mini and DIR/report.json.",
-        ),
-    ],
-    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = DEFAULTS.steps,
-    more: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Steps behind these, in which the learning rate rises and falls once more; a "
-            "finished run may be given some too.",
-        ),
-    ] = DEFAULTS.more,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the weights and the videos.")
-    ] = DEFAULTS.seed,
-    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = DEFAULTS.rate,
-    tokens: Annotated[
-        int, typer.Option(min=1, help="Visual tokens in a batch, about.")
-    ] = DEFAULTS.tokens,
-    looks: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="First steps, in which only the vision tower learns. Default: a fifth of them.",
-        ),
-    ] = None,
-    view: Annotated[
-        str,
-        typer.Option(
-            help="What is left of every video: whole, first-frame or shuffled-frames, to see what "
-            "can be answered without the rest."
-        ),
-    ] = DEFAULTS.view,
+    output: options.Run,
+    steps: options.Steps = DEFAULTS.steps,
+    more: options.More = DEFAULTS.more,
+    seed: options.TrainingSeed = DEFAULTS.seed,
+    rate: options.Rate = DEFAULTS.rate,
+    tokens: options.BatchTokens = DEFAULTS.tokens,
+    looks: options.Looks = None,
+    view: options.View = DEFAULTS.view,
     device: options.Device = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads that compute. Default: one for every core."),
-    ] = None,
-    processes: Annotated[
-        int, typer.Option(min=0, help="Processes that draw videos meanwhile; 0: none beside it.")
-    ] = 1,
-    held_out: Annotated[
-        int,
-        typer.Option(
-            "--held-out", min=0, help="Videos to ask about when it is trained; 0 asks about none."
-        ),
-    ] = HELD_OUT,
+    threads: options.Threads = None,
+    processes: options.Processes = 1,
+    held_out: options.HeldOut = HELD_OUT,
     as_json: options.Json = False,
 ) -> None:
     """Train the bundled model mini on videos drawn here, which takes hours.

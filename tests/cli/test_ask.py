@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER, mini_notice
+from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER, MINI_NOTICE
 from evscli.cli import run
 from evscli.records import RunConfig
 from evscli.store.writer import StoreWriter
@@ -49,7 +49,7 @@ def test_the_only_video_needs_no_id(one: Path, tmp_path: Path) -> None:
     result = run_evs("ask", one, QUESTION, "--max-new-tokens", "8", cwd=tmp_path)
     assert result.code == 0, result
     assert result.out.strip()
-    assert f"note: {mini_notice()}" in result.err
+    assert f"note: {MINI_NOTICE}" in result.err
     assert f"visual tokens {CELLS} -> {KEPT} ({KEPT / CELLS:.1%})" in result.err
     assert "first token after" in result.err
 

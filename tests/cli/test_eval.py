@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evscli.bundled import mini_notice
+from evscli.bundled import MINI_NOTICE
 from tests.checkpoints import make_checkpoint
 from tests.evs import Result, run_evs
 from tests.videos import truncate, write_video
@@ -77,7 +77,7 @@ def test_questions_about_two_videos_become_lines_json_and_plots(folder: Path) ->
     assert "## All questions" in page
     assert "| vcast | 0.25 |" in page
     assert "## Right answers by kind of question" in page
-    assert f"note: {mini_notice()}" in result.err
+    assert f"note: {MINI_NOTICE}" in result.err
     assert "are in first" in result.err
 
 

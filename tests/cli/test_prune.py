@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.bundled import MINI_FOLDER, mini_notice
+from evscli.bundled import MINI_FOLDER, MINI_NOTICE
 from evscli.store import open_store
 from tests.evs import Running, run_evs
 from tests.videos import write_video
@@ -42,7 +42,7 @@ def test_the_defining_command_prunes_one_video(tmp_path: Path, clip: Path) -> No
     record = open_store(tmp_path / "evs-out" / "mini-vcast-0.3")["clip"]
     assert record.info.kept == round(record.info.tokens * 0.3)
     assert f"{record.info.tokens:,} -> {record.info.kept:,}" in result.out
-    assert f"note: {mini_notice()}" in result.err
+    assert f"note: {MINI_NOTICE}" in result.err
 
 
 def test_a_repeated_run_is_byte_identical(tmp_path: Path, videos: Path) -> None:

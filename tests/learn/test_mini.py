@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
-from evscli.bundled import MINI_FOLDER, mini_notice
+from evscli.bundled import MINI_FOLDER, MINI_NOTICE
 from evscli.learn.mini import build_mini
 
 
@@ -36,8 +36,8 @@ def test_mini_loads_as_an_ordinary_checkpoint_and_is_small() -> None:
 
 
 def test_the_notice_says_what_mini_is_not_for() -> None:
-    assert "demonstration" in mini_notice()
-    assert mini_notice().endswith("use --model for real work")
+    assert "demonstration" in MINI_NOTICE
+    assert MINI_NOTICE.endswith("use --model for real work")
 
 
 def test_the_checkpoint_names_the_command_that_trained_it() -> None:
