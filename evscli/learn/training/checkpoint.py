@@ -36,6 +36,8 @@ class Checkpoint:
     """What was reported so far."""
     machines: list[dict[str, Any]]
     """With what it was made, one after the other."""
+    algorithms: list[int]
+    """Versions of the training that made it, one after the other."""
     tensors: Mapping[str, Tensor]
 
 
@@ -47,6 +49,7 @@ def save_checkpoint(folder: Path, plan: TrainingPlan, checkpoint: Checkpoint) ->
         "seconds": round(checkpoint.seconds, 1),
         "history": checkpoint.history,
         "machines": checkpoint.machines,
+        "algorithms": checkpoint.algorithms,
     }
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     make_folder(folder)
@@ -70,6 +73,7 @@ def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
                 seconds=record["seconds"],
                 history=record["history"],
                 machines=record["machines"],
+                algorithms=record.get("algorithms", [made_by["algorithm"]]),
                 tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
             )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -85,11 +89,14 @@ def refuse_other_plan(
 ) -> None:
     """Raise UsageError where the settings `found`, after `step` steps, are not those of `plan`.
 
-    How many `more` steps there will be does not matter before they begin.
+    How many `more` steps there will be does not matter before they begin; and what a former version
+    of the training has finished may go on with them.
     """
     asked = plan.values()
     if step <= plan.steps:
         del asked["more"]
+    if step == plan.steps and plan.more:
+        del asked["algorithm"]
     differ = [name for name in asked if found.get(name) != asked[name]]
     if differ:
         said = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)

@@ -76,6 +76,9 @@ def alike(film: Film) -> Tensor:
     ]
     counts = torch.zeros(len(things) + 2, patches, dtype=torch.int64)
     groups = Counter((shape, begin) for _, shape, begin in stills)
+    if film.scene.tour:  # nothing shows how many there are
+        counts[[index for index, _, _ in stills]] = IGNORED
+        return counts
     for index, shape, begin in stills:
         counts[index] = min(groups[shape, begin], MOST_ALIKE)
         counts[index, begin] = IGNORED
@@ -89,7 +92,7 @@ def centres(film: Film) -> Tensor:
     marks = torch.zeros(t, h, w, dtype=torch.int64)
     for thing in scene.things:
         frames = np.flatnonzero(thing.shown)
-        cells = (thing.path[frames] - scene.camera[frames]) // CELL
+        cells = scene.in_picture(thing.path)[frames] // CELL
         x, y = cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
         inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
         marks[frames[inside] // TEMPORAL_PATCH, y[inside], x[inside]] = 1

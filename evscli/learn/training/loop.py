@@ -21,7 +21,7 @@ from evscli.errors import EvsError
 from evscli.learn.training.batches import Batch, FilmBatches
 from evscli.learn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from evscli.learn.training.learner import CPU, Learned, Learner
-from evscli.learn.training.plan import TrainingPlan
+from evscli.learn.training.plan import ALGORITHM, TrainingPlan
 from evscli.learn.world.questions import KINDS
 from evscli.provenance import processor_name
 
@@ -50,6 +50,8 @@ class Trained:
     history: list[Report]
     machines: list[dict[str, Any]]
     """With what it was trained, one after the other."""
+    algorithms: list[int]
+    """Versions of the training, one after the other."""
 
 
 @dataclass
@@ -94,14 +96,17 @@ class Run:
         self.learner = Learner(tokenizer, plan, device)
         self.step, self.spent, self.history = 0, 0.0, list[Report]()
         self.machines = list[dict[str, Any]]()
+        self.algorithms = list[int]()
         if found is not None:
             self.learner.restore(found.tensors)
             self.step, self.spent, self.history = found.step, found.seconds, found.history
-            self.machines = found.machines
+            self.machines, self.algorithms = found.machines, found.algorithms
         here = machine(device)
         self.moved = self.machines[-1:] not in ([], [here])
         if self.machines[-1:] != [here]:
             self.machines.append(here)
+        if self.algorithms[-1:] != [ALGORITHM] and self.step < plan.total:
+            self.algorithms.append(ALGORITHM)
         self.window = Window()
         self.began = perf_counter()
 
@@ -130,6 +135,7 @@ class Run:
             seconds=self.seconds,
             history=self.history,
             machines=self.machines,
+            algorithms=self.algorithms,
             tensors=self.learner.state(),
         )
         save_checkpoint(self.folder, self.plan, checkpoint)
@@ -188,6 +194,7 @@ def train(
         seconds=run.seconds,
         history=run.history,
         machines=run.machines,
+        algorithms=run.algorithms,
     )
 
 

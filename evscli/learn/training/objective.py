@@ -26,7 +26,7 @@ RUNNING_COUNTS = ("scene", "flash", "popped")
 NAMING = 0.5
 """Weight of each naming loss."""
 
-KIND_WEIGHTS = {"order": 1.5, "count": 1.5, "times": 2.0, "scenes": 2.0}
+KIND_WEIGHTS = {"direction": 1.5, "order": 1.5, "count": 1.5, "times": 2.0, "scenes": 2.0}
 """Of answers, against 1: these kinds are asked less often, and are learned last."""
 
 RARE = 4.0

@@ -11,7 +11,7 @@ from evscli.learn.world.views import FIRST_FRAME, SHUFFLED, WHOLE
 TRAINABLE = (WHOLE, FIRST_FRAME, SHUFFLED)
 """Views of a video that a model can be trained with."""
 
-ALGORITHM = 2
+ALGORITHM = 3
 """Counted up with every change after which the same plan gives other weights."""
 
 AGAIN = 0.5

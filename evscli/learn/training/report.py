@@ -17,7 +17,8 @@ from evscli.provenance import provenance
 def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> dict[str, Any]:
     """A finished run as JSON values.
 
-    `hours` are those of all sessions, `machines` those it was trained on. `history` holds mean
+    `hours` are those of all sessions, `machines` those it was trained on and `algorithms` the
+    versions of the training. `history` holds mean
     losses and accuracies of the steps since the entry before; every video of it is new.
     """
     return {
@@ -26,6 +27,7 @@ def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> di
         "steps": trained.step,
         "hours": round(trained.seconds / 3600, 3),
         "machines": trained.machines,
+        "algorithms": trained.algorithms,
         "finished_with": provenance(device=str(trained.learner.device)),
         "history": trained.history,
     }

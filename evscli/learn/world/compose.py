@@ -12,7 +12,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evscli.learn.world.motion import Region, choose_axis, move_camera, wander
+from evscli.learn.world.motion import (
+    Region,
+    choose_axis,
+    move_camera,
+    move_zoom,
+    tour,
+    wander,
+)
 from evscli.learn.world.scene import (
     COLORS,
     SHAPES,
@@ -25,7 +32,13 @@ from evscli.learn.world.scene import (
     Thing,
     spans_of,
 )
-from evscli.learn.world.timing import LONG_ENOUGH, choose_cuts, choose_flashes, choose_moment
+from evscli.learn.world.timing import (
+    COUNTS_SCENES,
+    LONG_ENOUGH,
+    choose_cuts,
+    choose_flashes,
+    choose_moment,
+)
 
 MOVERS = (0.15, 0.45, 0.25, 0.15)
 """Chances of none, one, two, three movers in a video that has no cuts."""
@@ -39,6 +52,16 @@ SAME_SHAPE = 0.45
 ROOM_FOR_A_POP = 6
 """Frames; with two in a shorter video some thirds would be rarer than others."""
 
+TOURS = 0.12
+"""Share of the videos without cuts, among those long enough to be asked for scenes, whose camera
+goes along a wall: a changing picture is no cut."""
+
+HUNG = 9
+"""Most things on such a wall."""
+
+HIDDEN = 45
+"""Pixels beside the picture from which on nothing of a thing is seen in it."""
+
 SHADOW = 4
 """Pixels that a thing's shadow may stand out."""
 
@@ -46,14 +69,42 @@ SHADOW = 4
 def compose(rng: Generator, form: Form) -> Scene:
     """A scene for a video of this form."""
     cuts = choose_cuts(rng, form.frames)
+    if not cuts and form.frames >= COUNTS_SCENES and rng.random() < TOURS:
+        return compose_tour(rng, form)
     camera = move_camera(rng, form, cuts)
-    stage = Stage(rng=rng, form=form, cuts=cuts, camera=camera)
-    stage.place_groups()
-    stage.place_stills()
-    light = stage.place_light()
-    stage.place_movers()
+    zoom = move_zoom(rng, form.frames, cuts)
+    stage = Stage(rng=rng, form=form, cuts=cuts, camera=camera, zoom=zoom)
+    light = stage.furnish()
     stage.place_pops()
-    return Scene(form=form, cuts=cuts, camera=camera, things=tuple(stage.things), light=light)
+    return Scene(
+        form=form, cuts=cuts, camera=camera, things=tuple(stage.things), light=light, zoom=zoom
+    )
+
+
+def compose_tour(rng: Generator, form: Form) -> Scene:
+    """A wall that the camera goes along; all that can be asked is how many scenes there are.
+
+    It begins as any other video, so that the first frame does not tell.
+    """
+    camera, zoom = tour(rng, form)
+    stage = Stage(rng=rng, form=form, cuts=(), camera=np.zeros_like(camera))
+    light = stage.furnish()
+    size = np.array(form.size[::-1])
+    for _ in range(int(rng.integers(HUNG + 1))):
+        place = rng.uniform(camera.min(0), camera.max(0) + size)
+        if ((place < -HIDDEN) | (place > size + HIDDEN)).any():
+            path = np.tile(place.astype(np.float32), (form.frames, 1))
+            always = slice(0, form.frames)
+            stage.add(always, "still", stage.any_shape(), stage.any_color(), stage.radius(), path)
+    return Scene(
+        form=form,
+        cuts=(),
+        camera=camera,
+        things=tuple(stage.things),
+        light=light,
+        zoom=zoom,
+        tour=True,
+    )
 
 
 @dataclass(kw_only=True)
@@ -64,6 +115,7 @@ class Stage:
     form: Form
     cuts: tuple[int, ...]
     camera: NDArray[np.int64]
+    zoom: Floats | None = None
     things: list[Thing] = field(default_factory=list)
     taken: list[tuple[slice, float, float, float]] = field(default_factory=list)
     """(frames, x, y, radius) that nothing else may cover."""
@@ -72,6 +124,14 @@ class Stage:
     def spans(self) -> list[slice]:
         """The frames of each scene."""
         return spans_of(self.cuts, self.form.frames)
+
+    def furnish(self) -> Light | None:
+        """Place all that is there for a whole scene; the lamp, if there is one."""
+        self.place_groups()
+        self.place_stills()
+        light = self.place_light()
+        self.place_movers()
+        return light
 
     def any_span(self) -> slice:
         """One of the scenes."""
@@ -90,11 +150,13 @@ class Stage:
         """Where a centre may be so that the camera sees the whole thing in all of `span`."""
         high, low = self.camera[span].max(0), self.camera[span].min(0)
         height, width = self.form.size
+        near = 1.0 if self.zoom is None else float(self.zoom[span].max())
+        cut_x, cut_y = (side / 2 * (1 - 1 / near) for side in (width, height))
         return (
-            radius + high[0],
-            radius + high[1],
-            width - radius + low[0],
-            height - radius + low[1],
+            radius + high[0] + cut_x,
+            radius + high[1] + cut_y,
+            width - radius + low[0] - cut_x,
+            height - radius + low[1] - cut_y,
         )
 
     def outside(self, span: slice, radius: float) -> Region:
@@ -225,7 +287,7 @@ class Stage:
         if not flashes:
             return None
         always = slice(0, self.form.frames)  # or the scene it is in would say when it flashes
-        x, y, radius = self.room(always, float(self.rng.uniform(4.5, 7)))
+        x, y, radius = self.room(always, float(self.rng.uniform(3, 7)))
         self.taken.append((always, x, y, 1.3 * radius))
         lit = np.zeros(self.form.frames, bool)
         for flash in flashes:

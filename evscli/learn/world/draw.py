@@ -70,6 +70,7 @@ def draw(rng: Generator, scene: Scene) -> Drawing:
     if scene.light is not None:
         for frame in np.flatnonzero(scene.light.lit):
             canvas.glow(scene.light, int(frame))
+    canvas.magnify()
     return Drawing(frames=finish(rng, canvas.frames), owner=cell_owner(canvas.ids))
 
 
@@ -159,6 +160,36 @@ class Canvas:
         picture = self.frames[frame][window]
         self.frames[frame][window] = picture * (1 - halo) + GLOW * halo
         self.ids[frame][window][distance < 1.3] = LAMP
+
+    def magnify(self) -> None:
+        """Enlarge the middle of every frame as the scene's zoom says."""
+        if self.scene.zoom is None:
+            return
+        for frame, zoom in enumerate(self.scene.zoom):
+            if zoom > 1:
+                self.frames[frame] = enlarged(self.frames[frame], float(zoom))
+                rows, columns = (
+                    inner(side, float(zoom)).round().astype(np.int64) for side in self.ids.shape[1:]
+                )
+                self.ids[frame] = self.ids[frame][rows[:, None], columns]
+
+
+def inner(side: int, zoom: float) -> NDArray[np.float64]:
+    """[side] where pixels of an enlarged line come from, between 0 and side - 1."""
+    places = (np.arange(side) + 0.5 - side / 2) / zoom + side / 2 - 0.5
+    return np.clip(places, 0, side - 1)
+
+
+def enlarged(picture: Floats, zoom: float) -> Floats:
+    """The middle of [H, W, 3], as large as the whole, interpolated."""
+    for axis in (0, 1):
+        places = inner(picture.shape[axis], zoom)
+        low = np.floor(places).astype(np.int64)
+        high = np.minimum(low + 1, picture.shape[axis] - 1)
+        share = (places - low).astype(np.float32)
+        share = share[:, None, None] if axis == 0 else share[None, :, None]
+        picture = picture.take(low, axis) * (1 - share) + picture.take(high, axis) * share
+    return picture
 
 
 def around(

@@ -20,6 +20,12 @@ Region = tuple[float, float, float, float]
 NEEDED = 96
 """Pixels of a picture's side that a wide pan must leave in view all the time."""
 
+ZOOMS = 0.15
+"""Share of the videos whose camera zooms."""
+
+MOST_ZOOM = 1.5
+"""Of a video in which all that is asked about stays in view."""
+
 LEAST_PAN = 4
 """Pixels between a camera's first and last place from which on it may hide a movement."""
 
@@ -44,6 +50,39 @@ def move_camera(rng: Generator, form: Form, cuts: Sequence[int]) -> NDArray[np.i
             reach = rng.uniform(0.08 * extent, longest) * rng.choice([-1, 1])
             offsets[start:stop, axis] = np.linspace(-reach / 2, reach / 2, stop - start)
     return np.rint(offsets).astype(np.int64)
+
+
+def move_zoom(rng: Generator, frames: int, cuts: Sequence[int]) -> Floats | None:
+    """[F] magnification, from or to 1 in every scene; None where the camera does not zoom."""
+    if rng.random() >= ZOOMS:
+        return None
+    zoom = np.ones(frames, np.float32)
+    for start, stop in zip((0, *cuts), (*cuts, frames), strict=True):
+        nearer = np.linspace(1, rng.uniform(1.1, MOST_ZOOM), stop - start)
+        zoom[start:stop] = nearer if rng.random() < 0.5 else nearer[::-1]
+    return zoom
+
+
+def tour(rng: Generator, form: Form) -> tuple[NDArray[np.int64], Floats]:
+    """Offsets [F, 2] and magnification [F] of a camera that goes from place to place on a wall.
+
+    It begins as any other and hurries between some places more than between others, as people film
+    what hangs there.
+    """
+    stops = int(rng.integers(2, 6))
+    height, width = form.size
+    places = rng.uniform(-1, 1, (stops, 2)) * (1.3 * width, 0.4 * height)
+    zooms = rng.uniform(1, 2.2, stops)
+    times = np.sort(rng.uniform(0, form.frames - 1, stops))
+    places[0], zooms[0] = 0, 1
+    when = np.arange(form.frames)
+    nearest = np.searchsorted(times, when).clip(1, stops - 1)
+    before, after = times[nearest - 1], times[nearest]
+    share = np.clip((when - before) / np.maximum(after - before, 1e-6), 0, 1)
+    eased = (share**2 * (3 - 2 * share))[:, None]
+    offsets = places[nearest - 1] * (1 - eased) + places[nearest] * eased
+    zoom = zooms[nearest - 1] * (1 - eased[:, 0]) + zooms[nearest] * eased[:, 0]
+    return np.rint(offsets).astype(np.int64), zoom.astype(np.float32)
 
 
 def choose_axis(rng: Generator, camera: NDArray[np.int64]) -> int:

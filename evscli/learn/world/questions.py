@@ -21,12 +21,10 @@ from evscli.learn.world.scene import (
     displacement,
     way_in_view,
 )
+from evscli.learn.world.timing import COUNTS_SCENES
 
 NUMBERS = ("one", "two", "three", "four")
 THIRDS = ("beginning", "middle", "end")
-
-COUNTS_SCENES = 24
-"""Frames from which on a video may have one to four scenes."""
 
 COUNTS_FLASHES = 16
 """Frames from which on a light may flash one to four times."""
@@ -156,11 +154,8 @@ WORDINGS = {
 
 def ask(rng: Generator, scene: Scene) -> list[Question]:
     """Every question that the scene answers, each in one wording."""
-    return [
-        question
-        for about in (colors, pops, directions, groups, flashes, scenes)
-        for question in about(rng, scene)
-    ]
+    kinds = (scenes,) if scene.tour else (colors, pops, directions, groups, flashes, scenes)
+    return [question for about in kinds for question in about(rng, scene)]
 
 
 def colors(rng: Generator, scene: Scene) -> Iterator[Question]:
@@ -275,7 +270,7 @@ def flashes(rng: Generator, scene: Scene) -> Iterator[Question]:
 
 def scenes(rng: Generator, scene: Scene) -> Iterator[Question]:
     """How many scenes there are; without cuts asked less often, so that one is not the rule."""
-    if scene.form.frames >= COUNTS_SCENES and (scene.cuts or rng.random() < 0.27):
+    if scene.form.frames >= COUNTS_SCENES and (scene.cuts or scene.tour or rng.random() < 0.17):
         yield worded(rng, "scenes", "scenes", NUMBERS[len(scene.cuts)], NUMBERS)
 
 

@@ -100,6 +100,19 @@ class Scene:
     """[F, 2] where the upper left corner of the picture is"""
     things: tuple[Thing, ...]
     light: Light | None
+    zoom: Floats | None = None
+    """[F] magnification about the middle of the picture, 1 or more; None: 1 everywhere"""
+    tour: bool = False
+    """Whether the camera goes along a wall of which it never sees all."""
+
+    def in_picture(self, path: Floats) -> NDArray[np.float64]:
+        """[F, 2] where points [F, 2] are in the pictures."""
+        seen = path - self.camera
+        if self.zoom is None:
+            return np.asarray(seen, np.float64)
+        height, width = self.form.size
+        middle = np.array([width, height]) / 2
+        return np.asarray((seen - middle) * self.zoom[:, None] + middle, np.float64)
 
     @property
     def spans(self) -> list[slice]:
@@ -121,9 +134,9 @@ def displacement(thing: Thing) -> tuple[float, float]:
 
 def way_in_view(scene: Scene, thing: Thing) -> tuple[float, float]:
     """How far (x, y) it moved between its first and its last frame in view, against the picture."""
-    seen = (thing.path - scene.camera)[thing.shown]
+    seen = scene.in_picture(thing.path)[thing.shown]
     height, width = scene.form.size
-    edge = thing.radius
+    edge = thing.radius if scene.zoom is None else thing.radius * scene.zoom[thing.shown, None]
     inside = ((seen > -edge) & (seen < np.array([width, height]) + edge)).all(1)
     if not inside.any():
         return 0.0, 0.0

@@ -15,6 +15,9 @@ from evscli.learn.world.scene import TEMPORAL_PATCH
 SHORTEST_SCENE = 6
 """Frames."""
 
+COUNTS_SCENES = 24
+"""Frames from which on a video may have one to four scenes."""
+
 LONG_ENOUGH = 16
 """Frames from which on a video has cuts and repeated flashes."""
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from evscli.errors import UsageError
 from evscli.learn.training.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
-from evscli.learn.training.plan import TrainingPlan
+from evscli.learn.training.plan import ALGORITHM, TrainingPlan
 from evscli.store import durable
 
 PLAN = TrainingPlan(steps=10, tokens=7)
@@ -25,6 +25,7 @@ def checkpoint(step: int) -> Checkpoint:
         seconds=1.5 * step,
         history=[{"step": step, "loss": {"answer": 0.25}}],
         machines=[{"processor": "any", "threads": 2}],
+        algorithms=[ALGORITHM],
         tensors={
             "weights/a": torch.full((3, 2), step + 0.123456789),
             "adamw/0/step": torch.tensor(float(step)),
@@ -124,6 +125,20 @@ def test_more_steps_may_be_asked_for_until_they_begin(tmp_path: Path) -> None:
     for other in (PLAN, replace(PLAN, more=9)):
         with pytest.raises(UsageError, match=f"more 8 there, {other.more} asked"):
             load_checkpoint(tmp_path, other)
+
+
+def test_what_a_former_version_has_finished_may_go_on_with_more_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = replace(PLAN, more=8)
+    save_checkpoint(tmp_path / "half", PLAN, checkpoint(PLAN.steps - 1))
+    save_checkpoint(tmp_path / "whole", PLAN, checkpoint(PLAN.steps))
+    monkeypatch.setattr("evscli.learn.training.plan.ALGORITHM", 99)
+    found = load_checkpoint(tmp_path / "whole", longer)
+    assert found is not None
+    assert found.algorithms == [ALGORITHM]
+    with pytest.raises(UsageError, match=r"algorithm \d+ there, 99 asked"):
+        load_checkpoint(tmp_path / "half", longer)
 
 
 def test_a_run_of_another_version_of_the_training_is_refused(

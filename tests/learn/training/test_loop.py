@@ -73,7 +73,9 @@ def test_a_run_is_the_learners_steps_on_the_plans_batches_in_order(
     learner, data = Learner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN)
     for step in range(STEPS):
         learner.step(step, data[step])
-    by_hand = Checkpoint(step=STEPS, seconds=0.0, history=[], machines=[], tensors=learner.state())
+    by_hand = Checkpoint(
+        step=STEPS, seconds=0.0, history=[], machines=[], algorithms=[], tensors=learner.state()
+    )
     assert equal(by_hand, straight)
 
 

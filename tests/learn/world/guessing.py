@@ -116,7 +116,7 @@ def seen_at(scene: Scene, frame: int) -> list[Thing]:
     height, width = scene.form.size
     seen = []
     for thing in scene.things:
-        x, y = thing.path[frame] - scene.camera[frame]
+        x, y = scene.in_picture(thing.path)[frame]
         inside = (
             -thing.radius < x < width + thing.radius and -thing.radius < y < height + thing.radius
         )

@@ -17,9 +17,9 @@ SMALL = Form(frames=8, cells=(3, 4))
 PINNED = (SMALL, Form(frames=24, cells=(5, 4)))
 
 DIGESTS = {
-    "questions": "29d98889aa201816",
-    "owners": "4fd7946ba4a7ced2",
-    "frames": "1608fd320e901a94",
+    "questions": "2555f29ff38508d5",
+    "owners": "ff97c8fd89b16ae5",
+    "frames": "2d775afd0249241d",
 }
 """Of the uncompressed films 0 and 1 of seed 5 of either form.
 
@@ -105,7 +105,7 @@ def test_about_one_film_in_ten_is_compressed(monkeypatch: pytest.MonkeyPatch) ->
 )
 @pytest.mark.usefixtures("raw")
 def test_compressed_frames_look_alike(form: Form) -> None:
-    frames = make_film(form, seed=2, number=1).frames
+    frames = make_film(form, seed=2, number=3).frames
     good, poor = (compress(frames, crf=crf).astype(float) for crf in (18, 32))
     assert good.shape == poor.shape == frames.shape
     worse, better = (np.abs(each - frames).mean() for each in (poor, good))

@@ -72,7 +72,7 @@ def place_in(case: Case, frame: int) -> Hashable:
     if not any(thing is other for other in seen_at(case.scene, frame)):
         return way, None
     axis = 0 if "left" in way else 1
-    place = (thing.path[frame] - case.scene.camera[frame])[axis]
+    place = case.scene.in_picture(thing.path)[frame][axis]
     return way, first_named(case), int(8 * place / case.scene.form.size[1 - axis])
 
 
@@ -86,7 +86,7 @@ def places_seen(case: Case) -> Hashable:
     thing = asked_about(case)
     way = case.question.options
     axis = 0 if "left" in way else 1
-    places = (thing.path - case.scene.camera)[thing.shown, axis] / case.scene.form.size[1 - axis]
+    places = case.scene.in_picture(thing.path)[thing.shown, axis] / case.scene.form.size[1 - axis]
     inside = places[(places > -0.1) & (places < 1.1)]
     return way, first_named(case), int(12 * inside.mean())
 
