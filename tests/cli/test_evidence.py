@@ -13,6 +13,9 @@ import pytest
 
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.encoders import load_encoder
+from evscli.learn.evaluation.choices import read_choices
+from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both
+from evscli.pruners import check_selection
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "evidence.md").read_text()
@@ -69,6 +72,16 @@ def test_the_model_card_has_the_same_accuracies(document: Any) -> None:
         shares = f"{blind[row['kind']]['accuracy']:.1%} | {row['chance']:.1%}"
         asked = f"| {row['kind']} | {row['asked']:,} | {row['accuracy']:.1%}"
         assert f"{asked} | {interval} | {shares} |" in card
+
+
+def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
+    choices = read_choices(DOCS.parent / "sample_videos" / "questions.jsonl")
+    both = load_both(MINI, device="cpu")
+    evaluation = evaluate_choices(choices, both, [check_selection("none")])
+    right = sum(answered.correct for answered in evaluation.answered)
+    (said,) = re.findall(r"It answers (\d+) of (\d+) unpruned", PAGE)
+    assert (right, len(choices)) == tuple(map(int, said))
+    assert right / len(choices) > 0.5
 
 
 def test_every_picture_is_there() -> None:
