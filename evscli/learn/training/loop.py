@@ -101,14 +101,19 @@ class Run:
             self.learner.restore(found.tensors)
             self.step, self.spent, self.history = found.step, found.seconds, found.history
             self.machines, self.algorithms = found.machines, found.algorithms
-        here = machine(device)
+        self.moved = False
+        if self.step < plan.total:  # a finished run is made by nothing more
+            self._sign(machine(device))
+        self.window = Window()
+        self.began = perf_counter()
+
+    def _sign(self, here: dict[str, Any]) -> None:
+        """Note down what the next steps are made with."""
         self.moved = self.machines[-1:] not in ([], [here])
         if self.machines[-1:] != [here]:
             self.machines.append(here)
-        if self.algorithms[-1:] != [ALGORITHM] and self.step < plan.total:
+        if self.algorithms[-1:] != [ALGORITHM]:
             self.algorithms.append(ALGORITHM)
-        self.window = Window()
-        self.began = perf_counter()
 
     @property
     def seconds(self) -> float:

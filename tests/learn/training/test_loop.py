@@ -152,6 +152,20 @@ def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path)
     assert last.machines == load(tmp_path).machines == [*elsewhere, *first.machines]
 
 
+def test_a_finished_run_is_made_by_no_other_machine(tokenizer: Any, tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=3)
+    train(tokenizer, plan, tmp_path, processes=0)
+    done = load_checkpoint(tmp_path, plan)
+    assert done is not None
+    elsewhere = [{**done.machines[0], "threads": 64}]
+    save_checkpoint(tmp_path, plan, replace(done, machines=elsewhere))
+    moved: list[bool] = []
+    again = train(
+        tokenizer, plan, tmp_path, processes=0, on_resume=lambda run: moved.append(run.moved)
+    )
+    assert (again.machines, moved) == (elsewhere, [False])
+
+
 def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> None:
     reports: list[Report] = []
     go(tokenizer, tmp_path, until=1)
