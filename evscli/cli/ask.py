@@ -7,8 +7,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from evscli.bundled import MINI, MINI_NOTICE
+from evscli.bundled import MINI
 from evscli.cli import options
+from evscli.cli.prune import name_model
 from evscli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def ask(
     from evscli.store import open_store
 
     video, question = choose(open_store(store), words)
-    note(MINI_NOTICE if model == MINI else f"model {model}")
+    name_model(model, videos=1)
     quiet_loading()
     language = load_language_model(model, device=device, dtype=dtype)
     with warnings.catch_warnings(record=True) as caught:

@@ -145,3 +145,14 @@ def test_events_are_not_always_at_the_same_time(scenes: list[Scene]) -> None:
         if thing.role == "pop"
     )
     assert len(starts) >= 5
+
+
+def test_a_tour_asks_for_its_one_scene_and_begins_like_any_video() -> None:
+    made = [composed(ALL[3], number, seed=4) for number in range(200)]
+    tours = [(scene, questions) for scene, questions in made if scene.tour]
+    assert 5 < len(tours) < 50
+    for scene, questions in tours:
+        assert scene.zoom is not None
+        assert (scene.cuts, scene.zoom[0], *scene.camera[0]) == ((), 1, 0, 0)
+        assert np.ptp(scene.camera[:, 0]) > 0
+        assert [(asked.kind, asked.answer) for asked in questions] == [("scenes", "one")]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -221,3 +223,18 @@ def _where(owner: np.ndarray) -> tuple[list[int], list[int]]:
     """The temporal patch and the owner of every cell."""
     patches = np.broadcast_to(np.arange(len(owner))[:, None, None], owner.shape)
     return patches.ravel().tolist(), owner.ravel().tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_zoom_shows_things_where_the_scene_says(seed: int) -> None:
+    zoom = np.linspace(1, 1.5, FORM.frames, dtype=np.float32)
+    scene = replace(scene_of(thing(50, 40, color="blue")), zoom=zoom)
+    there = drawn(scene, seed)
+    places = scene.in_picture(scene.things[0].path)
+    middle = np.array(FORM.size[::-1]) / 2
+    assert np.allclose(places[-1] - middle, 1.5 * (np.array([50, 40]) - middle))
+    covered = [there.owner[t] == 0 for t in range(len(there.owner))]
+    assert covered[-1].sum() > covered[0].sum()
+    for t, cells in enumerate(covered):
+        x, y = centre_of(cells)
+        assert np.abs(np.array([x, y]) * CELL - places[TEMPORAL_PATCH * t]).max() < CELL
