@@ -17,10 +17,11 @@ from evscli.pruners.frames import float_chunks, span_length
 from evscli.records import PixelSource
 
 
-def embedding_change(embeds: Tensor) -> Tensor:
-    """`1 - cos(x[t,i], x[t-1,i])` of `embeds [T, h, w, D]`: [T, h, w] float32, 0..2; frame 0 is 2.
+def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
+    """`1 - cos(x[t,i], x[t-lag,i])` of `embeds [T, h, w, D]`: [T, h, w] float32 in 0..2.
 
-    A token bit-equal to its predecessor gets exactly 0; a zero vector has cosine 0 to any other.
+    The first `lag` frames are 2. A token bit-equal to its predecessor gets exactly 0; a zero vector
+    has cosine 0 to any other.
     """
     t, h, w, width = embeds.shape
     norms = torch.zeros((t, h * w), dtype=torch.float32, device=embeds.device)
@@ -28,13 +29,13 @@ def embedding_change(embeds: Tensor) -> Tensor:
     difference = torch.empty(
         (span_length(embeds), h * w, width), dtype=torch.float32, device=embeds.device
     )
-    for start, stop, x in float_chunks(embeds, overlap=1):
+    for start, stop, x in float_chunks(embeds, overlap=lag):
         first = stop - len(x)
         norms[start:stop] = torch.linalg.vector_norm(x[start - first :], dim=-1)
-        step = torch.sub(x[1:], x[:-1], out=difference[: len(x) - 1])
-        steps[first + 1 : stop] = torch.linalg.vector_norm(step, dim=-1)
+        step = torch.sub(x[lag:], x[:-lag], out=difference[: max(len(x) - lag, 0)])
+        steps[first + lag : stop] = torch.linalg.vector_norm(step, dim=-1)
     change = torch.full_like(norms, 2.0)
-    change[1:] = _one_minus_cosine(norms[1:], norms[:-1], steps[1:])
+    change[lag:] = _one_minus_cosine(norms[lag:], norms[:-lag], steps[lag:])
     return change.view(t, h, w)
 
 

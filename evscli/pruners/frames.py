@@ -56,3 +56,12 @@ def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int
     for start, stop in frame_spans(embeds):
         x = embeds[max(start - overlap, 0) : stop]
         yield start, stop, (buffer[: len(x)].copy_(x) if converts else x).flatten(1, 2)
+
+
+def token_norms(embeds: Tensor) -> Tensor:
+    """L2 norm of every token of `embeds [T, h, w, D]`: [T, h*w] float32."""
+    t, h, w, _ = embeds.shape
+    norms = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
+    for start, stop, x in float_chunks(embeds):
+        norms[start:stop] = torch.linalg.vector_norm(x, dim=-1)
+    return norms

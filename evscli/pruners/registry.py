@@ -13,13 +13,21 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from evscli.errors import UsageError
+from evscli.pruners.cdpruner import cdpruner, cdpruner_count
+from evscli.pruners.divprune import divprune, divprune_count
+from evscli.pruners.dtd import dtd, dtd_count
+from evscli.pruners.dycoke import dycoke, dycoke_count
 from evscli.pruners.evs import evs, evs_count
+from evscli.pruners.first_of_2x2 import first_of_2x2, first_of_2x2_count
 from evscli.pruners.keep_all import keep_all, keep_all_count
+from evscli.pruners.norm import norm, norm_count
 from evscli.pruners.options import Option, closest, function_options
 from evscli.pruners.random_subset import random_subset, random_subset_count
+from evscli.pruners.semvid import semvid, semvid_count
 from evscli.pruners.uniform_frames import uniform_frames, uniform_frames_count
 from evscli.pruners.uniform_grid import uniform_grid, uniform_grid_count
 from evscli.pruners.vcast import vcast, vcast_count
+from evscli.pruners.vidcom2 import vidcom2, vidcom2_count
 from evscli.records import KeptTokens, OptionValue
 
 ENTRY_POINT_GROUP = "evscli.pruners"
@@ -97,6 +105,65 @@ _BUILT_IN = (
         paper="V-CAST, arXiv 2603.27650",
         function=vcast,
         expected_count=vcast_count,
+    ),
+    Pruner(
+        name="vidcom2",
+        summary="gives more to unusual frames, keeps what is unlike its frame and the video",
+        paper="VidCom2, arXiv 2505.14454",
+        function=vidcom2,
+        expected_count=vidcom2_count,
+    ),
+    Pruner(
+        name="dtd",
+        summary="keeps the first frame and what differs from the frame before",
+        paper="TimeChat-Online, arXiv 2504.17343",
+        function=dtd,
+        expected_count=dtd_count,
+        needs_by_option={("space", "pixel"): "pixels"},
+    ),
+    Pruner(
+        name="dycoke",
+        summary="keeps every fourth frame and what the frames between do not repeat",
+        paper="DyCoke (temporal stage), arXiv 2411.15024",
+        function=dycoke,
+        expected_count=dycoke_count,
+    ),
+    Pruner(
+        name="divprune",
+        summary="keeps tokens that are far from each other",
+        paper="DivPrune, arXiv 2503.02175",
+        function=divprune,
+        expected_count=divprune_count,
+    ),
+    Pruner(
+        name="cdpruner",
+        summary="keeps tokens that are unlike each other and unlike the question",
+        paper="CDPruner, arXiv 2506.10967",
+        function=cdpruner,
+        expected_count=cdpruner_count,
+        needs=frozenset({"query"}),
+    ),
+    Pruner(
+        name="semvid",
+        summary="keeps tokens near the question, and tokens that move",
+        paper="in the style of SemVID (public code)",
+        function=semvid,
+        expected_count=semvid_count,
+        needs=frozenset({"query"}),
+    ),
+    Pruner(
+        name="norm",
+        summary="keeps the tokens of largest norm",
+        paper="baseline",
+        function=norm,
+        expected_count=norm_count,
+    ),
+    Pruner(
+        name="first-of-2x2",
+        summary="keeps the first cell of every 2x2 block",
+        paper="baseline",
+        function=first_of_2x2,
+        expected_count=first_of_2x2_count,
     ),
     Pruner(
         name="uniform-frames",

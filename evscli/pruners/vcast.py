@@ -2,8 +2,8 @@
 
 The frames' mean embeddings trace a curve; its curvature shares the budget out over frames, and
 within a frame the tokens unlike its mean, and those of large norm, are kept. This file states the
-rule and its counts; trajectory.py computes curvature and frame budgets, spatial.py the scores.
-Imports torch only when it runs.
+rule and its counts; trajectory.py computes the frames' weights, allocation.py their budgets and
+spatial.py the scores. Imports torch only when it runs.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def vcast(
     del inputs
     t, h, w = tokens.grid_thw
     total = vcast_count(t, h * w, budget, tau=tau, min_k=min_k, largest_remainder=largest_remainder)
+    from evscli.pruners.allocation import frame_budgets
     from evscli.pruners.ranking import keep_highest_per_frame
     from evscli.pruners.spatial import frame_directions_and_scores
-    from evscli.pruners.trajectory import curvature, frame_budgets
+    from evscli.pruners.trajectory import curvature, frame_weights
 
     directions, scores = frame_directions_and_scores(tokens.embeds)
     budgets = frame_budgets(
-        curvature(directions),
+        frame_weights(curvature(directions), tau),
         cells=h * w,
         total=total,
-        tau=tau,
         min_k=min(min_k, h * w),
         largest_remainder=largest_remainder,
     )

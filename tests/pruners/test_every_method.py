@@ -19,7 +19,11 @@ VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
     "vcast largest remainder": ("vcast", {"largest_remainder": True}),
     "vcast min_k 3": ("vcast", {"min_k": 3}),
     "vcast sharp": ("vcast", {"tau": 0.05}),
+    "vidcom2 as published": ("vidcom2", {"exact": False}),
+    "divprune in parts": ("divprune", {"part": 10}),
 }
+ABOUT = {"vidcom2 as published"}
+"""Whose count follows from the content, and is known in advance only about."""
 grids = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 5))
 budgets = st.floats(0.01, 1.0)
 seeds = st.integers(0, 1000)
@@ -28,7 +32,9 @@ seeds = st.integers(0, 1000)
 def select(embeds: Tensor, variant: str, budget: float, seed: int = 0) -> KeptTokens:
     method, options = VARIANTS[variant]
     request = check_selection(method, budget, options)
-    return select_tokens(request, VideoTokens.from_embeds(embeds), PruneInputs(seed=seed))
+    query = noise(1, 1, 3, embeds.shape[-1], seed=9).view(3, -1)
+    inputs = PruneInputs(seed=seed, query=query)
+    return select_tokens(request, VideoTokens.from_embeds(embeds), inputs)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -43,7 +49,8 @@ def test_keeps_as_many_as_it_promises(
     assert kept.mask.shape == grid
     assert kept.mask.dtype == torch.bool
     assert kept.count == kept.expected
-    assert kept.expected == check_selection(method, budget, options).expected_count(grid)
+    if variant not in ABOUT:
+        assert kept.expected == check_selection(method, budget, options).expected_count(grid)
     assert 1 <= kept.count <= kept.mask.numel()
     assert torch.equal(select(embeds, variant, budget).mask, kept.mask)
 

@@ -29,7 +29,22 @@ from evscli.pruners.options import Option, function_options
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 from tests.pruners.videos import tokens
 
-ALL = ("evs", "vcast", "uniform-frames", "uniform-grid", "random", "none")
+ALL = (
+    "evs",
+    "vcast",
+    "vidcom2",
+    "dtd",
+    "dycoke",
+    "divprune",
+    "cdpruner",
+    "semvid",
+    "norm",
+    "first-of-2x2",
+    "uniform-frames",
+    "uniform-grid",
+    "random",
+    "none",
+)
 
 
 class TestMethods:

@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners import PruneWarning, check_selection, prune, select_tokens
+from evscli.pruners.allocation import frame_budgets
 from evscli.pruners.spatial import frame_directions_and_scores
-from evscli.pruners.trajectory import curvature, frame_budgets
+from evscli.pruners.trajectory import curvature, frame_weights
 from evscli.records import KeptTokens, OptionValue, VideoTokens
 from tests.pruners.videos import noise, still, tokens
 
@@ -21,8 +22,9 @@ def vcast(embeds: Tensor, budget: float, **options: OptionValue) -> KeptTokens:
 
 
 def budgets(bends: Tensor, cells: int, total: int, **options: bool | float) -> list[int]:
-    arguments = {"tau": 0.7, "min_k": 1, "largest_remainder": False, **options}
-    return frame_budgets(bends, cells=cells, total=total, **arguments).tolist()  # type: ignore[arg-type]
+    arguments = {"min_k": 1, "largest_remainder": False, **options}
+    weights = frame_weights(bends, arguments.pop("tau", 0.7))
+    return frame_budgets(weights, cells=cells, total=total, **arguments).tolist()  # type: ignore[arg-type]
 
 
 def one_at_a_time(bends: Tensor, cells: int, total: int, tau: float, min_k: int) -> list[int]:

@@ -1,0 +1,39 @@
+"""Baseline: the first token of every 2x2 block of cells; looks at no content.
+
+A quarter of the tokens is exactly the first of every block; other budgets take further tokens of
+the blocks, or leave blocks out. Imports torch only when it runs.
+"""
+
+from __future__ import annotations
+
+from evscli.pruners.budget import round_count
+from evscli.records import KeptTokens, PruneInputs, VideoTokens
+
+
+def first_of_2x2(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
+    """Keep the top left cell of every 2x2 block, then the one across, then the other two.
+
+    The places that the budget reaches wholly are kept in every block of every frame, the next one
+    in evenly spread blocks over the video.
+    """
+    import torch
+
+    from evscli.pruners.spread import spread
+
+    del inputs
+    t, h, w = tokens.grid_thw
+    count = first_of_2x2_count(t, h * w, budget)
+    places = torch.tensor([[0, 2], [3, 1]])
+    place = places.repeat((h + 1) // 2, (w + 1) // 2)[:h, :w].repeat(t, 1, 1)
+    sizes = torch.bincount(place.flatten(), minlength=4)
+    left = (count - (sizes.cumsum(0) - sizes)).clamp(min=0).minimum(sizes)
+    mask = torch.zeros((t, h, w), dtype=torch.bool)
+    for number in range(4):
+        cells = (place.flatten() == number).nonzero().squeeze(1)
+        mask.view(-1)[cells[spread(int(left[number]), len(cells))]] = True
+    return KeptTokens(mask=mask.to(tokens.embeds.device), expected=count)
+
+
+def first_of_2x2_count(frames: int, cells: int, budget: float) -> int:
+    """Tokens kept of `frames` temporal patches of `cells` tokens."""
+    return round_count(frames * cells, budget)

@@ -1,0 +1,43 @@
+"""How near visual tokens are to a question's words, in the language model's own input space.
+
+Both are rows that the language model reads, so they are compared as they are, without a text
+encoder. Knows no budget.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from evscli.errors import UsageError
+from evscli.pruners.frames import float_chunks
+from evscli.records import PruneInputs
+
+
+def unit_query(inputs: PruneInputs, width: int) -> Tensor:
+    """The rows of the query, each of length 1: [Q, D] float32.
+
+    Raises UsageError where there is none, or it is not of the tokens' `width`.
+    """
+    if inputs.query is None or len(inputs.query) == 0:
+        raise UsageError("the query is empty: give a text such as 'a red car'")
+    if inputs.query.shape[1] != width:
+        raise UsageError(
+            f"the query has rows of width {inputs.query.shape[1]} and the tokens have {width}: "
+            "take both from one checkpoint"
+        )
+    return functional.normalize(inputs.query.float(), dim=-1, eps=1e-12)
+
+
+def relevance(embeds: Tensor, query: Tensor) -> Tensor:
+    """Cosine of each token of `embeds [T, h, w, D]` to its nearest row of unit `query [Q, D]`.
+
+    [T, h*w] float32; 0 for zero vectors.
+    """
+    t, h, w, _ = embeds.shape
+    nearest = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
+    for start, stop, x in float_chunks(embeds):
+        norms = torch.linalg.vector_norm(x, dim=-1).clamp(min=1e-12)
+        nearest[start:stop] = (x @ query.T).amax(dim=-1) / norms
+    return nearest

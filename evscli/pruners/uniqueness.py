@@ -1,0 +1,93 @@
+"""How like the whole video and like its own frame each token is.
+
+VidCom2 (arXiv 2505.14454). Channels that vary much over the video are left out first. Three walks
+over the tokens, a few frames at a time; no copy of the chosen channels is made: the others are
+zeroed in the few vectors that tokens are multiplied with. Knows no budget rule.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from evscli.pruners.frames import float_chunks
+
+_WIDTHS = (1 / 8, 1 / 4, 1 / 2, 1, 2)
+"""Of the Gaussian kernels whose sum is the likeness."""
+_EPS = 1e-12
+
+
+def likeness(embeds: Tensor) -> tuple[Tensor, Tensor]:
+    """Likeness of each token of `embeds [T, h, w, D]` to the video's mean and to its frame's.
+
+    Both [T, h*w] float32 in 0..5: `sum over a of exp(-||x - c||^2 / 2a)` of unit tokens and means
+    that are not scaled again.
+    """
+    t, h, w, width = embeds.shape
+    chosen = steady_channels(embeds)
+    norms = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
+    to_frame = torch.empty_like(norms)
+    means = torch.empty((t, width), dtype=torch.float32, device=embeds.device)
+    squares = torch.empty(0, dtype=torch.float32, device=embeds.device)
+    for start, stop, x in float_chunks(embeds):
+        squares = squares if squares.shape == x.shape else torch.empty_like(x)
+        torch.mul(x, x, out=squares)
+        norm = (squares @ chosen).sqrt_().clamp_(min=_EPS)
+        mean = torch.bmm((1 / (h * w * norm))[:, None], x).squeeze(1) * chosen
+        dots = torch.bmm(mean[:, None], x.transpose(1, 2)).squeeze(1) / norm
+        to_frame[start:stop] = _kernels(1 + mean.square().sum(-1, keepdim=True) - 2 * dots)
+        norms[start:stop], means[start:stop] = norm, mean
+    centre = means.mean(dim=0)
+    to_video = torch.empty_like(norms)
+    for start, stop, x in float_chunks(embeds):
+        to_video[start:stop] = (x @ centre) / norms[start:stop]
+    return _kernels(1 + centre.square().sum() - 2 * to_video), to_frame
+
+
+def steady_channels(embeds: Tensor) -> Tensor:
+    """1 for the `int(D / 2)` channels of lowest variance over all tokens, else 0: [D] float32."""
+    variance = channel_variance(embeds)
+    order = variance.argsort(stable=True)
+    chosen = torch.zeros(len(variance), device=embeds.device)
+    chosen[order[: len(variance) // 2]] = 1
+    return chosen
+
+
+def channel_variance(embeds: Tensor) -> Tensor:
+    """Population variance of each channel of `embeds [T, h, w, D]`: [D] float64.
+
+    Squares are summed around the mean of the first frames, so that nothing cancels where a channel
+    lies far from 0.
+    """
+    t, h, w, width = embeds.shape
+    total = torch.zeros(width, dtype=torch.float64, device=embeds.device)
+    squares = torch.zeros_like(total)
+    pivot = None
+    buffer = torch.empty(0, dtype=torch.float32, device=embeds.device)
+    for _, _, x in float_chunks(embeds):
+        x = x.flatten(0, 1)
+        ones = x.new_ones(len(x))
+        pivot = ones @ x / len(x) if pivot is None else pivot
+        buffer = buffer if buffer.shape == x.shape else torch.empty_like(x)
+        torch.sub(x, pivot, out=buffer)
+        total += ones @ buffer
+        squares += ones @ buffer.square_()
+    count = t * h * w
+    return squares / count - (total / count).square()
+
+
+def frame_shares(to_video: Tensor, budget: float, *, temperature: float) -> Tensor:
+    """The share of its tokens that each frame keeps: [T] in 0..1, larger for unusual frames.
+
+    `to_video [T, N]` is the likeness to the video.
+    """
+    unusual = -to_video.mean(dim=1)
+    weights = ((unusual - unusual.max()) / temperature).softmax(dim=0)
+    return (budget * (1 + weights - weights.mean())).clamp(max=1)
+
+
+def _kernels(squared_distance: Tensor) -> Tensor:
+    likeness = torch.zeros_like(squared_distance)
+    for width in _WIDTHS:
+        likeness += torch.exp(squared_distance / (-2 * width))
+    return likeness
