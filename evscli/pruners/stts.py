@@ -1,0 +1,87 @@
+"""STTS (arXiv 2603.18004): a learned scorer says which windows the encoder goes on with.
+
+Three pure steps on the hidden states after one block of a vision tower: score its windows, choose,
+and bias the next block's attention towards what scored high. Running the tower is not done here.
+Imports torch only when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST = exp(-2)
+"""Of a rescaled score, so that the bias of attention is between -2 and 0."""
+
+
+def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) -> Tensor:
+    """Score windows of hidden states [T, P, p, C]: [T, P] in 0..1, higher is more worth keeping.
+
+    Each window is pooled by attention from its mean to its patches; a small network compares it
+    with the same window of the frame before. `scorer` holds `patch_token_pooler.{wq,wk,wv,wo}` and
+    `mlp.{w1,w2,w3}`, each with `.weight` and `.bias`.
+    """
+    import torch
+    from torch.nn.functional import silu
+
+    pooled = _pool(windows, scorer, heads)
+    before = torch.cat([torch.zeros_like(pooled[:1]), pooled[:-1]])
+    hidden = torch.cat([before, pooled], dim=-1)
+    hidden = silu(_linear(hidden, scorer, "mlp.w1"))
+    hidden = silu(_linear(hidden, scorer, "mlp.w2"))
+    return _linear(hidden, scorer, "mlp.w3").squeeze(-1).sigmoid()
+
+
+def keep_windows(scores: Tensor, budget: float) -> Tensor:
+    """Mask [T, P]: the first frame, and the highest `scores` of the others over the video."""
+    from evscli.pruners.ranking import keep_highest
+
+    frames, windows = scores.shape
+    ranked = scores.float().clone()
+    ranked[0] = 100
+    return keep_highest(ranked, stts_count(frames, windows, budget))
+
+
+def stts_count(frames: int, windows: int, budget: float) -> int:
+    """Windows kept of `frames` frames of `windows`: all but `int(windows * (1 - R) * frames)`.
+
+    The first frame counts within the budget and is always kept.
+    """
+    dropped = int(windows * (1 - budget) * frames + 1e-9)
+    return frames * windows - min(dropped, (frames - 1) * windows)
+
+
+def attention_bias(scores: Tensor) -> Tensor:
+    """What is added to the attention logits of every key of a window: [T, h, w] of `scores`.
+
+    The logarithm of the scores rescaled to e^-2..1 over each ROW of windows, as the authors' code
+    has it; 0 in the first frame.
+    """
+    low, high = scores.aminmax(dim=-1, keepdim=True)
+    bias = (LEAST + (scores - low) * (1 - LEAST) / (high - low + 1e-6)).log()
+    bias[0] = 0
+    return bias
+
+
+def _pool(windows: Tensor, scorer: Mapping[str, Tensor], heads: int) -> Tensor:
+    """Attention of each window's mean to its patches: [T, P, p, C] to [T, P, C]."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    name = "patch_token_pooler"
+    query = _linear(windows.mean(dim=2, keepdim=True), scorer, f"{name}.wq")
+    key, value = (_linear(windows, scorer, f"{name}.{part}") for part in ("wk", "wv"))
+    states = (
+        s.view(-1, s.shape[2], heads, s.shape[3] // heads).transpose(1, 2) for s in (query, key, value)
+    )
+    mixed = scaled_dot_product_attention(*states).transpose(1, 2).flatten(1)
+    return _linear(mixed.view(*windows.shape[:2], -1), scorer, f"{name}.wo")
+
+
+def _linear(states: Tensor, scorer: Mapping[str, Tensor], name: str) -> Tensor:
+    from torch.nn.functional import linear
+
+    return linear(states, scorer[f"{name}.weight"], scorer[f"{name}.bias"])
