@@ -91,10 +91,11 @@ def attend_packed(query: Tensor, key: Tensor, value: Tensor, packing: Packing) -
     start = 0
     for length, frames in packing.lengths:
         stop = start + length * frames
-        states = (
+        query_, key_, value_ = (
             s[start:stop].view(frames, length, *s.shape[1:]).transpose(1, 2)
             for s in (query, key, value)
         )
-        mixed[start:stop] = scaled_dot_product_attention(*states).transpose(1, 2).flatten(0, 1)
+        frame = scaled_dot_product_attention(query_, key_, value_)
+        mixed[start:stop] = frame.transpose(1, 2).flatten(0, 1)
         start = stop
     return mixed

@@ -74,10 +74,11 @@ def _pool(windows: Tensor, scorer: Mapping[str, Tensor], heads: int) -> Tensor:
     name = "patch_token_pooler"
     query = _linear(windows.mean(dim=2, keepdim=True), scorer, f"{name}.wq")
     key, value = (_linear(windows, scorer, f"{name}.{part}") for part in ("wk", "wv"))
-    states = (
-        s.view(-1, s.shape[2], heads, s.shape[3] // heads).transpose(1, 2) for s in (query, key, value)
+    query, key, value = (
+        s.view(-1, s.shape[2], heads, s.shape[3] // heads).transpose(1, 2)
+        for s in (query, key, value)
     )
-    mixed = scaled_dot_product_attention(*states).transpose(1, 2).flatten(1)
+    mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(1)
     return _linear(mixed.view(*windows.shape[:2], -1), scorer, f"{name}.wo")
 
 

@@ -1,0 +1,153 @@
+"""Budgets as people write them: a fraction, tokens per video or second, or a range to draw from.
+
+Each gives one video the fraction of its tokens to keep. Knows no method. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from evscli.errors import UsageError
+from evscli.pruners.budget import check_budget
+
+UNIFORM = "uniform"
+EXAMPLES = "0.25, 4096tok, 256tok/s or 0.1:0.9"
+_NUMBER = r"(\d+(?:\.\d+)?)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What a rule must know of one video."""
+
+    id: str
+    tokens: int
+    """Before pruning."""
+    seconds: float
+    """Of video that the tokens stand for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fraction:
+    """The same fraction of every video."""
+
+    value: float
+
+    def of(self, demand: Demand, seed: int) -> float:
+        """The fraction to keep of one video."""
+        del demand, seed
+        return self.value
+
+    def __str__(self) -> str:
+        return f"{self.value:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensPerVideo:
+    """So many tokens of every video, all of a video that has fewer."""
+
+    tokens: int
+
+    def of(self, demand: Demand, seed: int) -> float:
+        """The fraction to keep of one video."""
+        del seed
+        return min(1.0, self.tokens / demand.tokens)
+
+    def __str__(self) -> str:
+        return f"{self.tokens}tok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensPerSecond:
+    """So many tokens for every second, all of a video that has fewer."""
+
+    rate: float
+
+    def of(self, demand: Demand, seed: int) -> float:
+        """The fraction to keep of one video, at least one token."""
+        del seed
+        wanted = max(1, round(self.rate * demand.seconds))
+        return min(1.0, wanted / demand.tokens)
+
+    def __str__(self) -> str:
+        return f"{self.rate:g}tok/s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A fraction drawn for every video, as the uptraining of EVS does (arXiv 2510.14624).
+
+    The draw depends on the seed and the video's id alone, so that a run that is resumed, and other
+    machines, draw the same.
+    """
+
+    low: float
+    high: float
+    beta: tuple[float, float] | None = None
+    """Parameters of the Beta distribution over the range; None draws evenly."""
+
+    def of(self, demand: Demand, seed: int) -> float:
+        """The fraction to keep of one video."""
+        digest = hashlib.sha256(f"{seed}/{demand.id}".encode()).digest()
+        source = random.Random(int.from_bytes(digest[:16]))
+        share = source.random() if self.beta is None else source.betavariate(*self.beta)
+        return self.low + share * (self.high - self.low)
+
+    def __str__(self) -> str:
+        shape = "" if self.beta is None else f"-beta{self.beta[0]:g},{self.beta[1]:g}"
+        return f"{self.low:g}:{self.high:g}{shape}"
+
+
+Number = TypeVar("Number", int, float)
+
+BudgetRule = Fraction | TokensPerVideo | TokensPerSecond | Drawn
+
+
+def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
+    """The rule of a text such as `0.25`, `4096tok`, `256tok/s` or `0.1:0.9`.
+
+    `distribution`, `uniform` or `beta:A,B`, says how a range is drawn from. Raises UsageError for
+    any other text, and for a distribution where there is no range.
+    """
+    if match := re.fullmatch(f"{_NUMBER}:{_NUMBER}", text):
+        low, high = (check_budget(float(value)) for value in match.groups())
+        if low >= high:
+            raise UsageError(f"budget {text!r} goes from {low:g} down: write {high:g}:{low:g}")
+        return Drawn(low=low, high=high, beta=_beta(distribution or UNIFORM))
+    if distribution is not None:
+        raise UsageError(
+            f"a distribution needs a range to draw from, and budget {text!r} is none: give one "
+            "such as 0.1:0.9, or leave --budget-dist out"
+        )
+    if match := re.fullmatch(r"(\d+)tok", text):
+        return TokensPerVideo(tokens=_positive(int(match[1]), text))
+    if match := re.fullmatch(f"{_NUMBER}tok/s", text):
+        return TokensPerSecond(rate=_positive(float(match[1]), text))
+    try:
+        value = float(text)
+    except ValueError:
+        raise UsageError(
+            f"budget {text!r} is not understood: write one such as {EXAMPLES}"
+        ) from None
+    return Fraction(value=check_budget(value))
+
+
+def _positive(value: Number, text: str) -> Number:
+    if not value:
+        raise UsageError(f"budget {text!r} keeps nothing: write one such as {EXAMPLES}")
+    return value
+
+
+def _beta(distribution: str) -> tuple[float, float] | None:
+    if distribution == UNIFORM:
+        return None
+    match = re.fullmatch(f"beta:{_NUMBER},{_NUMBER}", distribution)
+    if match is None or not all(map(float, match.groups())):
+        raise UsageError(
+            f"distribution {distribution!r} is not understood: write uniform, or beta:A,B with "
+            "both above 0 such as beta:1.2,1.2"
+        )
+    return float(match[1]), float(match[2])
