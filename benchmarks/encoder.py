@@ -28,6 +28,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.machine import describe_machine
 from evscli.encoders import qwen2_5_vl, qwen3_vl
+from evscli.encoders.tower import encode_frames
 
 SHAPE = {"depth": 8, "hidden_size": 512, "num_heads": 8, "intermediate_size": 2048}
 GRIDS = ((32, 8, 8), (8, 18, 18), (8, 26, 46))
@@ -47,16 +48,16 @@ def towers() -> dict[str, tuple[Any, Any]]:
     )
     sdpa = {"attn_implementation": "sdpa"}
     return {
-        "Qwen3-VL": (Qwen3VLVisionModel._from_config(with_planes, **sdpa), qwen3_vl.frame_encoder),
+        "Qwen3-VL": (Qwen3VLVisionModel._from_config(with_planes, **sdpa), qwen3_vl.Qwen3Tower),
         "Qwen2.5-VL": (
             Qwen2_5_VisionTransformerPretrainedModel._from_config(with_windows, **sdpa),
-            qwen2_5_vl.frame_encoder,
+            qwen2_5_vl.Qwen25Tower,
         ),
     }
 
 
 def measure(
-    tower: Any, frame_encoder: Any, grid: tuple[int, int, int], *, repeats: int
+    tower: Any, prepare: Any, grid: tuple[int, int, int], *, repeats: int
 ) -> tuple[float, float, float]:
     """Median seconds of ours and of transformers, and the largest relative difference."""
     weight = tower.patch_embed.proj.weight
@@ -64,7 +65,7 @@ def measure(
     grid_thw = torch.tensor([grid], device=weight.device)
 
     def ours() -> Tensor:
-        return frame_encoder(tower, grid[1:])(patches)[0].flatten(0, 2)
+        return encode_frames(prepare(tower, grid[1:]), patches)[0].flatten(0, 2)
 
     def theirs() -> Tensor:
         return tower(patches.flatten(0, 1), grid_thw).pooler_output
@@ -91,11 +92,11 @@ def report(repeats: int, device: str) -> str:
     """The results as a Markdown page."""
     rows = []
     with torch.inference_mode():
-        for name, (tower, frame_encoder) in towers().items():
+        for name, (tower, prepare) in towers().items():
             for dtype in (torch.float32, torch.bfloat16):
                 tower.to(device, dtype).eval()
                 for grid in GRIDS:
-                    ours, theirs, difference = measure(tower, frame_encoder, grid, repeats=repeats)
+                    ours, theirs, difference = measure(tower, prepare, grid, repeats=repeats)
                     rows.append(
                         f"| {name} | {str(dtype).removeprefix('torch.')} | "
                         f"{'x'.join(map(str, grid))} | {1000 * ours:.0f} | {1000 * theirs:.0f} | "

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from evscli.encoders.packing import Stretches, attend_packed
+
 
 @dataclass(frozen=True, eq=False)
 class Windows:
@@ -34,35 +36,68 @@ class Rotary:
     sin: Tensor
     """[S, 1, 1, d] float32"""
 
+    def at(self, places: Tensor) -> Rotary:
+        """Of the patches at `places [K]` of their frames."""
+        return Rotary(cos=self.cos[places], sin=self.sin[places])
 
-def run_block(block: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Windows]) -> Tensor:
-    """One pre-norm transformer block on hidden states [T, S, C]."""
-    hidden = hidden + attend(block.attn, block.norm1(hidden), rotary, windows)
+
+def run_block(
+    block: Any,
+    hidden: Tensor,
+    rotary: Rotary,
+    windows: Sequence[Windows],
+    bias: Tensor | None = None,
+) -> Tensor:
+    """One pre-norm transformer block on hidden states [T, S, C].
+
+    `bias [T, S]` is added to the attention logits of every key.
+    """
+    hidden = hidden + attend(block.attn, block.norm1(hidden), rotary, windows, bias)
     changed: Tensor = block.mlp(block.norm2(hidden))
     return hidden + changed
 
 
-def attend(attention: Any, hidden: Tensor, rotary: Rotary, windows: Sequence[Windows]) -> Tensor:
+def run_packed_block(block: Any, hidden: Tensor, rotary: Rotary, within: Stretches) -> Tensor:
+    """The same on a packed row [K, C], whose positions `rotary` holds."""
+    states = block.attn.qkv(block.norm1(hidden)).unflatten(-1, (3, block.attn.num_heads, -1))
+    query, key = rotate(states[:, :2], rotary).unbind(1)
+    mixed = attend_packed(query, key, states[:, 2], within)
+    hidden = hidden + block.attn.proj(mixed.flatten(1))
+    changed: Tensor = block.mlp(block.norm2(hidden))
+    return hidden + changed
+
+
+def attend(
+    attention: Any,
+    hidden: Tensor,
+    rotary: Rotary,
+    windows: Sequence[Windows],
+    bias: Tensor | None = None,
+) -> Tensor:
     """Self-attention [T, S, C] within `windows`, which together hold every patch once."""
     heads = attention.num_heads
     states = attention.qkv(hidden).unflatten(-1, (3, heads, -1))
     query, key = rotate(states[:, :, :2], rotary).unbind(2)
     value = states[:, :, 2]
     if len(windows) == 1 and windows[0].patches is None:
-        mixed = _attend_alike(query, key, value, windows[0].length)
+        mixed = _attend_alike(query, key, value, windows[0].length, bias)
     else:
         mixed = torch.empty_like(query)
         for group in windows:
             some = group.patches
             mixed[:, some] = _attend_alike(
-                query[:, some], key[:, some], value[:, some], group.length
+                query[:, some],
+                key[:, some],
+                value[:, some],
+                group.length,
+                None if bias is None else bias[:, some],
             )
     projected: Tensor = attention.proj(mixed.flatten(2))
     return projected
 
 
 def rotate(states: Tensor, rotary: Rotary) -> Tensor:
-    """Apply the rotary embedding to [T, S, n, heads, d] in float32, as the towers do.
+    """Apply the rotary embedding to [..., S, n, heads, d] in float32, as the towers do.
 
     The halves (a, b) of the last dimension become (a cos - b sin, b cos + a sin).
     """
@@ -74,10 +109,14 @@ def rotate(states: Tensor, rotary: Rotary) -> Tensor:
     return rotated.to(states.dtype)
 
 
-def _attend_alike(query: Tensor, key: Tensor, value: Tensor, length: int) -> Tensor:
+def _attend_alike(
+    query: Tensor, key: Tensor, value: Tensor, length: int, bias: Tensor | None
+) -> Tensor:
     """Attention on [T, n * length, heads, d] within windows of `length` patches in a row."""
     shape = query.shape
     query, key, value = (
         states.reshape(-1, length, *shape[2:]).transpose(1, 2) for states in (query, key, value)
     )
-    return scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(shape)
+    mask = None if bias is None else bias.reshape(-1, 1, 1, length).to(query.dtype)
+    mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return mixed.transpose(1, 2).reshape(shape)

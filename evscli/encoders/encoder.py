@@ -22,12 +22,10 @@ from evscli.encoders.preprocess import (
     resize_exact,
 )
 from evscli.encoders.rules import ProcessorRules
+from evscli.encoders.tower import Tower, encode_frames
 from evscli.errors import VideoError
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens
 from evscli.scratch import allocate
-
-FrameEncoder = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""Patches [T, S, P] to embeds [T, h, w, D] and DeepStack planes [L, T, h, w, D] or None."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +38,7 @@ class VideoEncoder:
     settings: Mapping[str, Any]
     """JSON values that change the tokens, for a store's fingerprint."""
     form: PixelFormat
-    for_grid: Callable[[tuple[int, int]], FrameEncoder]
+    for_grid: Callable[[tuple[int, int]], Tower]
     """Prepares the tower for a grid of (H, W) patches."""
     device: torch.device
     dtype: torch.dtype
@@ -94,12 +92,13 @@ class VideoEncoder:
         patch = self.form.patch_size
         height, width = plan.resized_size
         with torch.inference_mode():
-            encode = self.for_grid((height // patch, width // patch))
+            tower = self.for_grid((height // patch, width // patch))
         for pixels in rechunk(chunks, self.chunk_frames):
             # Not around the loop: neither the decoder behind `chunks` nor the caller between two
             # results should run in inference mode.
             with torch.inference_mode():
-                tokens = encode(patchify(_to_device(pixels, self.device), self.form))
+                patches = patchify(_to_device(pixels, self.device), self.form)
+                tokens = encode_frames(tower, patches)
             yield tokens
 
     def _allocate(self, grid_thw: tuple[int, int, int]) -> VideoTokens:

@@ -22,7 +22,7 @@ class Family:
     video_processor: str
     """The video processor's class in transformers."""
     tower: str
-    """What of evs runs the vision tower on batched frames: (tower, grid) to a frame encoder."""
+    """What of evs runs the vision tower on batched frames: a `Tower` of (tower, grid)."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -32,21 +32,21 @@ FAMILIES: Mapping[str, Family] = {
         "Qwen2_5_VisionTransformerPretrainedModel",
         video_processor="transformers.models.qwen2_vl.video_processing_qwen2_vl:"
         "Qwen2VLVideoProcessor",
-        tower="evscli.encoders.qwen2_5_vl:frame_encoder",
+        tower="evscli.encoders.qwen2_5_vl:Qwen25Tower",
     ),
     "qwen3_vl": Family(
         summary="Qwen3-VL, dense: DeepStack planes, 16-pixel patches, timestamps in the prompt",
         vision="transformers.models.qwen3_vl.modeling_qwen3_vl:Qwen3VLVisionModel",
         video_processor="transformers.models.qwen3_vl.video_processing_qwen3_vl:"
         "Qwen3VLVideoProcessor",
-        tower="evscli.encoders.qwen3_vl:frame_encoder",
+        tower="evscli.encoders.qwen3_vl:Qwen3Tower",
     ),
     "qwen3_vl_moe": Family(
         summary="Qwen3-VL, mixture of experts: the vision tower of the dense models",
         vision="transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe:Qwen3VLMoeVisionModel",
         video_processor="transformers.models.qwen3_vl.video_processing_qwen3_vl:"
         "Qwen3VLVideoProcessor",
-        tower="evscli.encoders.qwen3_vl:frame_encoder",
+        tower="evscli.encoders.qwen3_vl:Qwen3Tower",
     ),
 }
 

@@ -1,66 +1,92 @@
 """Attention over frames of different lengths, as pruning leaves them inside a vision tower.
 
 The tokens kept of all frames lie in one row, [K, C], so that everything but attention is a plain
-product without padding. Frames of one length lie side by side: on a CPU each length is one batched
-call, on CUDA all frames are one call of variable-length attention. Knows no family and no method.
+product without padding. Stretches of one length lie side by side: on a CPU each length is one
+batched call, on CUDA all stretches are one call of variable-length attention. Knows no family and
+no method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+HALF = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stretches:
+    """Tokens of a row that attend to each other, in stretches sorted by length."""
+
+    order: Tensor | None
+    """[K] int64: where the tokens of the stretches lie in the row; None: as they stand"""
+    lengths: tuple[tuple[int, int], ...]
+    """(tokens of a stretch, how many such stretches)"""
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """[n + 1] int32: where stretches begin and end, from 0."""
+        lengths, counts = torch.tensor(self.lengths).T
+        return torch.nn.functional.pad(lengths.repeat_interleave(counts).cumsum(0), (1, 0)).int()
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Packing:
-    """Which tokens of [T, S] are in the row of K, in which order, and which attend to which."""
+    """Which tokens of [T, S] are in the row of K, and which attend to which."""
 
     rows: Tensor
     """[K] int64 places in T*S, frame by frame; frames in the order of their lengths"""
     wanted: Tensor
     """[K] bool: kept; the others only serve as context"""
-    lengths: tuple[tuple[int, int], ...]
-    """(tokens of a frame, how many such frames), in the order of `rows`"""
+    size: int
+    """S"""
+    frames: Stretches
 
     def take(self, states: Tensor) -> Tensor:
         """[T, S, C] to [K, C]."""
         return states.flatten(0, 1).index_select(0, self.rows)
 
-    def put_back(self, states: Tensor, shape: Sequence[int]) -> Tensor:
-        """[K, C] to [T, S, C] of `shape` (T, S), zero where nothing was wanted."""
-        full = states.new_zeros((shape[0] * shape[1], states.shape[-1]))
+    def put_back(self, states: Tensor, frames: int) -> Tensor:
+        """[K, C] to [T, S, C] of T `frames`, zero where nothing was wanted."""
+        full = states.new_zeros((frames * self.size, states.shape[-1]))
         full.index_copy_(0, self.rows, states * self.wanted[:, None])
-        return full.view(*shape, -1)
+        return full.view(frames, self.size, -1)
 
 
 def pack(keep: Tensor, *, refill: bool = False) -> Packing:
-    """Pack the tokens of `keep [T, S]`; waits once for the device, to learn the lengths.
+    """Pack the tokens of `keep [T, S]`; waits for the device, to learn the lengths.
 
     With `refill` a frame that shares its bin with no other (`alone`) keeps all its tokens as
     context, as the authors of STTS pack (arXiv 2603.18004): that changes the values of the tokens
     kept.
     """
-    counts = keep.sum(dim=1).tolist()
-    size = keep.shape[1]
-    context = keep
-    if refill and (lonely := alone(counts, size)):
+    size, context = keep.shape[1], keep
+    if refill:
         context = keep.clone()
-        context[lonely] = True
-        for frame in lonely:
-            counts[frame] = size
-    order = sorted((frame for frame, count in enumerate(counts) if count), key=counts.__getitem__)
-    frames = torch.tensor(order, dtype=torch.int64, device=keep.device)
-    places = context[frames].flatten().nonzero().squeeze(1)
-    rows = frames[places // size] * size + places % size
-    lengths = tuple(
-        (length, len(list(same))) for length, same in groupby(order, key=counts.__getitem__)
+        context[alone(keep.sum(dim=1).tolist(), size)] = True
+    places = context.flatten().nonzero().squeeze(1)
+    frames = stretches(places // size)
+    rows = places if frames.order is None else places[frames.order]
+    return Packing(
+        rows=rows,
+        wanted=keep.flatten()[rows],
+        size=size,
+        frames=Stretches(order=None, lengths=frames.lengths),
     )
-    return Packing(rows=rows, wanted=keep.flatten()[rows], lengths=lengths)
+
+
+def stretches(keys: Tensor) -> Stretches:
+    """Tokens of equal `keys [K]` (int64, 0 or more) make a stretch; waits for the device."""
+    counts = torch.bincount(keys)
+    order = (counts[keys] * len(counts) + keys).argsort(stable=True)
+    lengths, repeats = torch.unique(counts[counts > 0], return_counts=True)
+    pairs = zip(lengths.tolist(), repeats.tolist(), strict=True)
+    return Stretches(order=order, lengths=tuple(pairs))
 
 
 def alone(counts: Sequence[int], capacity: int) -> list[int]:
@@ -85,17 +111,37 @@ def first_fit(counts: Sequence[int], capacity: int) -> list[list[int]]:
     return bins
 
 
-def attend_packed(query: Tensor, key: Tensor, value: Tensor, packing: Packing) -> Tensor:
-    """Self-attention within frames on [K, heads, d]."""
+def attend_packed(query: Tensor, key: Tensor, value: Tensor, within: Stretches) -> Tensor:
+    """Self-attention of [K, heads, d] within stretches."""
+    if within.order is not None:
+        order = within.order
+        attend = Stretches(order=None, lengths=within.lengths)
+        mixed = attend_packed(query[order], key[order], value[order], attend)
+        return torch.empty_like(mixed).index_copy_(0, order, mixed)
+    if query.is_cuda and query.dtype in HALF:
+        return _attend_at_once(query, key, value, within)
+    return _attend_by_length(query, key, value, within)
+
+
+def _attend_by_length(query: Tensor, key: Tensor, value: Tensor, within: Stretches) -> Tensor:
     mixed = torch.empty_like(query)
     start = 0
-    for length, frames in packing.lengths:
-        stop = start + length * frames
-        query_, key_, value_ = (
-            s[start:stop].view(frames, length, *s.shape[1:]).transpose(1, 2)
-            for s in (query, key, value)
+    for length, count in within.lengths:
+        stop = start + length * count
+        some_query, some_key, some_value = (
+            states[start:stop].view(count, length, *states.shape[1:]).transpose(1, 2)
+            for states in (query, key, value)
         )
-        frame = scaled_dot_product_attention(query_, key_, value_)
-        mixed[start:stop] = frame.transpose(1, 2).flatten(0, 1)
+        some = scaled_dot_product_attention(some_query, some_key, some_value)
+        mixed[start:stop].view(count, length, *mixed.shape[1:]).copy_(some.transpose(1, 2))
         start = stop
+    return mixed
+
+
+def _attend_at_once(query: Tensor, key: Tensor, value: Tensor, within: Stretches) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends, longest = within.ends.to(query.device), within.lengths[-1][0]
+    mixed = varlen_attn(query, key, value, ends, ends, longest, longest)
+    assert isinstance(mixed, Tensor)
     return mixed

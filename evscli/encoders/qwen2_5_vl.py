@@ -7,8 +7,9 @@ which a grid has four at most. Knows no checkpoint, no processor and no device.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,8 @@ import torch
 from torch import Tensor
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
-from evscli.encoders.attention import Rotary, Windows, run_block
+from evscli.encoders.attention import Rotary, Windows, run_block, run_packed_block
+from evscli.encoders.packing import Packing, Stretches, stretches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,20 +32,81 @@ class FrameLayout:
     rotary: Rotary
     windows: tuple[Windows, ...]
     """Of the windowed blocks; blocks of full attention see the frame as one window."""
+    window_of: Tensor
+    """[S] the number of each patch's window in windowed blocks"""
 
 
-def frame_encoder(vision: Any, grid_hw: tuple[int, int]) -> Callable[[Tensor], tuple[Tensor, None]]:
-    """A function from patches [T, S, P] to embeds [T, h, w, D]; this family has no DeepStack.
+class Qwen25Tower:
+    """A Qwen2.5-VL tower for frames of `grid_hw` patches, before merging; it has no DeepStack."""
 
-    `grid_hw` counts patches, before merging.
-    """
-    layout = frame_layout(vision, grid_hw)
+    def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
+        self.vision = vision
+        self.layout = frame_layout(vision, grid_hw)
+        self.cells = self.layout.cells
+        self.depth = len(vision.blocks)
+        self.heads = int(vision.config.num_heads)
+        self.read_after = (self.depth - 1,)
 
-    def encode(patches: Tensor) -> tuple[Tensor, None]:
-        hidden = run_blocks(vision, embed_patches(vision, patches, layout), layout)
-        return merge(vision, hidden, layout), None
+    @cached_property
+    def window_patches(self) -> Tensor:
+        """[h*w, p]: windows, in raster order, lie where the layout puts them."""
+        order, unit = self.layout.order, self.vision.spatial_merge_unit
+        first = order.argsort()[:, None] * int(unit)
+        return first + torch.arange(unit, device=order.device)
 
-    return encode
+    def embed(self, patches: Tensor) -> Tensor:
+        """Normalised patches [T, S, P] to hidden states [T, S, C], in the order of the layout."""
+        order = self.layout.order
+        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
+        cells = embedded.view(len(patches), len(order), self.vision.spatial_merge_unit, -1)
+        return cells[:, order].view(*patches.shape[:2], -1)
+
+    def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+        """One block on [T, S, C]: of windowed attention, or of full where the model has it."""
+        layout = self.layout
+        whole = number in self.vision.fullatt_block_indexes
+        windows = (Windows(hidden.shape[1]),) if whole else layout.windows
+        return run_block(self.vision.blocks[number], hidden, layout.rotary, windows, bias)
+
+    def packed(self, packing: Packing) -> PackedQwen25Tower:
+        """The same tower on the tokens of a packing."""
+        place, frame = packing.rows % packing.size, packing.rows // packing.size
+        window = self.layout.window_of
+        windows = int(window.max()) + 1
+        return PackedQwen25Tower(
+            vision=self.vision,
+            rotary=self.layout.rotary.at(place),
+            frames=packing.frames,
+            windows=stretches(frame * windows + window[place]),
+        )
+
+    def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
+        """The last output [T, S, C], in the order of the layout, to embeds [T, h, w, D]."""
+        embeds, _ = self.window_tokens(states)
+        order = self.layout.order
+        ordered = embeds.view(-1, len(order), embeds.shape[-1])[:, order.argsort()]
+        return ordered.view(len(ordered), *self.cells, -1), None
+
+    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
+        """The same for windows by themselves: [n, p, C] to [n, D]."""
+        embeds: Tensor = self.vision.merger(states[self.depth - 1])
+        return embeds, None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedQwen25Tower:
+    """The blocks on a packed row."""
+
+    vision: Any
+    rotary: Rotary
+    frames: Stretches
+    windows: Stretches
+
+    def block(self, number: int, hidden: Tensor) -> Tensor:
+        """One block on [K, C]."""
+        whole = number in self.vision.fullatt_block_indexes
+        within = self.frames if whole else self.windows
+        return run_packed_block(self.vision.blocks[number], hidden, self.rotary, within)
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
@@ -62,6 +125,7 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
         order=order.to(device),
         rotary=Rotary(cos=cos[:, None, None].float(), sin=sin[:, None, None].float()),
         windows=windows_by_size(ends.tolist(), device),
+        window_of=torch.arange(len(ends) - 1).repeat_interleave(ends.diff()).to(device),
     )
 
 
@@ -73,27 +137,3 @@ def windows_by_size(ends: list[int], device: torch.device) -> tuple[Windows, ...
     if len(by_length) == 1:
         return (Windows(ends[1]),)
     return tuple(Windows(length, torch.cat(group)) for length, group in by_length.items())
-
-
-def embed_patches(vision: Any, patches: Tensor, layout: FrameLayout) -> Tensor:
-    """Normalised patches [T, S, P] to hidden states [T, S, C], in the order of the layout."""
-    frames, count = patches.shape[:2]
-    embedded: Tensor = vision.patch_embed(patches.flatten(0, 1))
-    cells = embedded.view(frames, len(layout.order), vision.spatial_merge_unit, -1)
-    return cells[:, layout.order].view(frames, count, -1)
-
-
-def run_blocks(vision: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
-    """All blocks on [T, S, C]: windowed attention, and full attention where the model has it."""
-    whole = (Windows(hidden.shape[1]),)
-    for number, block in enumerate(vision.blocks):
-        windows = whole if number in vision.fullatt_block_indexes else layout.windows
-        hidden = run_block(block, hidden, layout.rotary, windows)
-    return hidden
-
-
-def merge(vision: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
-    """[T, S, C] in the order of the layout to one embedding per cell [T, h, w, D], in raster."""
-    merged: Tensor = vision.merger(hidden)
-    ordered = merged.view(len(hidden), len(layout.order), -1)
-    return ordered[:, layout.order.argsort()].view(len(hidden), *layout.cells, -1)

@@ -6,8 +6,9 @@ temporal patches. Knows no checkpoint, no processor and no device.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from transformers.vision_utils import (
     get_vision_position_ids,
 )
 
-from evscli.encoders.attention import Rotary, Windows, run_block
+from evscli.encoders.attention import Rotary, Windows, run_block, run_packed_block
+from evscli.encoders.packing import Packing, Stretches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,20 +35,71 @@ class FrameLayout:
     """The frame as one window."""
 
 
-def frame_encoder(
-    vision: Any, grid_hw: tuple[int, int]
-) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
-    """A function from patches [T, S, P] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D].
+class Qwen3Tower:
+    """A Qwen3-VL tower for frames of `grid_hw` patches, before merging."""
 
-    `grid_hw` counts patches, before merging.
-    """
-    layout = frame_layout(vision, grid_hw)
+    def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
+        self.vision = vision
+        self.layout = frame_layout(vision, grid_hw)
+        self.cells = self.layout.cells
+        self.depth = len(vision.blocks)
+        self.heads = int(vision.config.num_heads)
+        self.planes_after = tuple(vision.deepstack_visual_indexes)
+        self.read_after = tuple(sorted({*self.planes_after, self.depth - 1}))
 
-    def encode(patches: Tensor) -> tuple[Tensor, Tensor | None]:
-        hidden, planes = run_blocks(vision, embed_patches(vision, patches, layout), layout)
-        return merge(vision.merger, hidden, layout), planes
+    @cached_property
+    def window_patches(self) -> Tensor:
+        """[h*w, p]: the processor lays patches out window by window."""
+        h, w = self.cells
+        places = torch.arange(h * w * self.vision.spatial_merge_unit)
+        return places.view(h * w, -1).to(self.layout.positions.device)
 
-    return encode
+    def embed(self, patches: Tensor) -> Tensor:
+        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
+        return embedded.view(*patches.shape[:2], -1) + self.layout.positions
+
+    def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+        """One block on [T, S, C]."""
+        layout = self.layout
+        return run_block(self.vision.blocks[number], hidden, layout.rotary, layout.windows, bias)
+
+    def packed(self, packing: Packing) -> PackedQwen3Tower:
+        """The same tower on the tokens of a packing."""
+        return PackedQwen3Tower(
+            blocks=self.vision.blocks,
+            rotary=self.layout.rotary.at(packing.rows % packing.size),
+            frames=packing.frames,
+        )
+
+    def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Outputs [T, S, C] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D]."""
+        embeds, planes = self.window_tokens(states)
+        shape = (-1, *self.cells, embeds.shape[-1])
+        return embeds.view(shape), None if planes is None else planes.view(len(planes), *shape)
+
+    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """The same for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+        embeds: Tensor = self.vision.merger(states[self.depth - 1])
+        mergers = self.vision.deepstack_merger_list
+        planes = [
+            mergers[plane](states[number]).view(embeds.shape)
+            for plane, number in enumerate(self.planes_after)
+        ]
+        return embeds, torch.stack(planes) if planes else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedQwen3Tower:
+    """The blocks on a packed row."""
+
+    blocks: Any
+    rotary: Rotary
+    frames: Stretches
+
+    def block(self, number: int, hidden: Tensor) -> Tensor:
+        """One block on [K, C]."""
+        return run_packed_block(self.blocks[number], hidden, self.rotary, self.frames)
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
@@ -70,24 +123,6 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
         rotary=Rotary(cos=cos[:, None, None].float(), sin=sin[:, None, None].float()),
         windows=(Windows(grid_hw[0] * grid_hw[1]),),
     )
-
-
-def embed_patches(vision: Any, patches: Tensor, layout: FrameLayout) -> Tensor:
-    """Normalised patches [T, S, P] to hidden states [T, S, C]."""
-    embedded: Tensor = vision.patch_embed(patches.flatten(0, 1))
-    return embedded.view(*patches.shape[:2], -1) + layout.positions
-
-
-def run_blocks(vision: Any, hidden: Tensor, layout: FrameLayout) -> tuple[Tensor, Tensor | None]:
-    """All blocks on [T, S, C]; also the DeepStack planes [L, T, h, w, D] taken between them."""
-    planes = []
-    taken_after = list(vision.deepstack_visual_indexes)
-    for number, block in enumerate(vision.blocks):
-        hidden = run_block(block, hidden, layout.rotary, layout.windows)
-        if number in taken_after:
-            merger = vision.deepstack_merger_list[taken_after.index(number)]
-            planes.append(merge(merger, hidden, layout))
-    return hidden, torch.stack(planes) if planes else None
 
 
 def merge(merger: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:

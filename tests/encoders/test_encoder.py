@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.preprocess import patchify
+from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
 from evscli.records import FrameChunk, Sampling
 from tests.checkpoints import FAMILIES, make_checkpoint, make_model
@@ -108,7 +109,7 @@ def test_every_grid_equals_transformers(
     cell = encoder.form.patch_size * encoder.form.merge_size
     pixels = random_frames(frames, h * cell, w * cell)
 
-    embeds, planes = encoder.for_grid((2 * h, 2 * w))(patchify(pixels, encoder.form))
+    embeds, planes = encode_frames(encoder.for_grid((2 * h, 2 * w)), patchify(pixels, encoder.form))
 
     merged, their_planes = forward(models[family], encoder, pixels)
     assert embeds.shape[:3] == (-(-frames // 2), h, w)

@@ -119,10 +119,12 @@ def test_hidden_states_after_pruning_are_those_of_the_authors(reference: Referen
     packed = packing.take(hidden)
     for number, name in ((5, "hidden_prune_layer"), (6, "hidden_last")):
         packed = reference.block(
-            number, packed, lambda query, key, value: attend_packed(query, key, value, packing)
+            number,
+            packed,
+            lambda query, key, value: attend_packed(query, key, value, packing.frames),
         )
         wanted = reference.tensors[name]
-        ours = packing.put_back(packed, (frames, SIDE**2))[:, ::7]
+        ours = packing.put_back(packed, frames)[:, ::7]
         torch.testing.assert_close(ours, wanted, atol=1e-4 * float(wanted.abs().max()), rtol=0)
         assert torch.equal(ours.any(-1), wanted.any(-1))
 
@@ -159,7 +161,7 @@ def test_packed_attention_is_attention_within_frames(
     packed = (
         packing.take(states.flatten(-2)).unflatten(-1, (2, 4)) for states in (query, key, value)
     )
-    ours = packing.put_back(attend_packed(*packed, packing).flatten(-2), (frames, size))
+    ours = packing.put_back(attend_packed(*packed, packing.frames).flatten(-2), frames)
     lonely = alone(keep.sum(1).tolist(), size) if refill else []
     for t in range(frames):
         context = torch.ones(size, dtype=torch.bool) if t in lonely else keep[t]

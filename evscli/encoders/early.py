@@ -1,0 +1,151 @@
+"""Pruning inside a vision tower: only the windows kept go through all of its blocks.
+
+Every frame runs through the first blocks; then somebody chooses windows of the whole video by their
+hidden states; then what was kept runs through the rest, packed. Which windows, is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evscli.encoders.packing import alone, pack
+from evscli.encoders.tower import Tower, finish_packed, patches_of, run_from, windows_of
+from evscli.records import KeptTokens
+from evscli.scratch import allocate
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EarlyChoice:
+    """Which windows the tower goes on with."""
+
+    kept: KeptTokens
+    bias: Tensor | None = None
+    """[T, h, w] added to the attention logits of every key in one more block, before the others
+    are removed"""
+    refill: bool = False
+    """Whether frames that share no bin keep all their patches as context (`packing.pack`)."""
+
+
+Choose = Callable[[Tensor], EarlyChoice]
+"""From the windows' hidden states [T, h, w, p, C] of a whole video."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EarlyTokens:
+    """What came out of the tower, windows in raster order."""
+
+    embeds: Tensor
+    """[K, D]"""
+    planes: Tensor | None
+    """[L, K, D]"""
+    kept: KeptTokens
+
+
+class Prefix:
+    """Outputs of the first blocks for a whole video, those that are read again; maybe on disk."""
+
+    def __init__(self, tower: Tower, after: int, frames: int, *, scratch: Path | None) -> None:
+        self.tower, self.after, self.frames, self.scratch = tower, after, frames, scratch
+        self.numbers = sorted({after, *(n for n in tower.read_after if n < after)})
+        self.states: dict[int, Tensor] = {}
+        self.done = 0
+
+    def add(self, patches: Tensor) -> None:
+        """Run the first blocks on the next patches [t, S, P]."""
+        embedded = self.tower.embed(patches)
+        read, last = run_from(self.tower, embedded, start=0, stop=self.after + 1)
+        read[self.after] = last
+        stop = self.done + len(patches)
+        for number in self.numbers:
+            if number not in self.states:
+                shape = (self.frames, *last.shape[1:])
+                self.states[number] = allocate(shape, last.dtype, folder=self.scratch)
+            self.states[number][self.done : stop] = read[number]
+        self.done = stop
+
+
+def finish(prefix: Prefix, choose: Choose, *, patches: int, device: torch.device) -> EarlyTokens:
+    """Choose windows of the whole video and run the rest of the tower on them.
+
+    About `patches` patches go through a block at once.
+    """
+    tower, last = prefix.tower, prefix.states[prefix.after]
+    choice = choose(windows_of(tower, last))
+    keep = choice.kept.mask.cpu()
+    context = _context(tower, keep, refill=choice.refill)
+    embeds: list[Tensor] = []
+    planes: list[Tensor] = []
+    for start, stop in spans(context.sum(dim=1).tolist(), patches):
+        part = slice(start, stop)
+        states = {n: state[part].to(device) for n, state in prefix.states.items()}
+        bias = None if choice.bias is None else choice.bias[part].to(device)
+        some, some_planes = _finish_part(
+            prefix, states, keep[part].to(device), context[part].to(device), bias
+        )
+        embeds.append(some.cpu())
+        if some_planes is not None:
+            planes.append(some_planes.cpu())
+    return EarlyTokens(
+        embeds=torch.cat(embeds),
+        planes=torch.cat(planes, dim=1) if planes else None,
+        kept=choice.kept,
+    )
+
+
+def spans(counts: list[int], most: int) -> Iterator[tuple[int, int]]:
+    """Runs of frames with at most `most` patches together, or of one frame."""
+    start, total = 0, 0
+    for frame, count in enumerate(counts):
+        if frame > start and total + count > most:
+            yield start, frame
+            start, total = frame, 0
+        total += count
+    yield start, len(counts)
+
+
+def _context(tower: Tower, keep: Tensor, *, refill: bool) -> Tensor:
+    """[T, S] the patches that go on: those kept, and the others of frames that share no bin."""
+    context = patches_of(tower, keep)
+    if refill:
+        context[alone(context.sum(dim=1).tolist(), context.shape[1])] = True
+    return context
+
+
+def _finish_part(
+    prefix: Prefix,
+    states: dict[int, Tensor],
+    keep: Tensor,
+    context: Tensor,
+    bias: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """The rest of the tower on some frames: embeds [n, D] and planes [L, n, D]."""
+    tower, number = prefix.tower, prefix.after
+    hidden = states[number]
+    if bias is not None:
+        number += 1
+        hidden = tower.block(number, hidden, patches_of(tower, bias))
+        states = states | {number: hidden}
+    packing = pack(context)
+    packed = tower.packed(packing)
+    read = {n: packing.take(state) for n, state in states.items() if n in tower.read_after}
+    row = packing.take(hidden)
+    for block in range(number + 1, tower.depth):
+        row = packed.block(block, row)
+        if block in tower.read_after:
+            read[block] = row
+    return finish_packed(tower, read, packing, keep)
+
+
+def read_prefix(
+    tower: Tower, after: int, chunks: Iterable[Tensor], frames: int, *, scratch: Path | None = None
+) -> Prefix:
+    """Run the first blocks, up to and with `after`, on all `chunks` of patches [t, S, P]."""
+    prefix = Prefix(tower, after, frames, scratch=scratch)
+    for patches in chunks:
+        prefix.add(patches)
+    return prefix

@@ -1,0 +1,113 @@
+"""What every vision tower can do, whatever its family, and how a whole pass is made of it.
+
+A tower runs block by block, on all patches of frames [T, S, C] or on a packed row [K, C] of those
+that pruning left. Windows are the patches that become one token. Knows no checkpoint, no processor
+and no method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from evscli.encoders.packing import Packing
+
+
+class Tower(Protocol):
+    """A vision tower prepared for frames of one patch grid."""
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(h, w) of the tokens."""
+
+    @property
+    def depth(self) -> int:
+        """How many blocks there are."""
+
+    @property
+    def heads(self) -> int:
+        """Of attention."""
+
+    @property
+    def read_after(self) -> Sequence[int]:
+        """The blocks whose output becomes tokens and planes, counted from 0, ascending."""
+
+    @property
+    def window_patches(self) -> Tensor:
+        """[h*w, p] the places in 0..S-1 of each window's patches, windows in raster order."""
+
+    def embed(self, patches: Tensor) -> Tensor:
+        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+
+    def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+        """One block on [T, S, C]; `bias [T, S]` is added to the attention logits of every key."""
+
+    def packed(self, packing: Packing) -> PackedTower:
+        """The same tower on the tokens of a packing."""
+
+    def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Outputs [T, S, C] of `read_after` to embeds [T, h, w, D], DeepStack [L, T, h, w, D]."""
+
+    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """The same for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+
+
+class PackedTower(Protocol):
+    """A tower whose rows are those of a packing."""
+
+    def block(self, number: int, hidden: Tensor) -> Tensor:
+        """One block on [K, C]."""
+
+
+def encode_frames(tower: Tower, patches: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Patches [T, S, P] to embeds [T, h, w, D] and DeepStack planes [L, T, h, w, D] or None."""
+    states, _ = run_from(tower, tower.embed(patches), start=0, stop=tower.depth)
+    return tower.tokens(states)
+
+
+def run_from(
+    tower: Tower, hidden: Tensor, *, start: int, stop: int
+) -> tuple[dict[int, Tensor], Tensor]:
+    """Blocks start..stop-1 on [T, S, C]: their outputs that are read, and the last one."""
+    read = {}
+    for number in range(start, stop):
+        hidden = tower.block(number, hidden)
+        if number in tower.read_after:
+            read[number] = hidden
+    return read, hidden
+
+
+def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
+    """[T, S, C] as windows [T, h, w, p, C]."""
+    h, w = tower.cells
+    picked = hidden[:, tower.window_patches.flatten()]
+    return picked.view(len(hidden), h, w, -1, hidden.shape[-1])
+
+
+def patches_of(tower: Tower, windows: Tensor) -> Tensor:
+    """A value for each window [T, h, w] as one for each patch [T, S]."""
+    places = tower.window_patches
+    patches = windows.new_empty((len(windows), places.numel()))
+    patches[:, places.flatten()] = windows.flatten(1).repeat_interleave(places.shape[1], dim=1)
+    return patches
+
+
+def kept_windows(tower: Tower, keep: Tensor) -> Tensor:
+    """Places in T*S of the patches of windows `keep [T, h, w]`, in raster order: [n, p] int64."""
+    places = tower.window_patches
+    frame, window = keep.flatten(1).nonzero(as_tuple=True)
+    return frame[:, None] * places.numel() + places[window]
+
+
+def finish_packed(
+    tower: Tower, states: Mapping[int, Tensor], packing: Packing, keep: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`."""
+    place = torch.empty(keep.numel() * tower.window_patches.shape[1], dtype=torch.int64)
+    place = place.to(packing.rows.device)
+    place[packing.rows] = torch.arange(len(packing.rows), device=place.device)
+    wanted = place[kept_windows(tower, keep)]
+    return tower.window_tokens({number: state[wanted] for number, state in states.items()})
