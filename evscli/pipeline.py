@@ -6,7 +6,7 @@ many videos or terminals.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from torch import Tensor
 
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
 from evscli.provenance import provenance, source_info
-from evscli.pruners import PruneRequest, check_selection, select_tokens
+from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
 from evscli.pruners.positions import gather_tokens, position_ids
 from evscli.records import (
     FrameChunk,
@@ -38,6 +39,8 @@ from evscli.records import (
     VideoInfo,
     VideoInput,
     VideoTokens,
+    VideoWindows,
+    WindowChoice,
 )
 from evscli.scratch import allocate
 from evscli.stage import stage
@@ -49,7 +52,7 @@ STORED_SCORES = torch.float16
 class VideoPruner:
     """One encoder and one checked selection, applied to any number of videos.
 
-    `seed` matters for random methods only. `scratch` is the folder for what outgrows memory.
+    `seed` matters for random methods only. `scorer` are the weights of a learned method. `scratch` is the folder for what outgrows memory.
     """
 
     def __init__(
@@ -59,12 +62,14 @@ class VideoPruner:
         *,
         seed: int = 0,
         store_scores: bool = False,
+        scorer: Mapping[str, Tensor] | None = None,
         scratch: Path | None = None,
     ) -> None:
         self.encoder = encoder
         self.request = request
         self.seed = seed
         self.store_scores = store_scores
+        self.scorer = scorer
         self.scratch = scratch
 
     @property
@@ -78,6 +83,10 @@ class VideoPruner:
             "options": dict(self.request.options),
             "store_scores": self.store_scores,
         }
+        if self.request.prune_at is not None:
+            selection["prune_at"] = self.request.prune_at
+        if self.scorer is not None:
+            selection["scorer"] = tensors_digest(self.scorer)
         if method.random:
             selection["seed"] = self.seed
         return RunConfig(
@@ -90,8 +99,19 @@ class VideoPruner:
 
         Raises VideoError for whatever goes wrong with this video; its `stage` says where.
         """
+        planned = plan_video(video, self.encoder)
+        if self.request.prune_at is not None:
+            return prune_inside(
+                planned,
+                self.encoder,
+                self.request,
+                seed=self.seed,
+                store_scores=self.store_scores,
+                scorer=self.scorer,
+                scratch=self.scratch,
+            )
         pixels = "pixels" in self.request.needs
-        encoded = encode_video(video, self.encoder, pixels=pixels, scratch=self.scratch)
+        encoded = encode_planned(planned, self.encoder, pixels=pixels, scratch=self.scratch)
         return prune_encoded(
             encoded,
             self.request,
@@ -102,16 +122,35 @@ class VideoPruner:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EncodedVideo:
-    """One video after the encoder, ready for any number of selections."""
+class PlannedVideo:
+    """One video whose frames are chosen and not yet decoded."""
 
     video: VideoInput
     source: SourceInfo
     model: ModelInfo
+    index: VideoIndex
     plan: FramePlan
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedVideo:
+    """One video after the encoder, ready for any number of selections."""
+
+    planned: PlannedVideo
     tokens: VideoTokens
     pixels: PixelSource | None
     """The resized pixels, where they were asked for."""
+
+
+def plan_video(video: VideoInput, encoder: VideoEncoder) -> PlannedVideo:
+    """Look into one video and choose its frames. Raises VideoError; its `stage` says where."""
+    with stage("open", video):
+        source = source_info(video)
+    with stage("index", video):
+        index = index_video(video.path)
+    with stage("plan", video):
+        plan = plan_frames(index, encoder.rules)
+    return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)
 
 
 def encode_video(
@@ -121,32 +160,79 @@ def encode_video(
 
     Raises VideoError for whatever goes wrong with this video; its `stage` says where.
     """
-    with stage("open", video):
-        source = source_info(video)
-    with stage("index", video):
-        index = index_video(video.path)
-    with stage("plan", video):
-        plan = plan_frames(index, encoder.rules)
-    with stage("encode", video):
-        shape = (len(plan.source_index), 3, *plan.resized_size)
-        kept = allocate(shape, torch.uint8, folder=scratch) if pixels else None
-        with closing(ahead(resized(encoder, index, plan))) as chunks:
-            tokens = encoder.encode(chunks if kept is None else record_pixels(chunks, kept), plan)
-        refuse_infinite(tokens, video)
+    return encode_planned(plan_video(video, encoder), encoder, pixels=pixels, scratch=scratch)
+
+
+def encode_planned(
+    planned: PlannedVideo,
+    encoder: VideoEncoder,
+    *,
+    pixels: bool = False,
+    scratch: Path | None = None,
+) -> EncodedVideo:
+    """Decode and encode the chosen frames. Raises VideoError with `stage` decode or encode."""
+    with stage("encode", planned.video):
+        kept = recorded_pixels(planned.plan, scratch) if pixels else None
+        with closing(ahead(resized(encoder, planned))) as chunks:
+            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
+        refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
     return EncodedVideo(
-        video=video,
-        source=source,
-        model=encoder.info,
-        plan=plan,
+        planned=planned,
         tokens=tokens,
         pixels=None if kept is None else pixel_source(kept, encoder),
     )
 
 
-def resized(encoder: VideoEncoder, index: VideoIndex, plan: FramePlan) -> Generator[FrameChunk]:
+def prune_inside(
+    planned: PlannedVideo,
+    encoder: VideoEncoder,
+    request: PruneRequest,
+    *,
+    seed: int = 0,
+    store_scores: bool = False,
+    scorer: Mapping[str, Tensor] | None = None,
+    scratch: Path | None = None,
+) -> PrunedVideo:
+    """Decode and encode the chosen frames, pruning after block `request.prune_at`.
+
+    Raises VideoError with `stage` decode, encode or prune.
+    """
+    plan = planned.plan
+    assert request.prune_at is not None
+    with stage("encode", planned.video):
+        pixels = recorded_pixels(plan, scratch) if "pixels" in request.needs else None
+
+        def choose(windows: VideoWindows) -> WindowChoice:
+            inputs = PruneInputs(
+                pixels=None if pixels is None else pixel_source(pixels, encoder),
+                scorer=scorer,
+                heads=encoder.heads,
+                seed=seed,
+            )
+            with stage("prune", planned.video):
+                return select_windows(request, windows, inputs)
+
+        with closing(ahead(resized(encoder, planned))) as chunks:
+            tokens = encoder.encode_windows(
+                record_pixels(chunks, pixels), plan, after=request.prune_at, choose=choose
+            )
+        refuse_infinite((tokens.embeds, tokens.planes), planned.video)
+    return pruned_video(
+        planned, request, tokens.kept, tokens.embeds, tokens.planes, store_scores=store_scores
+    )
+
+
+def resized(encoder: VideoEncoder, planned: PlannedVideo) -> Generator[FrameChunk]:
     """The planned frames at the size the encoder sees."""
-    for chunk in decode_frames(index, plan, chunk_frames=encoder.chunk_frames):
+    plan = planned.plan
+    for chunk in decode_frames(planned.index, plan, chunk_frames=encoder.chunk_frames):
         yield encoder.resize(chunk, plan)
+
+
+def recorded_pixels(plan: FramePlan, scratch: Path | None) -> Tensor:
+    """Room for the resized pixels [F, 3, H, W] uint8 of a video."""
+    shape = (len(plan.source_index), 3, *plan.resized_size)
+    return allocate(shape, torch.uint8, folder=scratch)
 
 
 def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
@@ -166,30 +252,45 @@ def prune_encoded(
     scratch: Path | None = None,
 ) -> PrunedVideo:
     """One selection of an encoded video. Raises VideoError with `stage` prune."""
-    with stage("prune", encoded.video):
+    with stage("prune", encoded.planned.video):
         inputs = PruneInputs(pixels=encoded.pixels, seed=seed)
         kept = select_tokens(request, encoded.tokens, inputs)
         embeds, deepstack = gather_tokens(encoded.tokens, kept.mask, folder=scratch)
-        scores = kept.scores if store_scores else None
-        return PrunedVideo(
-            info=video_info(encoded, request, kept),
-            embeds=embeds,
-            position_ids=position_ids(kept.mask),
-            keep_mask=kept.mask,
-            source_index=torch.from_numpy(encoded.plan.source_index),
-            frame_times=torch.from_numpy(encoded.plan.frame_times),
-            prompt_times=torch.from_numpy(encoded.plan.prompt_times),
-            deepstack=deepstack,
-            scores=None if scores is None else scores.to(STORED_SCORES),
-        )
+    return pruned_video(
+        encoded.planned, request, kept, embeds, deepstack, store_scores=store_scores
+    )
 
 
-def video_info(encoded: EncodedVideo, request: PruneRequest, kept: KeptTokens) -> VideoInfo:
+def pruned_video(
+    planned: PlannedVideo,
+    request: PruneRequest,
+    kept: KeptTokens,
+    embeds: Tensor,
+    deepstack: Tensor | None,
+    *,
+    store_scores: bool,
+) -> PrunedVideo:
+    """What a shard holds: embeds [K, D] and deepstack [L, K, D] of the tokens kept."""
+    plan, scores = planned.plan, kept.scores if store_scores else None
+    return PrunedVideo(
+        info=video_info(planned, request, kept),
+        embeds=embeds,
+        position_ids=position_ids(kept.mask),
+        keep_mask=kept.mask,
+        source_index=torch.from_numpy(plan.source_index),
+        frame_times=torch.from_numpy(plan.frame_times),
+        prompt_times=torch.from_numpy(plan.prompt_times),
+        deepstack=deepstack,
+        scores=None if scores is None else scores.to(STORED_SCORES),
+    )
+
+
+def video_info(planned: PlannedVideo, request: PruneRequest, kept: KeptTokens) -> VideoInfo:
     """Everything a shard says about the pruned video beside its tensors."""
-    plan = encoded.plan
+    plan = planned.plan
     return VideoInfo(
-        id=encoded.video.id,
-        source=encoded.source,
+        id=planned.video.id,
+        source=planned.source,
         source_fps=plan.source_fps,
         source_frames=plan.source_frames,
         duration=plan.duration,
@@ -197,7 +298,7 @@ def video_info(encoded: EncodedVideo, request: PruneRequest, kept: KeptTokens) -
         rotation=plan.rotation,
         resized_size=plan.resized_size,
         grid_thw=plan.grid_thw,
-        model=encoded.model,
+        model=planned.model,
         method=request.pruner.name,
         options=request.options,
         budget=request.budget,
@@ -250,10 +351,11 @@ def _encoder(
     )
 
 
-def record_pixels(chunks: Iterator[FrameChunk], into: Tensor) -> Iterator[FrameChunk]:
-    """Pass `chunks` through while copying their pixels into `into` [F, 3, H, W] uint8."""
+def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator[FrameChunk]:
+    """Pass `chunks` through while copying their pixels into `into` [F, 3, H, W] uint8, if any."""
     for chunk in chunks:
-        into[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
+        if into is not None:
+            into[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
         yield chunk
 
 
@@ -269,9 +371,9 @@ def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
             yield chunk
 
 
-def refuse_infinite(tokens: VideoTokens, video: VideoInput) -> None:
+def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
     """Raise VideoError where a value is NaN or infinite, as overflow in float16 makes them."""
-    for planes in (tokens.embeds, tokens.deepstack):
+    for planes in tokens:
         # A sum carries both through, and needs no copy of tokens that may be in a file.
         if planes is not None and not planes.sum(dtype=torch.float32).isfinite():
             dtype = str(planes.dtype).removeprefix("torch.")

@@ -107,6 +107,9 @@ class PruneInputs:
     query: Tensor | None = None
     """[Q, D] rows of the language model's input embeddings."""
     scorer: Mapping[str, Tensor] | None = None
+    """Weights of a learned scorer, by their names inside it."""
+    heads: int | None = None
+    """Of the encoder's attention, for methods inside it."""
     seed: int = 0
 
 
@@ -127,6 +130,43 @@ class KeptTokens:
     def count(self) -> int:
         """Tokens kept."""
         return int(self.mask.sum())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoWindows:
+    """Hidden states of one video inside an encoder, grouped by the windows that become tokens."""
+
+    states: Tensor
+    """[T, h, w, p, C] of p patches each"""
+
+    @property
+    def grid_thw(self) -> tuple[int, int, int]:
+        """(T, h, w)"""
+        t, h, w, _, _ = self.states.shape
+        return t, h, w
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WindowChoice:
+    """A pruner's answer inside an encoder: the windows that go on."""
+
+    kept: KeptTokens
+    bias: Tensor | None = None
+    """[T, h, w] added to the attention logits of every key in one more whole block, before the
+    other windows are removed"""
+    refill: bool = False
+    """Whether frames that share no bin keep all their patches as context (`encoders.packing`)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WindowTokens:
+    """What an encoder made of the windows that it went on with, in raster order."""
+
+    embeds: Tensor
+    """[K, D]"""
+    planes: Tensor | None
+    """[L, K, D]"""
+    kept: KeptTokens
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,14 @@ def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
     return VisionDigests(stored.hexdigest(), (stored if same else bf16).hexdigest(), exact)
 
 
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of named tensors."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        _add(digest, name, value.detach().cpu())
+    return digest.hexdigest()
+
+
 def json_digest(value: Any) -> str:
     """sha256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -7,7 +7,6 @@ hidden states; then what was kept runs through the rest, packed. Which windows, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,35 +14,11 @@ from torch import Tensor
 
 from evscli.encoders.packing import alone, pack
 from evscli.encoders.tower import Tower, finish_packed, patches_of, run_from, windows_of
-from evscli.records import KeptTokens
+from evscli.records import VideoWindows, WindowChoice, WindowTokens
 from evscli.scratch import allocate
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EarlyChoice:
-    """Which windows the tower goes on with."""
-
-    kept: KeptTokens
-    bias: Tensor | None = None
-    """[T, h, w] added to the attention logits of every key in one more block, before the others
-    are removed"""
-    refill: bool = False
-    """Whether frames that share no bin keep all their patches as context (`packing.pack`)."""
-
-
-Choose = Callable[[Tensor], EarlyChoice]
-"""From the windows' hidden states [T, h, w, p, C] of a whole video."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EarlyTokens:
-    """What came out of the tower, windows in raster order."""
-
-    embeds: Tensor
-    """[K, D]"""
-    planes: Tensor | None
-    """[L, K, D]"""
-    kept: KeptTokens
+Choose = Callable[[VideoWindows], WindowChoice]
+"""From the windows of a whole video."""
 
 
 class Prefix:
@@ -54,6 +29,11 @@ class Prefix:
         self.numbers = sorted({after, *(n for n in tower.read_after if n < after)})
         self.states: dict[int, Tensor] = {}
         self.done = 0
+
+    @property
+    def patches(self) -> int:
+        """Patches of a frame."""
+        return self.states[self.after].shape[1]
 
     def add(self, patches: Tensor) -> None:
         """Run the first blocks on the next patches [t, S, P]."""
@@ -69,13 +49,13 @@ class Prefix:
         self.done = stop
 
 
-def finish(prefix: Prefix, choose: Choose, *, patches: int, device: torch.device) -> EarlyTokens:
+def finish(prefix: Prefix, choose: Choose, *, patches: int, device: torch.device) -> WindowTokens:
     """Choose windows of the whole video and run the rest of the tower on them.
 
     About `patches` patches go through a block at once.
     """
     tower, last = prefix.tower, prefix.states[prefix.after]
-    choice = choose(windows_of(tower, last))
+    choice = choose(VideoWindows(states=windows_of(tower, last)))
     keep = choice.kept.mask.cpu()
     context = _context(tower, keep, refill=choice.refill)
     embeds: list[Tensor] = []
@@ -90,7 +70,7 @@ def finish(prefix: Prefix, choose: Choose, *, patches: int, device: torch.device
         embeds.append(some.cpu())
         if some_planes is not None:
             planes.append(some_planes.cpu())
-    return EarlyTokens(
+    return WindowTokens(
         embeds=torch.cat(embeds),
         planes=torch.cat(planes, dim=1) if planes else None,
         kept=choice.kept,

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evscli.encoders.early import Choose, Prefix, finish
 from evscli.encoders.preprocess import (
     PixelFormat,
     patchify,
@@ -23,8 +24,8 @@ from evscli.encoders.preprocess import (
 )
 from evscli.encoders.rules import ProcessorRules
 from evscli.encoders.tower import Tower, encode_frames
-from evscli.errors import VideoError
-from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens
+from evscli.errors import UsageError, VideoError
+from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowTokens
 from evscli.scratch import allocate
 
 
@@ -40,6 +41,10 @@ class VideoEncoder:
     form: PixelFormat
     for_grid: Callable[[tuple[int, int]], Tower]
     """Prepares the tower for a grid of (H, W) patches."""
+    heads: int
+    """Of the tower's attention."""
+    width: int
+    """Of its hidden states."""
     device: torch.device
     dtype: torch.dtype
     """Of weights and embeddings."""
@@ -77,27 +82,61 @@ class VideoEncoder:
             if tokens.deepstack is not None and planes is not None:
                 tokens.deepstack[:, done:stop] = planes
             done = stop
+        self._check_complete(done, plan)
+        return tokens
+
+    def encode_windows(
+        self, chunks: Iterable[FrameChunk], plan: FramePlan, *, after: int, choose: Choose
+    ) -> WindowTokens:
+        """Encode resized frames and prune on the way: `choose` says which windows go on.
+
+        Blocks up to and with `after` run on everything, the others on what was chosen. Raises
+        UsageError where the tower has no such block or none after it, VideoError where the chunks
+        hold fewer frames than the plan, and OSError where the scratch disk is full.
+        """
+        tower = self._tower(plan)
+        if not 0 <= after < tower.depth - 1:
+            raise UsageError(
+                f"the vision tower of {self.info.name} has blocks 0 to {tower.depth - 1}, so "
+                f"tokens can be pruned after 0 to {tower.depth - 2}, not after {after}"
+            )
+        prefix = Prefix(tower, after, plan.grid_thw[0], scratch=self.scratch)
+        for patches in self._patches(chunks):
+            with torch.inference_mode():
+                prefix.add(patches)
+        self._check_complete(prefix.done, plan)
+        frames = self.chunk_frames // self.form.temporal_patch_size
+        with torch.inference_mode():
+            return finish(prefix, choose, patches=frames * prefix.patches, device=self.device)
+
+    def _tower(self, plan: FramePlan) -> Tower:
+        patch = self.form.patch_size
+        height, width = plan.resized_size
+        with torch.inference_mode():
+            return self.for_grid((height // patch, width // patch))
+
+    def _patches(self, chunks: Iterable[FrameChunk]) -> Iterator[Tensor]:
+        """The patches [t, S, P] of one chunk after the other, on the device."""
+        for pixels in rechunk(chunks, self.chunk_frames):
+            yield patchify(_to_device(pixels, self.device), self.form)
+
+    def _check_complete(self, done: int, plan: FramePlan) -> None:
         if done != plan.grid_thw[0]:
             raise VideoError(
                 f"the video gave frames for {done} of {plan.grid_thw[0]} temporal patches; check "
                 "that the file is complete",
                 stage="decode",
             )
-        return tokens
 
     def _encoded(
         self, chunks: Iterable[FrameChunk], plan: FramePlan
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Tokens of one chunk after the other, on the device."""
-        patch = self.form.patch_size
-        height, width = plan.resized_size
-        with torch.inference_mode():
-            tower = self.for_grid((height // patch, width // patch))
-        for pixels in rechunk(chunks, self.chunk_frames):
+        tower = self._tower(plan)
+        for patches in self._patches(chunks):
             # Not around the loop: neither the decoder behind `chunks` nor the caller between two
             # results should run in inference mode.
             with torch.inference_mode():
-                patches = patchify(_to_device(pixels, self.device), self.form)
                 tokens = encode_frames(tower, patches)
             yield tokens
 

@@ -71,6 +71,8 @@ def load_encoder(
         settings=_settings(info, rules, processor, chunk_frames=chunk_frames, resize=resize),
         form=pixel_format(processor, model=files.name),
         for_grid=partial(load_name(checkpoint.family.tower), vision),
+        heads=int(checkpoint.config.num_heads),
+        width=int(checkpoint.config.hidden_size),
         device=target,
         dtype=width,
         chunk_frames=chunk_frames,

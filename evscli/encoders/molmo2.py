@@ -44,7 +44,7 @@ class Molmo2Tower:
         grid = torch.arange(grid_hw[0] * grid_hw[1]).view(grid_hw)
         windows, rows, columns = arange_for_pooling(grid, *POOLING)
         self.cells = (int(rows), int(columns))
-        self.pooling = windows
+        self.pooling: Tensor = windows
 
     @cached_property
     def window_patches(self) -> Tensor:

@@ -13,6 +13,7 @@ from evscli.pruners.selection import (
     parse_options,
     prune,
     select_tokens,
+    select_windows,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "parse_options",
     "prune",
     "select_tokens",
+    "select_windows",
 ]

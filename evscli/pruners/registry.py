@@ -24,11 +24,13 @@ from evscli.pruners.norm import norm, norm_count
 from evscli.pruners.options import Option, closest, function_options
 from evscli.pruners.random_subset import random_subset, random_subset_count
 from evscli.pruners.semvid import semvid, semvid_count
+from evscli.pruners.stts import stts, stts_count
 from evscli.pruners.uniform_frames import uniform_frames, uniform_frames_count
 from evscli.pruners.uniform_grid import uniform_grid, uniform_grid_count
 from evscli.pruners.vcast import vcast, vcast_count
 from evscli.pruners.vidcom2 import vidcom2, vidcom2_count
-from evscli.records import KeptTokens, OptionValue
+from evscli.pruners.window_diff import window_diff, window_diff_count
+from evscli.records import KeptTokens, OptionValue, WindowChoice
 
 ENTRY_POINT_GROUP = "evscli.pruners"
 
@@ -42,8 +44,9 @@ class Pruner:
     """One line."""
     paper: str
     """Title and arXiv number, or `baseline`."""
-    function: Callable[..., KeptTokens]
-    """`(tokens, inputs, budget, *, options) -> KeptTokens`, pure."""
+    function: Callable[..., KeptTokens] | Callable[..., WindowChoice]
+    """`(tokens, inputs, budget, *, options) -> KeptTokens`, pure; with `inside` from
+    `VideoWindows` to a `WindowChoice`."""
     expected_count: Callable[..., int]
     """`(T, N, budget, *, options) -> tokens kept` of T temporal patches of N tokens; takes the
     options of `function` and raises UsageError for values that mean nothing."""
@@ -55,6 +58,9 @@ class Pruner:
     """Whether the seed matters."""
     keeps_all: bool = False
     """Whether it prunes nothing, so that the budget can only be 1."""
+    inside: int | None = None
+    """The block after which it runs inside an encoder by default; None: it scores tokens, and
+    windows inside an encoder only where asked to."""
     algorithm_version: int = 1
     """Raised when the same inputs give another mask than before."""
 
@@ -78,6 +84,7 @@ class Pruner:
                 f"{name}={value}": need for (name, value), need in self.needs_by_option.items()
             },
             "random": self.random,
+            "inside": self.inside,
             "algorithm_version": self.algorithm_version,
         }
 
@@ -150,6 +157,23 @@ _BUILT_IN = (
         function=semvid,
         expected_count=semvid_count,
         needs=frozenset({"query"}),
+    ),
+    Pruner(
+        name="stts",
+        summary="goes on with the windows that a trained scorer chooses inside the encoder",
+        paper="STTS, arXiv 2603.18004",
+        function=stts,
+        expected_count=stts_count,
+        needs=frozenset({"scorer"}),
+        inside=3,
+    ),
+    Pruner(
+        name="window-diff",
+        summary="goes on with the windows that changed most, inside the encoder",
+        paper="heuristic of evs, by the training target of STTS",
+        function=window_diff,
+        expected_count=window_diff_count,
+        inside=3,
     ),
     Pruner(
         name="norm",

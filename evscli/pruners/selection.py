@@ -14,7 +14,14 @@ from evscli.errors import UsageError
 from evscli.pruners.budget import check_budget
 from evscli.pruners.options import check_options, split_assignments
 from evscli.pruners.registry import Pruner, get_pruner
-from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
+from evscli.records import (
+    KeptTokens,
+    OptionValue,
+    PruneInputs,
+    VideoTokens,
+    VideoWindows,
+    WindowChoice,
+)
 
 _NO_INPUTS = PruneInputs()
 
@@ -30,6 +37,8 @@ class PruneRequest:
     pruner: Pruner
     budget: float
     options: Mapping[str, OptionValue]
+    prune_at: int | None = None
+    """The block of the encoder after which to prune; None: after the whole encoder."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -43,18 +52,24 @@ class PruneRequest:
 
 
 def check_selection(
-    method: str, budget: float | None = None, options: Mapping[str, object] | None = None
+    method: str,
+    budget: float | None = None,
+    options: Mapping[str, object] | None = None,
+    *,
+    prune_at: int | None = None,
 ) -> PruneRequest:
     """The request for `method`, its options typed (values may be text) and defaults filled in.
 
     `budget` may be left out for a method that keeps everything. Raises UsageError for an unknown
-    method or option, a value of the wrong type or range, and a budget outside (0, 1].
+    method or option, a value of the wrong type or range, a budget outside (0, 1], and for
+    `prune_at` with a method that cannot choose inside an encoder.
     """
     pruner = get_pruner(method)
     request = PruneRequest(
         pruner=pruner,
         budget=_budget_of(pruner, budget),
         options=check_options(method, pruner.options, options or {}),
+        prune_at=_block_of(pruner, prune_at),
     )
     request.expected_count((2, 1, 1))  # refuses option values out of range
     return request
@@ -76,17 +91,49 @@ def select_tokens(
     Raises UsageError where the method needs an input that is not given.
     """
     method = request.pruner.name
-    for need in sorted(request.needs):
-        if getattr(inputs, need) is None:
-            raise UsageError(f"method {method!r} needs {need}: give it as PruneInputs({need}=...)")
+    if request.pruner.inside is not None:
+        raise UsageError(
+            f"method {method!r} works inside a vision encoder and cannot choose among finished "
+            "tokens: prune the video with it, or choose another method"
+        )
+    _check_needs(request, inputs)
     if 0 in tokens.grid_thw:
         raise UsageError(f"there are no tokens in the grid {tokens.grid_thw}: give at least one")
     if tokens.embeds.shape[-1] == 0:
         raise UsageError("the tokens have no values (D is 0): give embeds of shape [T, h, w, D]")
     kept = request.pruner.function(tokens, inputs, request.budget, **request.options)
+    assert isinstance(kept, KeptTokens)
     if tuple(kept.mask.shape) != tokens.grid_thw:
         raise ValueError(f"{method} made a mask {tuple(kept.mask.shape)} for {tokens.grid_thw}")
     return kept
+
+
+def select_windows(
+    request: PruneRequest, windows: VideoWindows, inputs: PruneInputs = _NO_INPUTS
+) -> WindowChoice:
+    """The method's selection among the windows of a video inside an encoder.
+
+    A method made for tokens sees the patches of a window side by side as one. Raises UsageError
+    where it needs an input that is not given.
+    """
+    _check_needs(request, inputs)
+    function = request.pruner.function
+    if request.pruner.inside is not None:
+        choice = function(windows, inputs, request.budget, **request.options)
+    else:
+        tokens = VideoTokens.from_embeds(windows.states.flatten(-2))
+        kept = function(tokens, inputs, request.budget, **request.options)
+        assert isinstance(kept, KeptTokens)
+        choice = WindowChoice(kept=kept)
+    assert isinstance(choice, WindowChoice)
+    return choice
+
+
+def _check_needs(request: PruneRequest, inputs: PruneInputs) -> None:
+    method = request.pruner.name
+    for need in sorted(request.needs):
+        if getattr(inputs, need) is None:
+            raise UsageError(f"method {method!r} needs {need}: give it as PruneInputs({need}=...)")
 
 
 def prune(
@@ -114,6 +161,22 @@ def prune(
     for note in kept.notes:
         warnings.warn(note, PruneWarning, stacklevel=2)
     return kept
+
+
+def _block_of(pruner: Pruner, asked: int | None) -> int | None:
+    if asked is None:
+        return pruner.inside
+    if pruner.keeps_all or "query" in pruner.needs:
+        reason = "keeps everything" if pruner.keeps_all else "compares finished tokens with words"
+        raise UsageError(
+            f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
+            "leave --prune-at out"
+        )
+    if asked < 0:
+        raise UsageError(
+            f"--prune-at counts the encoder's blocks from 0, got {asked}: give 0 or more"
+        )
+    return asked
 
 
 def _check_values(tokens: VideoTokens) -> None:

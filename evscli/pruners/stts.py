@@ -2,7 +2,7 @@
 
 Three pure steps on the hidden states after one block of a vision tower: score its windows, choose,
 and bias the next block's attention towards what scored high. Running the tower is not done here.
-Imports torch only when it runs.
+Frame 0 is always kept. Imports torch only when it runs.
 """
 
 from __future__ import annotations
@@ -11,11 +11,35 @@ from collections.abc import Mapping
 from math import exp
 from typing import TYPE_CHECKING
 
+from evscli.errors import UsageError
+from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 LEAST = exp(-2)
 """Of a rescaled score, so that the bias of attention is between -2 and 0."""
+
+
+def stts(
+    windows: VideoWindows, inputs: PruneInputs, budget: float, *, refill: bool = True
+) -> WindowChoice:
+    """Keep the windows that the scorer of `inputs` finds worth it, over the whole video.
+
+    `refill` packs as the authors do, which changes the
+    values of tokens in frames that share their bin with no other.
+    """
+    if inputs.scorer is None or inputs.heads is None:
+        raise UsageError("stts needs trained weights: give them with --scorer FILE")
+    t, h, w = windows.grid_thw
+    states = windows.states.flatten(1, 2)
+    scores = window_scores(states, inputs.scorer, heads=inputs.heads).view(t, h, w)
+    kept = KeptTokens(
+        mask=keep_windows(scores.flatten(1), budget).view(t, h, w),
+        scores=scores.float(),
+        expected=stts_count(t, h * w, budget),
+    )
+    return WindowChoice(kept=kept, bias=attention_bias(scores), refill=refill)
 
 
 def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) -> Tensor:
@@ -46,11 +70,12 @@ def keep_windows(scores: Tensor, budget: float) -> Tensor:
     return keep_highest(ranked, stts_count(frames, windows, budget))
 
 
-def stts_count(frames: int, windows: int, budget: float) -> int:
+def stts_count(frames: int, windows: int, budget: float, *, refill: bool = True) -> int:
     """Windows kept of `frames` frames of `windows`: all but `int(windows * (1 - R) * frames)`.
 
     The first frame counts within the budget and is always kept.
     """
+    del refill
     dropped = int(windows * (1 - budget) * frames + 1e-9)
     return frames * windows - min(dropped, (frames - 1) * windows)
 

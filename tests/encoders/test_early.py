@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.early import Choose, EarlyChoice, EarlyTokens, finish, read_prefix, spans
+from evscli.encoders.early import Choose, finish, read_prefix, spans
 from evscli.encoders.preprocess import patchify
 from evscli.encoders.tower import Tower, encode_frames, patches_of, windows_of
-from evscli.records import KeptTokens
+from evscli.records import KeptTokens, WindowChoice, WindowTokens
 from tests.checkpoints import FAMILIES
 from tests.encoders.layouts import random_frames
 
@@ -55,12 +55,12 @@ def some(share: float, seed: int = 0) -> Tensor:
 
 def choosing(mask: Tensor, **options: Any) -> Choose:
     kept = KeptTokens(mask=mask, expected=int(mask.sum()))
-    return lambda _: EarlyChoice(kept=kept, **options)
+    return lambda _: WindowChoice(kept=kept, **options)
 
 
 def encode(
     tower: Tower, patches: Tensor, choose: Choose, *, after: int, chunk: int = 4, most: int = 100
-) -> EarlyTokens:
+) -> WindowTokens:
     with torch.inference_mode():
         prefix = read_prefix(tower, after, patches.split(chunk), len(patches))
         return finish(prefix, choose, patches=most, device=patches.device)

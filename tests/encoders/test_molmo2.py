@@ -8,10 +8,10 @@ from torch import Tensor
 from transformers.models.molmo2.configuration_molmo2 import Molmo2Config
 from transformers.models.molmo2.modeling_molmo2 import Molmo2Model
 
-from evscli.encoders.early import EarlyChoice, finish, read_prefix
+from evscli.encoders.early import finish, read_prefix
 from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
 from evscli.encoders.tower import encode_frames, patches_of
-from evscli.records import KeptTokens
+from evscli.records import KeptTokens, WindowChoice
 
 SIDE = 9
 FRAMES = 5
@@ -89,7 +89,7 @@ def test_pruning_on_the_way_is_masking_the_rest(
     tower: Molmo2Tower, patches: Tensor, after: int
 ) -> None:
     keep = torch.rand((FRAMES, 3, 3), generator=torch.Generator().manual_seed(1)) < 0.5
-    choice = EarlyChoice(kept=KeptTokens(mask=keep, expected=int(keep.sum())))
+    choice = WindowChoice(kept=KeptTokens(mask=keep, expected=int(keep.sum())))
     with torch.inference_mode():
         prefix = read_prefix(tower, after, patches.split(2), FRAMES)
         ours = finish(prefix, lambda _: choice, patches=100, device=torch.device("cpu"))

@@ -38,6 +38,8 @@ ALL = (
     "divprune",
     "cdpruner",
     "semvid",
+    "stts",
+    "window-diff",
     "norm",
     "first-of-2x2",
     "uniform-frames",

@@ -1,0 +1,29 @@
+"""Windows inside an encoder that changed most since the frame before: a heuristic of ours.
+
+It ranks by the number that STTS trains its scorer to predict, `1 - cos` of a window's patches and
+those of the frame before (arXiv 2603.18004), without any training. Frame 0 is always kept. Imports
+torch only when it runs.
+"""
+
+from __future__ import annotations
+
+from evscli.pruners.budget import floor_count
+from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
+
+
+def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> WindowChoice:
+    """Keep the windows that are least like those of the frame before."""
+    from evscli.pruners.frame_change import embedding_change
+    from evscli.pruners.ranking import keep_highest
+
+    del inputs
+    t, h, w = windows.grid_thw
+    count = window_diff_count(t, h * w, budget)
+    scores = embedding_change(windows.states.flatten(-2))
+    mask = keep_highest(scores, count)
+    return WindowChoice(kept=KeptTokens(mask=mask, scores=scores, expected=count))
+
+
+def window_diff_count(frames: int, windows: int, budget: float) -> int:
+    """Windows kept of `frames` frames of `windows`."""
+    return max(windows, floor_count(frames * windows, budget))

@@ -1,0 +1,154 @@
+"""Pruning inside the encoder, from a file to what a shard holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from evscli.bundled import MINI
+from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders.scorer import expected_shapes, load_scorer
+from evscli.errors import ModelError, UsageError
+from evscli.pipeline import VideoPruner
+from evscli.pruners import check_selection, list_pruners
+from evscli.records import PrunedVideo, VideoInput
+from tests.videos import write_video
+
+INSIDE = [
+    pruner.name
+    for pruner in list_pruners()
+    if not pruner.keeps_all and not pruner.needs and pruner.inside is None
+]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VideoEncoder:
+    return load_encoder(MINI, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> VideoInput:
+    folder = tmp_path_factory.mktemp("inside")
+    path = folder / "clip.mp4"
+    write_video(path, frames=72, size=(96, 128))
+    return VideoInput(id="clip", path=path, root=folder)
+
+
+@pytest.fixture(scope="module")
+def scorer(encoder: VideoEncoder) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = expected_shapes(encoder.width, 24)
+    return {name: torch.randn(s, generator=generator) * 0.2 for name, s in shapes.items()}
+
+
+def prune(
+    encoder: VideoEncoder,
+    video: VideoInput,
+    method: str,
+    budget: float,
+    *,
+    after: int | None = None,
+    scorer: dict[str, Tensor] | None = None,
+) -> PrunedVideo:
+    request = check_selection(method, budget, prune_at=after)
+    return VideoPruner(encoder, request, scorer=scorer, store_scores=True)(video)
+
+
+@pytest.mark.parametrize("method", INSIDE)
+@pytest.mark.parametrize("after", [0, 2])
+def test_every_method_without_needs_works_inside(
+    encoder: VideoEncoder, video: VideoInput, method: str, after: int
+) -> None:
+    record = prune(encoder, video, method, 0.4, after=after)
+    request = check_selection(method, 0.4)
+    assert record.info.kept == record.info.expected == len(record.embeds)
+    assert record.info.expected == request.expected_count(record.info.grid_thw)
+    assert record.deepstack is not None
+    assert record.deepstack.shape == (2, *record.embeds.shape)
+    assert torch.equal(record.position_ids, record.keep_mask.nonzero().int())
+
+
+@pytest.mark.parametrize("method", ["evs", "vcast"])
+def test_budget_one_inside_is_the_whole_encoder(
+    encoder: VideoEncoder, video: VideoInput, method: str
+) -> None:
+    inside, after = (prune(encoder, video, method, 1.0, after=n) for n in (1, None))
+    torch.testing.assert_close(inside.embeds, after.embeds, atol=1e-5, rtol=1e-4)
+    assert inside.keep_mask.all()
+
+
+def test_stts_chooses_by_its_scorer(
+    encoder: VideoEncoder, video: VideoInput, scorer: dict[str, Tensor]
+) -> None:
+    record = prune(encoder, video, "stts", 0.5, after=1, scorer=scorer)
+    assert record.keep_mask[0].all()
+    assert record.info.kept == record.info.expected
+    assert record.scores is not None
+    rest, kept = record.scores[1:].float(), record.keep_mask[1:]
+    assert rest[kept].min() >= rest[~kept].max()
+    other = {name: value * 3 for name, value in scorer.items()}
+    again = prune(encoder, video, "stts", 0.5, after=1, scorer=other)
+    assert not torch.equal(again.keep_mask, record.keep_mask)
+
+
+def test_stts_without_weights_is_refused(encoder: VideoEncoder, video: VideoInput) -> None:
+    with pytest.raises(UsageError, match="'stts' needs scorer"):
+        prune(encoder, video, "stts", 0.5, after=1)
+
+
+def test_a_block_that_is_not_there_is_refused(encoder: VideoEncoder, video: VideoInput) -> None:
+    with pytest.raises(UsageError, match=r"has blocks 0 to 3, so .* after 0 to 2, not after 3"):
+        prune(encoder, video, "window-diff", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("none", "keeps everything"), ("semvid", "compares finished tokens with words")],
+)
+def test_methods_that_cannot_choose_inside_are_refused(method: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_selection(method, 1.0, prune_at=2)
+
+
+class TestScorers:
+    def published(self, scorer: dict[str, Tensor]) -> dict[str, Tensor]:
+        prefix = "vision_backbone.image_vit.transformer.temporal_token_scorer."
+        return {prefix + name: value for name, value in scorer.items()}
+
+    @pytest.mark.parametrize("published", [False, True])
+    def test_are_read_from_a_file(
+        self, tmp_path: Path, scorer: dict[str, Tensor], published: bool
+    ) -> None:
+        path = tmp_path / "scorer.safetensors"
+        save_file(self.published(scorer) | {"other": torch.ones(1)} if published else scorer, path)
+        loaded = load_scorer(path, width=128)
+        assert loaded.keys() == scorer.keys()
+        assert all(torch.equal(loaded[name], scorer[name]) for name in scorer)
+
+    def test_are_found_in_a_checkpoint(self, tmp_path: Path, scorer: dict[str, Tensor]) -> None:
+        save_file(self.published(scorer), tmp_path / "model.safetensors")
+        assert load_scorer(tmp_path, width=128).keys() == scorer.keys()
+
+    def test_of_another_width_are_refused(self, tmp_path: Path, scorer: dict[str, Tensor]) -> None:
+        path = tmp_path / "scorer.safetensors"
+        save_file(scorer, path)
+        with pytest.raises(ModelError, match=r"width 64 needs .* trained with this encoder"):
+            load_scorer(path, width=64)
+
+    def test_that_lack_a_part_are_refused(self, tmp_path: Path, scorer: dict[str, Tensor]) -> None:
+        path = tmp_path / "scorer.safetensors"
+        save_file({name: v for name, v in scorer.items() if "w3" not in name}, path)
+        with pytest.raises(ModelError, match=r"no whole scorer: mlp\.w3\.bias is missing"):
+            load_scorer(path, width=128)
+
+    def test_that_are_no_safetensors_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "scorer.safetensors"
+        path.write_bytes(b"nothing")
+        with pytest.raises(ModelError, match="no readable safetensors file"):
+            load_scorer(path, width=128)
+        with pytest.raises(ModelError, match="there is no scorer"):
+            load_scorer(tmp_path / "absent", width=128)
