@@ -52,7 +52,8 @@ STORED_SCORES = torch.float16
 class VideoPruner:
     """One encoder and one checked selection, applied to any number of videos.
 
-    `seed` matters for random methods only. `scorer` are the weights of a learned method. `scratch` is the folder for what outgrows memory.
+    `seed` matters for random methods only. `scorer` are the weights of a learned method. `scratch`
+    is the folder for what outgrows memory.
     """
 
     def __init__(

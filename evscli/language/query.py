@@ -1,0 +1,112 @@
+"""A question as rows of the language model's own input embeddings, without loading the model.
+
+Of the checkpoint only the tokenizer and the rows of the question's words are read. Knows no video
+and no method.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from evscli.encoders.files import LocalFolder, ModelFiles, find_model, read_json
+from evscli.errors import ModelError, UsageError
+from evscli.language.words import check_texts
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+NAMES = ("model.language_model.embed_tokens.weight", "model.embed_tokens.weight")
+"""Of the table of input embeddings in checkpoints, newer and older."""
+
+
+TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
+"""Files, one of which every tokenizer has."""
+
+
+class QueryEmbedder:
+    """Turns texts into rows of one checkpoint's input embeddings."""
+
+    def __init__(self, model: str, *, revision: str | None = None) -> None:
+        """`model` is a folder, a hub id, or `mini`. Raises ModelError without a tokenizer or table.
+
+        Only the table's file is fetched of a hub checkpoint.
+        """
+        self.files = find_model(model, revision=revision)
+        self.tokenizer = load_tokenizer(self.files)
+        self.path, self.name = find_table(self.files)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 - one embedder lives as long as its run
+    def __call__(self, text: str) -> Tensor:
+        """[Q, D] in float32, one row for each token of `text`.
+
+        Raises UsageError for an empty text and for one that the tokenizer would not read as it was
+        typed.
+        """
+        check_texts(self.tokenizer, [text])
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not ids:
+            raise UsageError("the query is empty: give a text such as 'a red car'")
+        return read_rows(self.path, self.name, ids, model=self.files.name)
+
+
+def load_tokenizer(files: ModelFiles) -> Any:
+    """The checkpoint's tokenizer; raises ModelError where it has none."""
+    if not any(files.get(name) for name in TOKENIZERS):  # transformers would make an empty one
+        raise ModelError(
+            f"{files.name} has no tokenizer ({' or '.join(TOKENIZERS)}); a query needs it, so get "
+            "the checkpoint again"
+        )
+    source = str(files.folder) if isinstance(files, LocalFolder) else files.name
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # a tokenizer can be broken in as many ways as it has parts
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{files.name}: its tokenizer cannot be loaded ({reason}); a query needs it, so get "
+            "the checkpoint again"
+        ) from error
+
+
+def find_table(files: ModelFiles) -> tuple[Path, str]:
+    """The file that holds the input embeddings, and their name in it. Raises ModelError."""
+    index = files.get(INDEX)
+    if index is not None:
+        keys = read_json(index, model=files.name).get("weight_map", {})
+    else:
+        single = files.get(SINGLE)
+        keys = {} if single is None else dict.fromkeys(_keys(single, files.name), SINGLE)
+    for name in NAMES:
+        if name in keys and (path := files.get(keys[name])) is not None:
+            return path, name
+    raise ModelError(
+        f"{files.name} has no input embeddings ({' or '.join(NAMES)}); a query needs a checkpoint "
+        "with its language model"
+    )
+
+
+def read_rows(path: Path, name: str, ids: list[int], *, model: str) -> Tensor:
+    """Rows `ids` of a stored table, [Q, D] in float32; the rest of the file is not read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            table = file.get_slice(name)
+            return torch.cat([table[row : row + 1] for row in ids]).float()
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
+        ) from error
+
+
+def _keys(path: Path, model: str) -> list[str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return list(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
+        ) from error
