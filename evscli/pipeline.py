@@ -23,6 +23,7 @@ from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
 from evscli.provenance import provenance, source_info
 from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
+from evscli.pruners.budget_rule import BudgetRule, Demand, Drawn, Fraction
 from evscli.pruners.positions import gather_tokens, position_ids
 from evscli.records import (
     FrameChunk,
@@ -80,7 +81,7 @@ class VideoPruner:
         selection: dict[str, Any] = {
             "method": method.name,
             "algorithm_version": method.algorithm_version,
-            "budget": self.request.budget,
+            "budget": budget_value(self.request.budget),
             "options": dict(self.request.options),
             "store_scores": self.store_scores,
         }
@@ -88,7 +89,7 @@ class VideoPruner:
             selection["prune_at"] = self.request.prune_at
         if self.scorer is not None:
             selection["scorer"] = tensors_digest(self.scorer)
-        if method.random:
+        if method.random or isinstance(self.request.budget, Drawn):
             selection["seed"] = self.seed
         return RunConfig(
             settings={"encoder": dict(self.encoder.settings), "selection": selection},
@@ -101,21 +102,22 @@ class VideoPruner:
         Raises VideoError for whatever goes wrong with this video; its `stage` says where.
         """
         planned = plan_video(video, self.encoder)
-        if self.request.prune_at is not None:
+        request = self.request.for_video(demand_of(planned), seed=self.seed)
+        if request.prune_at is not None:
             return prune_inside(
                 planned,
                 self.encoder,
-                self.request,
+                request,
                 seed=self.seed,
                 store_scores=self.store_scores,
                 scorer=self.scorer,
                 scratch=self.scratch,
             )
-        pixels = "pixels" in self.request.needs
+        pixels = "pixels" in request.needs
         encoded = encode_planned(planned, self.encoder, pixels=pixels, scratch=self.scratch)
         return prune_encoded(
             encoded,
-            self.request,
+            request,
             seed=self.seed,
             store_scores=self.store_scores,
             scratch=self.scratch,
@@ -152,6 +154,17 @@ def plan_video(video: VideoInput, encoder: VideoEncoder) -> PlannedVideo:
     with stage("plan", video):
         plan = plan_frames(index, encoder.rules)
     return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)
+
+
+def demand_of(planned: PlannedVideo) -> Demand:
+    """What a budget must know of a video."""
+    t, h, w = planned.plan.grid_thw
+    return Demand(id=planned.video.id, tokens=t * h * w, seconds=planned.plan.duration)
+
+
+def budget_value(budget: BudgetRule) -> float | str:
+    """A budget as a JSON value."""
+    return budget.value if isinstance(budget, Fraction) else str(budget)
 
 
 def encode_video(
@@ -302,7 +315,7 @@ def video_info(planned: PlannedVideo, request: PruneRequest, kept: KeptTokens) -
         model=planned.model,
         method=request.pruner.name,
         options=request.options,
-        budget=request.budget,
+        budget=request.fraction,
         expected=kept.expected,
         kept=kept.count,
         notes=kept.notes,

@@ -71,7 +71,7 @@ def prune(
         sampling=Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames),
     )
     pruner = VideoPruner(encoder, request, seed=seed, store_scores=scores)
-    folder = Path(output or default_store(encoder.info.name, method, request.budget))
+    folder = Path(output or default_store(encoder.info.name, method, str(request.budget)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.monotonic()
     report = Report(model=encoder.info.name, store=folder, quiet=as_json)
@@ -102,9 +102,9 @@ def refuse_empty(**options: str | None) -> None:
             raise UsageError(f"--{name} is empty; give a value or leave the option out")
 
 
-def default_store(model: str, method: str, budget: float) -> str:
+def default_store(model: str, method: str, budget: str) -> str:
     """evs-out/<model>-<method>-<budget>, the model without its organisation."""
-    return f"evs-out/{Path(model).name}-{method}-{budget:.12g}"
+    return f"evs-out/{Path(model).name}-{method}-{budget}"
 
 
 def exit_code(summary: Summary) -> int:

@@ -42,7 +42,7 @@ class Fraction:
         return self.value
 
     def __str__(self) -> str:
-        return f"{self.value:g}"
+        return f"{self.value:.12g}"
 
 
 @dataclass(frozen=True, kw_only=True)

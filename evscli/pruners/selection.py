@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evscli.errors import UsageError
 from evscli.pruners.budget import check_budget
+from evscli.pruners.budget_rule import BudgetRule, Demand, Fraction
 from evscli.pruners.options import check_options, split_assignments
 from evscli.pruners.registry import Pruner, get_pruner
 from evscli.records import (
@@ -23,6 +24,7 @@ from evscli.records import (
     WindowChoice,
 )
 
+WHOLE = Fraction(value=1.0)
 _NO_INPUTS = PruneInputs()
 
 
@@ -35,7 +37,8 @@ class PruneRequest:
     """A method with its budget and every option it has a value for, all checked."""
 
     pruner: Pruner
-    budget: float
+    budget: BudgetRule
+    """What was asked; a `Fraction` once it is settled for one video."""
     options: Mapping[str, OptionValue]
     prune_at: int | None = None
     """The block of the encoder after which to prune; None: after the whole encoder."""
@@ -45,15 +48,28 @@ class PruneRequest:
         """Which of `PruneInputs` must be given: pixels, query, scorer."""
         return self.pruner.needs_with(self.options)
 
+    @property
+    def fraction(self) -> float:
+        """The fraction of tokens to keep. Raises UsageError where it depends on the video."""
+        if isinstance(self.budget, Fraction):
+            return self.budget.value
+        raise UsageError(
+            f"budget {self.budget} depends on the video: give a fraction such as 0.25 here"
+        )
+
+    def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
+        """The same request with the fraction that the budget is for one video."""
+        return replace(self, budget=Fraction(value=self.budget.of(demand, seed)))
+
     def expected_count(self, grid_thw: tuple[int, int, int]) -> int:
         """Tokens the method's rule promises to keep of a grid (T, h, w)."""
         t, h, w = grid_thw
-        return self.pruner.expected_count(t, h * w, self.budget, **self.options)
+        return self.pruner.expected_count(t, h * w, self.fraction, **self.options)
 
 
 def check_selection(
     method: str,
-    budget: float | None = None,
+    budget: float | BudgetRule | None = None,
     options: Mapping[str, object] | None = None,
     *,
     prune_at: int | None = None,
@@ -71,7 +87,7 @@ def check_selection(
         options=check_options(method, pruner.options, options or {}),
         prune_at=_block_of(pruner, prune_at),
     )
-    request.expected_count((2, 1, 1))  # refuses option values out of range
+    pruner.expected_count(2, 1, _some_fraction(request), **request.options)  # refuses bad values
     return request
 
 
@@ -101,7 +117,7 @@ def select_tokens(
         raise UsageError(f"there are no tokens in the grid {tokens.grid_thw}: give at least one")
     if tokens.embeds.shape[-1] == 0:
         raise UsageError("the tokens have no values (D is 0): give embeds of shape [T, h, w, D]")
-    kept = request.pruner.function(tokens, inputs, request.budget, **request.options)
+    kept = request.pruner.function(tokens, inputs, request.fraction, **request.options)
     assert isinstance(kept, KeptTokens)
     if tuple(kept.mask.shape) != tokens.grid_thw:
         raise ValueError(f"{method} made a mask {tuple(kept.mask.shape)} for {tokens.grid_thw}")
@@ -119,10 +135,10 @@ def select_windows(
     _check_needs(request, inputs)
     function = request.pruner.function
     if request.pruner.inside is not None:
-        choice = function(windows, inputs, request.budget, **request.options)
+        choice = function(windows, inputs, request.fraction, **request.options)
     else:
         tokens = VideoTokens.from_embeds(windows.states.flatten(-2))
-        kept = function(tokens, inputs, request.budget, **request.options)
+        kept = function(tokens, inputs, request.fraction, **request.options)
         assert isinstance(kept, KeptTokens)
         choice = WindowChoice(kept=kept)
     assert isinstance(choice, WindowChoice)
@@ -195,13 +211,19 @@ def _check_values(tokens: VideoTokens) -> None:
         )
 
 
-def _budget_of(pruner: Pruner, budget: float | None) -> float:
+def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:
     if budget is None and pruner.keeps_all:
-        return 1.0
-    checked = check_budget(budget)
-    if pruner.keeps_all and checked != 1:
+        return WHOLE
+    if not isinstance(budget, BudgetRule):
+        budget = Fraction(value=check_budget(budget))
+    if pruner.keeps_all and budget != WHOLE:
         raise UsageError(
-            f"method {pruner.name!r} keeps every token, so its budget is 1, got {checked:g}: "
+            f"method {pruner.name!r} keeps every token, so its budget is 1, got {budget}: "
             "leave the budget out or choose another method"
         )
-    return checked
+    return budget
+
+
+def _some_fraction(request: PruneRequest) -> float:
+    """A fraction that the budget may come to, to try the options with."""
+    return request.budget.value if isinstance(request.budget, Fraction) else 0.5

@@ -113,7 +113,7 @@ class TestBudget:
                 parse_budget(text)
 
     def test_only_none_does_without(self) -> None:
-        assert check_selection("none").budget == 1
+        assert check_selection("none").fraction == 1
         with pytest.raises(UsageError, match="no budget given"):
             check_selection("vcast")
 

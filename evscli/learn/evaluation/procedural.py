@@ -163,7 +163,7 @@ class Examiner:
                 kind=question.kind,
                 method=request.pruner.name,
                 options=request.options,
-                budget=request.budget,
+                budget=request.fraction,
                 correct=self.choose(row, question) == question.answer,
                 chance=1 / len(question.options),
                 kept=int(mask.sum()),
