@@ -6,7 +6,7 @@ many videos or terminals.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from torch import Tensor
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.digest import tensors_digest
+from evscli.encoders.early import Prefix
 from evscli.errors import VideoError
 from evscli.provenance import provenance, source_info
 from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
@@ -40,8 +41,6 @@ from evscli.records import (
     VideoInfo,
     VideoInput,
     VideoTokens,
-    VideoWindows,
-    WindowChoice,
 )
 from evscli.scratch import allocate
 from evscli.stage import stage
@@ -50,78 +49,139 @@ from evscli.video import VideoIndex, decode_frames, index_video, plan_frames
 STORED_SCORES = torch.float16
 
 
-class VideoPruner:
-    """One encoder and one checked selection, applied to any number of videos.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Query:
+    """What a query-aware method is asked."""
 
-    `seed` matters for random methods only. `scorer` are the weights of a learned method. `scratch`
-    is the folder for what outgrows memory.
+    text: str
+    rows: Tensor
+    """[Q, D] of the language model's input embeddings"""
+
+
+class VideoPruner:
+    """One encoder and checked selections, applied to any number of videos.
+
+    A video is decoded and encoded once for all selections that share an encoder pass. `seed`
+    matters for random methods and drawn budgets only. `scorer` are the weights of a learned method.
+    `scratch` is the folder for what outgrows memory.
     """
 
     def __init__(
         self,
         encoder: VideoEncoder,
-        request: PruneRequest,
-        *,
+        *requests: PruneRequest,
         seed: int = 0,
         store_scores: bool = False,
         scorer: Mapping[str, Tensor] | None = None,
+        query: Query | None = None,
         scratch: Path | None = None,
     ) -> None:
         self.encoder = encoder
-        self.request = request
+        self.requests = requests
         self.seed = seed
         self.store_scores = store_scores
         self.scorer = scorer
+        self.query = query
         self.scratch = scratch
 
     @property
-    def config(self) -> RunConfig:
-        """The settings that change tensors, and the provenance that does not."""
-        method = self.request.pruner
+    def configs(self) -> tuple[RunConfig, ...]:
+        """For each selection the settings that change tensors, and the provenance beside them."""
+        made_by = provenance(device=str(self.encoder.device))
+        return tuple(
+            RunConfig(
+                settings={
+                    "encoder": dict(self.encoder.settings),
+                    "selection": self._settings(request),
+                },
+                provenance=made_by,
+            )
+            for request in self.requests
+        )
+
+    def _settings(self, request: PruneRequest) -> dict[str, Any]:
+        method = request.pruner
         selection: dict[str, Any] = {
             "method": method.name,
             "algorithm_version": method.algorithm_version,
-            "budget": budget_value(self.request.budget),
-            "options": dict(self.request.options),
+            "budget": budget_value(request.budget),
+            "options": dict(request.options),
             "store_scores": self.store_scores,
         }
-        if self.request.prune_at is not None:
-            selection["prune_at"] = self.request.prune_at
-        if self.scorer is not None:
+        if request.prune_at is not None:
+            selection["prune_at"] = request.prune_at
+        if self.scorer is not None and "scorer" in request.needs:
             selection["scorer"] = tensors_digest(self.scorer)
-        if method.random or isinstance(self.request.budget, Drawn):
+        if self.query is not None and "query" in request.needs:
+            selection["query"] = self.query.text
+        if method.random or isinstance(request.budget, Drawn):
             selection["seed"] = self.seed
-        return RunConfig(
-            settings={"encoder": dict(self.encoder.settings), "selection": selection},
-            provenance=provenance(device=str(self.encoder.device)),
-        )
+        return selection
 
     def __call__(self, video: VideoInput) -> PrunedVideo:
-        """Prune one video.
+        """Prune one video by the first selection.
 
         Raises VideoError for whatever goes wrong with this video; its `stage` says where.
         """
+        return next(self.prune(video, [0]))[1]
+
+    def prune(
+        self, video: VideoInput, which: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, PrunedVideo]]:
+        """Prune one video by the selections numbered `which`, by default all.
+
+        Yields the number of the selection with its result, those of one encoder pass together.
+        Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+        """
         planned = plan_video(video, self.encoder)
-        request = self.request.for_video(demand_of(planned), seed=self.seed)
-        if request.prune_at is not None:
-            return prune_inside(
-                planned,
+        demand = demand_of(planned)
+        passes: dict[int | None, dict[int, PruneRequest]] = {}
+        for number in range(len(self.requests)) if which is None else which:
+            request = self.requests[number].for_video(demand, seed=self.seed)
+            passes.setdefault(request.prune_at, {})[number] = request
+        for block, requests in passes.items():
+            run = self._after if block is None else self._inside
+            for number, record in zip(requests, run(planned, [*requests.values()]), strict=True):
+                yield number, record
+
+    def _after(
+        self, planned: PlannedVideo, requests: Sequence[PruneRequest]
+    ) -> Iterator[PrunedVideo]:
+        """Selections among the tokens of the whole encoder."""
+        encoded = encode_planned(
+            planned, self.encoder, pixels=need_pixels(requests), scratch=self.scratch
+        )
+        for request in requests:
+            yield prune_encoded(
+                encoded,
+                request,
+                query=self.query,
+                seed=self.seed,
+                store_scores=self.store_scores,
+                scratch=self.scratch,
+            )
+
+    def _inside(
+        self, planned: PlannedVideo, requests: Sequence[PruneRequest]
+    ) -> Iterator[PrunedVideo]:
+        """Selections inside the encoder after one block, which they share."""
+        begun = begin_encoding(
+            planned, self.encoder, requests[0], pixels=need_pixels(requests), scratch=self.scratch
+        )
+        for request in requests:
+            yield prune_begun(
+                begun,
                 self.encoder,
                 request,
                 seed=self.seed,
                 store_scores=self.store_scores,
                 scorer=self.scorer,
-                scratch=self.scratch,
             )
-        pixels = "pixels" in request.needs
-        encoded = encode_planned(planned, self.encoder, pixels=pixels, scratch=self.scratch)
-        return prune_encoded(
-            encoded,
-            request,
-            seed=self.seed,
-            store_scores=self.store_scores,
-            scratch=self.scratch,
-        )
+
+
+def need_pixels(requests: Iterable[PruneRequest]) -> bool:
+    """Whether any of them scores pixels."""
+    return any("pixels" in request.needs for request in requests)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,42 +257,59 @@ def encode_planned(
     )
 
 
-def prune_inside(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BegunVideo:
+    """One video after the first blocks of the encoder, ready for selections inside it."""
+
+    planned: PlannedVideo
+    prefix: Prefix
+    pixels: PixelSource | None
+
+
+def begin_encoding(
     planned: PlannedVideo,
+    encoder: VideoEncoder,
+    request: PruneRequest,
+    *,
+    pixels: bool = False,
+    scratch: Path | None = None,
+) -> BegunVideo:
+    """Decode the chosen frames and run the first blocks, up to `request.prune_at`.
+
+    Raises VideoError with `stage` decode or encode.
+    """
+    assert request.prune_at is not None
+    with stage("encode", planned.video):
+        kept = recorded_pixels(planned.plan, scratch) if pixels else None
+        with closing(ahead(resized(encoder, planned))) as chunks:
+            recorded = record_pixels(chunks, kept)
+            prefix = encoder.begin(recorded, planned.plan, after=request.prune_at)
+    source = None if kept is None else pixel_source(kept, encoder)
+    return BegunVideo(planned=planned, prefix=prefix, pixels=source)
+
+
+def prune_begun(
+    begun: BegunVideo,
     encoder: VideoEncoder,
     request: PruneRequest,
     *,
     seed: int = 0,
     store_scores: bool = False,
     scorer: Mapping[str, Tensor] | None = None,
-    scratch: Path | None = None,
 ) -> PrunedVideo:
-    """Decode and encode the chosen frames, pruning after block `request.prune_at`.
+    """One selection inside the encoder, and the rest of the blocks on what it keeps.
 
-    Raises VideoError with `stage` decode, encode or prune.
+    Raises VideoError with `stage` prune or encode.
     """
-    plan = planned.plan
-    assert request.prune_at is not None
-    with stage("encode", planned.video):
-        pixels = recorded_pixels(plan, scratch) if "pixels" in request.needs else None
-
-        def choose(windows: VideoWindows) -> WindowChoice:
-            inputs = PruneInputs(
-                pixels=None if pixels is None else pixel_source(pixels, encoder),
-                scorer=scorer,
-                heads=encoder.heads,
-                seed=seed,
-            )
-            with stage("prune", planned.video):
-                return select_windows(request, windows, inputs)
-
-        with closing(ahead(resized(encoder, planned))) as chunks:
-            tokens = encoder.encode_windows(
-                record_pixels(chunks, pixels), plan, after=request.prune_at, choose=choose
-            )
-        refuse_infinite((tokens.embeds, tokens.planes), planned.video)
+    video = begun.planned.video
+    inputs = PruneInputs(pixels=begun.pixels, scorer=scorer, heads=encoder.heads, seed=seed)
+    with stage("prune", video):
+        choice = select_windows(request, begun.prefix.windows(), inputs)
+    with stage("encode", video):
+        tokens = encoder.finish(begun.prefix, choice)
+        refuse_infinite((tokens.embeds, tokens.planes), video)
     return pruned_video(
-        planned, request, tokens.kept, tokens.embeds, tokens.planes, store_scores=store_scores
+        begun.planned, request, choice.kept, tokens.embeds, tokens.planes, store_scores=store_scores
     )
 
 
@@ -261,13 +338,16 @@ def prune_encoded(
     encoded: EncodedVideo,
     request: PruneRequest,
     *,
+    query: Query | None = None,
     seed: int = 0,
     store_scores: bool = False,
     scratch: Path | None = None,
 ) -> PrunedVideo:
     """One selection of an encoded video. Raises VideoError with `stage` prune."""
     with stage("prune", encoded.planned.video):
-        inputs = PruneInputs(pixels=encoded.pixels, seed=seed)
+        inputs = PruneInputs(
+            pixels=encoded.pixels, query=None if query is None else query.rows, seed=seed
+        )
         kept = select_tokens(request, encoded.tokens, inputs)
         embeds, deepstack = gather_tokens(encoded.tokens, kept.mask, folder=scratch)
     return pruned_video(

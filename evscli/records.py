@@ -166,7 +166,6 @@ class WindowTokens:
     """[K, D]"""
     planes: Tensor | None
     """[L, K, D]"""
-    kept: KeptTokens
 
 
 @dataclass(frozen=True, kw_only=True)

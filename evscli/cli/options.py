@@ -17,12 +17,37 @@ class ResizePlace(StrEnum):
 
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Videos, folders or globs.")]
-Method = Annotated[str, typer.Option(help="Pruning method; `evs methods` lists them.")]
-Budget = Annotated[
-    str | None,
+PruneMethods = Annotated[
+    list[str],
+    typer.Option("--method", metavar="METHOD", help="`evs methods` lists them; may be repeated."),
+]
+PruneBudgets = Annotated[
+    list[str] | None,
     typer.Option(
-        metavar="FRACTION", help="Fraction of tokens kept, 0 < budget <= 1; `none` needs none."
+        "--budget",
+        metavar="BUDGET",
+        help="What is kept: a fraction (0.3), tokens of a video (4096tok) or a second (256tok/s), "
+        "or a range to draw a fraction from (0.1:0.9); may be repeated.",
     ),
+]
+BudgetDist = Annotated[
+    str | None,
+    typer.Option(metavar="DIST", help="How to draw from a range: uniform (default) or beta:A,B."),
+]
+PruneAt = Annotated[
+    int | None,
+    typer.Option(
+        metavar="BLOCK",
+        help="Prune inside the encoder, after this block counted from 0. Default: after all of "
+        "it; stts and window-diff after 3.",
+    ),
+]
+Scorer = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Weights for stts: a safetensors file or a checkpoint."),
+]
+Query = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Question for cdpruner and semvid.")
 ]
 Methods = Annotated[
     list[str] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,22 @@ from evscli.records import Failure, VideoInfo
 class Report:
     """Prints results as they come; with `quiet` only one JSON document at the end."""
 
-    def __init__(self, *, model: str, store: Path, quiet: bool) -> None:
+    def __init__(self, *, model: str, stores: Sequence[Path], quiet: bool) -> None:
         self.model = model
-        self.store = store
+        self.stores = stores
         self.quiet = quiet
 
-    def __call__(self, result: VideoInfo | Failure | str) -> None:
+    def __call__(self, number: int, result: VideoInfo | Failure | str) -> None:
         """Print the line of one video: pruned, failed, or already in the store."""
+        where = f"{self.stores[number].name}: " if len(self.stores) > 1 else ""
         if isinstance(result, Failure):
-            print(f"error: {result.message}", file=sys.stderr, flush=True)
+            if number == 0 or not where:  # what went wrong is the same for every store
+                print(f"error: {result.message}", file=sys.stderr, flush=True)
         elif not self.quiet:
-            self._print(describe(result))
+            self._print(where + describe(result))
         if isinstance(result, VideoInfo):
             for note in result.notes:
-                print(f"note: {result.id}: {note}", file=sys.stderr, flush=True)
+                print(f"note: {where}{result.id}: {note}", file=sys.stderr, flush=True)
 
     def _print(self, line: str) -> None:
         """Print a line; losing standard output must not end a run that is storing videos."""
@@ -39,26 +42,43 @@ class Report:
             print(f"note: no more output ({error.strerror}); the run goes on", file=sys.stderr)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def finish(self, summary: Summary, *, elapsed: float) -> None:
+    def finish(self, summaries: Sequence[Summary], *, elapsed: float) -> None:
         """Print what the run did."""
         if self.quiet:
-            made = {"store": str(self.store), "model": self.model}
-            print(json.dumps(made | summary_json(summary, elapsed=elapsed), indent=2))
+            documents = [
+                {"store": str(store), "model": self.model} | summary_json(summary, elapsed=elapsed)
+                for store, summary in zip(self.stores, summaries, strict=True)
+            ]
+            one = len(documents) == 1
+            print(json.dumps(documents[0] if one else documents, indent=2))
             return
-        counts = [f"{len(summary.pruned)} pruned"]
-        if summary.skipped:
-            counts.append(f"{len(summary.skipped)} already done")
-        if summary.failed:
-            counts.append(f"{len(summary.failed)} failed (see failures-*.jsonl in the store)")
-        print(", ".join(counts))
-        if summary.pruned:
+        for store, summary in zip(self.stores, summaries, strict=True):
+            print("\n".join(summary_lines(summary)))
+            if len(summaries) > 1:
+                print(f"store   {store}")
+        pruned = max(summary.seconds for summary in summaries)
+        if pruned:
             print(
-                f"tokens  {summary.tokens:,} -> {summary.kept:,} "
-                f"({summary.kept / summary.tokens:.1%})\n"
-                f"time    {summary.seconds:.1f} s of video in {elapsed:.1f} s "
-                f"({summary.seconds / elapsed:.1f} times real time)"
+                f"time    {pruned:.1f} s of video in {elapsed:.1f} s "
+                f"({pruned / elapsed:.1f} times real time)"
             )
-        print(f"model   {self.model}\nstore   {self.store}")
+        print(f"model   {self.model}")
+        if len(summaries) == 1:
+            print(f"store   {self.stores[0]}")
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """What became of the videos, and their tokens."""
+    counts = [f"{len(summary.pruned)} pruned"]
+    if summary.skipped:
+        counts.append(f"{len(summary.skipped)} already done")
+    if summary.failed:
+        counts.append(f"{len(summary.failed)} failed (see failures-*.jsonl in the store)")
+    lines = [", ".join(counts)]
+    if summary.pruned:
+        share = summary.kept / summary.tokens
+        lines.append(f"tokens  {summary.tokens:,} -> {summary.kept:,} ({share:.1%})")
+    return lines
 
 
 def describe(result: VideoInfo | str) -> str:

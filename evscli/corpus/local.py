@@ -1,12 +1,12 @@
-"""Prunes many videos one after the other into one store.
+"""Prunes many videos one after the other, into one store for each selection.
 
 A finished video is skipped, a failing one is recorded and the rest go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +49,9 @@ class Summary:
             self.pruned.append(result)
 
 
-Report = Callable[[VideoInfo | Failure | str], None]
-"""Called once per video: with what was kept, why it failed, or the id of a skipped one."""
+Report = Callable[[int, VideoInfo | Failure | str], None]
+"""Called once per store and video: with the store's number and what was kept, why it failed, or the
+id of a skipped one."""
 
 
 def split_finished(
@@ -87,42 +88,69 @@ def refuse_changed(video: VideoInput, stored: SourceInfo, *, check_sources: bool
 def prune_corpus(
     videos: Sequence[VideoInput],
     pruner: VideoPruner,
-    folder: Path,
+    folders: Sequence[Path],
     *,
     report: Report,
     check_sources: bool = False,
-) -> Summary:
-    """Prune into the store `folder` what it does not hold yet, in order.
+) -> list[Summary]:
+    """Prune into the stores `folders`, one for each selection, what they do not hold yet, in order.
 
-    `report` is called once per video. Everything finished is kept whatever ends the run. Raises
-    StoreError where the store cannot be written, and MismatchError before any work where it holds
-    another configuration or another source under the same id.
+    `report` is called once per video and store, with the store's number. Everything finished is
+    kept whatever ends the run. Raises StoreError where a store cannot be written, and
+    MismatchError before any work where one holds another configuration or another source under the
+    same id.
     """
-    summary = Summary()
-    with StoreWriter(folder, pruner.config) as writer:
-        todo, done = split_finished(videos, writer.finished, check_sources=check_sources)
-        for video in done:
-            summary.skipped.append(video.id)
-            report(video.id)
-        with closing(Progress(todo)) as progress:
-            for video in todo:
-                result = prune_one(video, pruner, writer)
-                summary.add(result)
-                with progress.paused():
-                    report(result)
-                progress.advance(video, failed=isinstance(result, Failure))
-    return summary
+    summaries = [Summary() for _ in folders]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(StoreWriter(folder, config))
+            for folder, config in zip(folders, pruner.configs, strict=True)
+        ]
+        todo = _still_to_do(videos, writers, check_sources=check_sources)
+        for video in videos:
+            for number, summary in enumerate(summaries):
+                if number not in todo.get(video.id, ()):
+                    summary.skipped.append(video.id)
+                    report(number, video.id)
+        work = [video for video in videos if video.id in todo]
+        with closing(Progress(work)) as progress:
+            for video in work:
+                failed = False
+                for number, result in prune_one(video, pruner, writers, todo[video.id]):
+                    failed = failed or isinstance(result, Failure)
+                    summaries[number].add(result)
+                    with progress.paused():
+                        report(number, result)
+                progress.advance(video, failed=failed)
+    return summaries
 
 
-def prune_one(video: VideoInput, pruner: VideoPruner, writer: StoreWriter) -> VideoInfo | Failure:
-    """Prune and store one video, or record why that failed."""
+def _still_to_do(
+    videos: Sequence[VideoInput], writers: Sequence[StoreWriter], *, check_sources: bool
+) -> dict[str, list[int]]:
+    """For each video that any store lacks, the numbers of these stores."""
+    missing: dict[str, list[int]] = {}
+    for number, writer in enumerate(writers):
+        todo, _ = split_finished(videos, writer.finished, check_sources=check_sources)
+        for video in todo:
+            missing.setdefault(video.id, []).append(number)
+    return missing
+
+
+def prune_one(
+    video: VideoInput, pruner: VideoPruner, writers: Sequence[StoreWriter], which: Sequence[int]
+) -> Iterator[tuple[int, VideoInfo | Failure]]:
+    """Prune one video into the stores numbered `which`, or record there why that failed."""
+    left = list(which)
     try:
         refuse_id(video)
-        record = pruner(video)
+        for number, record in pruner.prune(video, which):
+            writers[number].add(record)
+            left.remove(number)
+            yield number, record.info
     except VideoError as error:
-        return writer.fail(failure_of(video, error))
-    writer.add(record)
-    return record.info
+        for number in left:
+            yield number, writers[number].fail(failure_of(video, error))
 
 
 def refuse_id(video: VideoInput) -> None:

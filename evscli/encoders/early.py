@@ -6,7 +6,7 @@ hidden states; then what was kept runs through the rest, packed. Which windows, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -16,9 +16,6 @@ from evscli.encoders.packing import alone, pack
 from evscli.encoders.tower import Tower, finish_packed, patches_of, run_from, windows_of
 from evscli.records import VideoWindows, WindowChoice, WindowTokens
 from evscli.scratch import allocate
-
-Choose = Callable[[VideoWindows], WindowChoice]
-"""From the windows of a whole video."""
 
 
 class Prefix:
@@ -35,6 +32,10 @@ class Prefix:
         """Patches of a frame."""
         return self.states[self.after].shape[1]
 
+    def windows(self) -> VideoWindows:
+        """The windows after the last of the first blocks."""
+        return VideoWindows(states=windows_of(self.tower, self.states[self.after]))
+
     def add(self, patches: Tensor) -> None:
         """Run the first blocks on the next patches [t, S, P]."""
         embedded = self.tower.embed(patches)
@@ -49,14 +50,14 @@ class Prefix:
         self.done = stop
 
 
-def finish(prefix: Prefix, choose: Choose, *, patches: int, device: torch.device) -> WindowTokens:
-    """Choose windows of the whole video and run the rest of the tower on them.
+def finish(
+    prefix: Prefix, choice: WindowChoice, *, patches: int, device: torch.device
+) -> WindowTokens:
+    """Run the rest of the tower on the windows chosen.
 
     About `patches` patches go through a block at once.
     """
-    tower, last = prefix.tower, prefix.states[prefix.after]
-    choice = choose(VideoWindows(states=windows_of(tower, last)))
-    keep = choice.kept.mask.cpu()
+    tower, keep = prefix.tower, choice.kept.mask.cpu()
     context = _context(tower, keep, refill=choice.refill)
     embeds: list[Tensor] = []
     planes: list[Tensor] = []
@@ -73,7 +74,6 @@ def finish(prefix: Prefix, choose: Choose, *, patches: int, device: torch.device
     return WindowTokens(
         embeds=torch.cat(embeds),
         planes=torch.cat(planes, dim=1) if planes else None,
-        kept=choice.kept,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evscli.encoders.early import Choose, Prefix, finish
+from evscli.encoders.early import Prefix, finish
 from evscli.encoders.preprocess import (
     PixelFormat,
     patchify,
@@ -25,7 +25,7 @@ from evscli.encoders.preprocess import (
 from evscli.encoders.rules import ProcessorRules
 from evscli.encoders.tower import Tower, encode_frames
 from evscli.errors import UsageError, VideoError
-from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowTokens
+from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
 from evscli.scratch import allocate
 
 
@@ -85,29 +85,31 @@ class VideoEncoder:
         self._check_complete(done, plan)
         return tokens
 
-    def encode_windows(
-        self, chunks: Iterable[FrameChunk], plan: FramePlan, *, after: int, choose: Choose
-    ) -> WindowTokens:
-        """Encode resized frames and prune on the way: `choose` says which windows go on.
+    def begin(self, chunks: Iterable[FrameChunk], plan: FramePlan, *, after: int) -> Prefix:
+        """Run resized frames through the blocks up to and with `after`.
 
-        Blocks up to and with `after` run on everything, the others on what was chosen. Raises
-        UsageError where the tower has no such block or none after it, VideoError where the chunks
-        hold fewer frames than the plan, and OSError where the scratch disk is full.
+        Raises UsageError where the tower has no such block or none after it, VideoError where the
+        chunks hold fewer frames than the plan, and OSError where the scratch disk is full.
         """
         tower = self._tower(plan)
         if not 0 <= after < tower.depth - 1:
             raise UsageError(
                 f"the vision tower of {self.info.name} has blocks 0 to {tower.depth - 1}, so "
-                f"tokens can be pruned after 0 to {tower.depth - 2}, not after {after}"
+                f"tokens can be pruned after 0 to {tower.depth - 2}, not after {after}: "
+                "give such a number with --prune-at"
             )
         prefix = Prefix(tower, after, plan.grid_thw[0], scratch=self.scratch)
         for patches in self._patches(chunks):
             with torch.inference_mode():
                 prefix.add(patches)
         self._check_complete(prefix.done, plan)
+        return prefix
+
+    def finish(self, prefix: Prefix, choice: WindowChoice) -> WindowTokens:
+        """Run the windows chosen through the other blocks."""
         frames = self.chunk_frames // self.form.temporal_patch_size
         with torch.inference_mode():
-            return finish(prefix, choose, patches=frames * prefix.patches, device=self.device)
+            return finish(prefix, choice, patches=frames * prefix.patches, device=self.device)
 
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size

@@ -7,13 +7,13 @@ work. Knows no formula.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evscli.errors import UsageError
 from evscli.pruners.budget import check_budget
 from evscli.pruners.budget_rule import BudgetRule, Demand, Fraction
-from evscli.pruners.options import check_options, split_assignments
+from evscli.pruners.options import check_options, closest, split_assignments
 from evscli.pruners.registry import Pruner, get_pruner
 from evscli.records import (
     KeptTokens,
@@ -97,6 +97,24 @@ def parse_options(method: str, texts: Iterable[str]) -> dict[str, OptionValue]:
     Raises UsageError for text of another form and for what `check_selection` refuses in options.
     """
     return check_options(method, get_pruner(method).options, split_assignments(texts))
+
+
+def own_options(method: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Those of the options `given` that `method` has."""
+    own = {option.name for option in get_pruner(method).options}
+    return {name: value for name, value in given.items() if name in own}
+
+
+def refuse_unused(given: Mapping[str, str], methods: Sequence[str]) -> None:
+    """Raise UsageError for an option that none of `methods` has."""
+    known = [option.name for method in methods for option in get_pruner(method).options]
+    for name in given:
+        if name not in known:
+            choice = f"choose from {', '.join(known)}" if known else "leave it out"
+            raise UsageError(
+                f"none of the methods {', '.join(methods)} has an option {name!r}"
+                f"{closest(name, known)}: {choice}"
+            )
 
 
 def select_tokens(

@@ -38,7 +38,10 @@ def run(folder: Path, pruner: VideoPruner, **options: bool) -> tuple[Summary, li
     seen: list[object] = []
     store = folder.parent / "store"
     videos = find_videos([str(folder)])
-    return prune_corpus(videos, pruner, store, report=seen.append, **options), seen
+    (summary,) = prune_corpus(
+        videos, pruner, [store], report=lambda _, result: seen.append(result), **options
+    )
+    return summary, seen
 
 
 def test_every_video_is_reported_once_in_order(folder: Path, pruner: VideoPruner) -> None:
@@ -79,11 +82,12 @@ def test_touching_a_file_does_not_make_it_another_source(folder: Path, pruner: V
 
 
 def test_an_interrupt_keeps_what_is_finished(folder: Path, pruner: VideoPruner) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    videos, stores = find_videos([str(folder)]), [folder.parent / "store"]
     with pytest.raises(KeyboardInterrupt):
-        prune_corpus(find_videos([str(folder)]), pruner, folder.parent / "store", report=interrupt)
+        prune_corpus(videos, pruner, stores, report=interrupt)
     assert list(open_store(folder.parent / "store")) == ["a"]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.early import Choose, finish, read_prefix, spans
+from evscli.encoders.early import finish, read_prefix, spans
 from evscli.encoders.preprocess import patchify
 from evscli.encoders.tower import Tower, encode_frames, patches_of, windows_of
 from evscli.records import KeptTokens, WindowChoice, WindowTokens
@@ -53,17 +53,22 @@ def some(share: float, seed: int = 0) -> Tensor:
     return keep
 
 
-def choosing(mask: Tensor, **options: Any) -> Choose:
-    kept = KeptTokens(mask=mask, expected=int(mask.sum()))
-    return lambda _: WindowChoice(kept=kept, **options)
+def choosing(mask: Tensor, **options: Any) -> WindowChoice:
+    return WindowChoice(kept=KeptTokens(mask=mask, expected=int(mask.sum())), **options)
 
 
 def encode(
-    tower: Tower, patches: Tensor, choose: Choose, *, after: int, chunk: int = 4, most: int = 100
+    tower: Tower,
+    patches: Tensor,
+    choice: WindowChoice,
+    *,
+    after: int,
+    chunk: int = 4,
+    most: int = 100,
 ) -> WindowTokens:
     with torch.inference_mode():
         prefix = read_prefix(tower, after, patches.split(chunk), len(patches))
-        return finish(prefix, choose, patches=most, device=patches.device)
+        return finish(prefix, choice, patches=most, device=patches.device)
 
 
 def masked(tower: Tower, patches: Tensor, mask: Tensor, after: int, bias: Tensor | None) -> Any:

@@ -92,7 +92,7 @@ def test_pruning_on_the_way_is_masking_the_rest(
     choice = WindowChoice(kept=KeptTokens(mask=keep, expected=int(keep.sum())))
     with torch.inference_mode():
         prefix = read_prefix(tower, after, patches.split(2), FRAMES)
-        ours = finish(prefix, lambda _: choice, patches=100, device=torch.device("cpu"))
+        ours = finish(prefix, choice, patches=100, device=torch.device("cpu"))
         hidden, states = tower.embed(patches), {}
         dropped = patches_of(tower, torch.zeros(keep.shape).masked_fill(~keep, -torch.inf))
         for number in range(tower.depth):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from evscli.errors import UsageError
-from evscli.pruners import PruneRequest, check_selection, get_pruner
-from evscli.pruners.options import closest, split_assignments
+from evscli.pruners import PruneRequest, check_selection
+from evscli.pruners.options import split_assignments
+from evscli.pruners.selection import own_options, refuse_unused
 
 UNPRUNED = "none"
 RANDOM = "random"
@@ -34,24 +34,6 @@ def selections(
             for budget in ordered
         ),
     ]
-
-
-def own_options(method: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Those of the options `given` that `method` has."""
-    own = {option.name for option in get_pruner(method).options}
-    return {name: value for name, value in given.items() if name in own}
-
-
-def refuse_unused(given: Mapping[str, str], methods: Sequence[str]) -> None:
-    """Raise UsageError for an option that none of `methods` has."""
-    known = [option.name for method in methods for option in get_pruner(method).options]
-    for name in given:
-        if name not in known:
-            choice = f"choose from {', '.join(known)}" if known else "leave it out"
-            raise UsageError(
-                f"none of the methods {', '.join(methods)} has an option {name!r}"
-                f"{closest(name, known)}: {choice}"
-            )
 
 
 def video_seed(seed: int, video: str) -> int:
