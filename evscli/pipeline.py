@@ -302,7 +302,7 @@ def prune_begun(
     Raises VideoError with `stage` prune or encode.
     """
     video = begun.planned.video
-    inputs = PruneInputs(pixels=begun.pixels, scorer=scorer, heads=encoder.heads, seed=seed)
+    inputs = PruneInputs(pixels=begun.pixels, scorer=scorer, heads=encoder.shape.heads, seed=seed)
     with stage("prune", video):
         choice = select_windows(request, begun.prefix.windows(), inputs)
     with stage("encode", video):

@@ -10,6 +10,7 @@ import torch
 from transformers import (
     AutoModelForImageTextToText,
     GenerationConfig,
+    Molmo2Config,
     PretrainedConfig,
     PreTrainedModel,
     Qwen2_5_VLConfig,
@@ -81,6 +82,29 @@ QWEN2_5_VIDEO_PROCESSOR: dict[str, Any] = {
 }
 
 
+MOLMO2_VIDEO_PROCESSOR: dict[str, Any] = {
+    "video_processor_type": "Molmo2VideoProcessor",
+    "size": {"height": 126, "width": 126},
+    "num_frames": 8,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+}
+MOLMO2_TOKENS = [
+    "<|image|>",
+    "<|video|>",
+    "<im_patch>",
+    "<im_col>",
+    "<im_start>",
+    "<low_res_im_start>",
+    "<frame_start>",
+    "<im_end>",
+    "<frame_end>",
+    "<im_low>",
+]
+MOLMO2_TEMPLATE = CHAT_TEMPLATE.replace("<|vision_start|><|video_pad|><|vision_end|>", "<|video|>")
+
+
 def make_checkpoint(
     folder: Path, family: str, *, dtype: torch.dtype = torch.float32, seed: int = 0, **save: Any
 ) -> Path:
@@ -89,17 +113,29 @@ def make_checkpoint(
     `save` goes to `save_pretrained`, for example `max_shard_size="20KB"` for several files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer()
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = make_tokenizer(family)
     tokenizer.save_pretrained(folder)
     model = make_model(family, seed=seed)
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
     model.to(dtype).save_pretrained(folder, **save)
-    processor = QWEN2_5_VIDEO_PROCESSOR if family == "qwen2_5_vl" else QWEN3_VIDEO_PROCESSOR
+    processor = {
+        "qwen2_5_vl": QWEN2_5_VIDEO_PROCESSOR,
+        "molmo2": MOLMO2_VIDEO_PROCESSOR,
+    }.get(family, QWEN3_VIDEO_PROCESSOR)
     (folder / "video_preprocessor_config.json").write_text(json.dumps(processor))
     return folder
+
+
+def make_tokenizer(family: str) -> Any:
+    """The tokenizer of `mini`, with the special tokens and the chat template of `family`."""
+    tokenizer = build_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE
+    if family == "molmo2":
+        tokenizer.add_special_tokens({"additional_special_tokens": MOLMO2_TOKENS})
+        tokenizer.chat_template = MOLMO2_TEMPLATE
+    return tokenizer
 
 
 def make_model(family: str, *, seed: int = 0) -> PreTrainedModel:
@@ -111,6 +147,8 @@ def make_model(family: str, *, seed: int = 0) -> PreTrainedModel:
 
 def make_config(family: str) -> PretrainedConfig:
     """The configuration of a tiny model of `family` that fits the tokenizer of `mini`."""
+    if family == "molmo2":
+        return make_molmo2_config()
     tokenizer = build_tokenizer()
     token_id = tokenizer.convert_tokens_to_ids
     ids = {
@@ -143,3 +181,46 @@ def make_config(family: str) -> PretrainedConfig:
         text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
         return Qwen3VLMoeConfig(vision_config=dict(QWEN3_VISION), text_config=text, **ids)
     raise ValueError(f"unknown family {family!r}")
+
+
+def make_molmo2_config() -> PretrainedConfig:
+    """The configuration of a tiny Molmo2: 9x9 patches, tokens of two blocks' outputs."""
+    tokenizer = make_tokenizer("molmo2")
+    token_id = tokenizer.convert_tokens_to_ids
+    return Molmo2Config(
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "image_size": [126, 126],
+            "initializer_range": 0.2,
+        },
+        adapter_config={
+            "vision_feature_layer": [-1, 1],
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "intermediate_size": 40,
+            "text_hidden_size": 48,
+            "initializer_range": 0.2,
+        },
+        text_config={
+            **TEXT,
+            "head_dim": 12,
+            "vocab_size": len(tokenizer),
+            "additional_vocab_size": 0,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        image_patch_id=token_id("<im_patch>"),
+        frame_start_token_id=token_id("<frame_start>"),
+        frame_end_token_id=token_id("<frame_end>"),
+        image_start_token_id=token_id("<im_start>"),
+        low_res_image_start_token_id=token_id("<low_res_im_start>"),
+        image_end_token_id=token_id("<im_end>"),
+    )

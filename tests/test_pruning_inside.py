@@ -41,7 +41,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> VideoInput:
 @pytest.fixture(scope="module")
 def scorer(encoder: VideoEncoder) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    shapes = expected_shapes(encoder.width, 24)
+    shapes = expected_shapes(encoder.shape.width, 24)
     return {name: torch.randn(s, generator=generator) * 0.2 for name, s in shapes.items()}
 
 

@@ -157,7 +157,7 @@ def read_scorer(path: str, encoder: VideoEncoder) -> Mapping[str, Tensor]:
     """The weights of a learned scorer for this encoder."""
     from evscli.encoders.scorer import load_scorer
 
-    return load_scorer(Path(path), width=encoder.width)
+    return load_scorer(Path(path), width=encoder.shape.width)
 
 
 def stores(model: str, requests: Sequence[PruneRequest], output: str | None) -> list[Path]:

@@ -39,7 +39,7 @@ class VisionCheckpoint:
     model_type: str
     family: Family
     config: Any
-    """The family's vision configuration in transformers."""
+    """The family's vision configuration in transformers, or the whole model's."""
     weights: Mapping[str, Tensor]
     """Vision weights as stored, by their name inside the vision tower; mapped to the files."""
 
@@ -59,7 +59,7 @@ def read_checkpoint(files: ModelFiles) -> VisionCheckpoint:
         name=files.name,
         model_type=values["model_type"],
         family=family,
-        config=_vision_config(values, model=files.name),
+        config=_vision_config(values, family, model=files.name),
         weights=read_vision_weights(files),
     )
 
@@ -105,8 +105,9 @@ def build_vision(
         name: value.to(device, dtype, copy=True) for name, value in checkpoint.weights.items()
     }
     vision.load_state_dict(weights, assign=True)
-    # The rotary frequencies are no weights, so the meta device left none; they stay in float32.
-    vision.rotary_pos_emb = type(vision.rotary_pos_emb)(checkpoint.config).to(device)
+    if hasattr(vision, "rotary_pos_emb"):
+        # Its frequencies are no weights, so the meta device left none; they stay in float32.
+        vision.rotary_pos_emb = type(vision.rotary_pos_emb)(checkpoint.config).to(device)
     return vision.requires_grad_(False).eval()
 
 
@@ -116,15 +117,16 @@ def load_name(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def _vision_config(values: dict[str, Any], *, model: str) -> Any:
+def _vision_config(values: dict[str, Any], family: Family, *, model: str) -> Any:
     try:
-        return CONFIG_MAPPING[values["model_type"]].from_dict(values).vision_config
+        config = CONFIG_MAPPING[values["model_type"]].from_dict(values)
     except Exception as error:  # each family's configuration class has its own validators
         reason = " ".join(str(error).split())
         raise ModelError(
             f"{model}: config.json is not a valid {values['model_type']} configuration "
             f"({reason}); get the checkpoint again"
         ) from error
+    return config if family.whole_config else config.vision_config
 
 
 def _vision_shards(files: ModelFiles) -> dict[Path, list[str] | None]:

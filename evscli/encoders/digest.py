@@ -10,13 +10,22 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+from transformers.core_model_loading import WeightRenaming, rename_source_key
 
 VISION_PREFIXES = ("model.visual.", "visual.")
-"""What stands before vision weights in checkpoints, newer and older."""
+"""What stands before vision weights in checkpoints of most families, newer and older."""
+
+VISION_PARTS = ("vision_tower.", "multi_modal_projector.")
+"""The modules that are the vision side of Molmo2."""
+
+OLDER_MOLMO2 = "vision_backbone."
+"""In the names of the vision weights of Molmo2 as they were first published."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,24 @@ def vision_name(key: str) -> str | None:
     for prefix in VISION_PREFIXES:
         if key.startswith(prefix):
             return key[len(prefix) :]
-    return None
+    if OLDER_MOLMO2 in key:
+        key = renamed(key, "molmo2")
+    name = key.removeprefix("model.")
+    # A scorer that was trained with the tower is read on its own.
+    return name if name.startswith(VISION_PARTS) and "temporal_token_scorer." not in name else None
+
+
+def renamed(key: str, model_type: str) -> str:
+    """An older name as it is today, by the mapping of the installed transformers."""
+    name, _ = rename_source_key(key, renamings_of(model_type), [])
+    return str(name)
+
+
+@cache
+def renamings_of(model_type: str) -> list[Any]:
+    """Every renaming of transformers for checkpoints of one type."""
+    mapping = get_checkpoint_conversion_mapping(model_type) or []
+    return [entry for entry in mapping if isinstance(entry, WeightRenaming)]
 
 
 def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:

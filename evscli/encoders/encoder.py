@@ -15,14 +15,10 @@ import torch
 from torch import Tensor
 
 from evscli.encoders.early import Prefix, finish
-from evscli.encoders.preprocess import (
-    PixelFormat,
-    patchify,
-    rechunk,
-    resize_approximate,
-    resize_exact,
-)
+from evscli.encoders.molmo2_rules import Molmo2Rules
+from evscli.encoders.preprocess import PixelFormat, rechunk
 from evscli.encoders.rules import ProcessorRules
+from evscli.encoders.shape import VisionShape
 from evscli.encoders.tower import Tower, encode_frames
 from evscli.errors import UsageError, VideoError
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
@@ -34,17 +30,14 @@ class VideoEncoder:
     """One checkpoint's vision side, ready to encode videos."""
 
     info: ModelInfo
-    rules: ProcessorRules
+    rules: ProcessorRules | Molmo2Rules
     """Which frames to take and at what size."""
     settings: Mapping[str, Any]
     """JSON values that change the tokens, for a store's fingerprint."""
     form: PixelFormat
     for_grid: Callable[[tuple[int, int]], Tower]
     """Prepares the tower for a grid of (H, W) patches."""
-    heads: int
-    """Of the tower's attention."""
-    width: int
-    """Of its hidden states."""
+    shape: VisionShape
     device: torch.device
     dtype: torch.dtype
     """Of weights and embeddings."""
@@ -61,11 +54,10 @@ class VideoEncoder:
         approximate and stays on the device.
         """
         if self.resize_on_device:
-            pixels = resize_approximate(
-                _to_device(chunk.pixels, self.device), plan.resized_size, self.form.resample
-            )
+            on_device = _to_device(chunk.pixels, self.device)
+            pixels = self.form.resize_on_device(on_device, plan.resized_size)
         else:
-            pixels = resize_exact(chunk.pixels, plan.resized_size, self.form.resample)
+            pixels = self.form.resize(chunk.pixels, plan.resized_size)
         return FrameChunk(start=chunk.start, pixels=pixels)
 
     def encode(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> VideoTokens:
@@ -120,7 +112,7 @@ class VideoEncoder:
     def _patches(self, chunks: Iterable[FrameChunk]) -> Iterator[Tensor]:
         """The patches [t, S, P] of one chunk after the other, on the device."""
         for pixels in rechunk(chunks, self.chunk_frames):
-            yield patchify(_to_device(pixels, self.device), self.form)
+            yield self.form.patchify(_to_device(pixels, self.device))
 
     def _check_complete(self, done: int, plan: FramePlan) -> None:
         if done != plan.grid_thw[0]:

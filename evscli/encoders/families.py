@@ -18,11 +18,19 @@ class Family:
 
     summary: str
     vision: str
-    """The vision tower's class in transformers."""
+    """The vision tower's class in transformers, or one of evs made of their classes."""
     video_processor: str
     """The video processor's class in transformers."""
     tower: str
     """What of evs runs the vision tower on batched frames: a `Tower` of (tower, grid)."""
+    shape: str = "evscli.encoders.shape:qwen_shape"
+    """What of evs reads the sizes: (configuration, processor) to a `VisionShape`."""
+    rules: str = "evscli.encoders.rules:ProcessorRules"
+    """What of evs asks the processor for frames and sizes: of (processor, sampling)."""
+    pixels: str = "evscli.encoders.preprocess:pixel_format"
+    """What of evs makes its pixels: (processor, model) to a `PixelFormat`."""
+    whole_config: bool = False
+    """Whether `vision` is made of the whole model's configuration, not of its vision part."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -47,6 +55,16 @@ FAMILIES: Mapping[str, Family] = {
         video_processor="transformers.models.qwen3_vl.video_processing_qwen3_vl:"
         "Qwen3VLVideoProcessor",
         tower="evscli.encoders.qwen3_vl:Qwen3Tower",
+    ),
+    "molmo2": Family(
+        summary="Molmo2: SigLIP2 at 378 pixels, windows of 3x3 patches, frames one by one",
+        vision="evscli.encoders.molmo2:Molmo2Vision",
+        video_processor="transformers.models.molmo2.video_processing_molmo2:Molmo2VideoProcessor",
+        tower="evscli.encoders.molmo2:Molmo2Tower",
+        shape="evscli.encoders.shape:molmo2_shape",
+        rules="evscli.encoders.molmo2_rules:Molmo2Rules",
+        pixels="evscli.encoders.molmo2_pixels:molmo2_pixels",
+        whole_config=True,
     ),
 }
 

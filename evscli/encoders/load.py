@@ -20,10 +20,11 @@ from evscli.encoders.device import resolve_device, resolve_dtype
 from evscli.encoders.digest import json_digest, vision_digests
 from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import find_model
-from evscli.encoders.preprocess import pixel_format
+from evscli.encoders.molmo2_rules import Molmo2Rules
 from evscli.encoders.processor import load_video_processor, pixel_values
 from evscli.encoders.rules import ProcessorRules, check_sampling
-from evscli.errors import ModelError, UsageError
+from evscli.encoders.shape import VisionShape
+from evscli.errors import UsageError
 from evscli.records import ModelInfo, Sampling
 
 ALGORITHM = 1
@@ -59,20 +60,20 @@ def load_encoder(
     files = find_model(model, revision=revision)
     checkpoint = read_checkpoint(files)
     processor = load_video_processor(files, checkpoint.family)
-    _check_patches(processor, checkpoint)
-    _check_chunk(chunk_frames, int(processor.temporal_patch_size))
-    rules = ProcessorRules(processor, sampling)
+    family = checkpoint.family
+    shape = load_name(family.shape)(checkpoint.config, processor, model=files.name)
+    _check_chunk(chunk_frames, shape.temporal_patch_size)
+    rules = load_name(family.rules)(processor, sampling)
     width = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
     vision = build_vision(checkpoint, device=target, dtype=width)
-    info = model_info(checkpoint, processor, width)
+    info = model_info(checkpoint, processor, shape, width)
     return VideoEncoder(
         info=info,
         rules=rules,
         settings=_settings(info, rules, processor, chunk_frames=chunk_frames, resize=resize),
-        form=pixel_format(processor, model=files.name),
-        for_grid=partial(load_name(checkpoint.family.tower), vision),
-        heads=int(checkpoint.config.num_heads),
-        width=int(checkpoint.config.hidden_size),
+        form=load_name(family.pixels)(processor, model=files.name),
+        for_grid=partial(load_name(family.tower), vision),
+        shape=shape,
         device=target,
         dtype=width,
         chunk_frames=chunk_frames,
@@ -81,11 +82,11 @@ def load_encoder(
     )
 
 
-def model_info(checkpoint: VisionCheckpoint, processor: Any, dtype: torch.dtype) -> ModelInfo:
+def model_info(
+    checkpoint: VisionCheckpoint, processor: Any, shape: VisionShape, dtype: torch.dtype
+) -> ModelInfo:
     """What a shard records of the model; digests are of the weights as stored."""
     digests = vision_digests(checkpoint.weights)
-    config = checkpoint.config
-    rate = getattr(config, "tokens_per_second", None)
     return ModelInfo(
         name=checkpoint.name,
         model_type=checkpoint.model_type,
@@ -93,19 +94,24 @@ def model_info(checkpoint: VisionCheckpoint, processor: Any, dtype: torch.dtype)
         vision_bf16_sha256=digests.bf16,
         processor_sha256=json_digest(pixel_values(processor)),
         dtype=str(dtype).removeprefix("torch."),
-        embed_dim=int(config.out_hidden_size),
-        deepstack_planes=len(getattr(config, "deepstack_visual_indexes", ())),
-        patch_size=int(processor.patch_size),
-        temporal_patch_size=int(processor.temporal_patch_size),
-        merge_size=int(processor.merge_size),
-        tokens_per_second=None if rate is None else float(rate),
+        embed_dim=shape.embed_dim,
+        deepstack_planes=shape.planes,
+        patch_size=shape.patch_size,
+        temporal_patch_size=shape.temporal_patch_size,
+        merge_size=shape.merge_size,
+        tokens_per_second=shape.tokens_per_second,
     )
 
 
 def _settings(
-    info: ModelInfo, rules: ProcessorRules, processor: Any, *, chunk_frames: int, resize: str
+    info: ModelInfo,
+    rules: ProcessorRules | Molmo2Rules,
+    processor: Any,
+    *,
+    chunk_frames: int,
+    resize: str,
 ) -> dict[str, Any]:
-    sampling = {**asdict(rules.sampling), "min_frames": processor.min_frames}
+    sampling = {**asdict(rules.sampling), "min_frames": getattr(processor, "min_frames", None)}
     return {
         "algorithm": ALGORITHM,
         "model_type": info.model_type,
@@ -130,17 +136,3 @@ def _check_chunk(chunk_frames: int, temporal_patch: int) -> None:
             f"chunk-frames must be a multiple of the model's temporal patch of {temporal_patch} "
             f"frames, got {chunk_frames}; try {nearest}"
         )
-
-
-def _check_patches(processor: Any, checkpoint: VisionCheckpoint) -> None:
-    config = checkpoint.config
-    for name, expected in (
-        ("patch_size", config.patch_size),
-        ("temporal_patch_size", config.temporal_patch_size),
-        ("merge_size", config.spatial_merge_size),
-    ):
-        if getattr(processor, name) != expected:
-            raise ModelError(
-                f"{checkpoint.name}: its video processor has {name} {getattr(processor, name)} "
-                f"but its vision tower {expected}; use the processor configuration of this model"
-            )

@@ -33,7 +33,7 @@ class Molmo2Vision(nn.Module):
 class Molmo2Tower:
     """A Molmo2 tower for frames of `grid_hw` patches, pooled by windows of 3x3."""
 
-    def __init__(self, vision: Molmo2Vision, grid_hw: tuple[int, int]) -> None:
+    def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
         self.layers = vision.vision_tower.layers
         self.depth = len(self.layers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,9 +21,34 @@ RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
 """Interpolation by the number PIL gives it."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PixelFormat:
+class PixelFormat(Protocol):
     """How a checkpoint wants its pixels."""
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels along a side of a patch."""
+
+    @property
+    def temporal_patch_size(self) -> int:
+        """Frames in a temporal patch."""
+
+    @property
+    def merge_size(self) -> int:
+        """Patches along a side of a token."""
+
+    def resize(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """[f, 3, H, W] uint8 to `size`, equal bit for bit to the processor's result on a CPU."""
+
+    def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """The same on any device, maybe a level off."""
+
+    def patchify(self, pixels: Tensor) -> Tensor:
+        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QwenPixels:
+    """How a Qwen checkpoint wants its pixels."""
 
     patch_size: int
     temporal_patch_size: int
@@ -34,15 +59,27 @@ class PixelFormat:
     std: Tensor
     """[3] float32, on the scale of uint8"""
 
+    def resize(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """[f, 3, H, W] uint8 on the CPU to `size`, equal bit for bit to the processor's result."""
+        return resize_exact(pixels, size, self.resample)
 
-def pixel_format(processor: Any, *, model: str) -> PixelFormat:
+    def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """The same on any device, rarely one level off."""
+        return resize_approximate(pixels, size, self.resample)
+
+    def patchify(self, pixels: Tensor) -> Tensor:
+        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, 3 * t * p * p]."""
+        return patchify(pixels, self)
+
+
+def pixel_format(processor: Any, *, model: str) -> QwenPixels:
     """Take the constants from a video processor; raises ModelError for an unknown resampling."""
     mode = RESAMPLE_MODES.get(int(processor.resample))
     if mode is None:
         raise ModelError(
             f"{model}: resampling {processor.resample!r} is not supported; use bilinear or bicubic"
         )
-    return PixelFormat(
+    return QwenPixels(
         patch_size=int(processor.patch_size),
         temporal_patch_size=int(processor.temporal_patch_size),
         merge_size=int(processor.merge_size),
@@ -74,7 +111,7 @@ def resize_approximate(pixels: Tensor, size: tuple[int, int], mode: str) -> Tens
     return _resize_rounded(wide, size, mode).to(torch.uint8)
 
 
-def patchify(pixels: Tensor, form: PixelFormat) -> Tensor:
+def patchify(pixels: Tensor, form: QwenPixels) -> Tensor:
     """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, 3 * t * p * p].
 
     The S patches of a temporal patch are in the order the vision towers merge them: cell by

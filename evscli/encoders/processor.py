@@ -97,7 +97,8 @@ def _with_named_edges(values: dict[str, Any]) -> dict[str, Any]:
 
 def _check_steps(processor: Any, *, model: str) -> None:
     for step in ("do_resize", "do_rescale", "do_normalize"):
-        if not getattr(processor, step):
+        value = getattr(processor, step)
+        if value is False or (value is None and step != "do_resize"):  # Molmo2 always resizes
             raise ModelError(f"{model}: a video processor with {step} off is not supported; set it")
     if getattr(processor, "do_center_crop", None):
         raise ModelError(f"{model}: a video processor that crops is not supported; turn it off")

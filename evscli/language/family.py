@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.models.molmo2.processing_molmo2 import Molmo2Processor
 from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
@@ -26,9 +27,33 @@ from evscli.records import PrunedVideo
 class Marks:
     """The special tokens around visual tokens, as text."""
 
+    item: str
+    """What the chat template writes for a video."""
     start: str
     pad: str
+    """What stands for one visual token."""
     end: str
+
+    @classmethod
+    def qwen(cls, tokenizer: Any) -> Marks:
+        """The tokenizer's own vision tokens, else the names that Qwen families use."""
+        pad = getattr(tokenizer, "video_token", "<|video_pad|>")
+        return cls(
+            item=pad,
+            start=getattr(tokenizer, "vision_start_token", "<|vision_start|>"),
+            pad=pad,
+            end=getattr(tokenizer, "vision_end_token", "<|vision_end|>"),
+        )
+
+    @classmethod
+    def molmo2(cls, tokenizer: Any) -> Marks:
+        """Those of Molmo2."""
+        return cls(
+            item=getattr(tokenizer, "video_token", "<|video|>"),
+            start="<frame_start>",
+            pad="<im_patch>",
+            end="<frame_end>",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,8 +78,18 @@ class Family:
     """Its processor class in the installed transformers."""
     timestamps: bool
     """Whether the prompt says the time of every temporal patch."""
+    marks: Callable[[Any], Marks]
+    """Of a tokenizer."""
+    image_item: str
+    """What the chat template writes for an image, where the tokenizer does not say."""
     layout: Callable[[PrunedVideo, Sequence[float], Marks], VideoLayout]
     encoder_output: Callable[[Sequence[PrunedVideo], torch.device], Any]
+    axes: int = 3
+    """Of position ids: (t, h, w), or 1 for plain ones."""
+    begins: bool = False
+    """Whether a prompt begins with the tokenizer's first token, whatever the template says."""
+    seen_whole: tuple[str, ...] = ()
+    """Tokens that attend to each other in both directions: the model must be told which."""
 
 
 def family_of(model_type: str) -> Family:
@@ -81,6 +116,22 @@ def framewise_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) 
         counts=cells[:, 0].bincount(minlength=t),
         advance=max(h, w),
         offsets=(cells * torch.tensor([0, 1, 1])).T,
+    )
+
+
+def spaced_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
+    """Molmo2: the time and a run of its own for every frame, emptied ones included.
+
+    Positions are plain: a token has the one it would have with nothing pruned.
+    """
+    t, h, w = record.info.grid_thw
+    cells = record.position_ids.long()
+    place = cells[:, 1] * w + cells[:, 2]
+    return VideoLayout(
+        text=" ".join(f"{time:.1f} {marks.start}{marks.pad}{marks.end}" for time in times),
+        counts=cells[:, 0].bincount(minlength=t),
+        advance=h * w,
+        offsets=place.expand(3, -1),
     )
 
 
@@ -118,7 +169,7 @@ def temporal_interval(record: PrunedVideo) -> Tensor:
 
 
 def plain_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
-    """Visual tokens as the Qwen2.5-VL encoder returns them: one [K, D] per video."""
+    """Visual tokens as encoders without DeepStack return them: one [K, D] per video."""
     return BaseModelOutputWithPooling(
         pooler_output=tuple(record.embeds.to(device) for record in records)
     )
@@ -146,13 +197,42 @@ def deepstack_plane(record: PrunedVideo, plane: int) -> Tensor:
 QWEN2_5_VL = Family(
     processor=Qwen2_5_VLProcessor,
     timestamps=False,
+    marks=Marks.qwen,
+    image_item="<|image_pad|>",
     layout=contiguous_layout,
     encoder_output=plain_output,
 )
 QWEN3_VL = Family(
     processor=Qwen3VLProcessor,
     timestamps=True,
+    marks=Marks.qwen,
+    image_item="<|image_pad|>",
     layout=framewise_layout,
     encoder_output=deepstack_output,
 )
-FAMILIES = {"qwen2_5_vl": QWEN2_5_VL, "qwen3_vl": QWEN3_VL, "qwen3_vl_moe": QWEN3_VL}
+MOLMO2 = Family(
+    processor=Molmo2Processor,
+    timestamps=True,
+    marks=Marks.molmo2,
+    image_item="<|image|>",
+    layout=spaced_layout,
+    encoder_output=plain_output,
+    axes=1,
+    begins=True,
+    seen_whole=(
+        "<im_patch>",
+        "<im_col>",
+        "<im_start>",
+        "<low_res_im_start>",
+        "<frame_start>",
+        "<im_end>",
+        "<frame_end>",
+        "<im_low>",
+    ),
+)
+FAMILIES = {
+    "qwen2_5_vl": QWEN2_5_VL,
+    "qwen3_vl": QWEN3_VL,
+    "qwen3_vl_moe": QWEN3_VL,
+    "molmo2": MOLMO2,
+}

@@ -23,6 +23,9 @@ from evscli.errors import ModelError, WrongModelError
 from evscli.language.family import family_of
 from evscli.records import ModelInfo
 
+MOLMO2_PARTS = ("vision_tower", "multi_modal_projector")
+"""What the inner model of Molmo2 has instead of `visual`."""
+
 _known: WeakKeyDictionary[nn.Module, VisionDigests] = WeakKeyDictionary()
 
 
@@ -84,14 +87,30 @@ def check_shape(made_by: ModelInfo, model: Any) -> None:
 
 
 def loaded_digests(model: nn.Module) -> VisionDigests | None:
-    """Digests of a loaded model's vision tower; None if it is absent, offloaded or quantised."""
-    towers = (part for name, part in model.named_modules() if name.split(".")[-1] == "visual")
-    tower = next(towers, None)
-    if tower is None or not all(map(is_plain, tower.state_dict().values())):
+    """Digests of a loaded model's vision side; None if it is absent, offloaded or quantised."""
+    tower = vision_side(model)
+    if tower is None:
+        return None
+    weights = {name: value for name, value in tower.state_dict().items() if is_vision(name)}
+    if not all(map(is_plain, weights.values())):
         return None
     if tower not in _known:
-        _known[tower] = vision_digests(tower)
+        _known[tower] = vision_digests(weights)
     return _known[tower]
+
+
+def vision_side(model: nn.Module) -> nn.Module | None:
+    """The module that is a model's vision tower, or that holds it beside its connector."""
+    part: nn.Module
+    for name, part in model.named_modules():
+        if name.split(".")[-1] == "visual" or all(hasattr(part, n) for n in MOLMO2_PARTS):
+            return part
+    return None
+
+
+def is_vision(name: str) -> bool:
+    """Whether a weight inside `vision_side` is not the language model's beside it."""
+    return not name.startswith("language_model.")
 
 
 def is_plain(weight: Tensor) -> bool:

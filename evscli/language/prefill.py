@@ -43,7 +43,8 @@ def prefill(
     the prompt where the processor's rule gives nominal ones (Qwen3-VL).
 
     Returns a BatchFeature (a mapping with `.to(device)`): `input_ids` and `attention_mask` [B, S],
-    `position_ids` [3, B, S] as the full prompt has them, `mm_encoder_outputs`. `generate` with
+    `position_ids` [3, B, S] (Molmo2: [B, S]) as the full prompt has them, `mm_encoder_outputs`, and
+    for Molmo2 `mm_token_type_ids` [B, S]. `generate` with
     several beams rewrites `mm_encoder_outputs`, so call prefill anew for each such call.
 
     Raises UsageError (counts that differ, no chat template, arguments of a wrong type, control
@@ -61,8 +62,19 @@ def prefill(
     device = torch.device("cpu") if model is None else model.device
     # A BatchFeature inside, so that moving every value by its own `.to` works too.
     outputs = BatchFeature({"video": family.encoder_output(videos, device)})
+    if family.axes == 1:
+        positions = positions[0]
     text = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+    if family.seen_whole:
+        text["mm_token_type_ids"] = seen_whole(ids, builder.tokenizer, family)
     return BatchFeature({**text, "mm_encoder_outputs": outputs}).to(device)
+
+
+def seen_whole(ids: Tensor, tokenizer: Any, family: Family) -> Tensor:
+    """1 for tokens of `ids` that attend to each other in both directions, else 0."""
+    marked = tokenizer.convert_tokens_to_ids(list(family.seen_whole))
+    known = [number for number in marked if number not in (None, tokenizer.unk_token_id)]
+    return torch.isin(ids, torch.tensor(known)).long()
 
 
 def check_model(model: Any) -> None:

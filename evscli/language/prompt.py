@@ -91,12 +91,8 @@ class PromptBuilder:
 
     @property
     def marks(self) -> Marks:
-        """The tokenizer's own vision tokens, else the names both families use."""
-        return Marks(
-            start=getattr(self.tokenizer, "vision_start_token", "<|vision_start|>"),
-            pad=getattr(self.tokenizer, "video_token", "<|video_pad|>"),
-            end=getattr(self.tokenizer, "vision_end_token", "<|vision_end|>"),
-        )
+        """The special tokens around visual tokens."""
+        return self.family.marks(self.tokenizer)
 
     def layout(self, video: PrunedVideo) -> VideoLayout:
         """How `video` enters the prompt."""
@@ -119,21 +115,22 @@ class PromptBuilder:
         Whether the template's tokens around the placeholder stay has changed between releases of
         transformers, so that method decides. It needs no more of a processor than its tokens.
         """
-        if getattr(self.tokenizer, "image_token", "<|image_pad|>") in text:
+        if getattr(self.tokenizer, "image_token", self.family.image_item) in text:
             raise UsageError(
                 "the prompt has image items and prefill places videos only: remove them"
             )
-        items = text.count(self.marks.pad)
+        items = text.count(self.marks.item)
         if items != len(layouts):
             raise UsageError(
                 f"the prompt has {items} video items for {len(layouts)} records: give one "
                 '{"type": "video"} item per record, and no vision tokens in the text'
             )
         shell = object.__new__(self.family.processor)
-        shell.video_token = self.marks.pad
+        shell.video_token = self.marks.item
         texts, _ = shell.get_text_with_replacements([text], [], [v.text for v in layouts], [])
         placed: str = texts[0]
-        return placed
+        first = self.tokenizer.bos_token or self.tokenizer.eos_token
+        return placed if not self.family.begins or placed.startswith(first) else first + placed
 
 
 def as_messages(prompt: str | Messages, videos: int) -> Messages:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.early import finish, read_prefix, spans
-from evscli.encoders.preprocess import patchify
 from evscli.encoders.tower import Tower, encode_frames, patches_of, windows_of
 from evscli.records import KeptTokens, WindowChoice, WindowTokens
 from tests.checkpoints import FAMILIES
@@ -42,7 +41,7 @@ def tower(encoder: VideoEncoder) -> Tower:
 @pytest.fixture
 def patches(encoder: VideoEncoder) -> Tensor:
     cell = encoder.form.patch_size * encoder.form.merge_size
-    return patchify(random_frames(2 * FRAMES, GRID[0] * cell, GRID[1] * cell), encoder.form)
+    return encoder.form.patchify(random_frames(2 * FRAMES, GRID[0] * cell, GRID[1] * cell))
 
 
 def some(share: float, seed: int = 0) -> Tensor:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.preprocess import patchify
 from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
 from evscli.records import FrameChunk, Sampling
@@ -37,7 +36,7 @@ def models() -> dict[str, Any]:
 def forward(vision: Any, encoder: VideoEncoder, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Transformers' own vision forward on the same pixels: merged tokens and DeepStack planes."""
     form = encoder.form
-    patches = patchify(pixels, form).flatten(0, 1)
+    patches = form.patchify(pixels).flatten(0, 1)
     grid_t = -(-len(pixels) // form.temporal_patch_size)
     grid_hw = (side // form.patch_size for side in pixels.shape[-2:])
     with torch.inference_mode():
@@ -109,7 +108,7 @@ def test_every_grid_equals_transformers(
     cell = encoder.form.patch_size * encoder.form.merge_size
     pixels = random_frames(frames, h * cell, w * cell)
 
-    embeds, planes = encode_frames(encoder.for_grid((2 * h, 2 * w)), patchify(pixels, encoder.form))
+    embeds, planes = encode_frames(encoder.for_grid((2 * h, 2 * w)), encoder.form.patchify(pixels))
 
     merged, their_planes = forward(models[family], encoder, pixels)
     assert embeds.shape[:3] == (-(-frames // 2), h, w)

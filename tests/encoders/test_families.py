@@ -14,7 +14,7 @@ from evscli.errors import ModelError
 def test_lists_a_summary_for_every_family() -> None:
     families = list_families()
 
-    assert set(families) == {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"}
+    assert set(families) == {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2"}
     assert all(summary and "\n" not in summary for summary in families.values())
 
 

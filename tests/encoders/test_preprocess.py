@@ -13,7 +13,7 @@ from torch import Tensor
 from evscli.encoders.families import FAMILIES
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.preprocess import (
-    PixelFormat,
+    QwenPixels,
     patchify,
     pixel_format,
     rechunk,
@@ -135,9 +135,9 @@ def test_unknown_resampling_is_refused() -> None:
         pixel_format(processor, model="my-model")
 
 
-def _form() -> PixelFormat:
+def _form() -> QwenPixels:
     constant: Tensor = torch.full((3,), 127.5)
-    return PixelFormat(
+    return QwenPixels(
         patch_size=8,
         temporal_patch_size=2,
         merge_size=2,

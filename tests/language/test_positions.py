@@ -15,7 +15,7 @@ from tests.checkpoints import FAMILIES, make_model
 from tests.language.reference import Clip, make_blank, pruned
 
 PAD, TEXT = 7, 5
-MARKS = Marks(start="s", pad="p", end="e")
+MARKS = Marks(item="p", start="s", pad="p", end="e")
 
 
 @pytest.fixture(scope="module")

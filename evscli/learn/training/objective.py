@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from evscli.encoders.preprocess import PixelFormat, patchify
+from evscli.encoders.preprocess import QwenPixels, patchify
 from evscli.learn.mini import PIXELS
 from evscli.learn.training.batches import Batch
 from evscli.learn.training.forward import read, see, supervised
@@ -32,7 +32,7 @@ KIND_WEIGHTS = {"direction": 1.5, "order": 1.5, "count": 1.5, "times": 2.0, "sce
 RARE = 4.0
 """Weight of a token with something on it against one with nothing."""
 
-PIXEL_FORMAT = PixelFormat(
+PIXEL_FORMAT = QwenPixels(
     patch_size=PIXELS["patch_size"],
     temporal_patch_size=PIXELS["temporal_patch_size"],
     merge_size=PIXELS["merge_size"],
