@@ -203,6 +203,14 @@ class SourceInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a finished video was made from."""
+
+    source: SourceInfo
+    query: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoInfo:
     """Everything a shard says about one video beside its tensors."""
 
@@ -225,6 +233,12 @@ class VideoInfo:
     kept: int
     """Tokens kept."""
     notes: tuple[str, ...] = ()
+    query: str | None = None
+    """What a query-aware method was asked."""
+    prune_at: int | None = None
+    """The block of the encoder after which tokens were dropped; None: after the whole encoder."""
+    budget_rule: str | None = None
+    """What was asked where that was no fraction, such as `4096tok`."""
 
     @property
     def tokens(self) -> int:
@@ -319,3 +333,5 @@ class VideoInput:
     path: Path
     root: Path
     """The input root that the stored relative path starts from."""
+    query: str | None = None
+    """What query-aware methods are asked of it, where a list says so."""

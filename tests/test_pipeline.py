@@ -18,7 +18,8 @@ from evscli import open_store, prefill, prune_video
 from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
-from evscli.pipeline import ahead, encode_video, prune_encoded
+from evscli.pipeline import encode_video, prune_encoded
+from evscli.pipeline.frames import ahead
 from evscli.pruners import check_selection
 from evscli.records import FrameChunk, PrunedVideo, RunConfig, Sampling, VideoInput
 from evscli.stage import stage

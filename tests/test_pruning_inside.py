@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.scorer import expected_shapes, load_scorer
+from evscli.encoders.files import LocalFolder
+from evscli.encoders.scorer import checkpoint_scorer, expected_shapes, load_scorer
 from evscli.errors import ModelError, UsageError
 from evscli.pipeline import VideoPruner
 from evscli.pruners import check_selection, list_pruners
@@ -152,3 +154,23 @@ class TestScorers:
             load_scorer(path, width=128)
         with pytest.raises(ModelError, match="there is no scorer"):
             load_scorer(tmp_path / "absent", width=128)
+
+    def test_a_checkpoint_without_one_is_not_read_whole(self, tmp_path: Path) -> None:
+        save_file({"model.weight": torch.ones(1)}, tmp_path / "model.safetensors")
+        files = LocalFolder(tmp_path, name="plain")
+        assert checkpoint_scorer(files, width=128) is None
+        with pytest.raises(ModelError, match="holds no scorer"):
+            load_scorer(tmp_path, width=128)
+
+    def test_only_the_shards_that_hold_it_are_read(
+        self, tmp_path: Path, scorer: dict[str, Tensor]
+    ) -> None:
+        weights = self.published(scorer)
+        save_file(weights, tmp_path / "b.safetensors")  # and no a.safetensors
+        names = {"model.weight": "a.safetensors"} | dict.fromkeys(weights, "b.safetensors")
+        index = {"weight_map": names}
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+        files = LocalFolder(tmp_path, name="split")
+        found = checkpoint_scorer(files, width=128)
+        assert found is not None
+        assert found.keys() == scorer.keys()

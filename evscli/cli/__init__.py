@@ -19,6 +19,7 @@ import typer
 
 from evscli import __version__
 from evscli.cli.ask import ask
+from evscli.cli.compare import compare
 from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.listings import methods, models
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prune, inspect, ask, methods, models):
+for command in (prune, inspect, compare, ask, methods, models):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(train, name="train")

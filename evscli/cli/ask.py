@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from evscli.bundled import MINI
 from evscli.cli import options
-from evscli.cli.prune import name_model
+from evscli.cli.checks import name_model
+from evscli.cli.notes import note, quiet_loading
 from evscli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,19 +83,6 @@ def choose(store: Mapping[str, PrunedVideo], words: list[str]) -> tuple[PrunedVi
         named = f"name one before the question: {ids}" if ids else "prune some into it first"
         raise UsageError(f"the store holds {len(store)} videos: {named}")
     return store[next(iter(store))], question
-
-
-def note(text: str) -> None:
-    """Say something beside the answer."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
-
-
-def quiet_loading() -> None:
-    """Loading shows no progress bar where nobody watches."""
-    from transformers.utils import logging
-
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
 
 
 def show(text: str) -> None:

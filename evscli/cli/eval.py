@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +11,8 @@ import typer
 
 from evscli.bundled import MINI
 from evscli.cli import options
-from evscli.cli.ask import note, quiet_loading
-from evscli.cli.prune import name_model, refuse_empty
+from evscli.cli.checks import check_output, name_model, refuse_empty
+from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.errors import UsageError
 from evscli.records import Sampling
 
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
 METHODS = ("evs", "vcast")
 BUDGETS = ("0.1", "0.25", "0.5", "0.75")
 VIDEOS = 100
-SECONDS_BETWEEN_LINES = 20
 
 
 def evaluate(
@@ -82,16 +76,6 @@ def evaluate(
         refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
         result = ask_questions(task, questions, sampling, per_token)
     raise typer.Exit(report(result, Path(output), as_json=as_json))
-
-
-def check_output(folder: Path) -> None:
-    """Raise UsageError before any work where the results could not be written at its end."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"cannot write into {folder} ({nearest} is no folder or not writable); "
-            "name another with -o"
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,33 +165,3 @@ def refuse_with_questions(videos: int | None, *, baselines: bool, diagnostics: b
             "--videos, --baselines and --diagnostics are for the procedural videos: leave them "
             "out, or leave out --questions"
         )
-
-
-@contextmanager
-def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, told of what is done; now and then a line where that is piped."""
-    from tqdm import tqdm
-
-    shown = sys.stderr.isatty()
-    said, done = time.monotonic(), 0
-    with tqdm(total=total, unit=unit, disable=not shown, dynamic_ncols=True) as bar:
-
-        def advance(count: int) -> None:
-            nonlocal said, done
-            bar.update(count)
-            done += count
-            if not shown and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
-                said = time.monotonic()
-                note(f"{done:,} of {total:,} {unit}s")
-
-        yield advance
-
-
-@contextmanager
-def noted_warnings() -> Iterator[None]:
-    """Say every warning once, as a note, when the work is over."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        yield
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        note(message)

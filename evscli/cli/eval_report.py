@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evscli.cli.ask import note
-from evscli.cli.prune import NOTHING_DONE, SOME_FAILED
+from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
+from evscli.cli.notes import note
 from evscli.cli.units import count_text
 from evscli.learn.evaluation.correlation import Numbers
 from evscli.learn.evaluation.document import as_json as document_of
@@ -22,7 +22,6 @@ from evscli.learn.evaluation.plot import plot_accuracy
 from evscli.learn.evaluation.results import Evaluation, Selection, Tally
 from evscli.learn.evaluation.table import (
     WIDE,
-    as_markdown,
     baselines_table,
     correlations_table,
     kinds_table,
@@ -30,6 +29,7 @@ from evscli.learn.evaluation.table import (
     overall_table,
 )
 from evscli.store.durable import make_folder, replace_file
+from evscli.tables import as_markdown
 
 MARKDOWN_NOTE = (
     "Intervals are 95 % with videos as clusters; a star marks a difference, in percentage points, "

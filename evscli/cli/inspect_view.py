@@ -107,7 +107,7 @@ def _totals(summary: StoreSummary) -> Pairs:
         info = summary.videos[0]
         yield "model", _model(info.model)
         yield "method", _method(info)
-        yield "budget", f"{info.budget:g}"
+        yield "budget", info.budget_rule or f"{info.budget:g}"
     yield "fingerprint", summary.fingerprint[:12]
     failed = f", {len(summary.failures)} failed" if summary.failures else ""
     yield "videos", f"{len(summary.videos):,}{failed}, {duration_text(summary.seconds)} in all"
@@ -142,7 +142,11 @@ def _facts(summary: VideoSummary) -> Pairs:
     yield "tokens", f"{info.tokens:,} -> {info.kept:,} ({info.retention:.1%})"
     yield "expected", f"{info.expected:,} by the method's rule"
     yield "method", _method(info)
-    yield "budget", f"{info.budget:g}"
+    yield "budget", _budget(info)
+    if info.prune_at is not None:
+        yield "pruned after", f"block {info.prune_at} of the encoder"
+    if info.query is not None:
+        yield "query", info.query
     for note in info.notes:
         yield "note", note
     yield "model", _model(info.model)
@@ -214,6 +218,11 @@ def _model(model: ModelInfo) -> str:
 
 def _method(info: VideoInfo) -> str:
     return " ".join((info.method, *(f"{name}={value}" for name, value in info.options.items())))
+
+
+def _budget(info: VideoInfo) -> str:
+    """The fraction, and what it follows from."""
+    return f"{info.budget:g}" + (f" ({info.budget_rule})" if info.budget_rule else "")
 
 
 def _grid(info: VideoInfo) -> str:

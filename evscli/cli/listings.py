@@ -13,6 +13,15 @@ from evscli.cli import options
 
 if TYPE_CHECKING:
     from evscli.pruners import Pruner
+    from evscli.pruners.options import Option
+
+
+NEEDS = {
+    "pixels": "the video's pixels",
+    "query": "a question (--query)",
+    "scorer": "trained weights (--scorer)",
+}
+"""What a method needs, in words."""
 
 
 def methods(as_json: options.Json = False) -> None:
@@ -26,12 +35,32 @@ def methods(as_json: options.Json = False) -> None:
     if as_json:
         print(json.dumps([pruner.describe() for pruner in pruners], indent=2))
         return
-    rows = [(pruner.name, pruner.summary, pruner.paper, _options_of(pruner)) for pruner in pruners]
-    _show(("method", "what it does", "paper", "options"), rows)
+    rows = [
+        (pruner.name, pruner.summary, pruner.paper, _needs_of(pruner), _options_of(pruner))
+        for pruner in pruners
+    ]
+    _show(("method", "what it does", "paper", "needs", "options"), rows)
 
 
 def _options_of(pruner: Pruner) -> str:
-    return "\n".join(f"{option.name}: {option.wanted}" for option in pruner.options)
+    return "\n".join(map(_option_text, pruner.options))
+
+
+def _option_text(option: Option) -> str:
+    """Its name, its values and, where it has one, its default."""
+    if option.default is None:
+        return f"{option.name}: {option.wanted}"
+    default = str(option.default).lower() if option.kind is bool else f"{option.default}"
+    return f"{option.name}: {option.wanted} (default {default})"
+
+
+def _needs_of(pruner: Pruner) -> str:
+    always = [NEEDS.get(need, need) for need in sorted(pruner.needs)]
+    sometimes = [
+        f"{NEEDS.get(need, need)} with {name}={value}"
+        for (name, value), need in pruner.needs_by_option.items()
+    ]
+    return "\n".join([*always, *sometimes])
 
 
 def models(

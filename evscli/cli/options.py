@@ -44,7 +44,10 @@ PruneAt = Annotated[
 ]
 Scorer = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Weights for stts: a safetensors file or a checkpoint."),
+    typer.Option(
+        metavar="FILE",
+        help="Weights for stts: a safetensors file or a checkpoint. Default: the model's own.",
+    ),
 ]
 Query = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Question for cdpruner and semvid.")
@@ -167,6 +170,37 @@ EvaluationSeed = Annotated[
         max=2**32 - 1,
         help="Seed of random methods; without --questions of the procedural videos too.",
     ),
+]
+
+# evs compare
+
+CompareMethods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        help="Method to compare; may be repeated. Default: evs, vcast, vidcom2 and uniform-grid. "
+        "Random is always compared too.",
+    ),
+]
+CompareBudgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="BUDGET",
+        help="As for `evs prune`; may be repeated. Default: 0.1, 0.25 and 0.5.",
+    ),
+]
+Question = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Prompt after which the next token is compared. Default: one that the model knows.",
+    ),
+]
+NoLanguage = Annotated[
+    bool,
+    typer.Option("--no-language", help="Leave the language model out: no KL, no same token."),
 ]
 
 # evs train

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from evscli.cli import options
-from evscli.cli.ask import note
-from evscli.cli.eval import check_output, progress
-from evscli.cli.prune import refuse_empty
+from evscli.cli.checks import check_output, refuse_empty
+from evscli.cli.notes import note, progress
 from evscli.learn.training.plan import TrainingPlan
 
 if TYPE_CHECKING:

@@ -13,15 +13,16 @@ from typing import Any
 from rich.console import Console
 from tqdm import tqdm
 
-from evscli.cli.ask import note
+from evscli.cli.notes import note
 from evscli.cli.units import duration_text
 from evscli.learn.evaluation.results import Tally
-from evscli.learn.evaluation.table import baselines_table, lines, new_table
+from evscli.learn.evaluation.table import baselines_table, lines
 from evscli.learn.training.loop import Run
 from evscli.learn.training.objective import ANSWER
 from evscli.learn.training.report import naming_loss, thin_out
 from evscli.learn.world.questions import KINDS
 from evscli.store.durable import replace_file
+from evscli.tables import new_table
 
 ROWS = 12
 """Of the table of the course of a run."""

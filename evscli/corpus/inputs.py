@@ -1,7 +1,8 @@
-"""From what a person names to videos with ids: files, folders and globs.
+"""From what a person names to videos with ids: files, folders, globs and lists.
 
 An id is the path below its input root, without extension. The root of a file is its folder, of a
-folder the folder itself, of a glob the part before the first wildcard. Nothing is opened here.
+folder the folder itself, of a glob the part before the first wildcard, of what a list names the
+list's folder. No video is opened here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from evscli.corpus.lists import LIST_SUFFIXES, Listed, read_list
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
 
@@ -42,6 +44,8 @@ def expand(given: str) -> list[VideoInput]:
     path = Path(given)
     if path.is_dir():
         return _found(path, files_below(path), f"no videos in folder {given}")
+    if path.is_file() and path.suffix in LIST_SUFFIXES:
+        return [_listed(row, path.parent) for row in read_list(path)]
     if path.is_file():
         return [VideoInput(id=video_id(path, path.parent), path=path, root=path.parent)]
     if path.exists():
@@ -89,6 +93,17 @@ def is_video(path: Path, root: Path) -> bool:
     return not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
 
 
+def _listed(row: Listed, folder: Path) -> VideoInput:
+    """A video that a list names; its id comes from there, or from the path below the list."""
+    if not row.path.is_file():
+        raise VideoError(f"{row.where}: no such file: {row.path}; correct the path")
+    inside = row.path.is_relative_to(folder) and ".." not in row.path.relative_to(folder).parts
+    root = folder if inside else row.path.parent
+    return VideoInput(
+        id=row.id or video_id(row.path, root), path=row.path, root=root, query=row.query
+    )
+
+
 def split_glob(path: Path) -> tuple[Path, str]:
     """The part of a glob before its first wildcard, and the pattern below it."""
     parts = path.parts
@@ -107,7 +122,7 @@ def refuse_equal_ids(videos: Sequence[VideoInput]) -> None:
     for first, second in _equal_ids(videos):
         raise UsageError(
             f"two inputs have the id {first.id!r}: {first.path} and {second.path}; "
-            "rename one, or prune them into separate stores with -o"
+            "rename one, give it another id in a list, or prune them into separate stores with -o"
         )
 
 

@@ -14,7 +14,7 @@ from evscli.corpus.progress import Progress
 from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
 from evscli.provenance import source_info
-from evscli.records import Failure, SourceInfo, VideoInfo, VideoInput
+from evscli.records import Failure, Origin, VideoInfo, VideoInput
 from evscli.store import StoreWriter, check_id
 
 
@@ -56,14 +56,14 @@ id of a skipped one."""
 
 def split_finished(
     videos: Sequence[VideoInput],
-    finished: Mapping[str, SourceInfo],
+    finished: Mapping[str, Origin],
     *,
     check_sources: bool = False,
 ) -> tuple[list[VideoInput], list[VideoInput]]:
     """(videos still to do, videos already in the store).
 
     Finished means the same id and size, with `check_sources` also the same hash. Raises
-    MismatchError where the store holds another source under the same id.
+    MismatchError where the store holds another source or query under the same id.
     """
     done = [video for video in videos if video.id in finished]
     for video in done:
@@ -71,14 +71,20 @@ def split_finished(
     return [video for video in videos if video.id not in finished], done
 
 
-def refuse_changed(video: VideoInput, stored: SourceInfo, *, check_sources: bool) -> None:
-    """Raise MismatchError where `video` is not the file that the store was made from."""
-    size = video.path.stat().st_size
-    changed = f"has {size:,} bytes, the stored one had {stored.size:,}"
-    if size == stored.size:
-        if not check_sources or source_info(video).sha256 == stored.sha256:
-            return
+def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:
+    """Raise MismatchError where `video` is not what the store was made from."""
+    size, source = video.path.stat().st_size, stored.source
+    if size != source.size:
+        changed = f"has {size:,} bytes, the stored one had {source.size:,}"
+    elif check_sources and source_info(video).sha256 != source.sha256:
         changed = "has other content than the stored one"
+    elif stored.query is not None and video.query != stored.query:
+        raise MismatchError(
+            f"{video.path} was pruned by the query {stored.query!r} under the id {video.id!r}, and "
+            f"now it is {video.query!r}; prune it into another store with -o, or ask the same"
+        )
+    else:
+        return
     raise MismatchError(
         f"{video.path} {changed} under the id {video.id!r}; "
         "prune it into another store with -o, or restore the old file"

@@ -77,19 +77,24 @@ class VideoEncoder:
         self._check_complete(done, plan)
         return tokens
 
+    def check_block(self, after: int) -> None:
+        """Raise UsageError where the tower has no block `after`, or none behind it."""
+        last = self.shape.depth - 1
+        if not 0 <= after < last:
+            raise UsageError(
+                f"the vision tower of {self.info.name} has blocks 0 to {last}, so tokens can be "
+                f"pruned after 0 to {last - 1}, not after {after}: give such a number with "
+                "--prune-at"
+            )
+
     def begin(self, chunks: Iterable[FrameChunk], plan: FramePlan, *, after: int) -> Prefix:
         """Run resized frames through the blocks up to and with `after`.
 
-        Raises UsageError where the tower has no such block or none after it, VideoError where the
-        chunks hold fewer frames than the plan, and OSError where the scratch disk is full.
+        Raises UsageError as `check_block` does, VideoError where the chunks hold fewer frames than
+        the plan, and OSError where the scratch disk is full.
         """
+        self.check_block(after)
         tower = self._tower(plan)
-        if not 0 <= after < tower.depth - 1:
-            raise UsageError(
-                f"the vision tower of {self.info.name} has blocks 0 to {tower.depth - 1}, so "
-                f"tokens can be pruned after 0 to {tower.depth - 2}, not after {after}: "
-                "give such a number with --prune-at"
-            )
         prefix = Prefix(tower, after, plan.grid_thw[0], scratch=self.scratch)
         for patches in self._patches(chunks):
             with torch.inference_mode():

@@ -13,11 +13,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from evscli.encoders.files import read_json
+from evscli.encoders.files import LocalFolder, ModelFiles, read_json
 from evscli.errors import ModelError
 
 MARK = "temporal_token_scorer."
 """What published names have before the scorer's own; before it stands where the tower is."""
+
+PARTS = ("patch_token_pooler.", "mlp.")
+"""What the scorer's own names begin with."""
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -29,30 +32,46 @@ def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:
     `path` is a safetensors file or the folder of a checkpoint. Raises ModelError where it holds no
     scorer, or one for another encoder.
     """
-    weights: dict[str, Tensor] = {}
-    for file in scorer_files(path):
-        weights |= read_weights(file)
-    check_weights(weights, path, width=width)
-    return weights
-
-
-def scorer_files(path: Path) -> list[Path]:
-    """The files that may hold the scorer."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+    if path.is_dir():
+        found = checkpoint_scorer(LocalFolder(path, name=str(path)), width=width)
+        if found is None:
+            raise ModelError(
+                f"{path} holds no scorer; give the file of an STTS scorer, or a checkpoint that "
+                "was trained with one"
+            )
+        return found
+    if not path.is_file():
         raise ModelError(f"there is no scorer {path}; name a safetensors file or a checkpoint")
-    if not (path / INDEX).is_file():
-        return [path / SINGLE]
-    names: Mapping[str, str] = read_json(path / INDEX, model=str(path)).get("weight_map", {})
-    return [path / name for name in sorted({file for key, file in names.items() if MARK in key})]
+    return checked(read_weights(path), str(path), width=width)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The scorer's weights in one file: under the published names, or all of it."""
+def checkpoint_scorer(files: ModelFiles, *, width: int) -> dict[str, Tensor] | None:
+    """The scorer that a checkpoint holds under the published names; None where it has none.
+
+    Of a hub checkpoint only the files of the scorer are fetched, which an index has to name.
+    """
+    weights: dict[str, Tensor] = {}
+    for file in scorer_files(files):
+        weights |= read_weights(file, published=True)
+    return checked(weights, files.name, width=width) if weights else None
+
+
+def scorer_files(files: ModelFiles) -> list[Path]:
+    """The files of a checkpoint that may hold a scorer."""
+    index = files.get(INDEX)
+    if index is not None:
+        names: Mapping[str, str] = read_json(index, model=files.name).get("weight_map", {})
+        wanted = sorted({file for key, file in names.items() if MARK in key})
+    else:
+        wanted = [SINGLE] if isinstance(files, LocalFolder) else []
+    return [path for file in wanted if (path := files.get(file)) is not None]
+
+
+def read_weights(path: Path, *, published: bool = False) -> dict[str, Tensor]:
+    """The scorer's weights in one file, `published` only those under the published names."""
     try:
         with safe_open(path, framework="pt") as file:
-            keys = own_names(file.keys())
+            keys = own_names(file.keys(), published=published)
             return {name: file.get_tensor(key).float() for name, key in keys.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
@@ -60,11 +79,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def own_names(keys: Iterable[str]) -> dict[str, str]:
-    """Names inside the scorer -> names in the file."""
+def own_names(keys: Iterable[str], *, published: bool) -> dict[str, str]:
+    """Names inside the scorer -> names in the file, as published or, else, bare."""
     listed = list(keys)
     marked = {key.partition(MARK)[2]: key for key in listed if MARK in key}
-    return marked or {key: key for key in listed}
+    if marked or published:
+        return marked
+    return {key: key for key in listed if key.startswith(PARTS)}
 
 
 def expected_shapes(width: int, inner: int) -> dict[str, tuple[int, ...]]:
@@ -79,19 +100,20 @@ def expected_shapes(width: int, inner: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check_weights(weights: Mapping[str, Tensor], path: Path, *, width: int) -> None:
-    """Raise ModelError where they are not those of a scorer for `width`."""
+def checked(weights: dict[str, Tensor], name: str, *, width: int) -> dict[str, Tensor]:
+    """The weights; raises ModelError where they are not those of a scorer for `width`."""
     first = weights.get("mlp.w1.weight", torch.empty(0))
     expected = expected_shapes(width, len(first))
     found: dict[str, Any] = {name: tuple(value.shape) for name, value in weights.items()}
     if missing := sorted(expected.keys() - found.keys()):
         raise ModelError(
-            f"{path} holds no whole scorer: {missing[0]} is missing; give the file of an STTS "
+            f"{name} holds no whole scorer: {missing[0]} is missing; give the file of an STTS "
             "scorer, or a checkpoint that was trained with one"
         )
-    for name, shape in expected.items():
-        if found[name] != shape:
+    for key, shape in expected.items():
+        if found[key] != shape:
             raise ModelError(
-                f"{path}: {name} has shape {found[name]} where an encoder of width {width} needs "
+                f"{name}: {key} has shape {found[key]} where an encoder of width {width} needs "
                 f"{shape}; use the scorer that was trained with this encoder"
             )
+    return weights

@@ -6,6 +6,7 @@ and no method.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,15 @@ from transformers import AutoTokenizer
 from evscli.encoders.files import LocalFolder, ModelFiles, find_model, read_json
 from evscli.errors import ModelError, UsageError
 from evscli.language.words import check_texts
+from evscli.records import VideoInput
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-NAMES = ("model.language_model.embed_tokens.weight", "model.embed_tokens.weight")
+NAMES = (
+    "model.language_model.embed_tokens.weight",
+    "model.embed_tokens.weight",
+    "model.transformer.wte.embedding",
+)
 """Of the table of input embeddings in checkpoints, newer and older."""
 
 
@@ -53,6 +59,19 @@ class QueryEmbedder:
         if not ids:
             raise UsageError("the query is empty: give a text such as 'a red car'")
         return read_rows(self.path, self.name, ids, model=self.files.name)
+
+
+def check_queries(embedder: QueryEmbedder, videos: Sequence[VideoInput]) -> None:
+    """Raise UsageError, before any work, for a video without a query or with one that fails."""
+    for video in videos:
+        if video.query is None:
+            raise UsageError(
+                f"{video.path} has no query: fill the column query of its list, or give one for "
+                "all such videos with --query TEXT"
+            )
+    for text in dict.fromkeys(video.query for video in videos):
+        assert text is not None
+        embedder(text)
 
 
 def load_tokenizer(files: ModelFiles) -> Any:

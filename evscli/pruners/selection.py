@@ -42,6 +42,8 @@ class PruneRequest:
     options: Mapping[str, OptionValue]
     prune_at: int | None = None
     """The block of the encoder after which to prune; None: after the whole encoder."""
+    rule: BudgetRule | None = None
+    """What a settled budget follows from, where that was no fraction."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -59,7 +61,14 @@ class PruneRequest:
 
     def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
         """The same request with the fraction that the budget is for one video."""
-        return replace(self, budget=Fraction(value=self.budget.of(demand, seed)))
+        if isinstance(self.budget, Fraction):
+            return self
+        settled = Fraction(value=self.budget.of(demand, seed))
+        return replace(self, budget=settled, rule=self.budget)
+
+    def after_encoder(self) -> PruneRequest:
+        """The same request behind the whole encoder, for a method that can."""
+        return replace(self, prune_at=self.pruner.inside)
 
     def expected_count(self, grid_thw: tuple[int, int, int]) -> int:
         """Tokens the method's rule promises to keep of a grid (T, h, w)."""

@@ -32,15 +32,15 @@ def likeness(embeds: Tensor) -> tuple[Tensor, Tensor]:
     for start, stop, x in float_chunks(embeds):
         squares = squares if squares.shape == x.shape else torch.empty_like(x)
         torch.mul(x, x, out=squares)
-        norm = (squares @ chosen).sqrt_().clamp_(min=_EPS)
+        norm = _dots(chosen, squares).sqrt_().clamp_(min=_EPS)
         mean = torch.bmm((1 / (h * w * norm))[:, None], x).squeeze(1) * chosen
-        dots = torch.bmm(mean[:, None], x.transpose(1, 2)).squeeze(1) / norm
+        dots = _dots(mean, x) / norm
         to_frame[start:stop] = _kernels(1 + mean.square().sum(-1, keepdim=True) - 2 * dots)
         norms[start:stop], means[start:stop] = norm, mean
     centre = means.mean(dim=0)
     to_video = torch.empty_like(norms)
     for start, stop, x in float_chunks(embeds):
-        to_video[start:stop] = (x @ centre) / norms[start:stop]
+        to_video[start:stop] = _dots(centre, x) / norms[start:stop]
     return _kernels(1 + centre.square().sum() - 2 * to_video), to_frame
 
 
@@ -65,13 +65,11 @@ def channel_variance(embeds: Tensor) -> Tensor:
     pivot = None
     buffer = torch.empty(0, dtype=torch.float32, device=embeds.device)
     for _, _, x in float_chunks(embeds):
-        x = x.flatten(0, 1)
-        ones = x.new_ones(len(x))
-        pivot = ones @ x / len(x) if pivot is None else pivot
+        pivot = _sum(x) / (len(x) * h * w) if pivot is None else pivot
         buffer = buffer if buffer.shape == x.shape else torch.empty_like(x)
         torch.sub(x, pivot, out=buffer)
-        total += ones @ buffer
-        squares += ones @ buffer.square_()
+        total += _sum(buffer)
+        squares += _sum(buffer.square_())
     count = t * h * w
     return squares / count - (total / count).square()
 
@@ -84,6 +82,20 @@ def frame_shares(to_video: Tensor, budget: float, *, temperature: float) -> Tens
     unusual = -to_video.mean(dim=1)
     weights = ((unusual - unusual.max()) / temperature).softmax(dim=0)
     return (budget * (1 + weights - weights.mean())).clamp(max=1)
+
+
+def _dots(direction: Tensor, x: Tensor) -> Tensor:
+    """[f, N] of x [f, N, D] with [D] or [f, D]; a batched product runs several times faster here.
+
+    The other forms of this product, and sums by reduction, run on one thread or strided.
+    """
+    rows = direction.expand(len(x), -1)[:, None]
+    return torch.bmm(rows, x.transpose(1, 2)).squeeze(1)
+
+
+def _sum(x: Tensor) -> Tensor:
+    """[D] of x [f, N, D]."""
+    return torch.bmm(x.new_ones(len(x), 1, x.shape[1]), x).sum(dim=(0, 1))
 
 
 def _kernels(squared_distance: Tensor) -> Tensor:

@@ -49,10 +49,18 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
+LATER = frozenset({"budget_rule", "prune_at", "query"})
+"""Keys that stores have since they say something; older ones lack them."""
+
+
 def to_json(value: Any) -> Any:
-    """Dataclasses and mappings as objects by field name, tuples as arrays, the rest as it is."""
+    """Dataclasses and mappings as objects by field name, tuples as arrays, the rest as it is.
+
+    Fields that are in `LATER` are left out where they are None.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        values = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        return {key: item for key, item in values.items() if item is not None or key not in LATER}
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

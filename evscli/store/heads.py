@@ -52,6 +52,11 @@ class ShardHead:
         except ValueError as error:
             raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
 
+    def query(self, video_id: str) -> str | None:
+        """What a query-aware method was asked of one video."""
+        query = self.videos[video_id].get("query")
+        return None if query is None else str(query)
+
     def _value(self, video_id: str, key: str) -> Any:
         try:
             return self.videos[video_id][key]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from evscli.errors import DamagedError, StoreError
-from evscli.records import Failure, SourceInfo
+from evscli.records import Failure, Origin, SourceInfo
 from evscli.store.codec import canonical_json, from_json, parse_object, to_json
 from evscli.store.durable import append_lines, read_lines
 from evscli.store.heads import damaged_shard, read_head
@@ -42,6 +42,13 @@ class Entry:
     source: SourceInfo
     sha256: str
     """Digest of the video's tensors."""
+    query: str | None = None
+    """What a query-aware method was asked."""
+
+    @property
+    def origin(self) -> Origin:
+        """What the video was made from."""
+        return Origin(source=self.source, query=self.query)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +127,7 @@ def shard_entries(path: Path) -> list[Entry]:
             shard_bytes=path.stat().st_size,
             source=head.source(video_id),
             sha256=head.sha256(video_id),
+            query=head.query(video_id),
         )
         for video_id in head.videos
     ]

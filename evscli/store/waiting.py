@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evscli.errors import StoreError
-from evscli.records import PrunedVideo, SourceInfo, VideoInfo
+from evscli.records import Origin, PrunedVideo, VideoInfo
 from evscli.store.checks import stored_problems, tensor_problems
 from evscli.store.durable import sync_file
 from evscli.store.heads import VideoHead
@@ -24,7 +24,7 @@ class WaitingVideo:
     """One finished video in a file of its own."""
 
     id: str
-    source: SourceInfo
+    origin: Origin
     path: Path
     size: int
     """Bytes of the file."""
@@ -106,7 +106,12 @@ class WaitingFolder:
 
 
 def _waiting(info: VideoInfo, path: Path) -> WaitingVideo:
-    return WaitingVideo(id=info.id, source=info.source, path=path, size=path.stat().st_size)
+    return WaitingVideo(
+        id=info.id,
+        origin=Origin(source=info.source, query=info.query),
+        path=path,
+        size=path.stat().st_size,
+    )
 
 
 def _head(shard: Shard, video_id: str) -> VideoHead:

@@ -15,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from evscli.errors import StoreError
-from evscli.records import Failure, PrunedVideo, RunConfig, SourceInfo
+from evscli.records import Failure, Origin, PrunedVideo, RunConfig
 from evscli.store.codec import fingerprint
 from evscli.store.durable import make_folder, publish
 from evscli.store.locks import writer_lock
@@ -59,7 +59,7 @@ class StoreWriter:
         self._writer = writer
         self._shard_bytes = shard_bytes
         self._shard_videos = shard_videos
-        self._finished: dict[str, SourceInfo] = {}
+        self._finished: dict[str, Origin] = {}
         self._attempts: dict[str, int] = {}
         self._waiting: list[WaitingVideo] = []
 
@@ -86,8 +86,8 @@ class StoreWriter:
         self.close()
 
     @property
-    def finished(self) -> Mapping[str, SourceInfo]:
-        """By id, the source of every video in the store, whoever wrote it."""
+    def finished(self) -> Mapping[str, Origin]:
+        """By id, what every video in the store was made from, whoever wrote it."""
         return MappingProxyType(self._finished)
 
     def add(self, record: PrunedVideo) -> None:
@@ -148,7 +148,7 @@ class StoreWriter:
         """Learn what is finished, and list own shards that a killed run did not come to list."""
         catalogue = read_catalogue(self.folder)
         check_sizes(self.folder, catalogue)
-        self._finished = {key: entry.source for key, entry in catalogue.finished.items()}
+        self._finished = {key: entry.origin for key, entry in catalogue.finished.items()}
         self._attempts = {key: last.attempt for key, last in read_failures(self.folder).items()}
         self._number = catalogue.next_number(self._writer)
         if missing := catalogue.unlisted_by(self._writer):
@@ -157,7 +157,7 @@ class StoreWriter:
     def _enlist(self, video: WaitingVideo) -> None:
         """Let a video wait for its shard, and close the shard at its limits."""
         self._waiting.append(video)
-        self._finished[video.id] = video.source
+        self._finished[video.id] = video.origin
         size = sum(waiting.size for waiting in self._waiting)
         if size > self._shard_bytes and len(self._waiting) > 1:
             self._flush(len(self._waiting) - 1)

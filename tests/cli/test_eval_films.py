@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evscli import cli
-from evscli.cli import eval as eval_command
+from evscli.cli import notes
 from evscli.cli.eval_report import Result, report
 from evscli.learn.evaluation.films import held_out_films
 from evscli.learn.evaluation.results import Evaluation
@@ -116,11 +116,11 @@ def test_ctrl_c_says_that_nothing_was_written(folder: Path) -> None:
 def test_progress_is_a_line_now_and_then_where_it_is_piped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with eval_command.progress(4, unit="video") as advance:
+    with notes.progress(4, unit="video") as advance:
         advance(2)
     assert capsys.readouterr().err == "", "it has just begun"
-    monkeypatch.setattr(eval_command, "SECONDS_BETWEEN_LINES", 0)
-    with eval_command.progress(4, unit="video") as advance:
+    monkeypatch.setattr(notes, "SECONDS_BETWEEN_LINES", 0)
+    with notes.progress(4, unit="video") as advance:
         advance(1)
         advance(2)
     assert capsys.readouterr().err == "note: 1 of 4 videos\nnote: 3 of 4 videos\n"

@@ -20,10 +20,10 @@ from evscli.language.words import check_texts
 from evscli.learn.evaluation.choices import Choice, by_video
 from evscli.learn.evaluation.options import best_option, encode_options, score_options
 from evscli.learn.evaluation.results import Answered, Evaluation
-from evscli.learn.evaluation.selections import video_seed
 from evscli.pipeline import encode_video, prune_encoded
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest
+from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, Sampling, VideoInput
 from evscli.stage import stage
 

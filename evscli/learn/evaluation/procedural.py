@@ -31,7 +31,7 @@ from evscli.learn.evaluation.films import (
 )
 from evscli.learn.evaluation.multiple_choice import Checkpoint
 from evscli.learn.evaluation.results import Answered, Evaluation, Selection
-from evscli.learn.evaluation.selections import UNPRUNED, video_seed
+from evscli.learn.evaluation.selections import UNPRUNED
 from evscli.learn.training.forward import Seen, read
 from evscli.learn.training.prompts import VideoPrompt, ask_all, tokens_of, video_prompt
 from evscli.learn.world.film import Film
@@ -39,6 +39,7 @@ from evscli.learn.world.questions import Question
 from evscli.learn.world.views import QUESTION_ONLY, VIEWS, WHOLE
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, check_selection, select_tokens
+from evscli.pruners.seeds import video_seed
 from evscli.records import PixelSource, PruneInputs, VideoTokens
 
 

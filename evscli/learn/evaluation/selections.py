@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
-from evscli.pruners import PruneRequest, check_selection
+from evscli.errors import UsageError
+from evscli.pruners import Pruner, PruneRequest, check_selection, get_pruner
 from evscli.pruners.options import split_assignments
 from evscli.pruners.selection import own_options, refuse_unused
 
@@ -24,6 +24,8 @@ def selections(
     """
     given = split_assignments(options)
     names = [name for name in dict.fromkeys(methods) if name not in (UNPRUNED, RANDOM)]
+    for name in names:
+        refuse_needy(get_pruner(name))
     refuse_unused(given, [*names, RANDOM])
     ordered = sorted(set(budgets))
     return [
@@ -36,11 +38,11 @@ def selections(
     ]
 
 
-def video_seed(seed: int, video: str) -> int:
-    """The seed of random methods for one video: another for each, the same in every run.
-
-    With one seed for all, videos of one grid would lose the very same cells, and the baseline
-    would be one draw instead of many.
-    """
-    digest = hashlib.sha256(f"{seed}\0{video}".encode()).digest()
-    return int.from_bytes(digest[:7])
+def refuse_needy(pruner: Pruner) -> None:
+    """Raise UsageError for a method that works on more than tokens and pixels."""
+    if pruner.inside is not None or pruner.needs - {"pixels"}:
+        where = "works inside the encoder" if pruner.inside is not None else "needs a question"
+        raise UsageError(
+            f"method {pruner.name!r} {where}, and evs eval gives tokens and pixels only: choose "
+            "another, or see with evs compare what it keeps"
+        )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from evscli.learn.evaluation.correlation import Correlation
 from evscli.learn.evaluation.results import ALL, Difference, Tally
 from evscli.learn.evaluation.series import kinds_of, series_names, series_of
+from evscli.tables import new_table
 
 WIDE = 100
 """Columns of a terminal from which differences are shown with their intervals."""
@@ -82,15 +82,6 @@ HEAD = (
 """Of the lines for programs."""
 
 
-def new_table(first: str, *others: str) -> Table:
-    """An empty table, numbers to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(Text(first), overflow="fold")
-    for name in others:
-        table.add_column(Text(name), justify="right", overflow="fold")
-    return table
-
-
 def difference_text(difference: Difference | None, *, wide: bool) -> str:
     """Percentage points, a star where they are not 0 by chance, `wide` their interval."""
     if difference is None:
@@ -98,20 +89,6 @@ def difference_text(difference: Difference | None, *, wide: bool) -> str:
     value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
     star = "*" if low > 0 or high < 0 else " "
     return f"{value:+.1f}{star}" + f" ({low:+.1f} to {high:+.1f})" * wide
-
-
-def as_markdown(table: Table) -> str:
-    """The table in Markdown, with its newline."""
-    columns = table.columns
-    rules = ["---:" if column.justify == "right" else "---" for column in columns]
-    cells = zip(*([escaped(cell) for cell in column.cells] for column in columns), strict=True)
-    rows = [[escaped(column.header) for column in columns], rules, *cells]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def escaped(cell: object) -> str:
-    """A cell whose text ends no column."""
-    return str(cell).strip().replace("|", "\\|")
 
 
 def lines(tallies: Sequence[Tally]) -> list[str]:

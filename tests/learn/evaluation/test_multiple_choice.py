@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from evscli import pipeline, prefill, prune_video
+from evscli import prefill, prune_video
 from evscli.errors import UsageError
 from evscli.learn.evaluation import multiple_choice
 from evscli.learn.evaluation.choices import Choice, read_choices
@@ -19,7 +19,9 @@ from evscli.learn.evaluation.multiple_choice import (
     setup_of,
 )
 from evscli.learn.evaluation.options import encode_options
-from evscli.learn.evaluation.selections import selections, video_seed
+from evscli.learn.evaluation.selections import selections
+from evscli.pipeline import frames
+from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo
 from tests.learn.evaluation.test_options import one_by_one
 from tests.videos import truncate, write_video
@@ -93,8 +95,8 @@ def test_a_video_is_decoded_and_encoded_once(
         decoded.append(index.path)
         return original(index, *arguments, **options)
 
-    original = pipeline.decode_frames
-    monkeypatch.setattr(pipeline, "decode_frames", decode)
+    original = frames.decode_frames
+    monkeypatch.setattr(frames, "decode_frames", decode)
     requests = selections(["evs", "vcast"], [0.3, 0.5], ["space=rgb"])
     evaluate_choices(make_choices(folder, "a.mp4", "b.mp4"), checkpoint, requests)
     assert [Path(path).name for path in decoded] == ["a.mp4", "b.mp4"]

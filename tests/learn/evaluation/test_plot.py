@@ -12,8 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from evscli.learn.evaluation.plot import draw_figure, look_of, own_style, plot_accuracy, spaced
+from evscli.learn.evaluation.plot import draw_figure, plot_accuracy
 from evscli.learn.evaluation.results import Tally, tally
+from evscli.plotting import look_of, own_style, spaced
 from tests.learn.evaluation.answers import answers
 
 RIGHT = {f"v{i}": [i % 3 > 0] for i in range(12)}

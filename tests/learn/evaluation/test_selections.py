@@ -6,11 +6,12 @@ import sys
 import pytest
 
 from evscli.errors import UsageError
-from evscli.learn.evaluation.selections import selections, video_seed
+from evscli.learn.evaluation.selections import selections
+from evscli.pruners.seeds import video_seed
 
 
 def named(methods: list[str], budgets: list[float]) -> list[tuple[str, float]]:
-    return [(r.pruner.name, r.budget) for r in selections(methods, budgets)]
+    return [(r.pruner.name, r.fraction) for r in selections(methods, budgets)]
 
 
 def test_unpruned_and_random_are_always_there() -> None:
@@ -64,3 +65,12 @@ def test_every_video_draws_its_own_random_tokens() -> None:
 def test_it_imports_no_torch() -> None:
     code = "import sys, evscli.learn.evaluation.selections; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("stts", "works inside the encoder"), ("cdpruner", "needs a question")],
+)
+def test_methods_that_need_more_than_tokens_are_refused(method: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        selections([method], [0.5])

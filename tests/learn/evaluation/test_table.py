@@ -7,7 +7,8 @@ from rich.table import Table
 
 from evscli.learn.evaluation.results import Tally, tally
 from evscli.learn.evaluation.series import series_names, series_of
-from evscli.learn.evaluation.table import HEAD, WIDE, as_markdown, kinds_table, lines, overall_table
+from evscli.learn.evaluation.table import HEAD, WIDE, kinds_table, lines, overall_table
+from evscli.tables import as_markdown
 from tests.learn.evaluation.answers import answers
 
 HALF = {f"v{i}": [i % 2 == 0] for i in range(40)}

@@ -1,0 +1,241 @@
+"""Times pruning inside the encoder against the FLOPs left, and writes results/inside.md.
+
+    python -m benchmarks.inside [--repeats 3] [--frames 8] [--device cpu]
+
+The towers have the sizes of Qwen3-VL-2B's (24 blocks of width 1024) and Molmo2's (25 blocks of
+width 1152, 27x27 patches) and random weights. `whole` runs all blocks on all patches; each pruned
+run goes on after a block with the windows chosen there, the choice included. The runs take turns.
+`of the FLOPs` is the share of the whole encoder's multiplications that is left, those of the choice
+not counted; `over` is the time taken as a multiple of what that share says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.models.molmo2.configuration_molmo2 import (
+    Molmo2AdapterConfig,
+    Molmo2VisionConfig,
+)
+from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
+
+from benchmarks.machine import describe_machine
+from evscli.encoders.early import finish, read_prefix
+from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
+from evscli.encoders.qwen3_vl import Qwen3Tower
+from evscli.encoders.scorer import expected_shapes
+from evscli.encoders.tower import Tower, encode_frames
+from evscli.pruners import PruneRequest, check_selection, select_windows
+from evscli.records import PruneInputs, WindowChoice
+
+RESULTS = Path(__file__).parent / "results" / "inside.md"
+SCORER_WIDTH = 1152
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """A tower with everything that its FLOPs follow from."""
+
+    name: str
+    tower: Tower
+    patches: Tensor
+    """[T, S, P]"""
+    width: int
+    inner: int
+    """Width inside a block's MLP."""
+    connector: int
+    """Multiplications of a window in what makes tokens of it."""
+    used: int
+    """Blocks that are run."""
+
+
+def qwen3_vl(frames: int, device: str) -> Case:
+    """The vision tower of Qwen3-VL-2B on frames of 448x448."""
+    config = Qwen3VLVisionConfig(
+        depth=24,
+        hidden_size=1024,
+        num_heads=16,
+        intermediate_size=4096,
+        out_hidden_size=2048,
+        deepstack_visual_indexes=[5, 11, 17],
+    )
+    model = Qwen3VLVisionModel._from_config(config, attn_implementation="sdpa").to(device).eval()
+    values = model.patch_embed.proj.weight[0].numel()
+    merged = 4 * 1024
+    return Case(
+        name="Qwen3-VL-2B",
+        tower=Qwen3Tower(model, (28, 28)),
+        patches=torch.randn(frames, 28 * 28, values, device=device),
+        width=1024,
+        inner=4096,
+        connector=4 * merged * (merged + 2048),
+        used=24,
+    )
+
+
+def molmo2(frames: int, device: str) -> Case:
+    """The vision tower of Molmo2 on its frames of 378x378."""
+
+    class Config:
+        vision_config = Molmo2VisionConfig(attn_implementation="sdpa")
+        adapter_config = Molmo2AdapterConfig(attn_implementation="sdpa")
+
+    model = Molmo2Vision(Config).to(device).eval()
+    vision, adapter = Config.vision_config.hidden_size, Config.adapter_config
+    # Attention from one query to nine patches of both layers read, then a gated MLP.
+    attention = (9 * 2 + 1) * 2 * vision * vision + vision * vision
+    gated = adapter.intermediate_size * (2 * vision + adapter.text_hidden_size)
+    tower = Molmo2Tower(model, (27, 27))
+    return Case(
+        name="Molmo2",
+        tower=tower,
+        patches=torch.randn(frames, 27 * 27, 14 * 14 * 3, device=device),
+        width=vision,
+        inner=Config.vision_config.intermediate_size,
+        connector=attention + gated,
+        used=tower.depth,
+    )
+
+
+def flops(case: Case, counts: list[int]) -> int:
+    """Multiplications of one block on frames of `counts` patches."""
+    dense = 4 * case.width**2 + 2 * case.width * case.inner
+    return sum(count * dense + 2 * count * count * case.width for count in counts)
+
+
+def share_left(case: Case, request: PruneRequest, choice: WindowChoice) -> float:
+    """The share of the whole encoder's multiplications that a pruned run makes."""
+    frames, size, values = case.patches.shape
+    windows = choice.kept.mask[0].numel()
+    patches = case.tower.window_patches.shape[1]
+    kept = [int(count) * patches for count in choice.kept.mask.flatten(1).sum(dim=1)]
+    assert request.prune_at is not None
+    before = request.prune_at + 1 + (choice.bias is not None)
+    embedding = frames * size * values * case.width
+    block = flops(case, [size] * frames)
+    whole = embedding + case.used * block + frames * windows * case.connector
+    pruned = embedding + before * block + (case.used - before) * flops(case, kept)
+    pruned += sum(kept) // patches * case.connector
+    return pruned / whole
+
+
+def scorer_of(case: Case, device: str) -> dict[str, Tensor]:
+    """Random weights of a scorer."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = expected_shapes(case.width, SCORER_WIDTH)
+    return {
+        name: torch.randn(shape, generator=generator).mul_(0.02).to(device)
+        for name, shape in shapes.items()
+    }
+
+
+def pruned_run(
+    case: Case, request: PruneRequest, inputs: PruneInputs, device: str
+) -> Callable[[], WindowChoice]:
+    """The whole way with a choice inside; gives the choice."""
+
+    def run() -> WindowChoice:
+        assert request.prune_at is not None
+        frames = len(case.patches)
+        prefix = read_prefix(case.tower, request.prune_at, [case.patches], frames)
+        choice = select_windows(request, prefix.windows(), inputs)
+        finish(prefix, choice, patches=case.patches[..., 0].numel(), device=torch.device(device))
+        return choice
+
+    return run
+
+
+def requests() -> Iterator[PruneRequest]:
+    """What is timed."""
+    for block in (2, 4):
+        for budget in (0.5, 0.25):
+            yield check_selection("vcast", budget, prune_at=block)
+    yield check_selection("stts", 0.5)
+    yield check_selection("stts", 0.5, {"refill": False})
+
+
+def seconds(run: Callable[[], Any], device: str) -> float:
+    """Of one run."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def measure(case: Case, repeats: int, device: str) -> list[str]:
+    """A row of Markdown for every selection."""
+    inputs = PruneInputs(scorer=scorer_of(case, device), heads=case.tower.heads)
+    asked = list(requests())
+    runs = [pruned_run(case, request, inputs, device) for request in asked]
+    whole = lambda: encode_frames(case.tower, case.patches)  # noqa: E731
+    choices = [run() for run in runs]
+    whole()
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(repeats):
+        full = seconds(whole, device)
+        for place, run in enumerate(runs):
+            times[place].append(seconds(run, device) / full)
+    return [
+        row(case, request, share_left(case, request, choice), median(shares))
+        for request, choice, shares in zip(asked, choices, times, strict=True)
+    ]
+
+
+def row(case: Case, request: PruneRequest, left: float, taken: float) -> str:
+    """One line of the table."""
+    method = request.pruner.name + (
+        "" if request.options.get("refill", True) else " (refill=false)"
+    )
+    return (
+        f"| {case.name} | {method} | {request.budget} | {request.prune_at} | {left:.3f} | "
+        f"{taken:.3f} | {taken / left:.2f} |"
+    )
+
+
+def report(repeats: int, frames: int, device: str) -> str:
+    """The results as a Markdown page."""
+    machine = describe_machine()
+    if device != "cpu":
+        machine = f"{torch.cuda.get_device_name()}, {machine}"
+    head = [
+        "# Pruning inside the encoder",
+        "",
+        f"`python -m benchmarks.inside --repeats {repeats} --frames {frames} --device {device}`, "
+        f"{machine}",
+        "",
+        f"Random towers in float32, {frames} frames, medians of {repeats} rounds in which the runs "
+        "take turns. Shares of the whole encoder.",
+        "",
+        "| tower | method | budget | after block | of the FLOPs | of the time | over |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    rows = []
+    with torch.inference_mode():
+        for make in (qwen3_vl, molmo2):
+            torch.manual_seed(0)
+            rows += measure(make(frames, device), repeats, device)
+    return "\n".join([*head, *rows, ""])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    text = report(options.repeats, options.frames, options.device)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(text)
+    print(text)

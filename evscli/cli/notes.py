@@ -1,0 +1,54 @@
+"""What commands say beside their results, on standard error: notes, warnings, progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SECONDS_BETWEEN_LINES = 20
+
+
+def note(text: str) -> None:
+    """Say something beside the answer."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def quiet_loading() -> None:
+    """Loading shows no progress bar where nobody watches."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
+@contextmanager
+def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, told of what is done; now and then a line where that is piped."""
+    from tqdm import tqdm
+
+    shown = sys.stderr.isatty()
+    said, done = time.monotonic(), 0
+    with tqdm(total=total, unit=unit, disable=not shown, dynamic_ncols=True) as bar:
+
+        def advance(count: int) -> None:
+            nonlocal said, done
+            bar.update(count)
+            done += count
+            if not shown and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                note(f"{done:,} of {total:,} {unit}s")
+
+        yield advance
+
+
+@contextmanager
+def noted_warnings() -> Iterator[None]:
+    """Say every warning once, as a note, when the work is over."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        note(message)

@@ -1,0 +1,197 @@
+"""Everything that is measured of one video: every selection, on one encoding.
+
+A selection inside the encoder is also compared with the same rule after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from evscli.compare.agreement import Agreement, agreement, next_token
+from evscli.compare.truth import known_events
+from evscli.diagnostics import Diagnostics, diagnose, event_cells
+from evscli.encoders import VideoEncoder
+from evscli.language.generate import LanguageModel
+from evscli.pipeline import (
+    BegunVideo,
+    EncodedVideo,
+    begin_encoding,
+    check_blocks,
+    demand_of,
+    encode_planned,
+    need_pixels,
+    plan_video,
+    prune_begun,
+    prune_encoded,
+    query_of,
+)
+from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
+from evscli.pruners.seeds import video_seed
+from evscli.records import PrunedVideo, VideoInput
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bench:
+    """What all videos are measured with.
+
+    Raises UsageError for a selection behind a block that the encoder does not have.
+    """
+
+    encoder: VideoEncoder
+    requests: Sequence[PruneRequest]
+    language: LanguageModel | None = None
+    question: str = ""
+    scorer: Mapping[str, Tensor] | None = None
+    queries: Callable[[str], Tensor] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_blocks(self.encoder, self.requests)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """Pruning inside the encoder against the same rule after it."""
+
+    overlap: float | None
+    """Share of the kept tokens that the rule also keeps after the encoder; None for a rule that
+    works inside only."""
+    cosine: float
+    """Mean cosine of the kept tokens to those of the whole encoder."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """One selection of one video."""
+
+    video: str
+    mask: Tensor
+    """[T, h, w] bool, on the CPU"""
+    seconds: float
+    """Of choosing alone, once warm."""
+    diagnostics: Diagnostics
+    agreement: Agreement | None
+    inside: Inside | None
+
+
+def measure(video: VideoInput, bench: Bench) -> list[Measured]:
+    """One entry for every selection of `bench`, in order.
+
+    Raises VideoError for whatever goes wrong with this video, UsageError for a malformed
+    `truth.json`.
+    """
+    planned = plan_video(video, bench.encoder)
+    encoded = encode_planned(planned, bench.encoder, pixels=need_pixels(bench.requests))
+    measuring = _Measuring(encoded, bench)
+    demand = demand_of(planned)
+    return [
+        measuring.measure(request.for_video(demand, seed=bench.seed)) for request in bench.requests
+    ]
+
+
+class _Measuring:
+    """One encoded video with all that its selections share."""
+
+    def __init__(self, encoded: EncodedVideo, bench: Bench) -> None:
+        self.encoded, self.bench = encoded, bench
+        self.seed = video_seed(bench.seed, encoded.planned.video.id)
+        self.query = query_of(encoded.planned.video, bench.queries)
+        self.events = event_masks(encoded)
+        self.unpruned: Tensor | None = None
+        if bench.language is not None:
+            whole = prune_encoded(encoded, check_selection("none"))
+            self.unpruned = next_token(bench.language, whole, bench.question)
+        self.begun: dict[int, BegunVideo] = {}
+
+    def measure(self, request: PruneRequest) -> Measured:
+        """One selection whose budget is settled."""
+        block = request.prune_at
+        if block is None:
+            record, inside = self._after(request), None
+            seconds = self._time_after(request)
+        else:
+            begun = self._begin(block)
+            record, seconds = self._inside(request, begun), self._time_inside(request, begun)
+            inside = self._against_after(request, record)
+        mask = record.keep_mask.cpu()
+        return Measured(
+            video=record.info.id,
+            mask=mask,
+            seconds=seconds,
+            diagnostics=diagnose(self.encoded.tokens, mask, events=self.events),
+            agreement=self._agreement(record),
+            inside=inside,
+        )
+
+    def _after(self, request: PruneRequest) -> PrunedVideo:
+        return prune_encoded(self.encoded, request, query=self.query, seed=self.seed)
+
+    def _inside(self, request: PruneRequest, begun: BegunVideo) -> PrunedVideo:
+        bench = self.bench
+        return prune_begun(begun, bench.encoder, request, scorer=bench.scorer, seed=self.seed)
+
+    def _begin(self, block: int) -> BegunVideo:
+        if block not in self.begun:
+            self.begun[block] = begin_encoding(
+                self.encoded.planned,
+                self.bench.encoder,
+                after=block,
+                pixels=self.encoded.pixels is not None,
+            )
+        return self.begun[block]
+
+    def _time_after(self, request: PruneRequest) -> float:
+        inputs = self.encoded.inputs(query=self.query, seed=self.seed)
+        start = self._now()
+        select_tokens(request, self.encoded.tokens, inputs)
+        return self._now() - start
+
+    def _time_inside(self, request: PruneRequest, begun: BegunVideo) -> float:
+        windows = begun.prefix.windows()
+        inputs = begun.inputs(scorer=self.bench.scorer, seed=self.seed)
+        start = self._now()
+        select_windows(request, windows, inputs)
+        return self._now() - start
+
+    def _now(self) -> float:
+        """Seconds of a clock, with everything done that a GPU was told to do."""
+        if self.bench.encoder.device.type == "cuda":
+            torch.cuda.synchronize(self.bench.encoder.device)
+        return perf_counter()
+
+    def _agreement(self, record: PrunedVideo) -> Agreement | None:
+        if self.bench.language is None or self.unpruned is None:
+            return None
+        pruned = next_token(self.bench.language, record, self.bench.question)
+        return agreement(self.unpruned, pruned)
+
+    def _against_after(self, request: PruneRequest, record: PrunedVideo) -> Inside:
+        mask = record.keep_mask
+        full = self.encoded.tokens.embeds[mask].float()
+        cosine = float(cosine_similarity(record.embeds.float(), full, dim=-1).mean())
+        if request.pruner.inside is not None:
+            return Inside(overlap=None, cosine=cosine)
+        after = self._after(request.after_encoder())
+        shared = torch.count_nonzero(mask & after.keep_mask)
+        return Inside(overlap=float(shared / torch.count_nonzero(mask)), cosine=cosine)
+
+
+def event_masks(encoded: EncodedVideo) -> list[Tensor]:
+    """The cells of each known event, [T, h, w]."""
+    plan = encoded.planned.plan
+    return [
+        event_cells(
+            event,
+            source_index=plan.source_index,
+            source_size=plan.source_size,
+            grid_thw=plan.grid_thw,
+            temporal_patch_size=encoded.planned.model.temporal_patch_size,
+        )
+        for event in known_events(encoded.planned.video.path)
+    ]

@@ -1,0 +1,95 @@
+"""Lists of videos: one path a line, or rows with the columns path, id and query.
+
+Paths are relative to the list's folder, which is the input root of what lies below it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evscli.errors import UsageError
+
+LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".txt"})
+COLUMNS = ("path", "id", "query")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One row of a list."""
+
+    where: str
+    """File and line, for messages."""
+    path: Path
+    id: str | None = None
+    query: str | None = None
+
+
+def read_list(path: Path) -> list[Listed]:
+    """The rows of a `.txt`, `.csv` or `.jsonl` file.
+
+    Raises UsageError with the line that cannot be understood, and for a list without any row.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [listed(row, path, where) for where, row in READERS[path.suffix](file, path)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the list {path} ({error}): give a text in UTF-8") from error
+    if not rows:
+        raise UsageError(f"the list {path} names no video: write one path a line")
+    return rows
+
+
+def listed(row: Mapping[str, Any], path: Path, where: str) -> Listed:
+    """One row, its values checked."""
+    values = {name: value for name, value in row.items() if value not in (None, "")}
+    for name, value in values.items():
+        if name not in COLUMNS:
+            raise UsageError(f"{where}: unknown column {name!r}; a list has {', '.join(COLUMNS)}")
+        if not isinstance(value, str):
+            raise UsageError(f"{where}: {name} must be a text, not {value!r}")
+    if "path" not in values:
+        raise UsageError(f"{where}: there is no path; fill the column path")
+    return Listed(
+        where=where,
+        path=path.parent / values["path"],
+        id=values.get("id"),
+        query=values.get("query"),
+    )
+
+
+def _lines(file: Iterable[str], path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    for number, line in enumerate(file, start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield f"{path} line {number}", {"path": text}
+
+
+def _objects(file: Iterable[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(file, start=1):
+        where = f"{path} line {number}"
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{where} is no JSON ({error}): write one object a line") from None
+        if not isinstance(row, dict):
+            raise UsageError(f'{where} is no object: write one such as {{"path": "clip.mp4"}}')
+        yield where, row
+
+
+def _records(file: Iterable[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    reader = csv.DictReader(file, restkey="more than the head", strict=True)
+    try:
+        for row in reader:
+            yield f"{path} line {reader.line_num}", row
+    except csv.Error as error:
+        raise UsageError(f"{path} line {reader.line_num} is no CSV ({error})") from None
+
+
+READERS = {".txt": _lines, ".jsonl": _objects, ".csv": _records}

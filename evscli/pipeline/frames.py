@@ -1,0 +1,58 @@
+"""The chosen frames on their way to the encoder: resized, made ahead in a thread, kept if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evscli.encoders import VideoEncoder
+from evscli.pipeline.planned import PlannedVideo
+from evscli.records import FrameChunk, FramePlan, PixelSource
+from evscli.scratch import allocate
+from evscli.video import decode_frames
+
+
+def resized(encoder: VideoEncoder, planned: PlannedVideo) -> Generator[FrameChunk]:
+    """The planned frames at the size the encoder sees."""
+    plan = planned.plan
+    for chunk in decode_frames(planned.index, plan, chunk_frames=encoder.chunk_frames):
+        yield encoder.resize(chunk, plan)
+
+
+def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
+    """The same chunks, the next one made in a thread while the caller uses the last.
+
+    At most one chunk is made ahead. However the caller stops, `chunks` is closed.
+    """
+    with closing(chunks), ThreadPoolExecutor(max_workers=1) as worker:
+        coming = worker.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = worker.submit(next, chunks, None)
+            yield chunk
+
+
+def recorded_pixels(plan: FramePlan, scratch: Path | None) -> Tensor:
+    """Room for the resized pixels [F, 3, H, W] uint8 of a video."""
+    shape = (len(plan.source_index), 3, *plan.resized_size)
+    return allocate(shape, torch.uint8, folder=scratch)
+
+
+def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator[FrameChunk]:
+    """Pass `chunks` through while copying their pixels into `into` [F, 3, H, W] uint8, if any."""
+    for chunk in chunks:
+        if into is not None:
+            into[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
+        yield chunk
+
+
+def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
+    """The pixels [F, 3, H, W] uint8 of a video, in the encoder's chunks."""
+    return PixelSource(
+        chunks=lambda: iter(torch.split(pixels, encoder.chunk_frames)),
+        temporal_patch_size=encoder.rules.temporal_patch_size,
+    )

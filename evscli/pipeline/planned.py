@@ -1,0 +1,40 @@
+"""Look into a video and choose its frames: what every encoder pass begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evscli.encoders import VideoEncoder
+from evscli.provenance import source_info
+from evscli.pruners.budget_rule import Demand
+from evscli.records import FramePlan, ModelInfo, SourceInfo, VideoInput
+from evscli.stage import stage
+from evscli.video import VideoIndex, index_video, plan_frames
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlannedVideo:
+    """One video whose frames are chosen and not yet decoded."""
+
+    video: VideoInput
+    source: SourceInfo
+    model: ModelInfo
+    index: VideoIndex
+    plan: FramePlan
+
+
+def plan_video(video: VideoInput, encoder: VideoEncoder) -> PlannedVideo:
+    """Look into one video and choose its frames. Raises VideoError; its `stage` says where."""
+    with stage("open", video):
+        source = source_info(video)
+    with stage("index", video):
+        index = index_video(video.path)
+    with stage("plan", video):
+        plan = plan_frames(index, encoder.rules)
+    return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)
+
+
+def demand_of(planned: PlannedVideo) -> Demand:
+    """What a budget must know of a video."""
+    t, h, w = planned.plan.grid_thw
+    return Demand(id=planned.video.id, tokens=t * h * w, seconds=planned.plan.duration)

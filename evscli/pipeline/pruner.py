@@ -1,0 +1,167 @@
+"""One encoder and checked selections, applied to any number of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from evscli.encoders import VideoEncoder
+from evscli.encoders.digest import tensors_digest
+from evscli.pipeline.after import encode_planned, prune_encoded, query_of
+from evscli.pipeline.inside import begin_encoding, prune_begun
+from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
+from evscli.provenance import provenance
+from evscli.pruners import PruneRequest
+from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
+from evscli.records import PrunedVideo, RunConfig, VideoInput
+
+
+class VideoPruner:
+    """One encoder and checked selections, applied to any number of videos.
+
+    A video is decoded and encoded once for all selections that share an encoder pass. `seed`
+    matters for random methods and drawn budgets only. `scorer` are the weights of a learned method;
+    `queries` gives the rows [Q, D] of a video's query to methods that need one.
+    `scratch` is the folder for what outgrows memory. Raises UsageError for a selection inside the
+    encoder behind a block that it does not have.
+    """
+
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        *requests: PruneRequest,
+        seed: int = 0,
+        store_scores: bool = False,
+        scorer: Mapping[str, Tensor] | None = None,
+        queries: Callable[[str], Tensor] | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        check_blocks(encoder, requests)
+        self.encoder = encoder
+        self.requests = requests
+        self.seed = seed
+        self.store_scores = store_scores
+        self.scorer = scorer
+        self.queries = queries
+        self.scratch = scratch
+
+    @property
+    def configs(self) -> tuple[RunConfig, ...]:
+        """For each selection the settings that change tensors, and the provenance beside them."""
+        made_by = provenance(device=str(self.encoder.device))
+        return tuple(
+            RunConfig(
+                settings={
+                    "encoder": dict(self.encoder.settings),
+                    "selection": self._settings(request),
+                },
+                provenance=made_by,
+            )
+            for request in self.requests
+        )
+
+    def _settings(self, request: PruneRequest) -> dict[str, Any]:
+        method = request.pruner
+        selection: dict[str, Any] = {
+            "method": method.name,
+            "algorithm_version": method.algorithm_version,
+            "budget": budget_value(request.budget),
+            "options": dict(request.options),
+            "store_scores": self.store_scores,
+        }
+        if request.prune_at is not None:
+            selection["prune_at"] = request.prune_at
+        if self.scorer is not None and "scorer" in request.needs:
+            selection["scorer"] = tensors_digest(self.scorer)
+        if method.random or isinstance(request.budget, Drawn):
+            selection["seed"] = self.seed
+        return selection
+
+    def __call__(self, video: VideoInput) -> PrunedVideo:
+        """Prune one video by the first selection.
+
+        Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+        """
+        return next(self.prune(video, [0]))[1]
+
+    def prune(
+        self, video: VideoInput, which: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, PrunedVideo]]:
+        """Prune one video by the selections numbered `which`, by default all.
+
+        Yields the number of the selection with its result, those of one encoder pass together.
+        Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+        """
+        planned = plan_video(video, self.encoder)
+        demand = demand_of(planned)
+        passes: dict[int | None, dict[int, PruneRequest]] = {}
+        for number in range(len(self.requests)) if which is None else which:
+            request = self.requests[number].for_video(demand, seed=self.seed)
+            passes.setdefault(request.prune_at, {})[number] = request
+        for block, requests in passes.items():
+            asked = [*requests.values()]
+            records = (
+                self._after(planned, asked)
+                if block is None
+                else self._inside(planned, asked, after=block)
+            )
+            yield from zip(requests, records, strict=True)
+
+    def _after(
+        self, planned: PlannedVideo, requests: Sequence[PruneRequest]
+    ) -> Iterator[PrunedVideo]:
+        """Selections among the tokens of the whole encoder."""
+        encoded = encode_planned(
+            planned, self.encoder, pixels=need_pixels(requests), scratch=self.scratch
+        )
+        query = query_of(planned.video, self.queries)
+        for request in requests:
+            yield prune_encoded(
+                encoded,
+                request,
+                query=query,
+                seed=self.seed,
+                store_scores=self.store_scores,
+                scratch=self.scratch,
+            )
+
+    def _inside(
+        self, planned: PlannedVideo, requests: Sequence[PruneRequest], *, after: int
+    ) -> Iterator[PrunedVideo]:
+        """Selections inside the encoder, all behind the block `after`."""
+        begun = begin_encoding(
+            planned,
+            self.encoder,
+            after=after,
+            pixels=need_pixels(requests),
+            scratch=self.scratch,
+        )
+        for request in requests:
+            yield prune_begun(
+                begun,
+                self.encoder,
+                request,
+                seed=self.seed,
+                store_scores=self.store_scores,
+                scorer=self.scorer,
+            )
+
+
+def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> None:
+    """Raise UsageError for a selection behind a block that the encoder does not have."""
+    for request in requests:
+        if request.prune_at is not None:
+            encoder.check_block(request.prune_at)
+
+
+def need_pixels(requests: Iterable[PruneRequest]) -> bool:
+    """Whether any of them scores pixels."""
+    return any("pixels" in request.needs for request in requests)
+
+
+def budget_value(budget: BudgetRule) -> float | str:
+    """A budget as a JSON value."""
+    return budget.value if isinstance(budget, Fraction) else str(budget)

@@ -1,0 +1,82 @@
+"""What was kept of a video, put together as a shard holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from evscli.errors import VideoError
+from evscli.pipeline.planned import PlannedVideo
+from evscli.pruners import PruneRequest
+from evscli.pruners.positions import position_ids
+from evscli.records import KeptTokens, PrunedVideo, VideoInfo, VideoInput
+
+STORED_SCORES = torch.float16
+
+
+def pruned_video(
+    planned: PlannedVideo,
+    request: PruneRequest,
+    kept: KeptTokens,
+    embeds: Tensor,
+    deepstack: Tensor | None,
+    *,
+    store_scores: bool,
+    query: str | None = None,
+) -> PrunedVideo:
+    """What a shard holds: embeds [K, D] and deepstack [L, K, D] of the tokens kept."""
+    plan, scores = planned.plan, kept.scores if store_scores else None
+    return PrunedVideo(
+        info=video_info(planned, request, kept, query=query),
+        embeds=embeds,
+        position_ids=position_ids(kept.mask),
+        keep_mask=kept.mask,
+        source_index=torch.from_numpy(plan.source_index),
+        frame_times=torch.from_numpy(plan.frame_times),
+        prompt_times=torch.from_numpy(plan.prompt_times),
+        deepstack=deepstack,
+        scores=None if scores is None else scores.to(STORED_SCORES),
+    )
+
+
+def video_info(
+    planned: PlannedVideo, request: PruneRequest, kept: KeptTokens, *, query: str | None
+) -> VideoInfo:
+    """Everything a shard says about the pruned video beside its tensors."""
+    plan = planned.plan
+    return VideoInfo(
+        id=planned.video.id,
+        source=planned.source,
+        source_fps=plan.source_fps,
+        source_frames=plan.source_frames,
+        duration=plan.duration,
+        source_size=plan.source_size,
+        rotation=plan.rotation,
+        resized_size=plan.resized_size,
+        grid_thw=plan.grid_thw,
+        model=planned.model,
+        method=request.pruner.name,
+        options=request.options,
+        budget=request.fraction,
+        expected=kept.expected,
+        kept=kept.count,
+        notes=kept.notes,
+        query=query,
+        prune_at=request.prune_at,
+        budget_rule=None if request.rule is None else str(request.rule),
+    )
+
+
+def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
+    """Raise VideoError where a value is NaN or infinite, as overflow in float16 makes them."""
+    for planes in tokens:
+        # A sum carries both through, and needs no copy of tokens that may be in a file.
+        if planes is not None and not planes.sum(dtype=torch.float32).isfinite():
+            dtype = str(planes.dtype).removeprefix("torch.")
+            raise VideoError(
+                f"{video.path}: the encoder gave values that are not finite in {dtype}; "
+                "try --dtype float32, and check the checkpoint's weights",
+                stage="encode",
+            )

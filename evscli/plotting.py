@@ -1,0 +1,121 @@
+"""What all plots share: colours, looks of lines, an axis of budgets, and files that repeat exactly.
+
+Figures are built without pyplot, so nothing of them is global, and the same values give the same
+bytes with the same release of matplotlib: no clock, no random ids, no settings of the user's own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from math import ceil, log
+from typing import TYPE_CHECKING, Any, Literal
+
+import matplotlib
+import matplotlib.style
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito, "Color Universal Design" (2008): told apart with any colour vision."""
+MARKERS = "osD^vP"
+STROKES = ("-", "--", "-.", ":")
+GREY = "#7a7a7a"
+RANDOM_LOOK = {"color": GREY, "marker": "x", "linestyle": "--"}
+
+WIDTH = 8.3
+"""Inches: 830 pixels at the 100 dots per inch a README is shown at."""
+PANEL_HEIGHT = 2.5
+FRAME_HEIGHT = 1.0
+MOST_COLUMNS = 3
+MOST_TICKS = 6
+MOST_NAMES = 6
+DOTS_PER_INCH = 200
+
+NAMELESS: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+"""Metadata without clock and versions."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+}
+
+Form = Literal["png", "svg"]
+
+
+def render(draw: Callable[[], Figure], form: Form) -> bytes:
+    """The bytes of a PNG or SVG file of the figure that `draw` makes, in our own style."""
+    with own_style():
+        file = io.BytesIO()
+        draw().savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=NAMELESS[form])
+    return file.getvalue()
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """The settings of the plots, whatever a person set for matplotlib."""
+    # Styles leave the salt of ids in SVG alone, and without one they are random.
+    with (
+        matplotlib.style.context(["default", STYLE]),
+        matplotlib.rc_context({"svg.hashsalt": "evs"}),
+    ):
+        yield
+
+
+def look_of(number: int) -> dict[str, Any]:
+    """Colour, marker and stroke of a line; no two of 24 are alike."""
+    colour, stroke = number % len(COLOURS), number // len(COLOURS)
+    return {
+        "color": COLOURS[colour],
+        "marker": MARKERS[colour],
+        "linestyle": STROKES[stroke % len(STROKES)],
+    }
+
+
+def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
+    """One legend for all panels, below them, in rows of like length; the names `last` at its end.
+
+    `figure` may be a part of one.
+    """
+    named = sorted(
+        zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] in last
+    )
+    columns = ceil(len(named) / ceil(len(named) / MOST_NAMES))
+    figure.legend(*zip(*named, strict=True), loc="outside lower center", ncols=columns)
+
+
+def set_budget_axis(axes: Axes, *, budgets: Collection[float], kept: Collection[float]) -> None:
+    """A logarithmic axis of fractions, with ticks at `budgets` and room for all that was `kept`."""
+    shown = [*kept, *budgets]
+    axes.set_xscale("log")
+    axes.set_xlim(min(shown) / 1.15, max(shown) * 1.15)
+    axes.xaxis.set_major_locator(FixedLocator(spaced(budgets)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
+
+
+def spaced(budgets: Collection[float]) -> list[float]:
+    """Those budgets whose labels have room beside each other, the largest first."""
+    room = log(max(budgets) / min(budgets)) / MOST_TICKS
+    chosen: list[float] = []
+    for budget in sorted(budgets, reverse=True):
+        if not chosen or log(chosen[-1] / budget) >= room:
+            chosen.append(budget)
+    return chosen

@@ -1,0 +1,30 @@
+"""Tables for a terminal or a page of Markdown, in the one look that all commands share."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+
+def new_table(first: str, *others: str) -> Table:
+    """An empty table, numbers to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(Text(first), overflow="fold")
+    for name in others:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    return table
+
+
+def as_markdown(table: Table) -> str:
+    """The table in Markdown, with its newline."""
+    columns = table.columns
+    rules = ["---:" if column.justify == "right" else "---" for column in columns]
+    cells = zip(*([escaped(cell) for cell in column.cells] for column in columns), strict=True)
+    rows = [[escaped(column.header) for column in columns], rules, *cells]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def escaped(cell: object) -> str:
+    """A cell whose text ends no column."""
+    return str(cell).strip().replace("|", "\\|")
