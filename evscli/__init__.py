@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evscli.language.prefill import prefill
-    from evscli.pipeline import prune_video
+    from evscli.single import prune_video
     from evscli.store import open_store
 
 __version__ = version("evscli")
@@ -23,7 +23,7 @@ __all__ = ["__version__", "open_store", "prefill", "prune_video"]
 _HOMES = {
     "open_store": "evscli.store",
     "prefill": "evscli.language.prefill",
-    "prune_video": "evscli.pipeline",
+    "prune_video": "evscli.single",
 }
 
 

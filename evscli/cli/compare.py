@@ -12,13 +12,7 @@ from evscli.bundled import EXAMPLE_QUESTIONS, MINI
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model, refuse_empty
 from evscli.cli.notes import note, noted_warnings, progress, quiet_loading
-from evscli.cli.selection import (
-    check_given,
-    check_requests,
-    query_rows,
-    scorer_weights,
-    with_query,
-)
+from evscli.cli.selection import check_requests, with_query
 from evscli.errors import ModelError
 from evscli.records import Sampling
 
@@ -69,6 +63,8 @@ def compare(
     from evscli.compare.run import compare as compare_all
     from evscli.corpus.inputs import find_videos
     from evscli.encoders import load_encoder
+    from evscli.needs import query_rows, scorer_weights
+    from evscli.pruners.selection import check_given
 
     refuse_empty(model=model, output=output, scorer=scorer, query=query, question=question)
     names = with_random(method or METHODS)

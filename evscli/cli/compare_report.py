@@ -67,7 +67,7 @@ def show(comparison: Comparison) -> None:
         print(*lines(comparison.rows), sep="\n")
         return
     for title, table in tables_of(comparison).items():
-        console.print(f"{title}\n", table, sep="")
+        console.print(title, table, sep="\n")
 
 
 def tables_of(comparison: Comparison) -> dict[str, Table]:

@@ -16,7 +16,12 @@ class ResizePlace(StrEnum):
     device = "device"
 
 
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Videos, folders or globs.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Videos, folders, globs or lists (.txt, .csv, .jsonl)."
+    ),
+]
 PruneMethods = Annotated[
     list[str],
     typer.Option("--method", metavar="METHOD", help="`evs methods` lists them; may be repeated."),

@@ -11,13 +11,7 @@ import typer
 
 from evscli.cli import options
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model, refuse_empty
-from evscli.cli.selection import (
-    check_given,
-    check_requests,
-    query_rows,
-    scorer_weights,
-    with_query,
-)
+from evscli.cli.selection import check_requests, with_query
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
@@ -64,7 +58,9 @@ def prune(
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
     from evscli.encoders import load_encoder
+    from evscli.needs import query_rows, scorer_weights
     from evscli.pipeline import VideoPruner
+    from evscli.pruners.selection import check_given
 
     refuse_empty(model=model, output=output, scorer=scorer, query=query)
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)

@@ -122,7 +122,7 @@ def draw_overlaps(axes: Axes, rows: Sequence[Row], overlaps: Sequence[Sequence[f
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.set_title("overlap of masks: kept by both / kept by either", parse_math=False)
+    axes.set_title("overlap of masks: kept by both, % of kept by either", parse_math=False)
     if len(rows) > MOST_WRITTEN:
         return
     for down, line in enumerate(overlaps):

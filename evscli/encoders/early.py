@@ -34,7 +34,8 @@ class Prefix:
 
     def windows(self) -> VideoWindows:
         """The windows after the last of the first blocks."""
-        return VideoWindows(states=windows_of(self.tower, self.states[self.after]))
+        states = self.states[self.after]
+        return VideoWindows(states=windows_of(self.tower, states, scratch=self.scratch))
 
     def add(self, patches: Tensor) -> None:
         """Run the first blocks on the next patches [t, S, P]."""

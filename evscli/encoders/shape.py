@@ -10,6 +10,9 @@ from typing import Any
 
 from evscli.errors import ModelError
 
+MOLMO2_POOLING = (3, 3)
+"""Patches down and across in the window that becomes one token of a video."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VisionShape:
@@ -59,7 +62,8 @@ def molmo2_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
     refuse_other("patch_size", processor.patch_size, vision.patch_size, model=model)
     size = [processor.size["height"], processor.size["width"]]
     refuse_other("size", size, list(vision.image_size), model=model)
-    pooling = processor.pooling_size[0]
+    refuse_other("pooling_size", list(processor.pooling_size), list(MOLMO2_POOLING), model=model)
+    pooling = MOLMO2_POOLING[0]
     if size[0] // vision.patch_size % pooling:
         raise ModelError(
             f"{model}: {size[0] // vision.patch_size} patches along a side cannot be pooled by "

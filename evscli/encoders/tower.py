@@ -8,12 +8,14 @@ and no method.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from evscli.encoders.packing import Packing
+from evscli.scratch import allocate
 
 
 class Tower(Protocol):
@@ -80,16 +82,22 @@ def run_from(
     return read, hidden
 
 
-def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
-    """[T, S, C] as windows [T, h, w, p, C]."""
+def windows_of(tower: Tower, hidden: Tensor, *, scratch: Path | None = None) -> Tensor:
+    """[T, S, C] on the CPU as windows [T, h, w, p, C].
+
+    A view where patches already lie window by window, else a copy, in a file where it is large.
+    """
     h, w = tower.cells
-    picked = hidden[:, tower.window_patches.flatten()]
-    return picked.view(len(hidden), h, w, -1, hidden.shape[-1])
+    places = tower.window_patches.flatten().cpu()
+    if not torch.equal(places, torch.arange(len(places))):
+        ordered = allocate(hidden.shape, hidden.dtype, folder=scratch)
+        hidden = torch.index_select(hidden, 1, places, out=ordered)
+    return hidden.view(len(hidden), h, w, -1, hidden.shape[-1])
 
 
 def patches_of(tower: Tower, windows: Tensor) -> Tensor:
     """A value for each window [T, h, w] as one for each patch [T, S]."""
-    places = tower.window_patches
+    places = tower.window_patches.to(windows.device)
     patches = windows.new_empty((len(windows), places.numel()))
     patches[:, places.flatten()] = windows.flatten(1).repeat_interleave(places.shape[1], dim=1)
     return patches

@@ -3,7 +3,6 @@
     planned.py  which frames      after.py   selections among the encoder's tokens
     frames.py   their pixels      inside.py  selections between the encoder's blocks
     record.py   what is kept      pruner.py  many selections, any number of videos
-                                  single.py  one video by one call
 
 index -> plan -> decode -> resize -> encode -> prune -> gather. Nothing here knows about stores,
 many videos or terminals. Importing it imports torch.
@@ -20,7 +19,6 @@ from evscli.pipeline.after import (
 from evscli.pipeline.inside import BegunVideo, begin_encoding, prune_begun
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.pipeline.pruner import VideoPruner, check_blocks, need_pixels
-from evscli.pipeline.single import prune_video
 
 __all__ = [
     "BegunVideo",
@@ -37,6 +35,5 @@ __all__ = [
     "plan_video",
     "prune_begun",
     "prune_encoded",
-    "prune_video",
     "query_of",
 ]

@@ -16,6 +16,7 @@ from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest
 from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
+from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 
 
@@ -23,10 +24,10 @@ class VideoPruner:
     """One encoder and checked selections, applied to any number of videos.
 
     A video is decoded and encoded once for all selections that share an encoder pass. `seed`
-    matters for random methods and drawn budgets only. `scorer` are the weights of a learned method;
-    `queries` gives the rows [Q, D] of a video's query to methods that need one.
-    `scratch` is the folder for what outgrows memory. Raises UsageError for a selection inside the
-    encoder behind a block that it does not have.
+    matters for random methods and drawn budgets only, and gives every video a draw of its own.
+    `scorer` are the weights of a learned method; `queries` gives the rows [Q, D] of a video's query
+    to methods that need one. `scratch` is the folder for what outgrows memory. Raises UsageError
+    for a selection inside the encoder behind a block that it does not have.
     """
 
     def __init__(
@@ -118,12 +119,13 @@ class VideoPruner:
             planned, self.encoder, pixels=need_pixels(requests), scratch=self.scratch
         )
         query = query_of(planned.video, self.queries)
+        seed = video_seed(self.seed, planned.video.id)
         for request in requests:
             yield prune_encoded(
                 encoded,
                 request,
                 query=query,
-                seed=self.seed,
+                seed=seed,
                 store_scores=self.store_scores,
                 scratch=self.scratch,
             )
@@ -139,12 +141,13 @@ class VideoPruner:
             pixels=need_pixels(requests),
             scratch=self.scratch,
         )
+        seed = video_seed(self.seed, planned.video.id)
         for request in requests:
             yield prune_begun(
                 begun,
                 self.encoder,
                 request,
-                seed=self.seed,
+                seed=seed,
                 store_scores=self.store_scores,
                 scorer=self.scorer,
             )

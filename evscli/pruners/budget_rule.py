@@ -16,7 +16,7 @@ from evscli.pruners.budget import check_budget
 
 UNIFORM = "uniform"
 EXAMPLES = "0.25, 4096tok, 256tok/s or 0.1:0.9"
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"(\d+\.?\d*|\.\d+)"
 
 
 @dataclass(frozen=True, kw_only=True)

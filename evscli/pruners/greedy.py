@@ -43,7 +43,7 @@ def farthest_points(unit: Tensor, count: int) -> Tensor:
         order[step] = chosen
         row = distance.index_select(0, chosen.view(1))[0]
         nearest = row if step == 0 else torch.minimum(nearest, row)
-        nearest.index_fill_(0, order[: step + 1], -torch.inf)
+        nearest.index_fill_(0, chosen.view(1), -torch.inf)
     return order
 
 

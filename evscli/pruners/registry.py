@@ -210,6 +210,7 @@ _BUILT_IN = (
         function=random_subset,
         expected_count=random_subset_count,
         random=True,
+        algorithm_version=2,
     ),
     Pruner(
         name="none",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from evscli.errors import UsageError
 from evscli.pruners.budget import check_budget
@@ -19,6 +20,7 @@ from evscli.records import (
     KeptTokens,
     OptionValue,
     PruneInputs,
+    VideoInput,
     VideoTokens,
     VideoWindows,
     WindowChoice,
@@ -124,6 +126,25 @@ def refuse_unused(given: Mapping[str, str], methods: Sequence[str]) -> None:
                 f"none of the methods {', '.join(methods)} has an option {name!r}"
                 f"{closest(name, known)}: {choice}"
             )
+
+
+def check_given(
+    requests: Sequence[PruneRequest], videos: Sequence[VideoInput], *, scorer: str | Path | None
+) -> None:
+    """Raise UsageError for a question that is needed and missing, or for what no method uses."""
+    asking, scoring = (needing(requests, need) for need in ("query", "scorer"))
+    asked = any(video.query for video in videos)
+    if asking and not asked:
+        raise UsageError(f"method {asking!r} needs a question: give it with --query TEXT")
+    if asked and not asking:
+        raise UsageError("no method here uses a query: leave --query, or the column query, out")
+    if scorer is not None and not scoring:
+        raise UsageError("no method here uses a scorer: leave --scorer out")
+
+
+def needing(requests: Sequence[PruneRequest], need: str) -> str | None:
+    """The first method that needs something."""
+    return next((one.pruner.name for one in requests if need in one.needs), None)
 
 
 def select_tokens(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evscli.pruners.frames import float_chunks
+from evscli.pruners.frames import float_chunks, span_length
 from evscli.pruners.greedy import unit_tokens
 
 _PAIRS = 1 << 26  # of tokens of a frame compared at once; more frames wait for the next round
@@ -57,7 +57,7 @@ def choose(
     """
     t, h, w, _ = embeds.shape
     masks = []
-    frames = max(1, _PAIRS // (h * w) ** 2)
+    frames = min(max(1, _PAIRS // (h * w) ** 2), span_length(embeds))
     for start in range(0, t, frames):
         part = slice(start, start + frames)
         unit = unit_tokens(embeds[part]).view(-1, h * w, embeds.shape[-1])

@@ -32,28 +32,44 @@ def stts(
     if inputs.scorer is None or inputs.heads is None:
         raise UsageError("stts needs trained weights: give them with --scorer FILE")
     t, h, w = windows.grid_thw
-    states = windows.states.flatten(1, 2)
-    scores = window_scores(states, inputs.scorer, heads=inputs.heads).view(t, h, w)
+    scores = window_scores(windows.states, inputs.scorer, heads=inputs.heads)
     kept = KeptTokens(
         mask=keep_windows(scores.flatten(1), budget).view(t, h, w),
-        scores=scores.float(),
+        scores=scores,
         expected=stts_count(t, h * w, budget),
     )
     return WindowChoice(kept=kept, bias=attention_bias(scores), refill=refill)
 
 
 def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) -> Tensor:
-    """Score windows of hidden states [T, P, p, C]: [T, P] in 0..1, higher is more worth keeping.
+    """Score windows of hidden states [T, h, w, p, C]: [T, h, w] in 0..1, higher is worth keeping.
 
     Each window is pooled by attention from its mean to its patches; a small network compares it
     with the same window of the frame before. `scorer` holds `patch_token_pooler.{wq,wk,wv,wo}` and
-    `mlp.{w1,w2,w3}`, each with `.weight` and `.bias`.
+    `mlp.{w1,w2,w3}`, each with `.weight` and `.bias`. Computed where these are, in their dtype and
+    a few frames at a time.
     """
+    import torch
+
+    from evscli.pruners.frames import frame_spans
+
+    home = scorer["mlp.w3.weight"]
+    scores = torch.empty(windows.shape[:3], dtype=torch.float32, device=windows.device)
+    before = None
+    for start, stop in frame_spans(windows.flatten(-2)):
+        pooled = _pool(windows[start:stop].to(home).flatten(1, 2), scorer, heads)
+        first = torch.zeros_like(pooled[:1]) if before is None else before
+        some = _compare(torch.cat([first, pooled[:-1]]), pooled, scorer)
+        scores[start:stop] = some.view(-1, *windows.shape[1:3])
+        before = pooled[-1:]
+    return scores
+
+
+def _compare(before: Tensor, pooled: Tensor, scorer: Mapping[str, Tensor]) -> Tensor:
+    """Scores [t, P] of pooled windows [t, P, C], given those of the frames before."""
     import torch
     from torch.nn.functional import silu
 
-    pooled = _pool(windows, scorer, heads)
-    before = torch.cat([torch.zeros_like(pooled[:1]), pooled[:-1]])
     hidden = torch.cat([before, pooled], dim=-1)
     hidden = silu(_linear(hidden, scorer, "mlp.w1"))
     hidden = silu(_linear(hidden, scorer, "mlp.w2"))
@@ -65,7 +81,7 @@ def keep_windows(scores: Tensor, budget: float) -> Tensor:
     from evscli.pruners.ranking import keep_highest
 
     frames, windows = scores.shape
-    ranked = scores.float().clone()
+    ranked = scores.clone()
     ranked[0] = 100
     return keep_highest(ranked, stts_count(frames, windows, budget))
 

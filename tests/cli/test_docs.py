@@ -13,7 +13,8 @@ from evscli.cli import app
 from evscli.pruners import method_names
 from tests.evs import run_evs
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 def commands_of(group: Any, before: str = "") -> dict[str, Any]:
@@ -58,8 +59,16 @@ def test_methods_and_models_list_what_there_is(tmp_path: Path) -> None:
     assert '"qwen2_5_vl"' in run_evs("models", "--json", cwd=tmp_path).out
 
 
+def test_the_readme_shows_what_compare_measured() -> None:
+    table = (ROOT / "docs" / "compare" / "compare.md").read_text().splitlines()
+    shown = [line for line in README.splitlines() if re.match(r"\| \S+ \| 0.25 \|", line)]
+    assert len(shown) == 5
+    for line in shown:
+        assert line in table
+
+
 def test_the_readme_shows_what_prune_really_prints(tmp_path: Path) -> None:
-    (tmp_path / "sample_videos").symlink_to(Path(__file__).parents[2] / "sample_videos")
+    (tmp_path / "sample_videos").symlink_to(ROOT / "sample_videos")
     result = run_evs(
         "prune", "sample_videos/", "--method", "vcast", "--budget", "0.3", cwd=tmp_path
     )

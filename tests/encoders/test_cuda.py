@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from evscli.encoders import load_encoder
-from evscli.records import FrameChunk
+from evscli.encoders.scorer import expected_shapes
+from evscli.pruners import check_selection, select_windows
+from evscli.records import FrameChunk, PruneInputs
 from tests.checkpoints import FAMILIES
 from tests.encoders.layouts import chunks_of, make_plan, random_frames
 
@@ -36,6 +38,32 @@ def test_tokens_are_those_of_the_cpu_and_arrive_in_order(
         pairs.append((tokens.deepstack, expected.deepstack))
     for ours, theirs in pairs:
         assert (ours - theirs).abs().max() <= 1e-3 * theirs.abs().max()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("method", ["vcast", "stts"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pruning_inside_gives_the_tokens_of_the_cpu(
+    family: str, method: str, dtype: str, checkpoints: dict[str, Path]
+) -> None:
+    """Attention of variable length in half precision, by length in float32."""
+    encoder = load_encoder(str(checkpoints[family]), device="cuda", dtype=dtype, chunk_frames=4)
+    plan = make_plan(encoder, 24, 130, 200)
+    chunks = chunks_of(random_frames(24, *plan.resized_size), 8, 8, 8)
+    shapes = expected_shapes(encoder.shape.width, 16).items()
+    scorer = {name: 0.1 * torch.ones(shape, device="cuda") for name, shape in shapes}
+    inputs = PruneInputs(scorer=scorer, heads=encoder.shape.heads)
+
+    prefix = encoder.begin(chunks, plan, after=0)
+    choice = select_windows(check_selection(method, 0.5, prune_at=0), prefix.windows(), inputs)
+    tokens = encoder.finish(prefix, choice)
+    slow = load_encoder(str(checkpoints[family]), device="cpu", dtype=dtype, chunk_frames=4)
+    expected = slow.finish(slow.begin(chunks, plan, after=0), choice)
+
+    assert tokens.embeds.device.type == "cpu"
+    near = 1e-3 if dtype == "float32" else 0.1
+    difference = (tokens.embeds.float() - expected.embeds.float()).abs().max()
+    assert difference <= near * expected.embeds.float().abs().max()
 
 
 def test_frames_can_be_resized_on_the_device(qwen3: Path) -> None:

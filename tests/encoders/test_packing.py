@@ -68,7 +68,8 @@ class Reference:
         hidden = self.tensors["patches"]
         for number in range(4):
             hidden = self.block(number, hidden, dense())
-        return hidden, window_scores(windows(hidden), self.scorer, heads=self.heads)
+        states = windows(hidden).unflatten(1, (CELLS, CELLS))
+        return hidden, window_scores(states, self.scorer, heads=self.heads).flatten(1)
 
 
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)

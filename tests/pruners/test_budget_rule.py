@@ -19,6 +19,11 @@ def test_a_fraction_is_the_same_for_every_video() -> None:
     assert parse_rule("0.3").of(demand(), 0) == 0.3
 
 
+@pytest.mark.parametrize("text", [".1:.9", "0.1:0.9", "0.10:0.9"])
+def test_numbers_are_written_as_people_do(text: str) -> None:
+    assert str(parse_rule(text)) == "0.1:0.9"
+
+
 @given(tokens=st.integers(1, 200_000), wanted=st.integers(1, 10_000))
 def test_tokens_per_video_are_exact(tokens: int, wanted: int) -> None:
     fraction = parse_rule(f"{wanted}tok").of(demand(tokens), 0)

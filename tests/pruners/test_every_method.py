@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from evscli.pruners import check_selection, list_pruners, prune, select_tokens
+from evscli.pruners.budget_rule import Demand, parse_rule
 from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
 from tests.pruners.videos import noise, still, tokens
 
@@ -24,6 +27,8 @@ VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
 }
 ABOUT = {"vidcom2 as published"}
 """Whose count follows from the content, and is known in advance only about."""
+IN_STEPS = {"none", "uniform-frames", "uniform-grid"}
+"""Methods whose count goes in steps of whole frames or of a token in each."""
 grids = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 5))
 budgets = st.floats(0.01, 1.0)
 seeds = st.integers(0, 1000)
@@ -53,6 +58,22 @@ def test_keeps_as_many_as_it_promises(
         assert kept.expected == check_selection(method, budget, options).expected_count(grid)
     assert 1 <= kept.count <= kept.mask.numel()
     assert torch.equal(select(embeds, variant, budget).mask, kept.mask)
+
+
+@pytest.mark.parametrize("method", [p.name for p in list_pruners() if p.name not in IN_STEPS])
+@settings(deadline=None, max_examples=100)
+@given(grid=grids, share=st.floats(0, 1))
+def test_a_number_of_tokens_is_kept_exactly(
+    method: str, grid: tuple[int, int, int], share: float
+) -> None:
+    tokens, cells = math.prod(grid), grid[1] * grid[2]
+    wanted = round(share * tokens)
+    least = max(cells * math.ceil(grid[0] / 4), grid[0])  # whole frames, or one token of each
+    if wanted < least:
+        return
+    request = check_selection(method, parse_rule(f"{wanted}tok"))
+    settled = request.for_video(Demand(id="clip", tokens=tokens, seconds=1.0), seed=0)
+    assert settled.expected_count(grid) == wanted
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from evscli import prefill, prune_video
+from evscli import prefill
 from evscli.errors import UsageError
 from evscli.learn.evaluation import multiple_choice
 from evscli.learn.evaluation.choices import Choice, read_choices
@@ -20,9 +20,9 @@ from evscli.learn.evaluation.multiple_choice import (
 )
 from evscli.learn.evaluation.options import encode_options
 from evscli.learn.evaluation.selections import selections
-from evscli.pipeline import frames
-from evscli.pruners.seeds import video_seed
-from evscli.records import PrunedVideo
+from evscli.pipeline import VideoPruner, frames
+from evscli.pruners import check_selection
+from evscli.records import PrunedVideo, VideoInput
 from tests.learn.evaluation.test_options import one_by_one
 from tests.videos import truncate, write_video
 
@@ -69,13 +69,9 @@ def test_answers_are_those_of_plain_forwards_on_each_selection(
     assert not evaluation.failures
     for answer in evaluation.answered:
         (choice,) = (c for c in choices if (c.video, c.kind) == (answer.video, answer.kind))
-        record = prune_video(
-            folder / answer.video,
-            method=answer.method,
-            budget=answer.budget,
-            dtype="float32",
-            seed=video_seed(7, answer.video),
-        )
+        request = check_selection(answer.method, answer.budget)
+        video = VideoInput(id=answer.video, path=folder / answer.video, root=folder)
+        record = VideoPruner(checkpoint.encoder, request, seed=7)(video)
         inputs = prefill(record, language.tokenizer, choice.question, model=language.model)
         scores = [
             one_by_one(language.model, inputs, ids)

@@ -1,0 +1,74 @@
+"""One video by one call, with everything that its method needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from evscli.bundled import MINI
+from evscli.encoders import VideoEncoder, load_encoder
+from evscli.needs import query_rows, scorer_weights
+from evscli.pipeline import VideoPruner
+from evscli.pruners import check_selection
+from evscli.pruners.budget_rule import parse_rule
+from evscli.pruners.selection import check_given
+from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
+
+
+def prune_video(
+    path: str | Path,
+    *,
+    method: str,
+    budget: float | str | None = None,
+    model: str = MINI,
+    options: Mapping[str, OptionValue] | None = None,
+    prune_at: int | None = None,
+    scorer: str | Path | None = None,
+    query: str | None = None,
+    seed: int = 0,
+    store_scores: bool = False,
+    sampling: Sampling | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    chunk_frames: int = 16,
+    resize: str = "cpu",
+) -> PrunedVideo:
+    """Decode, encode and prune one video; nothing is written.
+
+    `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
+    method `none` does without. `prune_at` is the block of the encoder after which to prune,
+    `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
+    The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
+    ModelError, DeviceError or VideoError, each with one line that says what to do.
+    """
+    path = Path(path)
+    rule = parse_rule(budget) if isinstance(budget, str) else budget
+    request = check_selection(method, rule, options, prune_at=prune_at)
+    video = VideoInput(id=path.stem, path=path, root=path.parent, query=query)
+    check_given([request], [video], scorer=scorer)
+    queries = query_rows(model, [video], [request])
+    encoder = _encoder(model, device, dtype, chunk_frames, resize, sampling or Sampling())
+    pruner = VideoPruner(
+        encoder,
+        request,
+        seed=seed,
+        store_scores=store_scores,
+        scorer=scorer_weights(scorer, model, encoder, [request]),
+        queries=queries,
+    )
+    return pruner(video)
+
+
+@lru_cache(maxsize=1)
+def _encoder(
+    model: str, device: str, dtype: str, chunk_frames: int, resize: str, sampling: Sampling
+) -> VideoEncoder:
+    return load_encoder(
+        model,
+        device=device,
+        dtype=dtype,
+        chunk_frames=chunk_frames,
+        resize=resize,
+        sampling=sampling,
+    )

@@ -1,0 +1,68 @@
+"""`prune_video` takes everything that `evs prune` does for one video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from evscli import prune_video
+from evscli.encoders.scorer import expected_shapes
+from evscli.errors import UsageError
+from tests.videos import write_video
+
+MINI_WIDTH = 128
+
+
+def test_budgets_are_written_as_on_the_command_line(clip: Path) -> None:
+    record = prune_video(clip, method="vcast", budget="40tok")
+    assert (record.info.kept, record.info.budget_rule) == (40, "40tok")
+
+
+def test_a_question_is_asked(clip: Path) -> None:
+    ball, star = (
+        prune_video(clip, method="semvid", budget=0.2, query=text)
+        for text in ("the red ball", "a blue star")
+    )
+    assert ball.info.query == "the red ball"
+    assert not torch.equal(ball.keep_mask, star.keep_mask)
+
+
+def test_a_scorer_chooses_inside_the_encoder(clip: Path, tmp_path: Path) -> None:
+    shapes = expected_shapes(MINI_WIDTH, 16).items()
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: torch.randn(shape, generator=generator) for name, shape in shapes}
+    save_file(weights, tmp_path / "scorer.safetensors")
+    record = prune_video(
+        clip, method="stts", budget=0.5, prune_at=1, scorer=tmp_path / "scorer.safetensors"
+    )
+    assert record.info.prune_at == 1
+    assert record.info.kept == record.info.expected == len(record.embeds)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "semvid", "budget": 0.5}, "'semvid' needs a question"),
+        ({"method": "evs", "budget": 0.5, "query": "a ball"}, "no method here uses a query"),
+        ({"method": "stts", "budget": 0.5, "prune_at": 1}, "needs trained weights"),
+        ({"method": "evs", "budget": 0.5, "scorer": "x"}, "no method here uses a scorer"),
+        ({"method": "evs", "budget": "half"}, "budget 'half' is not understood"),
+    ],
+)
+def test_what_is_missing_or_unused_is_refused(
+    clip: Path, given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        prune_video(clip, **given)  # type: ignore[arg-type]
+
+
+def test_random_draws_anew_for_every_video_and_alike_for_one(tmp_path: Path) -> None:
+    masks = [
+        prune_video(write_video(tmp_path / name), method="random", budget=0.5).keep_mask
+        for name in ("a.mp4", "b.mp4", "a.mp4")
+    ]
+    assert torch.equal(masks[0], masks[2])
+    assert not torch.equal(masks[0], masks[1])
