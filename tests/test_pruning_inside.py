@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -81,6 +82,30 @@ def test_budget_one_inside_is_the_whole_encoder(
     inside, after = (prune(encoder, video, method, 1.0, after=n) for n in (1, None))
     torch.testing.assert_close(inside.embeds, after.embeds, atol=1e-5, rtol=1e-4)
     assert inside.keep_mask.all()
+
+
+def test_selections_share_their_passes_of_the_encoder(
+    encoder: VideoEncoder, video: VideoInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[str] = []
+    for name in ("encode", "begin"):
+        whole = getattr(VideoEncoder, name)
+
+        def counted(self: VideoEncoder, *given: Any, _name: str = name, **more: Any) -> Any:
+            passes.append(_name)
+            return getattr(self, f"_whole_{_name}")(*given, **more)
+
+        monkeypatch.setattr(VideoEncoder, f"_whole_{name}", whole, raising=False)
+        monkeypatch.setattr(VideoEncoder, name, counted)
+    asked = [
+        check_selection(method, budget, prune_at=after)
+        for after in (None, 1, 2)
+        for method in ("evs", "vcast")
+        for budget in (0.2, 0.5)
+    ]
+    made = dict(VideoPruner(encoder, *asked).prune(video))
+    assert sorted(made) == [*range(12)]
+    assert passes == ["encode", "begin", "begin"]
 
 
 def test_stts_chooses_by_its_scorer(
