@@ -21,18 +21,24 @@ class Report:
         self.model = model
         self.stores = stores
         self.quiet = quiet
+        self.said: set[tuple[str, str]] = set()
 
     def __call__(self, number: int, result: VideoInfo | Failure | str) -> None:
         """Print the line of one video: pruned, failed, or already in the store."""
         where = f"{self.stores[number].name}: " if len(self.stores) > 1 else ""
         if isinstance(result, Failure):
-            if number == 0 or not where:  # what went wrong is the same for every store
-                print(f"error: {result.message}", file=sys.stderr, flush=True)
+            self._fail(result)
         elif not self.quiet:
             self._print(where + describe(result))
         if isinstance(result, VideoInfo):
             for note in result.notes:
                 print(f"note: {where}{result.id}: {note}", file=sys.stderr, flush=True)
+
+    def _fail(self, failure: Failure) -> None:
+        """Print why a video failed, once where it failed alike for several stores."""
+        if (failure.id, failure.message) not in self.said:
+            self.said.add((failure.id, failure.message))
+            print(f"error: {failure.message}", file=sys.stderr, flush=True)
 
     def _print(self, line: str) -> None:
         """Print a line; losing standard output must not end a run that is storing videos."""

@@ -27,7 +27,8 @@ def check_requests(
     given = split_assignments(texts)
     names = [*dict.fromkeys(methods)]
     refuse_unused(given, names)
-    rules = [parse_rule(text, distribution=distribution) for text in dict.fromkeys(budgets or [])]
+    given_rules = [parse_rule(text, distribution=distribution) for text in budgets or []]
+    rules = [*dict.fromkeys(given_rules)]
     requests = []
     for name in names:
         alone = get_pruner(name).keeps_all and len(names) > 1

@@ -5,7 +5,7 @@ A selection inside the encoder is also compared with the same rule after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -14,13 +14,15 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from evscli.compare.agreement import Agreement, agreement, next_token
-from evscli.compare.truth import known_events
-from evscli.diagnostics import Diagnostics, diagnose, event_cells
+from evscli.diagnostics import Diagnostics, diagnose
+from evscli.diagnostics.truth import known_masks
 from evscli.encoders import VideoEncoder
+from evscli.errors import UsageError, VideoError
 from evscli.language.generate import LanguageModel
 from evscli.pipeline import (
     BegunVideo,
     EncodedVideo,
+    QueryRows,
     begin_encoding,
     check_blocks,
     demand_of,
@@ -48,7 +50,7 @@ class Bench:
     language: LanguageModel | None = None
     question: str = ""
     scorer: Mapping[str, Tensor] | None = None
-    queries: Callable[[str], Tensor] | None = None
+    queries: QueryRows | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,8 +85,7 @@ class Measured:
 def measure(video: VideoInput, bench: Bench) -> list[Measured]:
     """One entry for every selection of `bench`, in order.
 
-    Raises VideoError for whatever goes wrong with this video, UsageError for a malformed
-    `truth.json`.
+    Raises VideoError for whatever goes wrong with this video.
     """
     planned = plan_video(video, bench.encoder)
     encoded = encode_planned(planned, bench.encoder, pixels=need_pixels(bench.requests))
@@ -183,15 +184,16 @@ class _Measuring:
 
 
 def event_masks(encoded: EncodedVideo) -> list[Tensor]:
-    """The cells of each known event, [T, h, w]."""
-    plan = encoded.planned.plan
-    return [
-        event_cells(
-            event,
+    """The cells of each known event, [T, h, w]. Raises VideoError for one outside the video."""
+    planned = encoded.planned
+    plan = planned.plan
+    try:
+        return known_masks(
+            planned.video.path,
             source_index=plan.source_index,
             source_size=plan.source_size,
             grid_thw=plan.grid_thw,
-            temporal_patch_size=encoded.planned.model.temporal_patch_size,
+            temporal_patch_size=planned.model.temporal_patch_size,
         )
-        for event in known_events(encoded.planned.video.path)
-    ]
+    except UsageError as error:
+        raise VideoError(f"{planned.video.path}: {error}", stage="open") from error

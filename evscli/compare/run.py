@@ -8,6 +8,7 @@ from typing import Any
 from evscli.compare.comparison import Comparison
 from evscli.compare.measure import Bench, Measured, measure
 from evscli.corpus.local import failure_of
+from evscli.diagnostics.truth import known_events
 from evscli.errors import VideoError
 from evscli.provenance import provenance
 from evscli.records import Failure, VideoInput
@@ -16,7 +17,12 @@ from evscli.records import Failure, VideoInput
 def compare(
     videos: Sequence[VideoInput], bench: Bench, *, advance: Callable[[int], None]
 ) -> Comparison:
-    """Every selection of `bench` on every video; `advance` is told of each video done."""
+    """Every selection of `bench` on every video; `advance` is told of each video done.
+
+    Raises UsageError for a malformed `truth.json`, before any work.
+    """
+    for video in videos:
+        known_events(video.path)
     measured: list[list[Measured]] = []
     failures: list[Failure] = []
     for video in videos:

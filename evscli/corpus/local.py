@@ -150,10 +150,13 @@ def prune_one(
     left = list(which)
     try:
         refuse_id(video)
-        for number, record in pruner.prune(video, which):
-            writers[number].add(record)
+        for number, result in pruner.prune(video, which):
             left.remove(number)
-            yield number, record.info
+            if isinstance(result, VideoError):
+                yield number, writers[number].fail(failure_of(video, result))
+            else:
+                writers[number].add(result)
+                yield number, result.info
     except VideoError as error:
         for number in left:
             yield number, writers[number].fail(failure_of(video, error))

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from evscli.encoders.packing import alone, pack
+from evscli.encoders.packing import pack, refilled
 from evscli.encoders.tower import Tower, finish_packed, patches_of, run_from, windows_of
 from evscli.records import VideoWindows, WindowChoice, WindowTokens
 from evscli.scratch import allocate
@@ -25,6 +25,7 @@ class Prefix:
         self.tower, self.after, self.frames, self.scratch = tower, after, frames, scratch
         self.numbers = sorted({after, *(n for n in tower.read_after if n < after)})
         self.states: dict[int, Tensor] = {}
+        self.grouped: Tensor | None = None
         self.done = 0
 
     @property
@@ -34,8 +35,10 @@ class Prefix:
 
     def windows(self) -> VideoWindows:
         """The windows after the last of the first blocks."""
-        states = self.states[self.after]
-        return VideoWindows(states=windows_of(self.tower, states, scratch=self.scratch))
+        if self.grouped is None:
+            states = self.states[self.after]
+            self.grouped = windows_of(self.tower, states, scratch=self.scratch)
+        return VideoWindows(states=self.grouped)
 
     def add(self, patches: Tensor) -> None:
         """Run the first blocks on the next patches [t, S, P]."""
@@ -56,19 +59,21 @@ def finish(
 ) -> WindowTokens:
     """Run the rest of the tower on the windows chosen.
 
-    About `patches` patches go through a block at once.
+    About `patches` patches are on the device and go through a block at once; where a bias asks for
+    one more whole block, those dropped count too.
     """
     tower, keep = prefix.tower, choice.kept.mask.cpu()
-    context = _context(tower, keep, refill=choice.refill)
+    context = patches_of(tower, keep)
+    context = refilled(context) if choice.refill else context
+    passing = torch.ones_like(context) if choice.bias is not None else context
     embeds: list[Tensor] = []
     planes: list[Tensor] = []
-    for start, stop in spans(context.sum(dim=1).tolist(), patches):
+    for start, stop in spans(passing.sum(dim=1).tolist(), patches):
         part = slice(start, stop)
-        states = {n: state[part].to(device) for n, state in prefix.states.items()}
+        if not keep[part].any():
+            continue
         bias = None if choice.bias is None else choice.bias[part].to(device)
-        some, some_planes = _finish_part(
-            prefix, states, keep[part].to(device), context[part].to(device), bias
-        )
+        some, some_planes = _finish_part(prefix, part, keep[part], context[part], bias, device)
         embeds.append(some.cpu())
         if some_planes is not None:
             planes.append(some_planes.cpu())
@@ -89,37 +94,32 @@ def spans(counts: list[int], most: int) -> Iterator[tuple[int, int]]:
     yield start, len(counts)
 
 
-def _context(tower: Tower, keep: Tensor, *, refill: bool) -> Tensor:
-    """[T, S] the patches that go on: those kept, and the others of frames that share no bin."""
-    context = patches_of(tower, keep)
-    if refill:
-        context[alone(context.sum(dim=1).tolist(), context.shape[1])] = True
-    return context
-
-
 def _finish_part(
     prefix: Prefix,
-    states: dict[int, Tensor],
+    part: slice,
     keep: Tensor,
     context: Tensor,
     bias: Tensor | None,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor | None]:
     """The rest of the tower on some frames: embeds [n, D] and planes [L, n, D]."""
     tower, number = prefix.tower, prefix.after
-    hidden = states[number]
+    packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
+    packed = {n: packing.take(state[part]).to(device) for n, state in prefix.states.items()}
+    packing = packing.to(device)
+    row = packed[number]
     if bias is not None:
         number += 1
-        hidden = tower.block(number, hidden, patches_of(tower, bias))
-        states = states | {number: hidden}
-    packing = pack(context)
-    packed = tower.packed(packing)
-    read = {n: packing.take(state) for n, state in states.items() if n in tower.read_after}
-    row = packing.take(hidden)
+        whole = prefix.states[prefix.after][part].to(device)
+        row = packing.take(tower.block(number, whole, patches_of(tower, bias)))
+        packed[number] = row
+    read = {n: state for n, state in packed.items() if n in tower.read_after}
+    rest = tower.packed(packing)
     for block in range(number + 1, tower.depth):
-        row = packed.block(block, row)
+        row = rest.block(block, row)
         if block in tower.read_after:
             read[block] = row
-    return finish_packed(tower, read, packing, keep)
+    return finish_packed(tower, read, packing, keep.to(device))
 
 
 def read_prefix(

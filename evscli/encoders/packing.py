@@ -27,12 +27,24 @@ class Stretches:
     """[K] int64: where the tokens of the stretches lie in the row; None: as they stand"""
     lengths: tuple[tuple[int, int], ...]
     """(tokens of a stretch, how many such stretches)"""
+    device: torch.device
 
     @cached_property
     def ends(self) -> Tensor:
         """[n + 1] int32: where stretches begin and end, from 0."""
         lengths, counts = torch.tensor(self.lengths).T
-        return torch.nn.functional.pad(lengths.repeat_interleave(counts).cumsum(0), (1, 0)).int()
+        ends = lengths.repeat_interleave(counts).cumsum(0)
+        return torch.nn.functional.pad(ends, (1, 0)).int().to(self.device)
+
+    @cached_property
+    def side_by_side(self) -> Stretches:
+        """The same of a row in the stretches' own order."""
+        return Stretches(order=None, lengths=self.lengths, device=self.device)
+
+    def to(self, device: torch.device) -> Stretches:
+        """The same for rows on another device."""
+        order = None if self.order is None else self.order.to(device)
+        return Stretches(order=order, lengths=self.lengths, device=device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,8 +53,6 @@ class Packing:
 
     rows: Tensor
     """[K] int64 places in T*S, frame by frame; frames in the order of their lengths"""
-    wanted: Tensor
-    """[K] bool: kept; the others only serve as context"""
     size: int
     """S"""
     frames: Stretches
@@ -51,33 +61,29 @@ class Packing:
         """[T, S, C] to [K, C]."""
         return states.flatten(0, 1).index_select(0, self.rows)
 
-    def put_back(self, states: Tensor, frames: int) -> Tensor:
-        """[K, C] to [T, S, C] of T `frames`, zero where nothing was wanted."""
-        full = states.new_zeros((frames * self.size, states.shape[-1]))
-        full.index_copy_(0, self.rows, states * self.wanted[:, None])
-        return full.view(frames, self.size, -1)
+    def to(self, device: torch.device) -> Packing:
+        """The same for states on another device."""
+        return Packing(rows=self.rows.to(device), size=self.size, frames=self.frames.to(device))
 
 
-def pack(keep: Tensor, *, refill: bool = False) -> Packing:
-    """Pack the tokens of `keep [T, S]`; waits for the device, to learn the lengths.
-
-    With `refill` a frame that shares its bin with no other (`alone`) keeps all its tokens as
-    context, as the authors of STTS pack (arXiv 2603.18004): that changes the values of the tokens
-    kept.
-    """
-    size, context = keep.shape[1], keep
-    if refill:
-        context = keep.clone()
-        context[alone(keep.sum(dim=1).tolist(), size)] = True
-    places = context.flatten().nonzero().squeeze(1)
+def pack(keep: Tensor) -> Packing:
+    """Pack the tokens of `keep [T, S]`; waits for the device, to learn the lengths."""
+    size = keep.shape[1]
+    places = keep.flatten().nonzero().squeeze(1)
     frames = stretches(places // size)
     rows = places if frames.order is None else places[frames.order]
-    return Packing(
-        rows=rows,
-        wanted=keep.flatten()[rows],
-        size=size,
-        frames=Stretches(order=None, lengths=frames.lengths),
-    )
+    return Packing(rows=rows, size=size, frames=frames.side_by_side)
+
+
+def refilled(keep: Tensor) -> Tensor:
+    """`keep [T, S]` with all tokens of every frame that shares its bin with no other.
+
+    The authors of STTS pack so (arXiv 2603.18004): the tokens added serve as context alone, which
+    changes the values of those kept.
+    """
+    context = keep.clone()
+    context[alone(keep.sum(dim=1).tolist(), keep.shape[1])] = True
+    return context
 
 
 def stretches(keys: Tensor) -> Stretches:
@@ -86,7 +92,7 @@ def stretches(keys: Tensor) -> Stretches:
     order = (counts[keys] * len(counts) + keys).argsort(stable=True)
     lengths, repeats = torch.unique(counts[counts > 0], return_counts=True)
     pairs = zip(lengths.tolist(), repeats.tolist(), strict=True)
-    return Stretches(order=order, lengths=tuple(pairs))
+    return Stretches(order=order, lengths=tuple(pairs), device=keys.device)
 
 
 def alone(counts: Sequence[int], capacity: int) -> list[int]:
@@ -115,8 +121,7 @@ def attend_packed(query: Tensor, key: Tensor, value: Tensor, within: Stretches) 
     """Self-attention of [K, heads, d] within stretches."""
     if within.order is not None:
         order = within.order
-        attend = Stretches(order=None, lengths=within.lengths)
-        mixed = attend_packed(query[order], key[order], value[order], attend)
+        mixed = attend_packed(query[order], key[order], value[order], within.side_by_side)
         return torch.empty_like(mixed).index_copy_(0, order, mixed)
     if query.is_cuda and query.dtype in HALF:
         return _attend_at_once(query, key, value, within)
@@ -141,7 +146,7 @@ def _attend_by_length(query: Tensor, key: Tensor, value: Tensor, within: Stretch
 def _attend_at_once(query: Tensor, key: Tensor, value: Tensor, within: Stretches) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    ends, longest = within.ends.to(query.device), within.lengths[-1][0]
+    ends, longest = within.ends, within.lengths[-1][0]
     mixed = varlen_attn(query, key, value, ends, ends, longest, longest)
     assert isinstance(mixed, Tensor)
     return mixed

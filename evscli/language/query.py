@@ -6,8 +6,9 @@ and no method.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ NAMES = (
 """Of the table of input embeddings in checkpoints, newer and older."""
 
 
+BLOCK = 4096
+"""Rows of a table read at once."""
 TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 """Files, one of which every tokenizer has."""
 
@@ -46,6 +49,17 @@ class QueryEmbedder:
         self.files = find_model(model, revision=revision)
         self.tokenizer = load_tokenizer(self.files)
         self.path, self.name = find_table(self.files)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the tokenizer and of the whole table, which is read once for it."""
+        digest = hashlib.sha256()
+        for name in TOKENIZERS:
+            if (path := self.files.get(name)) is not None:
+                digest.update(path.read_bytes())
+        for rows in table_blocks(self.path, self.name, model=self.files.name):
+            digest.update(rows.contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     @lru_cache(maxsize=1024)  # noqa: B019 - one embedder lives as long as its run
     def __call__(self, text: str) -> Tensor:
@@ -115,6 +129,19 @@ def read_rows(path: Path, name: str, ids: list[int], *, model: str) -> Tensor:
         with safe_open(path, framework="pt") as file:
             table = file.get_slice(name)
             return torch.cat([table[row : row + 1] for row in ids]).float()
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
+        ) from error
+
+
+def table_blocks(path: Path, name: str, *, model: str) -> Iterator[Tensor]:
+    """A stored table as it is, some rows at a time."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            table = file.get_slice(name)
+            for start in range(0, table.get_shape()[0], BLOCK):
+                yield table[start : start + BLOCK]
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"

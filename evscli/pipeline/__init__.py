@@ -11,6 +11,7 @@ many videos or terminals. Importing it imports torch.
 from evscli.pipeline.after import (
     EncodedVideo,
     Query,
+    QueryRows,
     encode_planned,
     encode_video,
     prune_encoded,
@@ -25,6 +26,7 @@ __all__ = [
     "EncodedVideo",
     "PlannedVideo",
     "Query",
+    "QueryRows",
     "VideoPruner",
     "begin_encoding",
     "check_blocks",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from torch import Tensor
 
@@ -19,6 +19,17 @@ from evscli.records import PixelSource, PrunedVideo, PruneInputs, VideoInput, Vi
 from evscli.stage import stage
 
 
+class QueryRows(Protocol):
+    """Makes rows of texts."""
+
+    @property
+    def digest(self) -> str:
+        """Of all that rows follow from, the text aside."""
+
+    def __call__(self, text: str) -> Tensor:
+        """[Q, D] of the language model's input embeddings."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Query:
     """What a query-aware method is asked."""
@@ -28,7 +39,7 @@ class Query:
     """[Q, D] of the language model's input embeddings"""
 
 
-def query_of(video: VideoInput, rows: Callable[[str], Tensor] | None) -> Query | None:
+def query_of(video: VideoInput, rows: QueryRows | None) -> Query | None:
     """What is asked of a video, where something is. Raises VideoError with `stage` prune."""
     if rows is None or video.query is None:
         return None

@@ -51,6 +51,7 @@ def begin_encoding(
         with closing(ahead(resized(encoder, planned))) as chunks:
             recorded = record_pixels(chunks, kept)
             prefix = encoder.begin(recorded, planned.plan, after=after)
+        refuse_infinite(prefix.states.values(), planned.video)
     source = None if kept is None else pixel_source(kept, encoder)
     return BegunVideo(planned=planned, prefix=prefix, pixels=source, heads=encoder.shape.heads)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
-from evscli.pipeline.after import encode_planned, prune_encoded, query_of
+from evscli.errors import VideoError
+from evscli.pipeline.after import QueryRows, encode_planned, prune_encoded, query_of
 from evscli.pipeline.inside import begin_encoding, prune_begun
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
@@ -18,6 +20,8 @@ from evscli.pruners import PruneRequest
 from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
+
+Choose = Callable[[PruneRequest], PrunedVideo]
 
 
 class VideoPruner:
@@ -37,7 +41,7 @@ class VideoPruner:
         seed: int = 0,
         store_scores: bool = False,
         scorer: Mapping[str, Tensor] | None = None,
-        queries: Callable[[str], Tensor] | None = None,
+        queries: QueryRows | None = None,
         scratch: Path | None = None,
     ) -> None:
         check_blocks(encoder, requests)
@@ -77,6 +81,8 @@ class VideoPruner:
             selection["prune_at"] = request.prune_at
         if self.scorer is not None and "scorer" in request.needs:
             selection["scorer"] = tensors_digest(self.scorer)
+        if self.queries is not None and "query" in request.needs:
+            selection["query_rows"] = self.queries.digest
         if method.random or isinstance(request.budget, Drawn):
             selection["seed"] = self.seed
         return selection
@@ -86,15 +92,19 @@ class VideoPruner:
 
         Raises VideoError for whatever goes wrong with this video; its `stage` says where.
         """
-        return next(self.prune(video, [0]))[1]
+        _, result = next(self.prune(video, [0]))
+        if isinstance(result, VideoError):
+            raise result
+        return result
 
     def prune(
         self, video: VideoInput, which: Iterable[int] | None = None
-    ) -> Iterator[tuple[int, PrunedVideo]]:
+    ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
         """Prune one video by the selections numbered `which`, by default all.
 
-        Yields the number of the selection with its result, those of one encoder pass together.
-        Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+        Yields the number of the selection with its result, those of one encoder pass together; a
+        VideoError where this selection alone fails. Raises VideoError for whatever goes wrong with
+        the video itself; its `stage` says where.
         """
         planned = plan_video(video, self.encoder)
         demand = demand_of(planned)
@@ -104,36 +114,35 @@ class VideoPruner:
             passes.setdefault(request.prune_at, {})[number] = request
         for block, requests in passes.items():
             asked = [*requests.values()]
-            records = (
+            choose = (
                 self._after(planned, asked)
                 if block is None
-                else self._inside(planned, asked, after=block)
+                else self._inside(planned, asked, block)
             )
-            yield from zip(requests, records, strict=True)
+            for number, request in requests.items():
+                try:
+                    yield number, choose(request)
+                except VideoError as error:
+                    yield number, error
 
-    def _after(
-        self, planned: PlannedVideo, requests: Sequence[PruneRequest]
-    ) -> Iterator[PrunedVideo]:
-        """Selections among the tokens of the whole encoder."""
+    def _after(self, planned: PlannedVideo, requests: Sequence[PruneRequest]) -> Choose:
+        """Encodes a video; what it gives selects among the tokens."""
         encoded = encode_planned(
             planned, self.encoder, pixels=need_pixels(requests), scratch=self.scratch
         )
-        query = query_of(planned.video, self.queries)
-        seed = video_seed(self.seed, planned.video.id)
-        for request in requests:
-            yield prune_encoded(
-                encoded,
-                request,
-                query=query,
-                seed=seed,
-                store_scores=self.store_scores,
-                scratch=self.scratch,
-            )
+        return partial(
+            prune_encoded,
+            encoded,
+            query=query_of(planned.video, self.queries),
+            seed=video_seed(self.seed, planned.video.id),
+            store_scores=self.store_scores,
+            scratch=self.scratch,
+        )
 
     def _inside(
-        self, planned: PlannedVideo, requests: Sequence[PruneRequest], *, after: int
-    ) -> Iterator[PrunedVideo]:
-        """Selections inside the encoder, all behind the block `after`."""
+        self, planned: PlannedVideo, requests: Sequence[PruneRequest], after: int
+    ) -> Choose:
+        """Begins to encode a video; what it gives selects behind the block `after`, and ends it."""
         begun = begin_encoding(
             planned,
             self.encoder,
@@ -141,16 +150,14 @@ class VideoPruner:
             pixels=need_pixels(requests),
             scratch=self.scratch,
         )
-        seed = video_seed(self.seed, planned.video.id)
-        for request in requests:
-            yield prune_begun(
-                begun,
-                self.encoder,
-                request,
-                seed=seed,
-                store_scores=self.store_scores,
-                scorer=self.scorer,
-            )
+        return partial(
+            prune_begun,
+            begun,
+            self.encoder,
+            seed=video_seed(self.seed, planned.video.id),
+            store_scores=self.store_scores,
+            scorer=self.scorer,
+        )
 
 
 def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> None:

@@ -40,6 +40,16 @@ def parse_budget(text: str) -> float:
     return check_budget(budget)
 
 
+def check_rate(pruning_rate: float, budget: float) -> float:
+    """The rate of pruning q; raises UsageError where it does not mean the budget 1-q."""
+    if not (0 <= pruning_rate < 1 and abs(1 - pruning_rate - budget) <= 1e-6):
+        raise UsageError(
+            f"pruning_rate {pruning_rate:g} means a budget of {1 - pruning_rate:g}, but the budget "
+            f"is {budget:g}: give matching values, or leave pruning_rate out"
+        )
+    return pruning_rate
+
+
 def floor_count(tokens: int, budget: float) -> int:
     """The largest whole number of tokens within the budget.
 

@@ -42,7 +42,7 @@ class Fraction:
         return self.value
 
     def __str__(self) -> str:
-        return f"{self.value:.12g}"
+        return _text(self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class TokensPerSecond:
         return min(1.0, wanted / demand.tokens)
 
     def __str__(self) -> str:
-        return f"{self.rate:g}tok/s"
+        return f"{_text(self.rate)}tok/s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +97,8 @@ class Drawn:
         return self.low + share * (self.high - self.low)
 
     def __str__(self) -> str:
-        shape = "" if self.beta is None else f"-beta{self.beta[0]:g},{self.beta[1]:g}"
-        return f"{self.low:g}:{self.high:g}{shape}"
+        shape = "" if self.beta is None else f"-beta{_text(self.beta[0])},{_text(self.beta[1])}"
+        return f"{_text(self.low)}:{_text(self.high)}{shape}"
 
 
 Number = TypeVar("Number", int, float)
@@ -133,6 +133,11 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
             f"budget {text!r} is not understood: write one such as {EXAMPLES}"
         ) from None
     return Fraction(value=check_budget(value))
+
+
+def _text(value: float) -> str:
+    """A number with all of its digits: settings that differ must read differently."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _positive(value: Number, text: str) -> Number:

@@ -35,7 +35,7 @@ def cdpruner(
 
     t, h, w = tokens.grid_thw
     count = cdpruner_count(t, h * w, budget, part=part)
-    quality = _quality(tokens.embeds, unit_query(inputs, tokens.embeds.shape[-1]))
+    quality = _quality(tokens.embeds, unit_query(inputs, tokens.embeds))
     mask = torch.zeros((t, h * w), dtype=torch.bool, device=tokens.embeds.device)
     for start, stop, share in parts(t, h * w, count, part):
         unit = unit_tokens(tokens.embeds[start:stop])

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from evscli.errors import UsageError
-from evscli.pruners.budget import floor_count
+from evscli.pruners.budget import check_rate, floor_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 if TYPE_CHECKING:
@@ -61,24 +61,13 @@ def evs_count(
     at the percentile are kept on top. Raises UsageError where rate and budget disagree.
     """
     del space
-    rate = _rate(budget, pruning_rate)
+    rate = 1 - budget if pruning_rate is None else check_rate(pruning_rate, budget)
     if rule == "paper":
         ranked = (frames - 1) * cells
         return cells + ranked - _below_percentile(ranked, rate)
     if pruning_rate is None:
         return max(cells, floor_count(frames * cells, budget))
     return max(cells, int(frames * cells * (1 - pruning_rate)))
-
-
-def _rate(budget: float, pruning_rate: float | None) -> float:
-    if pruning_rate is None:
-        return 1 - budget
-    if not (0 <= pruning_rate < 1 and abs(1 - pruning_rate - budget) <= 1e-6):
-        raise UsageError(
-            f"pruning_rate {pruning_rate:g} means a budget of {1 - pruning_rate:g}, but the budget "
-            f"is {budget:g}: give matching values, or leave pruning_rate out"
-        )
-    return pruning_rate
 
 
 def _below_percentile(ranked: int, rate: float) -> int:

@@ -82,7 +82,7 @@ def _one_minus_cosine(norms: Tensor, earlier_norms: Tensor, steps: Tensor) -> Te
     a, b, step = norms.double(), earlier_norms.double(), steps.double()
     change = (step.square() - (a - b).square()) / (2 * a * b)
     at_zero = (step > 0).double()
-    return torch.where(a * b > 0, change.clamp(0, 2), at_zero).float()
+    return torch.where(a * b == 0, at_zero, change.clamp(0, 2)).float()
 
 
 def _whole_patches(pixels: PixelSource) -> Iterator[Tensor]:

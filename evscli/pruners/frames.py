@@ -17,16 +17,20 @@ _CACHED_VALUES = 1_800_000
 _ACCELERATOR_VALUES = 1 << 25
 
 
-def frame_spans(embeds: Tensor) -> Iterator[tuple[int, int]]:
-    """(start, stop) of runs of frames that cover `embeds [T, h, w, D]` in order."""
-    length = span_length(embeds)
+def frame_spans(embeds: Tensor, device: torch.device | None = None) -> Iterator[tuple[int, int]]:
+    """(start, stop) of runs of frames that cover `embeds [T, h, w, D]` in order.
+
+    As long as is good where they are worked on: on `device`, by default their own.
+    """
+    length = span_length(embeds, device)
     for start in range(0, embeds.shape[0], length):
         yield start, min(start + length, embeds.shape[0])
 
 
-def span_length(embeds: Tensor) -> int:
+def span_length(embeds: Tensor, device: torch.device | None = None) -> int:
     """Frames of `embeds [T, h, w, D]` that make one chunk."""
-    values = _CACHED_VALUES if embeds.device.type == "cpu" else _ACCELERATOR_VALUES
+    where = device or embeds.device
+    values = _CACHED_VALUES if where.type == "cpu" else _ACCELERATOR_VALUES
     return min(max(1, values // max(1, embeds[:1].numel())), max(1, embeds.shape[0]))
 
 

@@ -15,11 +15,12 @@ from evscli.pruners.frames import float_chunks
 from evscli.records import PruneInputs
 
 
-def unit_query(inputs: PruneInputs, width: int) -> Tensor:
-    """The rows of the query, each of length 1: [Q, D] float32.
+def unit_query(inputs: PruneInputs, embeds: Tensor) -> Tensor:
+    """The rows of the query, each of length 1, where `embeds [..., D]` are: [Q, D] float32.
 
-    Raises UsageError where there is none, or it is not of the tokens' `width`.
+    Raises UsageError where there is none, or it is not of the tokens' width.
     """
+    width = embeds.shape[-1]
     if inputs.query is None or len(inputs.query) == 0:
         raise UsageError("the query is empty: give a text such as 'a red car'")
     if inputs.query.shape[1] != width:
@@ -27,7 +28,8 @@ def unit_query(inputs: PruneInputs, width: int) -> Tensor:
             f"the query has rows of width {inputs.query.shape[1]} and the tokens have {width}: "
             "take both from one checkpoint"
         )
-    return functional.normalize(inputs.query.float(), dim=-1, eps=1e-12)
+    query = inputs.query.to(device=embeds.device, dtype=torch.float32)
+    return functional.normalize(query, dim=-1, eps=1e-12)
 
 
 def relevance(embeds: Tensor, query: Tensor) -> Tensor:

@@ -48,6 +48,11 @@ class PruneRequest:
     """What a settled budget follows from, where that was no fraction."""
 
     @property
+    def given(self) -> dict[str, OptionValue]:
+        """The options that have a value."""
+        return {name: value for name, value in self.options.items() if value is not None}
+
+    @property
     def needs(self) -> frozenset[str]:
         """Which of `PruneInputs` must be given: pixels, query, scorer."""
         return self.pruner.needs_with(self.options)
@@ -69,8 +74,9 @@ class PruneRequest:
         return replace(self, budget=settled, rule=self.budget)
 
     def after_encoder(self) -> PruneRequest:
-        """The same request behind the whole encoder, for a method that can."""
-        return replace(self, prune_at=self.pruner.inside)
+        """The same request behind the whole encoder, of a method that can choose there."""
+        assert self.pruner.inside is None
+        return replace(self, prune_at=None)
 
     def expected_count(self, grid_thw: tuple[int, int, int]) -> int:
         """Tokens the method's rule promises to keep of a grid (T, h, w)."""
@@ -98,6 +104,7 @@ def check_selection(
         options=check_options(method, pruner.options, options or {}),
         prune_at=_block_of(pruner, prune_at),
     )
+    _check_rate_of(request)
     pruner.expected_count(2, 1, _some_fraction(request), **request.options)  # refuses bad values
     return request
 
@@ -270,6 +277,14 @@ def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:
             "leave the budget out or choose another method"
         )
     return budget
+
+
+def _check_rate_of(request: PruneRequest) -> None:
+    if "pruning_rate" in request.given and not isinstance(request.budget, Fraction):
+        raise UsageError(
+            f"option pruning_rate is the same for every video, but budget {request.budget} is not: "
+            "leave one of them out"
+        )
 
 
 def _some_fraction(request: PruneRequest) -> float:

@@ -23,7 +23,7 @@ def semvid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
 
     t, h, w = tokens.grid_thw
     count = semvid_count(t, h * w, budget)
-    near = relevance(tokens.embeds, unit_query(inputs, tokens.embeds.shape[-1]))
+    near = relevance(tokens.embeds, unit_query(inputs, tokens.embeds))
     before, around = motion(tokens.embeds)
     budgets = frame_budgets(
         frame_weights(near, before), cells=h * w, total=count, min_k=1, largest_remainder=True

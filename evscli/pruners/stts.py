@@ -56,7 +56,7 @@ def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) 
     home = scorer["mlp.w3.weight"]
     scores = torch.empty(windows.shape[:3], dtype=torch.float32, device=windows.device)
     before = None
-    for start, stop in frame_spans(windows.flatten(-2)):
+    for start, stop in frame_spans(windows.flatten(-2), home.device):
         pooled = _pool(windows[start:stop].to(home).flatten(1, 2), scorer, heads)
         first = torch.zeros_like(pooled[:1]) if before is None else before
         some = _compare(torch.cat([first, pooled[:-1]]), pooled, scorer)

@@ -26,22 +26,24 @@ def likeness(embeds: Tensor) -> tuple[Tensor, Tensor]:
     t, h, w, width = embeds.shape
     chosen = steady_channels(embeds)
     norms = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
-    to_frame = torch.empty_like(norms)
+    to_frame, lengths = torch.empty_like(norms), torch.empty_like(norms)
     means = torch.empty((t, width), dtype=torch.float32, device=embeds.device)
     squares = torch.empty(0, dtype=torch.float32, device=embeds.device)
     for start, stop, x in float_chunks(embeds):
         squares = squares if squares.shape == x.shape else torch.empty_like(x)
         torch.mul(x, x, out=squares)
-        norm = _dots(chosen, squares).sqrt_().clamp_(min=_EPS)
+        norm = _dots(chosen, squares).sqrt_()
+        length = (norm > _EPS).float()  # of the unit token: a zero token stays zero
+        norm.clamp_(min=_EPS)
         mean = torch.bmm((1 / (h * w * norm))[:, None], x).squeeze(1) * chosen
         dots = _dots(mean, x) / norm
-        to_frame[start:stop] = _kernels(1 + mean.square().sum(-1, keepdim=True) - 2 * dots)
-        norms[start:stop], means[start:stop] = norm, mean
+        to_frame[start:stop] = _kernels(length + mean.square().sum(-1, keepdim=True) - 2 * dots)
+        norms[start:stop], means[start:stop], lengths[start:stop] = norm, mean, length
     centre = means.mean(dim=0)
     to_video = torch.empty_like(norms)
     for start, stop, x in float_chunks(embeds):
         to_video[start:stop] = _dots(centre, x) / norms[start:stop]
-    return _kernels(1 + centre.square().sum() - 2 * to_video), to_frame
+    return _kernels(lengths + centre.square().sum() - 2 * to_video), to_frame
 
 
 def steady_channels(embeds: Tensor) -> Tensor:

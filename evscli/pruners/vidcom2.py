@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evscli.errors import UsageError
-from evscli.pruners.budget import floor_count
+from evscli.pruners.budget import check_rate, floor_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 if TYPE_CHECKING:
@@ -71,12 +70,7 @@ def vidcom2_count(
     tokens = frames * cells
     if pruning_rate is None:
         return max(frames, floor_count(tokens, budget))
-    if not (0 <= pruning_rate < 1 and abs(1 - pruning_rate - budget) <= 1e-6):
-        raise UsageError(
-            f"pruning_rate {pruning_rate:g} means a budget of {1 - pruning_rate:g}, but the budget "
-            f"is {budget:g}: give matching values, or leave pruning_rate out"
-        )
-    return max(frames, int(tokens * (1 - pruning_rate)))
+    return max(frames, int(tokens * (1 - check_rate(pruning_rate, budget))))
 
 
 def _reconcile(mask: Tensor, scores: Tensor, count: int) -> Tensor:

@@ -137,6 +137,25 @@ def test_parts_change_nothing_but_rounding(
     assert_close(parts.embeds, whole.embeds)
 
 
+def test_a_bias_and_frames_without_a_window_pass_in_parts(tower: Tower, patches: Tensor) -> None:
+    mask, bias = some(0.4), -2 * torch.rand((FRAMES, *GRID))
+    mask[1:4] = False
+    seen = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tower, name)
+
+        def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+            seen.append(len(hidden))
+            return tower.block(number, hidden, bias)
+
+    whole = encode(tower, patches, choosing(mask, bias=bias), after=0)
+    parts = encode(Watched(), patches, choosing(mask, bias=bias), after=0, chunk=1, most=1)
+    assert_close(parts.embeds, whole.embeds)
+    assert max(seen) == 1
+
+
 def test_refilled_frames_see_all_of_themselves(tower: Tower, patches: Tensor) -> None:
     mask = torch.zeros((FRAMES, *GRID), dtype=torch.bool)
     mask[:, :, :3] = True  # no two frames share a bin

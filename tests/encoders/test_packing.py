@@ -1,4 +1,4 @@
-"""STTS and packing against the authors' own encoder blocks, and packing by itself."""
+"""STTS's scores and bins against the authors' own (test_stts has all of it), and packing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
-from evscli.encoders.packing import alone, attend_packed, first_fit, pack
+from evscli.encoders.packing import alone, attend_packed, first_fit, pack, refilled
 from evscli.pruners.stts import attention_bias, keep_windows, stts_count, window_scores
 
 GOLDEN = sorted((Path(__file__).parent.parent / "data" / "golden").glob("stts_*.safetensors"))
@@ -111,33 +111,12 @@ def test_scores_and_windows_are_those_of_the_authors(reference: Reference) -> No
     assert torch.equal(patches(keep), reference.tensors["patch_keep"])
 
 
-def test_hidden_states_after_pruning_are_those_of_the_authors(reference: Reference) -> None:
-    hidden, scores = reference.scored()
-    frames = len(hidden)
-    bias = patches(attention_bias(scores.view(frames, CELLS, CELLS)).flatten(1))
-    hidden = reference.block(4, hidden, dense(bias[:, None, None]))
-    packing = pack(reference.tensors["patch_keep"], refill=True)
-    packed = packing.take(hidden)
-    for number, name in ((5, "hidden_prune_layer"), (6, "hidden_last")):
-        packed = reference.block(
-            number,
-            packed,
-            lambda query, key, value: attend_packed(query, key, value, packing.frames),
-        )
-        wanted = reference.tensors[name]
-        ours = packing.put_back(packed, frames)[:, ::7]
-        torch.testing.assert_close(ours, wanted, atol=1e-4 * float(wanted.abs().max()), rtol=0)
-        assert torch.equal(ours.any(-1), wanted.any(-1))
-
-
 def test_bins_and_refill_are_those_of_the_authors(reference: Reference) -> None:
     keep = reference.tensors["patch_keep"]
     bins = first_fit(keep.sum(1).tolist(), SIDE**2)
     assert len(bins) == int(reference.parameters["packed_frames"])
-    packing = pack(keep, refill=True)
-    kept = int(packing.wanted.sum())
-    assert kept == int(keep.sum())
-    ratio = (len(packing.wanted) - kept) / kept
+    kept = int(keep.sum())
+    ratio = (int(refilled(keep).sum()) - kept) / kept
     assert ratio == pytest.approx(float(reference.parameters["refill_ratio"]))
 
 
@@ -157,21 +136,21 @@ def test_packed_attention_is_attention_within_frames(
     frames, size, seed = shape
     generator = torch.Generator().manual_seed(seed)
     keep = torch.rand((frames, size), generator=generator) < 0.5
+    context = refilled(keep) if refill else keep
     query, key, value = torch.randn((3, frames, size, 2, 4), generator=generator)
-    packing = pack(keep, refill=refill)
+    packing = pack(context)
     packed = (
         packing.take(states.flatten(-2)).unflatten(-1, (2, 4)) for states in (query, key, value)
     )
-    ours = packing.put_back(attend_packed(*packed, packing.frames).flatten(-2), frames)
+    ours = torch.zeros((frames * size, 8))
+    ours[packing.rows] = attend_packed(*packed, packing.frames).flatten(-2)
     lonely = alone(keep.sum(1).tolist(), size) if refill else []
     for t in range(frames):
-        context = torch.ones(size, dtype=torch.bool) if t in lonely else keep[t]
-        states = (s[t, context].transpose(0, 1) for s in (query, key, value))
+        seen = torch.ones(size, dtype=torch.bool) if t in lonely else keep[t]
+        states = (s[t, seen].transpose(0, 1) for s in (query, key, value))
         wanted = torch.zeros((size, 8))
-        mixed = scaled_dot_product_attention(*states).transpose(0, 1).flatten(1)
-        wanted[context] = mixed
-        wanted[~keep[t]] = 0
-        torch.testing.assert_close(ours[t], wanted, atol=1e-6, rtol=1e-5)
+        wanted[seen] = scaled_dot_product_attention(*states).transpose(0, 1).flatten(1)
+        torch.testing.assert_close(ours.view(frames, size, 8)[t], wanted, atol=1e-6, rtol=1e-5)
 
 
 @settings(deadline=None)

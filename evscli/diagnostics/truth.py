@@ -1,7 +1,4 @@
-"""What is known to happen in a video: `truth.json` beside it, in the form of `sample_videos/`.
-
-Knows no token; which cells an event touches is the diagnostics' to say.
-"""
+"""What is known to happen in a video: `truth.json` beside it, in the form of `sample_videos/`."""
 
 from __future__ import annotations
 
@@ -9,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evscli.diagnostics import SourceEvent
+from torch import Tensor
+
+from evscli.diagnostics.events import SourceEvent, event_cells
 from evscli.errors import UsageError
+from evscli.records import IntArray
 
 TRUTH = "truth.json"
 
@@ -31,6 +31,27 @@ def known_events(video: Path) -> tuple[SourceEvent, ...]:
             f"{path} does not say events as sample_videos/README.md has them ({error!r}): correct "
             "it, or move it away"
         ) from error
+
+
+def known_masks(
+    video: Path,
+    *,
+    source_index: IntArray | Tensor,
+    source_size: tuple[int, int],
+    grid_thw: tuple[int, int, int],
+    temporal_patch_size: int,
+) -> list[Tensor]:
+    """The cells that each known event touches, [T, h, w]; arguments as of `event_cells`."""
+    return [
+        event_cells(
+            event,
+            source_index=source_index,
+            source_size=source_size,
+            grid_thw=grid_thw,
+            temporal_patch_size=temporal_patch_size,
+        )
+        for event in known_events(video)
+    ]
 
 
 def event_of(values: Any) -> SourceEvent:

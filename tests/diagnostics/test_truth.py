@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.compare.truth import known_events
+from evscli.diagnostics.truth import known_events
 from evscli.errors import UsageError
 
 SAMPLES = Path(__file__).parents[2] / "sample_videos"
