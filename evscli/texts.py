@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 
+def one_line(text: str) -> str:
+    """`text` with everything that is no visible character spelled out, so that it stays one line.
+
+    A name from outside may hold line ends, or codes that move a terminal's cursor.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
 def half_character(text: str) -> str | None:
     """The first piece of `text` that UTF-8 cannot write, or None.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.scorer import checkpoint_scorer, expected_shapes, load_scorer
-from evscli.errors import ModelError, UsageError
+from evscli.errors import ModelError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
-from evscli.pruners import check_selection, list_pruners
+from evscli.pruners import Pruner, check_selection, list_pruners
+from evscli.pruners.budget_rule import parse_rule
 from evscli.records import PrunedVideo, VideoInput
 from tests.videos import write_video
 
@@ -122,6 +124,70 @@ def test_stts_chooses_by_its_scorer(
     assert not torch.equal(again.keep_mask, record.keep_mask)
 
 
+def test_states_that_are_not_finite_are_refused(
+    encoder: VideoEncoder, video: VideoInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = VideoEncoder.begin
+
+    def broken(self: VideoEncoder, *given: Any, **more: Any) -> Any:
+        prefix = begin(self, *given, **more)
+        with torch.inference_mode():
+            prefix.states[prefix.after][3] = torch.nan
+        return prefix
+
+    monkeypatch.setattr(VideoEncoder, "begin", broken)
+    with pytest.raises(VideoError, match="not finite in float32"):
+        prune(encoder, video, "evs", 0.4, after=1)
+
+
+def test_what_changes_tensors_is_in_the_fingerprint(
+    encoder: VideoEncoder, scorer: dict[str, Tensor]
+) -> None:
+    class Rows:
+        def __init__(self, digest: str) -> None:
+            self.digest = digest
+
+        def __call__(self, text: str) -> Tensor:
+            raise NotImplementedError
+
+    def settings(method: str, budget: str = "0.5", after: int | None = None, **given: Any) -> str:
+        request = check_selection(method, parse_rule(budget), prune_at=after)
+        return json.dumps(VideoPruner(encoder, request, **given).configs[0].settings)
+
+    other = {name: value + 1 for name, value in scorer.items()}
+    seen = [
+        settings("evs"),
+        settings("evs", after=1),
+        settings("evs", after=2),
+        settings("stts", after=1, scorer=scorer),
+        settings("stts", after=1, scorer=other),
+        settings("semvid", queries=Rows("a")),
+        settings("semvid", queries=Rows("b")),
+        settings("evs", "0.1234567:0.9"),
+        settings("evs", "0.1234568:0.9"),
+        settings("evs", "0.1234568:0.9", seed=1),
+        settings("evs", "100.0001tok/s"),
+        settings("evs", "100.0004tok/s"),
+    ]
+    assert len({*seen}) == len(seen)
+
+
+def test_one_selection_that_fails_leaves_the_others(
+    encoder: VideoEncoder, video: VideoInput
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise MemoryError("too much")
+
+    broken = Pruner(
+        name="broken", summary="", paper="", function=fails, expected_count=lambda *_: 1
+    )
+    asked = check_selection("evs", 0.5)
+    requests = [replace(asked, pruner=broken, options={}), asked, check_selection("vcast", 0.5)]
+    made = dict(VideoPruner(encoder, *requests).prune(video))
+    assert isinstance(made[0], VideoError)
+    assert [made[number].info.method for number in (1, 2)] == ["evs", "vcast"]  # type: ignore[union-attr]
+
+
 def test_stts_without_weights_is_refused(encoder: VideoEncoder, video: VideoInput) -> None:
     with pytest.raises(UsageError, match="'stts' needs scorer"):
         prune(encoder, video, "stts", 0.5, after=1)
@@ -165,6 +231,39 @@ class TestScorers:
         save_file(scorer, path)
         with pytest.raises(ModelError, match=r"width 64 needs .* trained with this encoder"):
             load_scorer(path, width=64)
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"mlp.w1.weight": torch.tensor(1.0)}, "holds no|has shape"),
+            ({"mlp.w3.bias": torch.full((1,), torch.nan)}, "NaN or infinite weights"),
+            ({"mlp.w1.weight": torch.empty(0, 256)}, "has shape"),
+        ],
+    )
+    def test_that_mean_nothing_are_refused(
+        self, tmp_path: Path, scorer: dict[str, Tensor], change: dict[str, Tensor], words: str
+    ) -> None:
+        path = tmp_path / "scorer.safetensors"
+        save_file(scorer | change, path)
+        with pytest.raises(ModelError, match=words):
+            load_scorer(path, width=128)
+
+    def test_an_index_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "model.safetensors.index.json"
+        for text in ('{"weight_map": [1]}', '{"weight_map": {"temporal_token_scorer.mlp": 5}}'):
+            path.write_text(text)
+            with pytest.raises(ModelError, match="does not say which file holds which weight"):
+                load_scorer(tmp_path, width=128)
+
+    def test_of_two_in_one_file_none_is_chosen(
+        self, tmp_path: Path, scorer: dict[str, Tensor]
+    ) -> None:
+        path = tmp_path / "two.safetensors"
+        mark = "temporal_token_scorer"
+        both = [{f"{a}.{mark}.{name}": v.clone() for name, v in scorer.items()} for a in "ab"]
+        save_file(both[0] | both[1], path)
+        with pytest.raises(ModelError, match="more than one scorer"):
+            load_scorer(path, width=128)
 
     def test_that_lack_a_part_are_refused(self, tmp_path: Path, scorer: dict[str, Tensor]) -> None:
         path = tmp_path / "scorer.safetensors"

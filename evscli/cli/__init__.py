@@ -26,6 +26,7 @@ from evscli.cli.listings import methods, models
 from evscli.cli.prune import prune
 from evscli.cli.train import train
 from evscli.errors import EvsError
+from evscli.texts import one_line
 
 app = typer.Typer(
     name="evs",
@@ -107,7 +108,7 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "evs")
         message = error.format_message().rstrip(".")
-        print(f"error: {message}; see {command} --help", file=sys.stderr)
+        print(f"error: {one_line(message)}; see {command} --help", file=sys.stderr)
         return USAGE
     except (BrokenPipeError, SystemExit):  # `evs inspect ... | head`; typer exits on a broken pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -139,5 +140,5 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
     """Say what went wrong in one line, below the traceback where that was asked for."""
     if debug:
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return code

@@ -34,8 +34,9 @@ def name_model(model: str | None, *, videos: int) -> str:
 def refuse_empty(**options: str | None) -> None:
     """Raise UsageError for an option given as an empty text, as an unset shell variable is."""
     for name, value in options.items():
-        if value == "":
-            raise UsageError(f"--{name} is empty; give a value or leave the option out")
+        if value is not None and not value.strip():
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is empty; give a value or leave the option out")
 
 
 def check_output(folder: Path) -> None:

@@ -66,7 +66,14 @@ def compare(
     from evscli.needs import query_rows, scorer_weights
     from evscli.pruners.selection import check_given
 
-    refuse_empty(model=model, output=output, scorer=scorer, query=query, question=question)
+    refuse_empty(
+        budget_dist=budget_dist,
+        model=model,
+        output=output,
+        scorer=scorer,
+        query=query,
+        question=question,
+    )
     names = with_random(method or METHODS)
     requests = check_requests(names, budget or BUDGETS, budget_dist, option or [], prune_at)
     check_output(Path(output))

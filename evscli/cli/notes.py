@@ -8,12 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from evscli.texts import one_line
+
 SECONDS_BETWEEN_LINES = 20
 
 
 def note(text: str) -> None:
     """Say something beside the answer."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
+    print(f"note: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def quiet_loading() -> None:

@@ -62,7 +62,7 @@ def prune(
     from evscli.pipeline import VideoPruner
     from evscli.pruners.selection import check_given
 
-    refuse_empty(model=model, output=output, scorer=scorer, query=query)
+    refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
     videos = with_query(find_videos(inputs), query)
     check_given(requests, videos, scorer=scorer)

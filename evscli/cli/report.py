@@ -12,6 +12,7 @@ from typing import Any
 
 from evscli.corpus.local import Summary
 from evscli.records import Failure, VideoInfo
+from evscli.texts import one_line
 
 
 class Report:
@@ -38,7 +39,7 @@ class Report:
         """Print why a video failed, once where it failed alike for several stores."""
         if (failure.id, failure.message) not in self.said:
             self.said.add((failure.id, failure.message))
-            print(f"error: {failure.message}", file=sys.stderr, flush=True)
+            print(f"error: {one_line(failure.message)}", file=sys.stderr, flush=True)
 
     def _print(self, line: str) -> None:
         """Print a line; losing standard output must not end a run that is storing videos."""

@@ -32,7 +32,8 @@ def find_videos(inputs: Sequence[str]) -> list[VideoInput]:
     """
     videos = [video for given in inputs for video in expand(given)]
     # Not resolve(): a symbolic link is a video of its own.
-    videos = list({os.path.abspath(video.path): video for video in videos}.values())  # noqa: PTH100
+    seen = {(os.path.abspath(video.path), video.id, video.query): video for video in videos}  # noqa: PTH100
+    videos = list(seen.values())
     refuse_equal_ids(videos)
     return videos
 
@@ -44,7 +45,7 @@ def expand(given: str) -> list[VideoInput]:
     path = Path(given)
     if path.is_dir():
         return _found(path, files_below(path), f"no videos in folder {given}")
-    if path.is_file() and path.suffix in LIST_SUFFIXES:
+    if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
         return [_listed(row, path.parent) for row in read_list(path)]
     if path.is_file():
         return [VideoInput(id=video_id(path, path.parent), path=path, root=path.parent)]
@@ -95,7 +96,11 @@ def is_video(path: Path, root: Path) -> bool:
 
 def _listed(row: Listed, folder: Path) -> VideoInput:
     """A video that a list names; its id comes from there, or from the path below the list."""
-    if not row.path.is_file():
+    try:
+        there = row.path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        there = False
+    if not there:
         raise VideoError(f"{row.where}: no such file: {row.path}; correct the path")
     inside = row.path.is_relative_to(folder) and ".." not in row.path.relative_to(folder).parts
     root = folder if inside else row.path.parent
@@ -118,8 +123,13 @@ def video_id(path: Path, root: Path) -> str:
 
 
 def refuse_equal_ids(videos: Sequence[VideoInput]) -> None:
-    """Raise UsageError where two different files would be stored under one id."""
+    """Raise UsageError where two files, or two questions, would be stored under one id."""
     for first, second in _equal_ids(videos):
+        if first.path == second.path:
+            raise UsageError(
+                f"{first.path} is asked two questions under the id {first.id!r}: {first.query!r} "
+                f"and {second.query!r}; give each an id of its own in the list"
+            )
         raise UsageError(
             f"two inputs have the id {first.id!r}: {first.path} and {second.path}; "
             "rename one, give it another id in a list, or prune them into separate stores with -o"

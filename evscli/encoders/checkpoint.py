@@ -22,7 +22,7 @@ from transformers import CONFIG_MAPPING
 
 from evscli.encoders.digest import VISION_PREFIXES, vision_name
 from evscli.encoders.families import Family, family_of
-from evscli.encoders.files import ModelFiles, read_json
+from evscli.encoders.files import ModelFiles, read_json, weight_map
 from evscli.errors import ModelError
 
 INDEX = "model.safetensors.index.json"
@@ -141,7 +141,7 @@ def _vision_shards(files: ModelFiles) -> dict[Path, list[str] | None]:
             )
         return {single: None}
     keys_by_file = defaultdict(list)
-    for key, filename in read_json(index, model=files.name).get("weight_map", {}).items():
+    for key, filename in weight_map(index, model=files.name).items():
         if vision_name(key):
             keys_by_file[filename].append(key)
     return {_shard_path(files, filename): keys for filename, keys in keys_by_file.items()}

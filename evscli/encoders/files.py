@@ -66,13 +66,24 @@ def read_json(path: Path, *, model: str) -> dict[str, Any]:
     """A JSON object from a file of `model`; raises ModelError where it holds none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{model}: {path.name} cannot be read ({error}); get the checkpoint again"
         ) from None
     if not isinstance(value, dict):
         raise ModelError(f"{model}: {path.name} is not a JSON object; get the checkpoint again")
     return value
+
+
+def weight_map(index: Path, *, model: str) -> dict[str, str]:
+    """Names of weights -> the files that hold them, of an index; raises ModelError for no such."""
+    names = read_json(index, model=model).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(file, str) for file in names.values()):
+        raise ModelError(
+            f"{model}: {index.name} does not say which file holds which weight; get the checkpoint "
+            "again"
+        )
+    return names
 
 
 class LocalFolder:

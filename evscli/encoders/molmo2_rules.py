@@ -47,6 +47,8 @@ class Molmo2Rules:
             if most is not None and len(chosen) > most:
                 chosen = self._at_any_rate.sample_frames(metadata, num_frames=most)
         index = np.asarray(chosen, dtype=np.int64)
+        # The class steps in float32, and rounding may take one step more, past the last frame.
+        index = index[index < frames]
         if not index.size:
             raise VideoError(
                 f"the model's processor chooses no frame of {frames} at {fps:g} per second; use a "

@@ -5,7 +5,7 @@ Knows the names they are published under, not what is computed with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from evscli.encoders.files import LocalFolder, ModelFiles, read_json
+from evscli.encoders.files import LocalFolder, ModelFiles, weight_map
 from evscli.errors import ModelError
 
 MARK = "temporal_token_scorer."
@@ -60,7 +60,7 @@ def scorer_files(files: ModelFiles) -> list[Path]:
     """The files of a checkpoint that may hold a scorer."""
     index = files.get(INDEX)
     if index is not None:
-        names: Mapping[str, str] = read_json(index, model=files.name).get("weight_map", {})
+        names = weight_map(index, model=files.name)
         wanted = sorted({file for key, file in names.items() if MARK in key})
     else:
         wanted = [SINGLE] if isinstance(files, LocalFolder) else []
@@ -83,6 +83,8 @@ def own_names(keys: Iterable[str], *, published: bool) -> dict[str, str]:
     """Names inside the scorer -> names in the file, as published or, else, bare."""
     listed = list(keys)
     marked = {key.partition(MARK)[2]: key for key in listed if MARK in key}
+    if len(marked) < sum(MARK in key for key in listed):
+        raise ModelError("there is more than one scorer in the file; give one with a single scorer")
     if marked or published:
         return marked
     return {key: key for key in listed if key.startswith(PARTS)}
@@ -102,8 +104,9 @@ def expected_shapes(width: int, inner: int) -> dict[str, tuple[int, ...]]:
 
 def checked(weights: dict[str, Tensor], name: str, *, width: int) -> dict[str, Tensor]:
     """The weights; raises ModelError where they are not those of a scorer for `width`."""
-    first = weights.get("mlp.w1.weight", torch.empty(0))
-    expected = expected_shapes(width, len(first))
+    first = weights.get("mlp.w1.weight", torch.empty(0, 0))
+    inner = first.shape[0] if first.ndim == 2 else 0
+    expected = expected_shapes(width, max(1, inner))
     found: dict[str, Any] = {name: tuple(value.shape) for name, value in weights.items()}
     if missing := sorted(expected.keys() - found.keys()):
         raise ModelError(
@@ -116,4 +119,8 @@ def checked(weights: dict[str, Tensor], name: str, *, width: int) -> dict[str, T
                 f"{name}: {key} has shape {found[key]} where an encoder of width {width} needs "
                 f"{shape}; use the scorer that was trained with this encoder"
             )
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise ModelError(
+            f"{name} holds NaN or infinite weights; use a scorer whose training did not diverge"
+        )
     return weights

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from evscli.encoders.files import LocalFolder, ModelFiles, find_model, read_json
+from evscli.encoders.files import LocalFolder, ModelFiles, find_model, weight_map
 from evscli.errors import ModelError, UsageError
 from evscli.language.words import check_texts
 from evscli.records import VideoInput
@@ -110,7 +110,7 @@ def find_table(files: ModelFiles) -> tuple[Path, str]:
     """The file that holds the input embeddings, and their name in it. Raises ModelError."""
     index = files.get(INDEX)
     if index is not None:
-        keys = read_json(index, model=files.name).get("weight_map", {})
+        keys = weight_map(index, model=files.name)
     else:
         single = files.get(SINGLE)
         keys = {} if single is None else dict.fromkeys(_keys(single, files.name), SINGLE)

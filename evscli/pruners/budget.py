@@ -50,6 +50,22 @@ def check_rate(pruning_rate: float, budget: float) -> float:
     return pruning_rate
 
 
+def first_frame_note(
+    method: str, frames: int, cells: int, *, allowed: int, budget: float
+) -> tuple[str, ...]:
+    """What a person should know where the first frame, kept whole, takes the whole budget.
+
+    `allowed` are the tokens that the budget allows of `frames` of `cells`.
+    """
+    if budget == 1 or allowed > cells:
+        return ()
+    return (
+        f"{method} keeps the first frame whole, {cells} of {frames * cells} tokens, and a budget "
+        f"of {budget:g} allows {allowed}; more survives at budgets above {1 / frames:.3g} or with "
+        "more frames.",
+    )
+
+
 def floor_count(tokens: int, budget: float) -> int:
     """The largest whole number of tokens within the budget.
 

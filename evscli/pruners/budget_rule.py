@@ -16,7 +16,7 @@ from evscli.pruners.budget import check_budget
 
 UNIFORM = "uniform"
 EXAMPLES = "0.25, 4096tok, 256tok/s or 0.1:0.9"
-_NUMBER = r"(\d+\.?\d*|\.\d+)"
+_NUMBER = r"(\d{1,12}\.?\d{0,15}|\.\d{1,15})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,9 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
     """
     if match := re.fullmatch(f"{_NUMBER}:{_NUMBER}", text):
         low, high = (check_budget(float(value)) for value in match.groups())
-        if low >= high:
+        if low == high:
+            raise UsageError(f"budget {text!r} leaves nothing to draw: write {low:g}, or a range")
+        if low > high:
             raise UsageError(f"budget {text!r} goes from {low:g} down: write {high:g}:{low:g}")
         return Drawn(low=low, high=high, beta=_beta(distribution or UNIFORM))
     if distribution is not None:
@@ -122,7 +124,7 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
             f"a distribution needs a range to draw from, and budget {text!r} is none: give one "
             "such as 0.1:0.9, or leave --budget-dist out"
         )
-    if match := re.fullmatch(r"(\d+)tok", text):
+    if match := re.fullmatch(r"(\d{1,12})tok", text):
         return TokensPerVideo(tokens=_positive(int(match[1]), text))
     if match := re.fullmatch(f"{_NUMBER}tok/s", text):
         return TokensPerSecond(rate=_positive(float(match[1]), text))

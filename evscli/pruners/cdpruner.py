@@ -59,12 +59,12 @@ def _quality(embeds: Tensor, query: Tensor) -> Tensor:
     import torch
 
     from evscli.pruners.frames import float_chunks
+    from evscli.pruners.greedy import unit_tokens
 
     t, h, w, _ = embeds.shape
     unlike = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
     text = query.mean(dim=0)
     for start, stop, x in float_chunks(embeds):
-        norms = torch.linalg.vector_norm(x, dim=-1).clamp(min=1e-12)
-        unlike[start:stop] = -(x @ text) / norms
+        unlike[start:stop] = -(unit_tokens(x) @ text).view(stop - start, -1)
     low, high = unlike.aminmax()
     return (unlike - low + 1e-6) / (high - low + 1e-6)

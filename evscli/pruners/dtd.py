@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from evscli.errors import UsageError
-from evscli.pruners.budget import floor_count
+from evscli.pruners.budget import first_frame_note, floor_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def dtd(
         changed[0] = True
         mask &= changed
         count = int(mask.sum())
-    return KeptTokens(
-        mask=mask, scores=scores, expected=count, notes=_first_frame_note(t, h * w, budget)
-    )
+    allowed = floor_count(t * h * w, budget)
+    notes = first_frame_note("DTD", t, h * w, allowed=allowed, budget=budget)
+    return KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
 
 
 def dtd_count(
@@ -78,13 +78,3 @@ def _difference(tokens: VideoTokens, inputs: PruneInputs, space: Space) -> Tenso
     if inputs.pixels is None:
         raise UsageError("dtd with space=pixel needs the pixels: pass them, or use space=feature")
     return pixel_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device)
-
-
-def _first_frame_note(frames: int, cells: int, budget: float) -> tuple[str, ...]:
-    if budget == 1 or floor_count(frames * cells, budget) > cells:
-        return ()
-    return (
-        f"DTD keeps the first frame whole, {cells} of {frames * cells} tokens, which is all that a "
-        f"budget of {budget:g} allows; more survives at budgets above {1 / frames:.3g} or with "
-        "more frames.",
-    )

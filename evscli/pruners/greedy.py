@@ -26,8 +26,13 @@ def parts(frames: int, cells: int, count: int, most: int) -> Iterator[tuple[int,
 
 
 def unit_tokens(embeds: Tensor) -> Tensor:
-    """`embeds [..., D]` as float32 rows of length 1, [n, D]; zero vectors stay zero."""
-    return functional.normalize(embeds.detach().flatten(0, -2).float(), dim=-1, eps=1e-12)
+    """`embeds [..., D]` as float32 rows of length 1, [n, D]; zero vectors stay zero.
+
+    Exact for values of any size: a square of large ones would overflow, and of small ones vanish.
+    """
+    rows = embeds.detach().flatten(0, -2).float()
+    peaks = rows.abs().amax(dim=-1, keepdim=True)
+    return functional.normalize(rows / peaks.masked_fill(peaks == 0, 1), dim=-1)
 
 
 def farthest_points(unit: Tensor, count: int) -> Tensor:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners.frames import float_chunks
+from evscli.pruners.greedy import unit_tokens
 from evscli.records import PruneInputs
 
 
@@ -28,8 +28,7 @@ def unit_query(inputs: PruneInputs, embeds: Tensor) -> Tensor:
             f"the query has rows of width {inputs.query.shape[1]} and the tokens have {width}: "
             "take both from one checkpoint"
         )
-    query = inputs.query.to(device=embeds.device, dtype=torch.float32)
-    return functional.normalize(query, dim=-1, eps=1e-12)
+    return unit_tokens(inputs.query.to(embeds.device))
 
 
 def relevance(embeds: Tensor, query: Tensor) -> Tensor:
@@ -40,6 +39,5 @@ def relevance(embeds: Tensor, query: Tensor) -> Tensor:
     t, h, w, _ = embeds.shape
     nearest = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
     for start, stop, x in float_chunks(embeds):
-        norms = torch.linalg.vector_norm(x, dim=-1).clamp(min=1e-12)
-        nearest[start:stop] = (x @ query.T).amax(dim=-1) / norms
+        nearest[start:stop] = (unit_tokens(x) @ query.T).amax(dim=-1).view(stop - start, -1)
     return nearest

@@ -243,6 +243,8 @@ def _block_of(pruner: Pruner, asked: int | None) -> int | None:
             f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
             "leave --prune-at out"
         )
+    if isinstance(asked, bool) or not isinstance(asked, int):
+        raise UsageError(f"prune_at must be a whole number, got {asked!r}: give a block such as 3")
     if asked < 0:
         raise UsageError(
             f"--prune-at counts the encoder's blocks from 0, got {asked}: give 0 or more"

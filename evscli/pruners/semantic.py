@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from evscli.pruners.frames import float_chunks, span_length
 from evscli.pruners.greedy import unit_tokens
@@ -25,7 +24,7 @@ def motion(embeds: Tensor) -> tuple[Tensor, Tensor]:
     t, h, w, _ = embeds.shape
     before = torch.zeros((t, h * w), dtype=torch.float32, device=embeds.device)
     for _, stop, x in float_chunks(embeds, overlap=1):
-        unit = functional.normalize(x, dim=-1, eps=1e-12)
+        unit = unit_tokens(x).view_as(x)
         first = stop - len(x)
         before[first + 1 : stop] = torch.linalg.vector_norm(unit[1:] - unit[:-1], dim=-1)
     after = torch.cat([before[1:], before[-1:]])

@@ -29,7 +29,22 @@ def semvid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
         frame_weights(near, before), cells=h * w, total=count, min_k=1, largest_remainder=True
     )
     mask = choose(tokens.embeds, near, around, budgets, relevant=RELEVANT)
-    return KeptTokens(mask=mask.view(t, h, w), scores=near.view(t, h, w), expected=count)
+    return KeptTokens(
+        mask=mask.view(t, h, w),
+        scores=near.view(t, h, w),
+        expected=count,
+        notes=_least_note(t, h * w, budget),
+    )
+
+
+def _least_note(frames: int, cells: int, budget: float) -> tuple[str, ...]:
+    asked = round_count(frames * cells, budget)
+    if frames <= asked:
+        return ()
+    return (
+        f"semvid keeps a token of every frame, so {frames} are kept where a budget of {budget:g} "
+        f"asks for {asked}; sample fewer frames to keep less.",
+    )
 
 
 def semvid_count(frames: int, cells: int, budget: float) -> int:

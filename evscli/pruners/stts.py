@@ -12,6 +12,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from evscli.errors import UsageError
+from evscli.pruners.budget import first_frame_note, floor_count
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def stts(
         mask=keep_windows(scores.flatten(1), budget).view(t, h, w),
         scores=scores,
         expected=stts_count(t, h * w, budget),
+        notes=first_frame_note(
+            "STTS", t, h * w, allowed=floor_count(t * h * w, budget), budget=budget
+        ),
     )
     return WindowChoice(kept=kept, bias=attention_bias(scores), refill=refill)
 

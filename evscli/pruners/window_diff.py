@@ -7,7 +7,7 @@ torch only when it runs.
 
 from __future__ import annotations
 
-from evscli.pruners.budget import floor_count
+from evscli.pruners.budget import first_frame_note, floor_count
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
 
@@ -21,7 +21,9 @@ def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> Wi
     count = window_diff_count(t, h * w, budget)
     scores = embedding_change(windows.states.flatten(-2))
     mask = keep_highest(scores, count)
-    return WindowChoice(kept=KeptTokens(mask=mask, scores=scores, expected=count))
+    allowed = floor_count(t * h * w, budget)
+    notes = first_frame_note("window-diff", t, h * w, allowed=allowed, budget=budget)
+    return WindowChoice(kept=KeptTokens(mask=mask, scores=scores, expected=count, notes=notes))
 
 
 def window_diff_count(frames: int, windows: int, budget: float) -> int:

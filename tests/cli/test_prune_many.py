@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from evscli.encoders.scorer import expected_shapes
 from evscli.store import open_store
 from tests.evs import run_evs
 from tests.videos import write_video
@@ -49,6 +51,31 @@ def test_every_pair_has_a_store_like_that_of_a_run_of_its_own(videos: Path, tmp_
     assert {(info.kept, info.budget_rule) for info in infos} == {(40, "40tok")}
     shown = run_evs("inspect", tmp_path / "many" / "vcast-40tok", "a", cwd=tmp_path)
     assert "(40tok)" in shown.out
+
+
+def test_one_budget_written_twice_is_one_store(videos: Path, tmp_path: Path) -> None:
+    chosen = ("--method", "vcast", "--budget", "0.5", "--budget", ".50")
+    result = run_evs("prune", videos, *chosen, "-o", "out", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert len(open_store(tmp_path / "out")) == 2
+
+
+def test_a_failure_is_said_once_whichever_stores_it_is_for(videos: Path, tmp_path: Path) -> None:
+    first = ("--method", "evs", "--budget", "0.5", "-o", "many/evs-0.5")
+    assert run_evs("prune", videos / "a.mp4", *first, cwd=tmp_path).code == 0
+    size = (videos / "a.mp4").stat().st_size
+    (videos / "a.mp4").write_bytes(bytes(size))
+    both = ("--method", "evs", "--method", "vcast", "--method", "norm", "--budget", "0.5")
+    result = run_evs("prune", videos, *both, "-o", "many", cwd=tmp_path)
+    assert result.code == 3
+    assert "a.mp4" in result.error  # one line
+
+
+def test_a_rate_of_pruning_needs_one_budget_for_all(videos: Path, tmp_path: Path) -> None:
+    chosen = ("--method", "evs", "--budget", "0.1:0.9", "--option", "pruning_rate=0.5")
+    result = run_evs("prune", videos, *chosen, cwd=tmp_path)
+    assert result.code == 2
+    assert "pruning_rate is the same for every video" in result.error
 
 
 def test_a_store_that_lacks_a_video_gets_that_one_only(videos: Path, tmp_path: Path) -> None:
@@ -129,12 +156,15 @@ class TestQueries:
 
 def test_pruning_inside_says_what_it_needs(clip: Path, tmp_path: Path) -> None:
     half = ("--budget", "0.5")
+    shapes = expected_shapes(1152, 8).items()
+    save_file({name: torch.zeros(shape) for name, shape in shapes}, tmp_path / "wide")
     for arguments, words in (
         (("--method", "stts", *half), "mini has none: give them with --scorer FILE"),
         (("--method", "window-diff", *half), "not after 3: give such a number with --prune-at"),
         (("--method", "evs", *half, "--scorer", "x"), "no method here uses a scorer"),
         (("--method", "stts", *half, "--scorer", "absent"), "there is no scorer absent"),
         (("--method", "none", "--prune-at", "1"), "keeps everything"),
+        (("--method", "stts", *half, "--scorer", "wide", "--prune-at", "1"), "of width 128 needs"),
     ):
         result = run_evs("prune", clip, *arguments, cwd=tmp_path)
         assert result.code in (1, 2), result

@@ -39,6 +39,16 @@ def test_a_path_outside_is_named_by_its_own_name(folder: Path) -> None:
         assert video.path.relative_to(video.root) == Path("outside.mp4")
 
 
+def test_a_video_is_asked_several_questions_under_several_ids(folder: Path) -> None:
+    path = folder / "twice.csv"
+    path.write_text("path,id,query\na.mp4,one,a ball\na.mp4,two,a star\na.mp4,two,a star\n")
+    found = find_videos([str(path)])
+    assert [(video.id, video.query) for video in found] == [("one", "a ball"), ("two", "a star")]
+    path.write_text("path,id,query\na.mp4,one,a ball\na.mp4,one,a star\n")
+    with pytest.raises(UsageError, match=r"is asked two questions under the id 'one'"):
+        find_videos([str(path)])
+
+
 def test_columns_give_ids_and_queries(folder: Path) -> None:
     rows = [{"path": "a.mp4", "query": "a red ball"}, {"path": "day/b.mkv", "id": "second"}]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -58,7 +68,7 @@ def test_columns_give_ids_and_queries(folder: Path) -> None:
         ("rows.jsonl", '{"path": 1}\n', "path must be a text, not 1"),
         ("rows.jsonl", '{"id": "x"}\n', "line 1: there is no path"),
         ("rows.jsonl", '{"path": "a.mp4", "start": "1"}\n', "unknown column 'start'"),
-        ("rows.csv", "path\na.mp4,b.mp4\n", "unknown column 'more than the head'"),
+        ("rows.csv", "path\na.mp4,b.mp4\n", "line 2 has more cells"),
         ("rows.csv", 'path\n"a.mp4', "is no CSV"),
     ],
 )

@@ -51,7 +51,9 @@ def test_pruning_inside_gives_the_tokens_of_the_cpu(
     plan = make_plan(encoder, 24, 130, 200)
     chunks = chunks_of(random_frames(24, *plan.resized_size), 8, 8, 8)
     shapes = expected_shapes(encoder.shape.width, 16).items()
-    scorer = {name: 0.1 * torch.ones(shape, device="cuda") for name, shape in shapes}
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: torch.randn(shape, generator=generator) for name, shape in shapes}
+    scorer = {name: 0.2 * value.cuda() for name, value in weights.items()}
     inputs = PruneInputs(scorer=scorer, heads=encoder.shape.heads)
 
     prefix = encoder.begin(chunks, plan, after=0)

@@ -19,6 +19,12 @@ def test_a_fraction_is_the_same_for_every_video() -> None:
     assert parse_rule("0.3").of(demand(), 0) == 0.3
 
 
+@pytest.mark.parametrize("text", ["1234567tok/s", "100.0001tok/s", "0.1234567:0.9", "0.3", "1"])
+def test_a_rule_is_written_so_that_it_can_be_read_again(text: str) -> None:
+    assert str(parse_rule(text)) == text
+    assert parse_rule(str(parse_rule(text))) == parse_rule(text)
+
+
 @pytest.mark.parametrize("text", [".1:.9", "0.1:0.9", "0.10:0.9"])
 def test_numbers_are_written_as_people_do(text: str) -> None:
     assert str(parse_rule(text)) == "0.1:0.9"
@@ -80,7 +86,7 @@ def test_rules_are_written_as_they_were_read(text: str) -> None:
         ("0tok/s", "'0tok/s' keeps nothing"),
         ("4096 tok", "is not understood"),
         ("0.9:0.1", "goes from 0.9 down: write 0.1:0.9"),
-        ("0.5:0.5", "goes from 0.5 down"),
+        ("0.5:0.5", "nothing to draw: write 0.5"),
         ("0.1:1.5", "at most 1, got 1.5"),
         ("1.5", "at most 1, got 1.5"),
         ("nan", "above 0 and at most 1"),

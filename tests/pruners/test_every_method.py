@@ -130,6 +130,15 @@ def test_the_scale_of_the_embeddings_does_not_matter(
     assert torch.equal(kept.mask, select(embeds * 2.0**power, variant, budget).mask)
 
 
+@pytest.mark.parametrize("variant", ["divprune", "cdpruner", "semvid"])
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_sizes_that_squares_cannot_hold_are_no_matter(variant: str, scale: float) -> None:
+    embeds = noise(8, 4, 5, 16)
+    scaled = (embeds.double() * scale).float()
+    kept = select(embeds, variant, 0.3).mask & select(scaled, variant, 0.3).mask
+    assert int(kept.sum()) == 48
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_tokens_that_carry_a_gradient_are_scored_outside_autograd(variant: str) -> None:
     kept = select(noise(4, 3, 3).requires_grad_(), variant, 0.5)
