@@ -11,7 +11,7 @@ from tests.checkpoints import FAMILIES, make_checkpoint
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One tiny float32 checkpoint of each family; tests must not change them."""
     root = tmp_path_factory.mktemp("checkpoints")
-    return {family: make_checkpoint(root / family, family) for family in FAMILIES}
+    return {family: make_checkpoint(root / family, family) for family in (*FAMILIES, "molmo2")}
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_tokens_are_those_of_the_cpu_and_arrive_in_order(
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("method", ["vcast", "stts"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "molmo2"])
 def test_pruning_inside_gives_the_tokens_of_the_cpu(
     family: str, method: str, dtype: str, checkpoints: dict[str, Path]
 ) -> None:
