@@ -18,11 +18,16 @@ PACKAGES = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
 
 def source_info(video: VideoInput) -> SourceInfo:
     """Size and sha256 of the file, and its path below the input root. Raises OSError."""
-    with video.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = os.fstat(file.fileno()).st_size
+    size, digest = file_digest(video.path)
     relative = video.path.relative_to(video.root).as_posix()
     return SourceInfo(path=relative, size=size, sha256=digest)
+
+
+def file_digest(path: Path) -> tuple[int, str]:
+    """Size in bytes and sha256 of a file. Raises OSError."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return os.fstat(file.fileno()).st_size, digest
 
 
 def provenance(*, device: str) -> dict[str, Any]:

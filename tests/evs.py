@@ -22,6 +22,9 @@ _CONTEXT.set_forkserver_preload(["tests.preload"])
 
 TIMEOUT = 120
 
+_STATE = tempfile.TemporaryDirectory(prefix="evs-test-state-")
+"""What runs remember on this machine, so that no test writes to the home of whoever runs it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
@@ -49,9 +52,10 @@ class Running:
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
         for path in (self.out, self.err):
             path.touch()
+        given = {"XDG_STATE_HOME": _STATE.name, **(env or {})}
         self.process: BaseProcess = _CONTEXT.Process(
             target=_child,
-            args=(list(map(str, arguments)), str(cwd), env or {}, str(self.out), str(self.err)),
+            args=(list(map(str, arguments)), str(cwd), given, str(self.out), str(self.err)),
         )
         self.process.start()
 

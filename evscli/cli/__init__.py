@@ -25,6 +25,7 @@ from evscli.cli.inspect import inspect
 from evscli.cli.listings import methods, models
 from evscli.cli.prune import prune
 from evscli.cli.train import train
+from evscli.cli.visualize import visualize
 from evscli.errors import EvsError
 from evscli.texts import one_line
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prune, inspect, compare, ask, methods, models):
+for command in (prune, inspect, visualize, compare, ask, methods, models):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(train, name="train")

@@ -262,3 +262,48 @@ HeldOut = Annotated[
         "--held-out", min=0, help="Videos to ask about when it is trained; 0 asks about none."
     ),
 ]
+
+SeenStore = Annotated[Path, typer.Argument(metavar="STORE", help="Store made by `evs prune`.")]
+SeenVideo = Annotated[
+    str | None,
+    typer.Argument(metavar="[ID]", help="Video to draw; may be left out where there is one only."),
+]
+Picture = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="What to write: .png is a contact sheet, .mp4 an overlay video, .html a report.",
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="STORE", help="Compare with this store: kept by both, by one of them, by neither."
+    ),
+]
+Beside = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="STORE", help="Show this store beside, in a report; may be repeated."),
+]
+HeatMap = Annotated[
+    bool, typer.Option("--scores", help="Draw scores as a heatmap, where the store has them.")
+]
+ShownFrames = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Most frames of a contact sheet. Default: 48."),
+]
+ShownTime = Annotated[
+    str | None,
+    typer.Option(metavar="A-B", help="Seconds that a contact sheet shows, such as 12.5-20."),
+]
+Root = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder that the videos were pruned from.")
+]
+SourceVideo = Annotated[
+    Path | None, typer.Option("--video", metavar="FILE", help="The video that was pruned.")
+]
+ForceSource = Annotated[
+    bool, typer.Option("--force", help="Draw over a source whose bytes have changed.")
+]

@@ -61,6 +61,7 @@ def prune(
     from evscli.needs import query_rows, scorer_weights
     from evscli.pipeline import VideoPruner
     from evscli.pruners.selection import check_given
+    from evscli.render.roots import remember
 
     refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
@@ -85,6 +86,8 @@ def prune(
         queries=queries,
     )
     folders = stores(encoder.info.name, requests, output)
+    for folder in folders:
+        remember(folder, {video.root for video in videos})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.monotonic()
     report = Report(model=encoder.info.name, stores=folders, quiet=as_json)

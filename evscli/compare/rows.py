@@ -89,8 +89,8 @@ def mean(values: Sequence[float | None]) -> Any:
 
 def name_of(request: PruneRequest) -> str:
     """A selection without its budget: the method, unusual options, where it prunes."""
-    usual = {option.name: option.default for option in request.pruner.options}
-    options = [f"{name}={value}" for name, value in request.options.items() if value != usual[name]]
+    unusual = request.pruner.unusual(request.options)
+    options = [f"{name}={value}" for name, value in unusual.items()]
     where = [] if request.prune_at is None else [f"after block {request.prune_at}"]
     return " ".join([request.pruner.name, *options, *where])
 

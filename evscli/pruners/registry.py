@@ -69,6 +69,11 @@ class Pruner:
         """What `--option` takes: the keyword-only parameters of `function`."""
         return function_options(self.function)
 
+    def unusual(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Those of `options` that are not its defaults."""
+        usual = {option.name: option.default for option in self.options}
+        return {name: value for name, value in options.items() if value != usual.get(name)}
+
     def describe(self) -> dict[str, Any]:
         """All of it as JSON values, for listings."""
         return {

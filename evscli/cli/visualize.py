@@ -1,0 +1,125 @@
+"""`evs visualize`: which patches survived, over the frames of the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evscli.cli import options
+from evscli.cli.checks import check_output, refuse_empty
+from evscli.cli.notes import note
+from evscli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evscli.records import PrunedVideo
+    from evscli.video import VideoIndex
+
+FORMS = (".png", ".mp4", ".html")
+
+
+def visualize(
+    store: options.SeenStore,
+    output: options.Picture,
+    video_id: options.SeenVideo = None,
+    against: options.Against = None,
+    beside: options.Beside = None,
+    scores: options.HeatMap = False,
+    frames: options.ShownFrames = None,
+    time: options.ShownTime = None,
+    root: options.Root = None,
+    video: options.SourceVideo = None,
+    force: options.ForceSource = False,
+) -> None:
+    """Draw which patches survived: a contact sheet, an overlay video or an HTML report.
+
+    The ending of -o says which: .png, .mp4 or .html. The source is looked for where it was pruned
+    from on this machine, or below --root, or is --video; without it the cells are drawn alone.
+
+    Example: evs visualize evs-out/mini-vcast-0.3 clip -o sheet.png
+
+    Example: evs visualize stores/vcast-0.25 clip --beside stores/evs-0.25 -o report.html
+
+    Example: evs visualize stores/vcast-0.25 clip --against stores/evs-0.25 -o difference.mp4
+    """
+    from evscli.cli.visualize_forms import Asked, write_html, write_mp4, write_png
+    from evscli.render.views import against_view, check_alike, views_of
+    from evscli.store import open_store
+
+    refuse_empty(time=time)
+    form = form_of(output, beside=beside, frames=frames, time=time)
+    if against is not None and (beside or scores):
+        raise UsageError("--against goes with neither --beside nor --scores: leave these out")
+    check_output(output.parent)
+    opened = open_store(store)
+    record = opened[chosen_id(opened, video_id)]
+    others = [
+        (path, open_store(path)[record.id]) for path in ([against] if against else beside or [])
+    ]
+    for path, other in others:
+        check_alike(record, other, path)
+    named = [(store, record), *others]
+    asked = Asked(
+        views=views_of(named, scores=scores or form == ".html", must=scores)
+        if against is None
+        else [against_view(named[0], named[1])],
+        source=source_of(record, store, root=root, video=video, force=force),
+        frames=frames,
+        time=time,
+    )
+    if against is not None and form == ".html":
+        asked.views.extend(views_of(named, scores=False, must=False))
+    {".png": write_png, ".mp4": write_mp4, ".html": write_html}[form](asked, output)
+
+
+def form_of(
+    output: Path, *, beside: list[Path] | None, frames: int | None, time: str | None
+) -> str:
+    """The kind of picture; raises UsageError for another, and for what it has no place for."""
+    form = output.suffix.lower()
+    if form not in FORMS:
+        raise UsageError(
+            f"cannot tell what to draw from the name {output.name!r}: let it end in .png (contact "
+            "sheet), .mp4 (overlay video) or .html (report)"
+        )
+    if beside and form != ".html":
+        raise UsageError("--beside shows several stores in a report: let -o end in .html")
+    if (frames is not None or time is not None) and form != ".png":
+        raise UsageError("--frames and --time choose frames of a contact sheet: let -o end in .png")
+    return form
+
+
+def chosen_id(store: Mapping[str, PrunedVideo], video_id: str | None) -> str:
+    """The video meant, which need not be named where there is one only. Raises UsageError."""
+    if video_id is not None:
+        return video_id
+    if len(store) == 1:
+        return next(iter(store))
+    some = ", ".join([*store][:5]) + (", ..." if len(store) > 5 else "")
+    raise UsageError(f"the store holds {len(store)} videos: name one after it: {some}")
+
+
+def source_of(
+    record: PrunedVideo, store: Path, *, root: Path | None, video: Path | None, force: bool
+) -> VideoIndex | None:
+    """The video that a record was pruned from; None, which is said, where it cannot be found."""
+    from evscli.render.roots import remembered
+    from evscli.render.source import check_source, find_source, open_source
+
+    info = record.info
+    if video is not None:
+        return open_source(check_source(video, info, force=force), info)
+    path = find_source(info, [root] if root is not None else remembered(store), force=force)
+    if path is not None:
+        return open_source(path, info)
+    if root is not None:
+        raise UsageError(
+            f"there is no {info.source.path} below {root}: name the folder that the video was "
+            "pruned from, or the file with --video"
+        )
+    note(
+        f"the source {info.source.path} was not found, so cells are drawn without pictures; name "
+        "its folder with --root, or the file with --video"
+    )
+    return None

@@ -1,0 +1,101 @@
+"""Pictures of the sampled frames of a pruned video, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from evscli.records import FloatArray, FrameChunk, FramePlan, IntArray, PrunedVideo
+from evscli.render.scenes import find_cuts, histogram
+from evscli.video import VideoIndex, decode_frames
+
+BLANK = (196, 198, 202)
+"""What stands for a picture where there is no source."""
+AT_ONCE = 4
+"""Frames in memory."""
+
+
+def frames_of(record: PrunedVideo, t: int) -> range:
+    """The sampled frames of temporal patch t, as places in `source_index`."""
+    size = record.info.model.temporal_patch_size
+    return range(t * size, min((t + 1) * size, len(record.source_index)))
+
+
+def pictures(
+    record: PrunedVideo,
+    source: VideoIndex | None,
+    patches: Sequence[int],
+    *,
+    size: tuple[int, int],
+) -> Iterator[tuple[int, Image.Image]]:
+    """(temporal patch, picture) of every frame of `patches`, `size` = (width, height).
+
+    Grey without a source. Raises VideoError for a frame that cannot be decoded.
+    """
+    places = [place for t in patches for place in frames_of(record, t)]
+    owners = [t for t in patches for _ in frames_of(record, t)]
+    if source is None:
+        yield from ((t, Image.new("RGB", size, BLANK)) for t in owners)
+        return
+    for chunk in decoded(record, source, places):
+        for row, pixels in enumerate(chunk.pixels):
+            picture = as_picture(pixels)
+            yield owners[chunk.start + row], picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def all_pictures(record: PrunedVideo, source: VideoIndex | None) -> Iterator[Image.Image]:
+    """Every frame of the source, grey without one."""
+    if source is None:
+        height, width = record.info.source_size
+        for _ in range(record.info.source_frames):
+            yield Image.new("RGB", (width, height), BLANK)
+        return
+    plan = plan_of(record, np.arange(source.frames), source.times)
+    for chunk in decode_frames(source, plan, chunk_frames=AT_ONCE):
+        yield from map(as_picture, chunk.pixels)
+
+
+def as_picture(pixels: Tensor) -> Image.Image:
+    """[3, H, W] uint8 as a picture."""
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+
+
+def decoded(record: PrunedVideo, source: VideoIndex, places: Sequence[int]) -> Iterator[FrameChunk]:
+    """The sampled frames at `places`, a few at a time."""
+    chosen = np.asarray(places, dtype=np.int64)
+    index, times = record.source_index.numpy()[chosen], record.frame_times.numpy()[chosen]
+    yield from decode_frames(source, plan_of(record, index, times), chunk_frames=AT_ONCE)
+
+
+def plan_of(record: PrunedVideo, source_index: IntArray, frame_times: FloatArray) -> FramePlan:
+    """A plan to decode these frames."""
+    info = record.info
+    return FramePlan(
+        source_index=source_index,
+        frame_times=frame_times,
+        prompt_times=record.prompt_times.numpy(),
+        source_fps=info.source_fps,
+        source_frames=info.source_frames,
+        duration=info.duration,
+        source_size=info.source_size,
+        rotation=info.rotation,
+        resized_size=info.resized_size,
+        grid_thw=info.grid_thw,
+    )
+
+
+def cuts_of(record: PrunedVideo, source: VideoIndex | None) -> list[int]:
+    """The temporal patches that begin another scene; none where there is no source to look at."""
+    if source is None:
+        return []
+    size = record.info.model.temporal_patch_size
+    places = range(len(record.source_index))
+    shares = (
+        histogram(pixels.numpy())
+        for chunk in decoded(record, source, places)
+        for pixels in chunk.pixels
+    )
+    return sorted({-(-place // size) for place in find_cuts(shares)})

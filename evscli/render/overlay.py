@@ -1,0 +1,177 @@
+"""The overlay video: every frame of the source with the mask of its temporal patch.
+
+Streams: a frame is decoded, painted and encoded before the next. Times are those of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container.output import OutputContainer
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+from PIL import Image, ImageDraw
+
+from evscli.records import IntArray, PrunedVideo
+from evscli.render.colours import PAPER, Scale, heat_colours
+from evscli.render.frames import all_pictures
+from evscli.render.paint import Painter
+from evscli.render.strip import bar_edges, draw_bars
+from evscli.render.text import font, write
+from evscli.render.views import View
+from evscli.video import VideoIndex
+
+CODEC = "libx264"
+QUALITY = {"crf": "18", "preset": "veryfast"}
+PLAYABLE = {"movflags": "+faststart"}
+PIXELS = "yuv420p"
+BT709 = Colorspace.ITU709
+LIMITED = ColorRange.MPEG
+
+
+def patch_of_frames(record: PrunedVideo) -> IntArray:
+    """[N] the temporal patch of every source frame: that whose sampled frames are nearest."""
+    size = record.info.model.temporal_patch_size
+    sampled = record.source_index.numpy()
+    first, last = sampled[::size], sampled[size - 1 :: size]
+    if len(last) < len(first):
+        last = np.append(last, sampled[-1])
+    edges = (last[:-1] + first[1:] + 1) // 2
+    return np.searchsorted(edges, np.arange(record.info.source_frames), side="right")
+
+
+def write_overlay(
+    view: View, source: VideoIndex | None, path: Path, *, advance: Callable[[int], None]
+) -> None:
+    """Write an MP4 with H.264 that browsers play; one more row or column where a side is odd.
+
+    Without a source every picture is grey, at the source's average rate. `advance` is told of
+    every frame. Raises VideoError for a frame that cannot be decoded, OSError where the file
+    cannot be written.
+    """
+    record, painter = view.record, view.painter
+    owners = patch_of_frames(record)
+    height, width = record.info.source_size
+    pts, time_base, fps = clock_of(record, source)
+    strip = TimeStrip(painter, (width, height))
+    with av.open(str(path), "w", format="mp4", options=PLAYABLE) as container:
+        stream = add_stream(container, (width, height), fps=fps, time_base=time_base)
+        for number, picture in enumerate(all_pictures(record, source)):
+            t = int(owners[min(number, len(owners) - 1)])
+            frame = as_frame(strip.draw(painter.paint(picture, t), t))
+            frame.pts, frame.time_base = int(pts[number]), time_base
+            container.mux(stream.encode(frame))
+            advance(1)
+        container.mux(stream.encode(None))
+
+
+def add_stream(
+    container: OutputContainer, size: tuple[int, int], *, fps: float, time_base: Fraction
+) -> VideoStream:
+    """An H.264 stream for pictures of `size` = (width, height), its colours those of BT.709."""
+    rate = Fraction(fps).limit_denominator(60000)
+    stream: Any = container.add_stream(CODEC, rate=rate, options=QUALITY)
+    stream.width, stream.height = (side + side % 2 for side in size)
+    stream.pix_fmt = PIXELS
+    codec = stream.codec_context
+    stream.time_base = codec.time_base = time_base
+    # Players guess by the size where nothing is said, and then colours of large videos shift.
+    codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+    codec.color_range = LIMITED
+    video: VideoStream = stream
+    return video
+
+
+def as_frame(picture: Image.Image) -> av.VideoFrame:
+    """A picture to encode; its last row and column twice where a side is odd."""
+    pixels = np.asarray(picture)
+    height, width = pixels.shape[:2]
+    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+    return frame.reformat(format=PIXELS, dst_colorspace=BT709, dst_color_range=LIMITED)
+
+
+def clock_of(record: PrunedVideo, source: VideoIndex | None) -> tuple[IntArray, Fraction, float]:
+    """Times of all frames in units of a time base, that base in seconds, the average rate."""
+    frames, fps = record.info.source_frames, record.info.source_fps
+    if source is not None:
+        frames, fps = source.frames, source.fps
+        if (np.diff(source.pts) > 0).all():  # a broken file may show two frames at one time
+            return source.pts - source.pts[0], source.time_base, fps
+    return np.arange(frames), 1 / Fraction(fps).limit_denominator(60000), fps
+
+
+class TimeStrip:
+    """The budget of every temporal patch along the lower edge, and where the video is in it."""
+
+    def __init__(self, painter: Painter, size: tuple[int, int]) -> None:
+        """`size` = (width, height) of the video."""
+        self.painter = painter
+        width, height = size
+        self.height = max(8, height // 18)
+        self.text = max(8, round(self.height * 0.62))
+        self.strip = Image.new("RGB", (width, self.height), PAPER)
+        draw_bars(
+            ImageDraw.Draw(self.strip), painter, left=0, top=2, width=width, height=self.height - 2
+        )
+        self.edges = bar_edges(painter.grid_thw[0], width)
+        self.legend = legend_of(painter, size=self.text, width=width // 2)
+
+    def draw(self, picture: Image.Image, t: int) -> Image.Image:
+        """The picture with the strip, a playhead over temporal patch t, and what is kept of it."""
+        top = picture.height - self.height
+        picture.paste(self.strip, (0, top))
+        draw = ImageDraw.Draw(picture)
+        left, right = self.edges[t], max(self.edges[t + 1] - 1, self.edges[t] + 1)
+        draw.rectangle(
+            (left, top, right, picture.height - 1), outline=(0, 0, 0), width=1 + self.height // 20
+        )
+        label(draw, self.painter.captions[t], size=self.text, bottom=top)
+        if self.legend is not None:
+            picture.paste(
+                self.legend, (picture.width - self.legend.width, top - self.legend.height)
+            )
+        return picture
+
+
+def legend_of(painter: Painter, *, size: int, width: int) -> Image.Image | None:
+    """What colours mean, where they mean more than kept and dropped; at most `width` pixels."""
+    if painter.scale is not None:
+        return scale_legend(painter.scale, size=size)
+    lines = [look for look in painter.looks if look.tint is not None]
+    if not lines:
+        return None
+    legend = Image.new("RGB", (width, (size + size // 2) * len(lines)), PAPER)
+    draw, taken = ImageDraw.Draw(legend), 0.0
+    for number, look in enumerate(lines):
+        top = number * (size + size // 2) + size // 4
+        draw.rectangle((size // 2, top, size // 2 + size, top + size - 1), fill=look.colour)
+        room = width - 2.5 * size
+        taken = max(taken, write(draw, (2 * size, top), look.key, size=size, width=room))
+    return legend.crop((0, 0, round(taken + 2.5 * size), legend.height))
+
+
+def scale_legend(scale: Scale, *, size: int) -> Image.Image:
+    """A heatmap's colours between the scores at their ends."""
+    low, high = f"{scale.low:.3g}", f"{scale.high:.3g}"
+    face = font(size)
+    left, right = face.getlength(low) + size, face.getlength(high) + size
+    ramp = heat_colours(np.linspace(0, 1, 6 * size)[None].repeat(size, axis=0))
+    legend = Image.new("RGB", (round(left + 6 * size + right), size + size // 2), PAPER)
+    draw = ImageDraw.Draw(legend)
+    write(draw, (size // 2, size // 4), low, size=size)
+    legend.paste(Image.fromarray(ramp), (round(left), size // 4))
+    write(draw, (left + 6.5 * size, size // 4), high, size=size)
+    return legend
+
+
+def label(draw: ImageDraw.ImageDraw, text: str, *, size: int, bottom: int) -> None:
+    """A line in a box of its own at the left, above `bottom`."""
+    room = font(size, bold=True).getlength(text) + size
+    draw.rectangle((0, bottom - size - size // 2, room, bottom - 1), fill=PAPER)
+    write(draw, (size // 2, bottom - size // 4), text, size=size, bold=True, anchor="ls")

@@ -1,0 +1,199 @@
+"""Paints what became of every cell onto a picture: kept bright, dropped dim.
+
+A kept pixel keeps its very value, unless it lies on a line. Knows no file and no layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from evscli.records import FloatArray
+from evscli.render.cells import CellGrid, Mask
+from evscli.render.colours import (
+    BOTH,
+    KEPT,
+    ONLY_A,
+    ONLY_B,
+    OUTLINE,
+    TRACK,
+    Colour,
+    Scale,
+    heat_colours,
+)
+
+DIM = 0.3
+"""Brightness that a dropped cell keeps; its colour goes."""
+DARK = 0.45
+"""Brightness that a dropped cell keeps under a heatmap, whose colours say something of it too."""
+HEATED = 0.65
+"""Share of the heatmap where it lies over a picture."""
+TINTED = 0.45
+"""Share of the colour of cells that only one of two selections keeps."""
+GRID = 0.22
+"""Opacity of the lines between cells."""
+LINED, OUTLINED = 6, 8
+"""Pixels of a cell's side from which it has lines, and an outline."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a state of a cell is called and how it looks. State 0 is drawn dim."""
+
+    word: str
+    key: str
+    """In a legend."""
+    colour: Colour
+    """In bars and legends."""
+    tint: Colour | None = None
+    """Of its pixels."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of a frame's bar: how many tokens, in what colour."""
+
+    count: int
+    colour: Colour
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Painter:
+    """What became of the cells of one video, for pictures of any size."""
+
+    states: NDArray[np.uint8]
+    """[T, h, w] places in `looks`"""
+    looks: Sequence[Look]
+    captions: Sequence[str]
+    """[T] a few words about each temporal patch"""
+    scores: FloatArray | None = None
+    """[T, h, w] drawn as a heatmap"""
+
+    @property
+    def grid_thw(self) -> tuple[int, int, int]:
+        """(T, h, w)"""
+        t, h, w = self.states.shape
+        return t, h, w
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        """Of the heatmap, where there is one."""
+        return None if self.scores is None else Scale.of(self.scores)
+
+    def bars(self, t: int) -> list[Bar]:
+        """The bar of temporal patch t, whose whole length is h*w tokens: all states but 0."""
+        counts = np.bincount(self.states[t].ravel(), minlength=len(self.looks)).tolist()
+        pairs = zip(counts[1:], self.looks[1:], strict=True)
+        return [Bar(count, look.colour) for count, look in pairs]
+
+    def paint(self, picture: Image.Image, t: int) -> Image.Image:
+        """The picture of a frame of temporal patch t, painted; the one given stays as it is."""
+        stencil = _stencil(self, t, picture.size)
+        dropped = _dimmed(picture)
+        if stencil.heat is not None:
+            picture = Image.blend(_grey(picture), stencil.heat, HEATED)
+            dropped = picture.point([round(DARK * level) for level in range(256)] * 3)
+        painted = Image.composite(picture, dropped, stencil.kept)
+        for region, tint in stencil.tinted:
+            painted.paste(Image.blend(_grey(picture), tint, TINTED), mask=region)
+        painted.paste(stencil.ink, mask=stencil.lines)
+        return painted
+
+
+def mask_painter(mask: Mask, scores: FloatArray | None = None) -> Painter:
+    """Of one selection `mask [T, h, w]`, with `scores` as a heatmap over kept and dropped."""
+    cells = mask[0].size
+    counts = mask.sum(axis=(1, 2)).tolist()
+    return Painter(
+        states=mask.astype(np.uint8),
+        looks=(
+            Look("dropped", "dropped: dim", TRACK),
+            Look("kept", "kept: bright, outlined", KEPT),
+        ),
+        captions=[f"{count}/{cells}" for count in counts],
+        scores=scores,
+    )
+
+
+def against_painter(first: Mask, second: Mask, names: tuple[str, str] = ("A", "B")) -> Painter:
+    """Of two selections [T, h, w] of one video; captions say the share of either that is both."""
+    both = (first & second).sum(axis=(1, 2)).tolist()
+    either = (first | second).sum(axis=(1, 2)).tolist()
+    only = [f"only by {name}" for name in names]
+    return Painter(
+        states=np.select([first & second, first, second], [1, 2, 3]).astype(np.uint8),
+        looks=(
+            Look("kept by neither", "by neither: dim", TRACK),
+            Look("kept by both", "kept by both: bright", BOTH),
+            Look(f"kept {only[0]}", only[0], ONLY_A, tint=ONLY_A),
+            Look(f"kept {only[1]}", only[1], ONLY_B, tint=ONLY_B),
+        ),
+        captions=[
+            f"overlap {shared / kept:.0%}" if kept else "nothing kept"
+            for shared, kept in zip(both, either, strict=True)
+        ],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stencil:
+    """What painting one temporal patch needs, all of one size."""
+
+    kept: Image.Image
+    tinted: Sequence[tuple[Image.Image, Image.Image]]
+    """(region, colour) of every state with a tint"""
+    heat: Image.Image | None
+    ink: Image.Image
+    """The colours of lines and outlines,"""
+    lines: Image.Image
+    """and how opaque they are."""
+
+
+@lru_cache(maxsize=2)  # a video shows many frames of one temporal patch in a row
+def _stencil(painter: Painter, t: int, size: tuple[int, int]) -> Stencil:
+    grid = CellGrid(cells=painter.grid_thw[1:], size=(size[1], size[0]))
+    states, heat = painter.states[t], None
+    if painter.scores is not None and painter.scale is not None:
+        heat = Image.fromarray(heat_colours(grid.spread(painter.scale(painter.scores[t]))))
+    ink, lines = _lines(grid, states > 0)
+    return Stencil(
+        kept=_alpha(grid.spread(states > 0)),
+        tinted=[
+            (_alpha(grid.spread(states == state)), Image.new("RGB", size, look.tint))
+            for state, look in enumerate(painter.looks)
+            if look.tint is not None
+        ],
+        heat=heat,
+        ink=ink,
+        lines=lines,
+    )
+
+
+def _lines(grid: CellGrid, kept: Mask) -> tuple[Image.Image, Image.Image]:
+    """Colour and opacity of a fine grid, and of an outline of what is kept, where there is room."""
+    opacity = np.zeros(grid.size, dtype=np.uint8)
+    colour = np.zeros((*grid.size, 3), dtype=np.uint8)
+    cell = min(grid.size[0] / grid.cells[0], grid.size[1] / grid.cells[1])
+    if cell >= LINED:
+        opacity[grid.lines] = round(255 * GRID)
+    if cell >= OUTLINED:
+        border = grid.outline(kept, max(1, round(cell / 24)))
+        opacity[border], colour[border] = 255, OUTLINE
+    return Image.fromarray(colour), Image.fromarray(opacity)
+
+
+def _dimmed(picture: Image.Image) -> Image.Image:
+    return picture.convert("L").point([round(DIM * level) for level in range(256)]).convert("RGB")
+
+
+def _grey(picture: Image.Image) -> Image.Image:
+    return picture.convert("L").convert("RGB")
+
+
+def _alpha(mask: Mask) -> Image.Image:
+    return Image.fromarray(mask.astype(np.uint8) * 255)

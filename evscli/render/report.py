@@ -1,0 +1,159 @@
+"""The HTML report: one file that holds everything, with a player, layers, hover and a table."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from evscli.records import PrunedVideo
+from evscli.render.colours import OUTLINE, Colour, heat_colours
+from evscli.render.facts import table_of
+from evscli.render.frames import BLANK, cuts_of
+from evscli.render.jpegs import encoded_pictures
+from evscli.render.paint import DARK, DIM
+from evscli.render.views import View
+from evscli.video import VideoIndex
+
+MOST_WIDE = 640
+MOST_TALL = 560
+PAGE_BYTES = 23_500_000
+"""Of data in a page, as far as smaller pictures can help."""
+
+
+def html_report(views: Sequence[View], source: VideoIndex | None) -> str:
+    """The page. All views must be of one video with the same frames and grid.
+
+    Raises VideoError for a frame that cannot be decoded.
+    """
+    record = views[0].record
+    size = display_size(record.info.source_size)
+    values = payload(views, cuts_of(record, source), size)
+    if source is not None:
+        room = PAGE_BYTES - len(as_script(values))
+        values["pictures"] = encoded_pictures(record, source, size=size, room=room)
+    selections = [view for view in views if not view.compared]
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        part("report.html.j2")
+    )
+    return page.render(
+        title=record.id,
+        subtitle=subtitle(record),
+        frames=len(record.source_index),
+        aspect=f"{size[0] / size[1]:.5f}",
+        has_pictures=source is not None,
+        has_scores=any(scores_of(view) is not None for view in views),
+        views=[shown(view) for view in views],
+        selections=[view.name for view in selections],
+        table=table_of(selections, source),
+        ramp=Markup(
+            ", ".join(css(tuple(colour)) for colour in heat_colours(np.linspace(0, 1, 9)).tolist())
+        ),
+        style=Markup(part("report.css")),
+        script=Markup(part("report.js")),
+        data=Markup(as_script(values)),
+    )
+
+
+def payload(views: Sequence[View], cuts: Sequence[int], size: tuple[int, int]) -> dict[str, Any]:
+    """What the script of the page works on, without its pictures."""
+    record = views[0].record
+    return {
+        "grid": list(record.info.grid_thw),
+        "perPatch": record.info.model.temporal_patch_size,
+        "size": list(size),
+        "times": [round(time, 4) for time in record.frame_times.tolist()],
+        "pictures": [],
+        "cuts": list(cuts),
+        "dim": DIM,
+        "dark": DARK,
+        "blank": css(BLANK),
+        "outline": css(OUTLINE),
+        "colours": text_of(heat_colours(np.linspace(0, 1, 256))),
+        "views": [values_of(view) for view in views],
+    }
+
+
+def values_of(view: View) -> dict[str, Any]:
+    """One player's part of it."""
+    painter, scores = view.painter, scores_of(view)
+    patches = range(painter.grid_thw[0])
+    scale = painter.scale
+    return {
+        "name": view.name,
+        "states": text_of(painter.states),
+        "words": [look.word for look in painter.looks],
+        "tints": [look.tint and list(look.tint) for look in painter.looks],
+        "scores": None if scores is None else text_of(scores),
+        "scale": None if scale is None else {"low": scale.low, "high": scale.high},
+        "captions": list(painter.captions),
+        "bars": [[[bar.count, css(bar.colour)] for bar in painter.bars(t)] for t in patches],
+    }
+
+
+def shown(view: View) -> dict[str, Any]:
+    """What the template says of a player."""
+    scale = view.painter.scale
+    return {
+        "name": view.name,
+        "described": view.described,
+        "legend": [
+            {"colour": css(look.colour) if state else "var(--track)", "text": look.key}
+            for state, look in reversed([*enumerate(view.painter.looks)])
+        ],
+        "scale": None
+        if scale is None
+        else {"low": f"{scale.low:.3g}", "high": f"{scale.high:.3g}"},
+    }
+
+
+def scores_of(view: View) -> Any:
+    """[T, h, w] float16, where the painter draws a heatmap."""
+    scores = view.record.scores
+    if view.painter.scale is None or scores is None:
+        return None
+    return scores.numpy().astype("<f2")
+
+
+def subtitle(record: PrunedVideo) -> str:
+    """What the video is."""
+    info = record.info
+    t, h, w = info.grid_thw
+    height, width = info.source_size
+    return (
+        f"{info.source.path}, {info.duration:.1f} s, {width}x{height}; {len(record.source_index)} "
+        f"sampled frames, grid {t}x{h}x{w}"
+    )
+
+
+def display_size(source_size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the pictures in a report."""
+    height, width = source_size
+    share = min(1.0, MOST_WIDE / width, MOST_TALL / height)
+    return max(1, round(width * share)), max(1, round(height * share))
+
+
+def part(name: str) -> str:
+    """A file of the page."""
+    return files("evscli.render").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def as_script(values: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def text_of(values: Any) -> str:
+    """The bytes of an array in base64."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def css(colour: Colour | tuple[int, ...]) -> str:
+    """A colour in a style sheet."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)

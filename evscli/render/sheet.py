@@ -1,0 +1,182 @@
+"""The contact sheet: frames with what was kept of them, and every frame's budget over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import ceil
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from evscli.records import PrunedVideo
+from evscli.render.colours import CUT, FAINT, INK, PAPER, Colour, Scale, heat_colours
+from evscli.render.frames import cuts_of, frames_of, pictures
+from evscli.render.paint import Painter
+from evscli.render.pick import in_time, representative
+from evscli.render.strip import budget_strip
+from evscli.render.text import span_text, write
+from evscli.render.views import View
+from evscli.video import VideoIndex
+
+WIDTH = 1920
+MARGIN = 40
+GAP = 16
+SEAM = 3
+"""Between the frames of a card."""
+CAPTION = 26
+STRIP = 120
+AREA = 30_000
+"""Pixels of a frame, about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Cards of the frames of one temporal patch side by side, in rows and columns."""
+
+    columns: int
+    frame: tuple[int, int]
+    """(width, height) of a frame's picture"""
+    frames: int
+    """In a card."""
+
+    @property
+    def card(self) -> tuple[int, int]:
+        """(width, height) with the caption."""
+        width, height = self.frame
+        return (width + SEAM) * self.frames - SEAM, height + CAPTION
+
+    @classmethod
+    def of(cls, source_size: tuple[int, int], frames: int, cards: int) -> Layout:
+        """For pictures of (height, width) `source_size`."""
+        height, width = source_size
+        usable = WIDTH - 2 * MARGIN
+        wanted = frames * (AREA * width / height) ** 0.5
+        columns = max(1, min(round((usable + GAP) / (wanted + GAP)), cards))
+        card = (usable - GAP * (columns - 1)) // columns
+        across = min((card - SEAM * (frames - 1)) // frames, round(2 * wanted / frames))
+        return cls(
+            columns=columns, frame=(across, max(1, round(across * height / width))), frames=frames
+        )
+
+    def place(self, number: int) -> tuple[int, int]:
+        """(x, y) of a card, counted from the first one's corner."""
+        row, column = divmod(number, self.columns)
+        return column * (self.card[0] + GAP), row * (self.card[1] + GAP)
+
+
+def contact_sheet(
+    view: View,
+    source: VideoIndex | None,
+    *,
+    frames: int,
+    start: float | None = None,
+    stop: float | None = None,
+) -> tuple[Image.Image, int]:
+    """At most `frames` sampled frames of start..stop seconds, painted, and how many these are.
+
+    Above them the budget of every frame. Holds the sheet and a few frames in memory, however long
+    the video is. Raises UsageError where no frame lies in the time asked for, VideoError for a
+    frame that cannot be decoded.
+    """
+    record, painter = view.record, view.painter
+    size = record.info.model.temporal_patch_size
+    cuts = cuts_of(record, source)
+    times = record.frame_times.numpy()[::size]
+    wanted = in_time(times, start, stop)
+    chosen = representative(wanted, cuts, max(1, frames // size))
+    layout = Layout.of(record.info.source_size, size, len(chosen))
+    top = MARGIN + 76 + STRIP + GAP
+    rows = ceil(len(chosen) / layout.columns)
+    height = top + rows * (layout.card[1] + GAP) + MARGIN - GAP
+    sheet = Image.new("RGB", (WIDTH, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    keys = [(look.key, look.colour) for look in reversed(painter.looks)]
+    keys += [("scene cut", CUT)] if cuts else []
+    draw_head(draw, sheet, painter, keys, title=record.id, subtitle=view.described)
+    usable = WIDTH - 2 * MARGIN
+    strip = budget_strip(painter, times, cuts=cuts, shown=chosen, width=usable, height=STRIP)
+    sheet.paste(strip, (MARGIN, MARGIN + 76))
+    for number, (t, group) in enumerate(cards(record, painter, source, chosen, layout)):
+        x, y = layout.place(number)
+        for frame, picture in enumerate(group):
+            sheet.paste(picture, (MARGIN + x + frame * (layout.frame[0] + SEAM), top + y))
+        draw_caption(draw, record, painter, t, (MARGIN + x, top + y + layout.frame[1]), layout)
+    return sheet, sum(len(frames_of(record, t)) for t in chosen)
+
+
+def cards(
+    record: PrunedVideo,
+    painter: Painter,
+    source: VideoIndex | None,
+    patches: Sequence[int],
+    layout: Layout,
+) -> Iterator[tuple[int, list[Image.Image]]]:
+    """(temporal patch, its painted frames)."""
+    shown = pictures(record, source, patches, size=layout.frame)
+    for t, group in groupby(shown, key=lambda pair: pair[0]):
+        yield t, [painter.paint(picture, t) for _, picture in group]
+
+
+def draw_head(
+    draw: ImageDraw.ImageDraw,
+    sheet: Image.Image,
+    painter: Painter,
+    keys: Sequence[tuple[str, Colour]],
+    *,
+    title: str,
+    subtitle: str,
+) -> None:
+    """Title and subtitle on the left, the legend on the right."""
+    right = WIDTH - MARGIN - draw_keys(draw, keys, right=WIDTH - MARGIN, top=MARGIN + 8)
+    if painter.scale is not None:
+        right -= GAP + draw_scale(draw, sheet, painter.scale, right=right - GAP, top=MARGIN + 6)
+    write(draw, (MARGIN, MARGIN - 6), title, size=28, bold=True, width=right - MARGIN - GAP)
+    write(draw, (MARGIN, MARGIN + 36), subtitle, size=17, colour=FAINT, width=WIDTH - 2 * MARGIN)
+
+
+def draw_keys(
+    draw: ImageDraw.ImageDraw, keys: Sequence[tuple[str, Colour]], *, right: float, top: float
+) -> float:
+    """The legend, its end at `right`; the pixels it took."""
+    place = right
+    for text, colour in reversed(keys):
+        place -= write(draw, (place, top), text, size=15, colour=FAINT, anchor="ra") + 22
+        draw.rectangle((place, top + 1, place + 14, top + 15), fill=colour, outline=FAINT)
+        place -= 20
+    return right - place
+
+
+def draw_scale(
+    draw: ImageDraw.ImageDraw, sheet: Image.Image, scale: Scale, *, right: float, top: float
+) -> float:
+    """The heatmap's colours with the scores at its ends; the pixels it took."""
+    place = (
+        right
+        - write(draw, (right, top + 2), f"{scale.high:.3g}", size=15, colour=FAINT, anchor="ra")
+        - 8
+    )
+    ramp = heat_colours(np.linspace(0, 1, 120)[None].repeat(16, axis=0))
+    sheet.paste(Image.fromarray(ramp), (int(place - 120), int(top + 3)))
+    place -= 128
+    text = f"score, 2nd to 98th percentile: {scale.low:.3g}"
+    return right - place + write(draw, (place, top + 2), text, size=15, colour=FAINT, anchor="ra")
+
+
+def draw_caption(
+    draw: ImageDraw.ImageDraw,
+    record: PrunedVideo,
+    painter: Painter,
+    t: int,
+    place: tuple[int, int],
+    layout: Layout,
+) -> None:
+    """Below a card: the patch and its times, what is kept of it."""
+    x, y = place
+    room = layout.card[0]
+    took = write(
+        draw, (x + room, y + 5), painter.captions[t], size=14, bold=True, colour=INK, anchor="ra"
+    )
+    text = f"t {t} · {span_text(record, t)}"
+    write(draw, (x, y + 5), text, size=14, colour=FAINT, width=room - took - 8)

@@ -1,0 +1,143 @@
+"""What is drawn of a video: a selection, or two against each other, with its names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evscli.errors import MismatchError, UsageError
+from evscli.pruners import get_pruner
+from evscli.records import OptionValue, PrunedVideo, VideoInfo
+from evscli.render.paint import Painter, against_painter, mask_painter
+
+Named = tuple[Path, PrunedVideo]
+"""A record and the store it is from."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """One way to see what was kept of a video."""
+
+    name: str
+    """Short."""
+    described: str
+    """A line."""
+    summary: str
+    """A few words on what is kept."""
+    record: PrunedVideo
+    painter: Painter
+    compared: bool = False
+    """Whether it is two selections."""
+
+
+def views_of(named: Sequence[Named], *, scores: bool, must: bool) -> list[View]:
+    """A view of each selection, with `scores` as a heatmap where they are stored.
+
+    Raises UsageError where they `must` be and are not.
+    """
+    names = names_of(named)
+    return [
+        View(
+            name=name,
+            described=described(record.info),
+            summary=f"{name}: {record.info.kept:,} of {record.info.tokens:,} tokens kept",
+            record=record,
+            painter=painter_of(path, record, scores=scores, must=must),
+        )
+        for name, (path, record) in zip(names, named, strict=True)
+    ]
+
+
+def painter_of(path: Path, record: PrunedVideo, *, scores: bool, must: bool) -> Painter:
+    """Paints one selection."""
+    stored = record.scores
+    if must and stored is None:
+        raise UsageError(
+            f"{path} holds no scores of {record.id!r}: prune again with --scores, by a method that "
+            "has them"
+        )
+    wanted = stored.float().numpy() if scores and stored is not None else None
+    return mask_painter(record.keep_mask.numpy(), wanted)
+
+
+def against_view(first: Named, second: Named) -> View:
+    """Two selections in one picture."""
+    names = names_of([first, second])
+    (_, a), (_, b) = first, second
+    one, other = a.keep_mask.numpy(), b.keep_mask.numpy()
+    either = int((one | other).sum())
+    both = int((one & other).sum())
+    shared = f"{both:,} tokens kept by both, {both / either:.1%} of {either:,} kept by either"
+    return View(
+        name=f"{names[0]} against {names[1]}",
+        described=f"{names[0]} against {names[1]} · {shared} · model {a.info.model.name}",
+        summary=shared,
+        record=a,
+        painter=against_painter(one, other, names=(names[0], names[1])),
+        compared=True,
+    )
+
+
+def check_alike(first: PrunedVideo, other: PrunedVideo, path: Path) -> None:
+    """Raise MismatchError where two records are not of one video on one grid."""
+    a, b = first.info, other.info
+    if a.source.sha256 != b.source.sha256:
+        what = "another file"
+    elif a.grid_thw != b.grid_thw:
+        grids = ["x".join(map(str, info.grid_thw)) for info in (a, b)]
+        what = f"on a grid of {grids[1]} and not {grids[0]}"
+    elif not np.array_equal(first.source_index, other.source_index):
+        what = "other frames of the video"
+    else:
+        return
+    raise MismatchError(
+        f"{path} holds {b.id!r} {what}, which cannot be laid over the first store's: prune both "
+        "with one model and one sampling"
+    )
+
+
+def names_of(named: Sequence[Named]) -> list[str]:
+    """A short name for each selection, with its store's where it alone says too little."""
+    plain = [name_of(record.info) for _, record in named]
+    return [
+        name if plain.count(name) == 1 else f"{name} ({path.name})"
+        for name, (path, _) in zip(plain, named, strict=True)
+    ]
+
+
+def name_of(info: VideoInfo) -> str:
+    """Method and budget."""
+    where = "" if info.prune_at is None else f" after block {info.prune_at}"
+    return f"{info.method} {info.budget_rule or f'{info.budget:g}'}{where}"
+
+
+def unusual_options(info: VideoInfo) -> Mapping[str, OptionValue]:
+    """The options that are no defaults; all of them of a method that is not installed here."""
+    try:
+        return get_pruner(info.method).unusual(info.options)
+    except UsageError:
+        return info.options
+
+
+def option_texts(options: Mapping[str, OptionValue]) -> list[str]:
+    """Options as `--option` takes them."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in given.items()
+    ]
+
+
+def described(info: VideoInfo) -> str:
+    """Method, options, budget and what came of it, in a line."""
+    options = ", ".join(option_texts(unusual_options(info)))
+    method = f"{info.method} ({options})" if options else info.method
+    where = "" if info.prune_at is None else f" after block {info.prune_at}"
+    asked = info.budget_rule or f"{info.budget:g}"
+    return (
+        f"{method}{where} · budget {asked} · kept {info.kept:,} of {info.tokens:,} tokens "
+        f"({info.retention:.1%}) · model {info.model.name}"
+    )

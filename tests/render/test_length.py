@@ -1,0 +1,54 @@
+"""Pictures of an hour take no more memory than those of a minute."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from evscli.render.overlay import write_overlay
+from evscli.render.sheet import contact_sheet
+from evscli.render.views import views_of
+from evscli.video import index_video
+from tests.render.stores import known_record
+from tests.store.processes import finish, start
+
+MIB = 1 << 20
+MINUTE, HOUR = 60, 3600
+
+
+def write_long(path: Path, seconds: int) -> Path:
+    """So many seconds of two frames each, a scene a minute."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=2, options={"preset": "ultrafast"})
+        stream.height, stream.width = 96, 128
+        stream.pix_fmt = "yuv420p"
+        for number in range(2 * seconds):
+            picture = np.full((96, 128, 3), 40 + number // 120 * 53 % 180, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def draw(folder: Path) -> None:
+    """A sheet and an overlay of a minute, then of an hour, which may not take more at its peak."""
+    peaks = []
+    for seconds in (MINUTE, HOUR):
+        video = write_long(folder / f"{seconds}.mp4", seconds)
+        (view,) = views_of([(Path("s"), known_record(video))], scores=False, must=False)
+        source = index_video(video)
+        assert source.duration == pytest.approx(seconds)
+        sheet, shown = contact_sheet(view, source, frames=48)
+        write_overlay(view, source, folder / "overlay.mp4", advance=lambda _: None)
+        assert shown == 48
+        assert sheet.width == 1920
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    grown = peaks[1] - peaks[0]
+    assert grown < 48 * MIB, f"{grown / MIB:.0f} MiB more for an hour than for a minute"
+
+
+def test_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
+    finish(start(draw, tmp_path))

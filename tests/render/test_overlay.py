@@ -1,0 +1,119 @@
+"""The overlay video: every frame has the mask of its temporal patch, and the source's own time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import Colorspace
+from numpy.typing import NDArray
+
+from evscli.records import PrunedVideo
+from evscli.render.overlay import patch_of_frames, write_overlay
+from evscli.render.views import views_of
+from evscli.video import index_video
+from tests.render.stores import LIGHT, checkerboard, flat_video, known_record
+from tests.videos import write_video
+
+
+def overlay_of(record: PrunedVideo, source: Path | None, path: Path) -> list[int]:
+    (view,) = views_of([(Path("store"), record)], scores=False, must=False)
+    told: list[int] = []
+    write_overlay(view, None if source is None else index_video(source), path, advance=told.append)
+    return told
+
+
+def frames_of(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return [frame.to_ndarray(format="rgb24") for frame in frames], [frame.time for frame in frames]
+
+
+def check_cells(frames: Sequence[NDArray[np.uint8]], record: PrunedVideo) -> None:
+    """Bright where kept, dim where dropped, but for the lowest row, where the strip is."""
+    _, h, w = record.info.grid_thw
+    height, width = record.info.source_size
+    for number, t in enumerate(patch_of_frames(record)):
+        for i in range(h - 1):
+            for j in range(w):
+                pixel = frames[number][int((i + 0.5) * height / h), int((j + 0.5) * width / w)]
+                if record.keep_mask[t, i, j]:
+                    assert np.abs(pixel.astype(int) - LIGHT).max() <= 10, (number, i, j)
+                else:
+                    assert pixel.max() <= 80, (number, i, j)
+
+
+@pytest.mark.parametrize(
+    ("size", "rotation"), [((288, 384), 0), ((255, 391), 0), ((288, 384), 90), ((384, 288), 270)]
+)
+def test_kept_cells_are_bright_and_dropped_ones_dim(
+    size: tuple[int, int], rotation: int, tmp_path: Path
+) -> None:
+    video = flat_video(tmp_path / "flat.mp4", size=size, rotation=rotation)
+    record = known_record(video)
+    record = known_record(video, checkerboard(record.info.grid_thw))
+    told = overlay_of(record, video, tmp_path / "overlay.mp4")
+    frames, times = frames_of(tmp_path / "overlay.mp4")
+    assert sum(told) == len(frames) == record.info.source_frames
+    height, width = record.info.source_size
+    assert frames[0].shape == (height + height % 2, width + width % 2, 3)
+    assert times == pytest.approx(index_video(video).times.tolist())
+    check_cells(frames, record)
+
+
+def test_it_is_what_browsers_play(tmp_path: Path) -> None:
+    video = flat_video(tmp_path / "flat.mp4")
+    overlay_of(known_record(video), video, tmp_path / "overlay.mp4")
+    data = (tmp_path / "overlay.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+        assert next(container.decode(video=0)).colorspace == Colorspace.ITU709
+
+
+def test_times_of_a_variable_rate_are_kept(tmp_path: Path) -> None:
+    pts = [0, 40, 80, 400, 420, 1000, 1500, 1520, 1560, 2000]
+    video = write_video(tmp_path / "variable.mkv", pts=pts)
+    overlay_of(known_record(video), video, tmp_path / "overlay.mp4")
+    assert frames_of(tmp_path / "overlay.mp4")[1] == pytest.approx([time / 1000 for time in pts])
+
+
+@pytest.mark.parametrize(
+    ("name", "times"), [("bare.h264", None), ("equal.mkv", [0, 40, 40, 80, 120, 160])]
+)
+def test_frames_without_times_of_their_own_come_at_an_even_rate(
+    name: str, times: list[int] | None, tmp_path: Path
+) -> None:
+    video = write_video(tmp_path / name, frames=6, pts=times, bframes=0)
+    record = known_record(video)
+    overlay_of(record, video, tmp_path / "overlay.mp4")
+    frames, shown = frames_of(tmp_path / "overlay.mp4")
+    assert len(frames) == 6
+    assert np.diff(shown) == pytest.approx([1 / record.info.source_fps] * 5, rel=1e-3)
+
+
+def test_without_a_source_cells_are_drawn_alone(tmp_path: Path) -> None:
+    video = flat_video(tmp_path / "flat.mp4", size=(192, 256))
+    record = known_record(video)
+    overlay_of(record, None, tmp_path / "overlay.mp4")
+    frames, times = frames_of(tmp_path / "overlay.mp4")
+    assert len(frames) == record.info.source_frames
+    assert times[1] == pytest.approx(1 / 8)
+
+
+def test_a_frame_belongs_to_the_temporal_patch_it_is_nearest_to(tmp_path: Path) -> None:
+    video = flat_video(tmp_path / "flat.mp4", frames=60, fps=12)
+    record = known_record(video)
+    owners = patch_of_frames(record)
+    index = record.source_index.numpy()
+    assert len(owners) == 60
+    assert (np.diff(owners) >= 0).all()
+    for place, frame in enumerate(index):
+        assert owners[frame] == place // 2
+    for frame, owner in enumerate(owners):
+        distances = np.abs(index - frame)
+        assert distances[2 * owner : 2 * owner + 2].min() == distances.min()

@@ -1,0 +1,243 @@
+"""The HTML report in a real browser: what it shows, what moves it, and that it asks nobody."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from evscli.records import PrunedVideo
+from evscli.render.jpegs import LARGEST, bytes_each, data_uri, small_jpeg
+from evscli.render.report import display_size, html_report
+from evscli.render.views import View, against_view, views_of
+from evscli.video import index_video
+from tests.render.stores import LIGHT, checkerboard, flat_video, known_record
+
+CHROMIUM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+SIZE = (96, 128)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    return flat_video(folder / "flat.mp4", size=SIZE, frames=32)
+
+
+@pytest.fixture(scope="module")
+def record(video: Path) -> PrunedVideo:
+    scored = known_record(video, method="vcast", store_scores=True)
+    return known_record(
+        video, checkerboard(scored.info.grid_thw), method="vcast", store_scores=True
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page with everything that it said and asked for."""
+
+    def __init__(self, browser: Browser, path: Path, **options: Any) -> None:
+        self.context = browser.new_context(viewport={"width": 900, "height": 900}, **options)
+        self.page: Page = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_timeout(200)
+
+    def pixel(self, h: int, w: int, view: int = 0) -> list[int]:
+        """The middle of a cell of the frame shown."""
+        return list(
+            self.page.evaluate(
+                """([view, h, w, high, wide]) => {
+                    const canvas = document.querySelectorAll("canvas.frame")[view];
+                    const x = Math.floor((w + 0.5) * canvas.width / wide);
+                    const y = Math.floor((h + 0.5) * canvas.height / high);
+                    return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+                }""",
+                [view, h, w, *self.grid[1:]],
+            )
+        )
+
+    def hover(self, h: int, w: int, view: int = 0) -> None:
+        """Put the pointer into the middle of a cell."""
+        canvas = self.page.locator("canvas.frame").nth(view)
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        assert box is not None
+        _, high, wide = self.grid
+        x, y = (w + 0.5) * box["width"] / wide, (h + 0.5) * box["height"] / high
+        self.page.mouse.move(box["x"] + x, box["y"] + y)
+
+    @property
+    def grid(self) -> list[int]:
+        text = "JSON.parse(document.getElementById('data').textContent).grid"
+        return list(self.page.evaluate(text))
+
+    @property
+    def now(self) -> str:
+        return self.page.locator("#now").inner_text()
+
+
+@pytest.fixture
+def opened(browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path) -> Iterator[Opened]:
+    views = views_of([(Path("store"), record)], scores=True, must=True)
+    yield from open_page(browser, views, video, tmp_path)
+
+
+def open_page(
+    browser: Browser, views: list[View], video: Path | None, folder: Path, **options: Any
+) -> Iterator[Opened]:
+    page = html_report(views, None if video is None else index_video(video))
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    opened = Opened(browser, folder / "report.html", **options)
+    yield opened
+    assert opened.said == []
+    assert [url for url in opened.asked if not url.startswith("data:")] == [
+        (folder / "report.html").as_uri()
+    ]
+    opened.context.close()
+
+
+@needs_browser
+class TestPlayer:
+    def test_cells_are_bright_or_dim(self, opened: Opened, record: PrunedVideo) -> None:
+        _, high, wide = record.info.grid_thw
+        for frame, t in ((0, 0), (2, 1)):
+            opened.page.locator("#frame").fill(str(frame))
+            opened.page.wait_for_timeout(100)
+            for h in range(high):
+                for w in range(wide):
+                    pixel = np.array(opened.pixel(h, w))
+                    if record.keep_mask[t, h, w]:
+                        assert np.abs(pixel - LIGHT).max() <= 8
+                    else:
+                        assert pixel.max() <= 70
+
+    def test_slider_and_keys_change_the_frame(self, opened: Opened) -> None:
+        assert opened.now.startswith("t 0 of ")
+        opened.page.locator("#frame").fill("4")
+        assert opened.now.startswith("t 2 of ")
+        opened.page.keyboard.press("ArrowLeft")
+        assert opened.now.startswith("t 1 of ")
+        for key, start in (("End", "t 7 of 8"), ("Home", "t 0 of 8"), ("ArrowLeft", "t 0 of 8")):
+            opened.page.keyboard.press(key)
+            assert opened.now.startswith(start)
+
+    def test_play_goes_on_and_stops(self, opened: Opened) -> None:
+        opened.page.keyboard.press(" ")
+        assert opened.page.locator("#play").inner_text() == "Pause"
+        for _ in range(100):  # no evaluation of texts as scripts: the page's own policy forbids it
+            if opened.page.locator("#frame").input_value() != "0":
+                break
+            opened.page.wait_for_timeout(50)
+        assert not opened.now.startswith("t 0 of 8, 0.00 s")
+        opened.page.locator("#play").click()
+        assert opened.page.locator("#play").get_attribute("aria-pressed") == "false"
+
+    def test_layers_change_pixels(self, opened: Opened, record: PrunedVideo) -> None:
+        mask = record.keep_mask[0]
+        h, w = (int(place) for place in (~mask).nonzero()[0])
+        dim = opened.pixel(h, w)
+        opened.page.locator("#layer-mask").uncheck()
+        assert np.abs(np.array(opened.pixel(h, w)) - LIGHT).max() <= 8
+        opened.page.keyboard.press("s")
+        assert opened.page.locator("#layer-scores").is_checked()
+        heated = opened.pixel(h, w)
+        assert np.abs(np.array(heated) - LIGHT).max() > 8
+        opened.page.keyboard.press("s")
+        opened.page.locator("#layer-picture").uncheck()
+        assert opened.pixel(h, w) == [196, 198, 202]
+        opened.page.keyboard.press("m")
+        opened.page.locator("#layer-picture").check()
+        assert opened.pixel(h, w) == dim
+
+    def test_hover_shows_the_cell(self, opened: Opened, record: PrunedVideo) -> None:
+        _, high, wide = record.info.grid_thw
+        assert record.scores is not None
+        flat = record.scores[...].flatten().float()
+        for h, w in ((0, 0), (high - 1, wide - 1), (1, 2)):
+            opened.hover(h, w)
+            lines = opened.page.locator(".tip").inner_text().splitlines()
+            score = float(record.scores[0, h, w])
+            state = "kept" if record.keep_mask[0, h, w] else "dropped"
+            assert lines[0] == f"(t, h, w) = (0, {h}, {w})"
+            assert lines[1] == f"0.00 s, {state}"
+            assert float(lines[2].split()[1]) == pytest.approx(score, rel=1e-3)
+            rank = int(lines[3].split()[1].replace(",", ""))
+            assert int((flat > score).sum()) < rank <= int((flat >= score).sum())
+        opened.page.mouse.move(1, 1)
+        assert opened.page.locator(".tip").is_hidden()
+
+    def test_a_click_into_the_curve_goes_there(self, opened: Opened) -> None:
+        curve = opened.page.locator("canvas.curve")
+        box = curve.bounding_box()
+        assert box is not None
+        curve.click(position={"x": 0.7 * box["width"], "y": 20})
+        assert opened.now.startswith("t 5 of 8")
+
+    def test_everything_has_a_name_for_screen_readers(self, opened: Opened) -> None:
+        for element in opened.page.locator("canvas, input, button, section.view").all():
+            name = element.get_attribute("aria-label") or element.inner_text()
+            labels = element.evaluate("e => [...(e.labels || [])].map((l) => l.innerText).join()")
+            assert (name or labels).strip()
+        assert "frame 1: " in str(opened.page.locator("canvas.frame").get_attribute("aria-label"))
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_selections_side_by_side_move_together(
+    browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path, scheme: str
+) -> None:
+    other = known_record(video)
+    named = [(Path("a"), record), (Path("b"), other)]
+    views = [against_view(*named), *views_of(named, scores=False, must=False)]
+    for opened in open_page(browser, views, video, tmp_path, color_scheme=scheme):
+        assert opened.page.locator("canvas.frame").count() == 3
+        opened.page.keyboard.press("ArrowRight")
+        opened.page.keyboard.press("ArrowRight")
+        assert opened.now.count("|") == 2
+        both = record.keep_mask[1] & other.keep_mask[1]
+        h, w = (int(place) for place in both.nonzero()[0])
+        for view, words in enumerate(("kept by both", "kept", "kept")):
+            assert np.abs(np.array(opened.pixel(h, w, view)) - LIGHT).max() <= 8
+            opened.hover(h, w, view)
+            assert opened.page.locator(".tip").nth(view).inner_text().endswith(words)
+
+
+@needs_browser
+def test_without_a_source_it_says_so(browser: Browser, record: PrunedVideo, tmp_path: Path) -> None:
+    views = views_of([(Path("store"), record)], scores=False, must=False)
+    for opened in open_page(browser, views, None, tmp_path):
+        assert opened.page.locator("#layer-picture").is_disabled()
+        assert "cells are drawn without pictures" in opened.page.inner_text("main")
+
+
+def test_pictures_stay_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    most = bytes_each(20_000_000, 768)
+    assert len(small_jpeg(Image.fromarray(noise), most)) <= most
+    assert 768 * len(data_uri(bytes(most))) <= 20_000_000
+    assert bytes_each(20_000_000, 8) == LARGEST
+    assert len(small_jpeg(Image.new("RGB", (640, 360), LIGHT), LARGEST)) < 6000
+
+
+def test_pictures_are_shown_at_their_size_or_less() -> None:
+    assert display_size((96, 128)) == (128, 96)
+    assert display_size((1080, 1920)) == (640, 360)
+    assert display_size((1920, 1080)) == (315, 560)
