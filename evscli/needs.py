@@ -16,7 +16,7 @@ from evscli.encoders.scorer import checkpoint_scorer, load_scorer
 from evscli.errors import UsageError
 from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pruners import PruneRequest
-from evscli.pruners.selection import needing
+from evscli.pruners.given import needing
 from evscli.records import VideoInput
 
 

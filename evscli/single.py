@@ -12,7 +12,7 @@ from evscli.needs import query_rows, scorer_weights
 from evscli.pipeline import VideoPruner
 from evscli.pruners import check_selection
 from evscli.pruners.budget_rule import parse_rule
-from evscli.pruners.selection import check_given
+from evscli.pruners.given import check_given
 from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
 
 

@@ -64,7 +64,7 @@ def compare(
     from evscli.corpus.inputs import find_videos
     from evscli.encoders import load_encoder
     from evscli.needs import query_rows, scorer_weights
-    from evscli.pruners.selection import check_given
+    from evscli.pruners.given import check_given
 
     refuse_empty(
         budget_dist=budget_dist,

@@ -60,7 +60,7 @@ def prune(
     from evscli.encoders import load_encoder
     from evscli.needs import query_rows, scorer_weights
     from evscli.pipeline import VideoPruner
-    from evscli.pruners.selection import check_given
+    from evscli.pruners.given import check_given
     from evscli.render.roots import remember
 
     refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)

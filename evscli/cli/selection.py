@@ -21,8 +21,8 @@ def check_requests(
     """Every method with every budget, `none` once; raises UsageError."""
     from evscli.pruners import check_selection, get_pruner
     from evscli.pruners.budget_rule import parse_rule
+    from evscli.pruners.given import own_options, refuse_unused
     from evscli.pruners.options import split_assignments
-    from evscli.pruners.selection import own_options, refuse_unused
 
     given = split_assignments(texts)
     names = [*dict.fromkeys(methods)]

@@ -4,17 +4,11 @@ Importing this does not import torch; `evscli.pruners.positions`, what a mask le
 """
 
 from evscli.pruners.budget import parse_budget
+from evscli.pruners.given import parse_options
 from evscli.pruners.options import Option
 from evscli.pruners.registry import Pruner, get_pruner, list_pruners, method_names
-from evscli.pruners.selection import (
-    PruneRequest,
-    PruneWarning,
-    check_selection,
-    parse_options,
-    prune,
-    select_tokens,
-    select_windows,
-)
+from evscli.pruners.request import PruneRequest, check_selection
+from evscli.pruners.selection import PruneWarning, prune, select_tokens, select_windows
 
 __all__ = [
     "Option",

@@ -1,0 +1,57 @@
+"""What a person gave, against what the methods asked for take. Knows no tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from evscli.errors import UsageError
+from evscli.pruners.options import check_options, closest, split_assignments
+from evscli.pruners.registry import get_pruner
+from evscli.pruners.request import PruneRequest
+from evscli.records import OptionValue, VideoInput
+
+
+def parse_options(method: str, texts: Iterable[str]) -> dict[str, OptionValue]:
+    """The options of `method` from texts `name=value`, typed, and its defaults.
+
+    Raises UsageError for text of another form and for what `check_selection` refuses in options.
+    """
+    return check_options(method, get_pruner(method).options, split_assignments(texts))
+
+
+def own_options(method: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Those of the options `given` that `method` has."""
+    own = {option.name for option in get_pruner(method).options}
+    return {name: value for name, value in given.items() if name in own}
+
+
+def refuse_unused(given: Mapping[str, str], methods: Sequence[str]) -> None:
+    """Raise UsageError for an option that none of `methods` has."""
+    known = [option.name for method in methods for option in get_pruner(method).options]
+    for name in given:
+        if name not in known:
+            choice = f"choose from {', '.join(known)}" if known else "leave it out"
+            raise UsageError(
+                f"none of the methods {', '.join(methods)} has an option {name!r}"
+                f"{closest(name, known)}: {choice}"
+            )
+
+
+def check_given(
+    requests: Sequence[PruneRequest], videos: Sequence[VideoInput], *, scorer: str | Path | None
+) -> None:
+    """Raise UsageError for a question that is needed and missing, or for what no method uses."""
+    asking, scoring = (needing(requests, need) for need in ("query", "scorer"))
+    asked = any(video.query for video in videos)
+    if asking and not asked:
+        raise UsageError(f"method {asking!r} needs a question: give it with --query TEXT")
+    if asked and not asking:
+        raise UsageError("no method here uses a query: leave --query, or the column query, out")
+    if scorer is not None and not scoring:
+        raise UsageError("no method here uses a scorer: leave --scorer out")
+
+
+def needing(requests: Sequence[PruneRequest], need: str) -> str | None:
+    """The first method that needs something."""
+    return next((one.pruner.name for one in requests if need in one.needs), None)
