@@ -36,17 +36,19 @@ def write_png(asked: Asked, output: Path) -> None:
 
     view = asked.views[0]
     start, stop = parse_time(asked.time)
-    sheet, shown = contact_sheet(
-        view,
-        asked.source,
-        frames=asked.frames or FRAMES,
-        start=start,
-        stop=stop,
-    )
+    total = len(view.record.source_index)
+    with progress(total, unit="frame") as advance:
+        sheet, shown = contact_sheet(
+            view,
+            asked.source,
+            frames=asked.frames or FRAMES,
+            start=start,
+            stop=stop,
+            advance=advance,
+        )
     file = io.BytesIO()
     sheet.save(file, format="PNG")
     replace_file(output, file.getvalue())
-    total = len(view.record.source_index)
     print(f"{output}: {shown} of {total} sampled frames, {view.summary}")
 
 
@@ -71,7 +73,9 @@ def write_html(asked: Asked, output: Path) -> None:
     """The report."""
     from evscli.render.report import html_report
 
-    page = html_report(asked.views, asked.source)
+    total = len(asked.views[0].record.source_index)
+    with progress(total, unit="frame") as advance:
+        page = html_report(asked.views, asked.source, advance=advance)
     replace_file(output, page.encode())
     shown = "; ".join(view.summary for view in asked.views)
     print(f"{output}: {len(page) / 1e6:.1f} MB, {shown}")

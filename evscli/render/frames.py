@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,12 @@ BLANK = (196, 198, 202)
 """What stands for a picture where there is no source."""
 AT_ONCE = 4
 """Frames in memory."""
+Advance = Callable[[int], None]
+"""Told of the frames done."""
+
+
+def silently(_: int) -> None:
+    """Nobody is told."""
 
 
 def frames_of(record: PrunedVideo, t: int) -> range:
@@ -87,15 +93,19 @@ def plan_of(record: PrunedVideo, source_index: IntArray, frame_times: FloatArray
     )
 
 
-def cuts_of(record: PrunedVideo, source: VideoIndex | None) -> list[int]:
-    """The temporal patches that begin another scene; none where there is no source to look at."""
+def cuts_of(
+    record: PrunedVideo, source: VideoIndex | None, *, advance: Advance = silently
+) -> list[int]:
+    """The temporal patches that begin another scene; none where there is no source to look at.
+
+    Looks at every sampled frame; `advance` is told of each.
+    """
     if source is None:
         return []
     size = record.info.model.temporal_patch_size
     places = range(len(record.source_index))
-    shares = (
-        histogram(pixels.numpy())
-        for chunk in decoded(record, source, places)
-        for pixels in chunk.pixels
-    )
+    shares = []
+    for chunk in decoded(record, source, places):
+        shares += [histogram(pixels.numpy()) for pixels in chunk.pixels]
+        advance(len(chunk.pixels))
     return sorted({-(-place // size) for place in find_cuts(shares)})

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from evscli.records import PrunedVideo
-from evscli.render.frames import pictures
+from evscli.render.frames import Advance, pictures
 from evscli.video import VideoIndex
 
 LARGEST, SMALLEST = 48 << 10, 2 << 10
@@ -18,7 +18,7 @@ QUALITIES = (82, 70, 55, 40, 28)
 
 
 def encoded_pictures(
-    record: PrunedVideo, source: VideoIndex, *, size: tuple[int, int], room: int
+    record: PrunedVideo, source: VideoIndex, *, size: tuple[int, int], room: int, advance: Advance
 ) -> list[str]:
     """Every sampled frame as a data URI, `size` = (width, height) at most.
 
@@ -27,7 +27,11 @@ def encoded_pictures(
     most = bytes_each(room, len(record.source_index))
     every = range(record.info.grid_thw[0])
     shown = pictures(record, source, every, size=size)
-    return [data_uri(small_jpeg(picture, most)) for _, picture in shown]
+    uris = []
+    for _, picture in shown:
+        uris.append(data_uri(small_jpeg(picture, most)))
+        advance(1)
+    return uris
 
 
 def bytes_each(room: int, count: int) -> int:

@@ -5,7 +5,6 @@ Streams: a frame is decoded, painted and encoded before the next. Times are thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from evscli.records import IntArray, PrunedVideo
 from evscli.render.colours import PAPER, Scale, heat_colours
-from evscli.render.frames import all_pictures
+from evscli.render.frames import Advance, all_pictures
 from evscli.render.paint import Painter
 from evscli.render.strip import bar_edges, draw_bars
 from evscli.render.text import font, write
@@ -45,9 +44,7 @@ def patch_of_frames(record: PrunedVideo) -> IntArray:
     return np.searchsorted(edges, np.arange(record.info.source_frames), side="right")
 
 
-def write_overlay(
-    view: View, source: VideoIndex | None, path: Path, *, advance: Callable[[int], None]
-) -> None:
+def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance: Advance) -> None:
     """Write an MP4 with H.264 that browsers play; one more row or column where a side is odd.
 
     Without a source every picture is grey, at the source's average rate. `advance` is told of

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from evscli.records import PrunedVideo
 from evscli.render.colours import OUTLINE, Colour, heat_colours
 from evscli.render.facts import table_of
-from evscli.render.frames import BLANK, cuts_of
+from evscli.render.frames import BLANK, Advance, cuts_of, silently
 from evscli.render.jpegs import encoded_pictures
 from evscli.render.paint import DARK, DIM
 from evscli.render.views import View
@@ -27,17 +27,20 @@ PAGE_BYTES = 23_500_000
 """Of data in a page, as far as smaller pictures can help."""
 
 
-def html_report(views: Sequence[View], source: VideoIndex | None) -> str:
+def html_report(
+    views: Sequence[View], source: VideoIndex | None, *, advance: Advance = silently
+) -> str:
     """The page. All views must be of one video with the same frames and grid.
 
-    Raises VideoError for a frame that cannot be decoded.
+    `advance` is told of the sampled frames drawn. Raises VideoError for a frame that cannot be
+    decoded.
     """
     record = views[0].record
     size = display_size(record.info.source_size)
     values = payload(views, cuts_of(record, source), size)
     if source is not None:
         room = PAGE_BYTES - len(as_script(values))
-        values["pictures"] = encoded_pictures(record, source, size=size, room=room)
+        values["pictures"] = encoded_pictures(record, source, size=size, room=room, advance=advance)
     selections = [view for view in views if not view.compared]
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         part("report.html.j2")

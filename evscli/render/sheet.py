@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from evscli.records import PrunedVideo
 from evscli.render.colours import CUT, FAINT, INK, PAPER, Colour, Scale, heat_colours
-from evscli.render.frames import cuts_of, frames_of, pictures
+from evscli.render.frames import Advance, cuts_of, frames_of, pictures, silently
 from evscli.render.paint import Painter
 from evscli.render.pick import in_time, representative
 from evscli.render.strip import budget_strip
@@ -73,16 +73,17 @@ def contact_sheet(
     frames: int,
     start: float | None = None,
     stop: float | None = None,
+    advance: Advance = silently,
 ) -> tuple[Image.Image, int]:
     """At most `frames` sampled frames of start..stop seconds, painted, and how many these are.
 
-    Above them the budget of every frame. Holds the sheet and a few frames in memory, however long
-    the video is. Raises UsageError where no frame lies in the time asked for, VideoError for a
-    frame that cannot be decoded.
+    Above them the budget of every frame; `advance` is told of the sampled frames looked at. Holds
+    the sheet and a few frames in memory, however long the video is. Raises UsageError where no
+    frame lies in the time asked for, VideoError for a frame that cannot be decoded.
     """
     record, painter = view.record, view.painter
     size = record.info.model.temporal_patch_size
-    cuts = cuts_of(record, source)
+    cuts = cuts_of(record, source, advance=advance)
     times = record.frame_times.numpy()[::size]
     wanted = in_time(times, start, stop)
     chosen = representative(wanted, cuts, max(1, frames // size))
