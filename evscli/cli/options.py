@@ -278,7 +278,7 @@ Picture = Annotated[
     ),
 ]
 Against = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="STORE", help="Compare with this store: kept by both, by one of them, by neither."
     ),
@@ -292,17 +292,21 @@ HeatMap = Annotated[
 ]
 ShownFrames = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Most frames of a contact sheet. Default: 48."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Most frames of a contact sheet, rounded up to whole temporal patches. Default: 48.",
+    ),
 ]
 ShownTime = Annotated[
     str | None,
     typer.Option(metavar="A-B", help="Seconds that a contact sheet shows, such as 12.5-20."),
 ]
 Root = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Folder that the videos were pruned from.")
+    str | None, typer.Option(metavar="DIR", help="Folder that the videos were pruned from.")
 ]
 SourceVideo = Annotated[
-    Path | None, typer.Option("--video", metavar="FILE", help="The video that was pruned.")
+    str | None, typer.Option("--video", metavar="FILE", help="The video that was pruned.")
 ]
 ForceSource = Annotated[
     bool, typer.Option("--force", help="Draw over a source whose bytes have changed.")

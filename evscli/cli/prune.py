@@ -87,7 +87,7 @@ def prune(
     )
     folders = stores(encoder.info.name, requests, output)
     for folder in folders:
-        remember(folder, {video.root for video in videos})
+        remember(folder, dict.fromkeys(video.root for video in videos))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.monotonic()
     report = Report(model=encoder.info.name, stores=folders, quiet=as_json)

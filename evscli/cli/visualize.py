@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,31 +47,43 @@ def visualize(
     from evscli.cli.visualize_forms import Asked, write_html, write_mp4, write_png
     from evscli.render.views import against_view, check_alike, views_of
     from evscli.store import open_store
+    from evscli.store.durable import make_folder
 
-    refuse_empty(time=time)
+    refuse_empty(time=time, root=root, video=video, against=against)
     form = form_of(output, beside=beside, frames=frames, time=time)
     if against is not None and (beside or scores):
         raise UsageError("--against goes with neither --beside nor --scores: leave these out")
     check_output(output.parent)
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder: name a file with -o")
     opened = open_store(store)
     record = opened[chosen_id(opened, video_id)]
-    others = [
-        (path, open_store(path)[record.id]) for path in ([against] if against else beside or [])
-    ]
+    stores = [Path(against)] if against else beside or []
+    others = [(path, open_store(path)[record.id]) for path in stores]
     for path, other in others:
         check_alike(record, other, path)
     named = [(store, record), *others]
     asked = Asked(
-        views=views_of(named, scores=scores or form == ".html", must=scores)
+        views=views_of(named, scores=scores or form == ".html", must=scores and form != ".html")
         if against is None
         else [against_view(named[0], named[1])],
         source=source_of(record, store, root=root, video=video, force=force),
         frames=frames,
         time=time,
+        scores=scores,
     )
     if against is not None and form == ".html":
         asked.views.extend(views_of(named, scores=False, must=False))
+    refuse_source(output, asked.source)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    make_folder(output.parent)
     {".png": write_png, ".mp4": write_mp4, ".html": write_html}[form](asked, output)
+
+
+def refuse_source(output: Path, source: VideoIndex | None) -> None:
+    """Raise UsageError where the picture would take the place of the video itself."""
+    if source is not None and output.exists() and output.samefile(source.path):
+        raise UsageError(f"{output} is the video itself: give another name with -o")
 
 
 def form_of(
@@ -96,12 +109,14 @@ def chosen_id(store: Mapping[str, PrunedVideo], video_id: str | None) -> str:
         return video_id
     if len(store) == 1:
         return next(iter(store))
+    if not len(store):
+        raise UsageError("the store holds no video yet: prune one into it first")
     some = ", ".join([*store][:5]) + (", ..." if len(store) > 5 else "")
     raise UsageError(f"the store holds {len(store)} videos: name one after it: {some}")
 
 
 def source_of(
-    record: PrunedVideo, store: Path, *, root: Path | None, video: Path | None, force: bool
+    record: PrunedVideo, store: Path, *, root: str | None, video: str | None, force: bool
 ) -> VideoIndex | None:
     """The video that a record was pruned from; None, which is said, where it cannot be found."""
     from evscli.render.roots import remembered
@@ -109,8 +124,9 @@ def source_of(
 
     info = record.info
     if video is not None:
-        return open_source(check_source(video, info, force=force), info)
-    path = find_source(info, [root] if root is not None else remembered(store), force=force)
+        return open_source(check_source(Path(video), info, force=force), info)
+    folder = store if store.is_dir() else store.parent  # of a lone shard
+    path = find_source(info, [Path(root)] if root is not None else remembered(folder), force=force)
     if path is not None:
         return open_source(path, info)
     if root is not None:

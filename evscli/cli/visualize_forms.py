@@ -28,6 +28,8 @@ class Asked:
     source: VideoIndex | None
     frames: int | None
     time: str | None
+    scores: bool
+    """Whether a report begins with the heatmap."""
 
 
 def write_png(asked: Asked, output: Path) -> None:
@@ -58,8 +60,7 @@ def write_mp4(asked: Asked, output: Path) -> None:
 
     view = asked.views[0]
     total = view.record.info.source_frames if asked.source is None else asked.source.frames
-    # The name ends in .mp4, so that a run that is killed leaves something one can look at.
-    temporary = output.with_name(f".{output.stem}.{os.getpid()}.mp4")
+    temporary = output.with_name(f".evs-{os.getpid()}.mp4")
     try:
         with progress(total, unit="frame") as advance:
             write_overlay(view, asked.source, temporary, advance=advance)
@@ -75,7 +76,7 @@ def write_html(asked: Asked, output: Path) -> None:
 
     total = len(asked.views[0].record.source_index)
     with progress(total, unit="frame") as advance:
-        page = html_report(asked.views, asked.source, advance=advance)
+        page = html_report(asked.views, asked.source, heated=asked.scores, advance=advance)
     replace_file(output, page.encode())
     shown = "; ".join(view.summary for view in asked.views)
     print(f"{output}: {len(page) / 1e6:.1f} MB, {shown}")

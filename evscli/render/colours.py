@@ -14,16 +14,16 @@ Colour = tuple[int, int, int]
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (32, 34, 38)
-FAINT: Colour = (118, 122, 130)
+FAINT: Colour = (98, 102, 110)
 TRACK: Colour = (228, 230, 234)
 KEPT: Colour = (0, 114, 178)
-CUT: Colour = (213, 94, 0)
+CUT: Colour = (204, 121, 167)
 OUTLINE: Colour = (240, 228, 66)
-ONLY_A: Colour = (86, 180, 233)
-ONLY_B: Colour = (230, 159, 0)
-BOTH: Colour = (90, 94, 102)
-"""Blue, vermilion, yellow, sky blue and orange of Okabe and Ito, "Color Universal
-Design" (2008)."""
+ONLY_A: Colour = (0, 114, 178)
+ONLY_B: Colour = (213, 94, 0)
+BOTH: Colour = (120, 126, 136)
+"""Colours are those of Okabe and Ito, "Color Universal Design" (2008): blue, yellow, vermilion and
+reddish purple; greys are ours."""
 
 HEAT = "cividis"
 """Nunez, Anderton and Renslow, "Optimizing colormaps with consideration for color vision

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evscli.diagnostics import budget_entropy, event_survival
 from evscli.diagnostics.truth import known_masks
+from evscli.errors import UsageError
 from evscli.records import PrunedVideo
 from evscli.render.views import View, option_texts
 from evscli.video import VideoIndex
@@ -58,7 +59,11 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
     """What survives of the events that a truth.json beside the source names."""
     if source is None:
         return {}
-    shares = event_survival(record.keep_mask, _event_masks(source, record))
+    try:
+        masks = _event_masks(source, record)
+    except UsageError:  # another project's truth.json, or a forced source's
+        return {}
+    shares = event_survival(record.keep_mask, masks)
     if not shares:
         return {}
     seen = sum(share > 0 for share in shares)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from evscli.records import FloatArray, FrameChunk, FramePlan, IntArray, PrunedVideo
-from evscli.render.scenes import find_cuts, histogram
+from evscli.render.scenes import Glance, find_cuts, glance
 from evscli.video import VideoIndex, decode_frames
 
 BLANK = (196, 198, 202)
@@ -96,16 +96,16 @@ def plan_of(record: PrunedVideo, source_index: IntArray, frame_times: FloatArray
 def cuts_of(
     record: PrunedVideo, source: VideoIndex | None, *, advance: Advance = silently
 ) -> list[int]:
-    """The temporal patches that begin another scene; none where there is no source to look at.
+    """The sampled frames that begin another scene; none where there is no source to look at.
 
     Looks at every sampled frame; `advance` is told of each.
     """
     if source is None:
         return []
-    size = record.info.model.temporal_patch_size
-    places = range(len(record.source_index))
-    shares = []
-    for chunk in decoded(record, source, places):
-        shares += [histogram(pixels.numpy()) for pixels in chunk.pixels]
+    return find_cuts(_glances(record, source, advance))
+
+
+def _glances(record: PrunedVideo, source: VideoIndex, advance: Advance) -> Iterator[Glance]:
+    for chunk in decoded(record, source, range(len(record.source_index))):
+        yield from (glance(pixels.numpy()) for pixels in chunk.pixels)
         advance(len(chunk.pixels))
-    return sorted({-(-place // size) for place in find_cuts(shares)})

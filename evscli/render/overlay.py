@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
-from evscli.records import IntArray, PrunedVideo
+from evscli.records import FloatArray, IntArray, PrunedVideo
 from evscli.render.colours import PAPER, Scale, heat_colours
 from evscli.render.frames import Advance, all_pictures
 from evscli.render.paint import Painter
@@ -33,15 +33,14 @@ BT709 = Colorspace.ITU709
 LIMITED = ColorRange.MPEG
 
 
-def patch_of_frames(record: PrunedVideo) -> IntArray:
-    """[N] the temporal patch of every source frame: that whose sampled frames are nearest."""
+def patch_of_frames(record: PrunedVideo, times: FloatArray) -> IntArray:
+    """[N] the temporal patch of source frames at `times [N]`: that whose frames are nearest."""
     size = record.info.model.temporal_patch_size
-    sampled = record.source_index.numpy()
+    sampled = record.frame_times.numpy()
     first, last = sampled[::size], sampled[size - 1 :: size]
     if len(last) < len(first):
         last = np.append(last, sampled[-1])
-    edges = (last[:-1] + first[1:] + 1) // 2
-    return np.searchsorted(edges, np.arange(record.info.source_frames), side="right")
+    return np.searchsorted((last[:-1] + first[1:]) / 2, times, side="right")
 
 
 def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance: Advance) -> None:
@@ -52,19 +51,31 @@ def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance:
     cannot be written.
     """
     record, painter = view.record, view.painter
-    owners = patch_of_frames(record)
     height, width = record.info.source_size
     pts, time_base, fps = clock_of(record, source)
+    seconds = np.asarray(pts * float(time_base), dtype=np.float64)
+    owners = patch_of_frames(record, seconds if source is None else source.times)
     strip = TimeStrip(painter, (width, height))
-    with av.open(str(path), "w", format="mp4", options=PLAYABLE) as container:
+    # An absolute name: FFmpeg takes what stands before a colon for a protocol.
+    with av.open(str(path.absolute()), "w", format="mp4", options=PLAYABLE) as container:
         stream = add_stream(container, (width, height), fps=fps, time_base=time_base)
+        stream.codec_context.sample_aspect_ratio = pixel_shape(source)
         for number, picture in enumerate(all_pictures(record, source)):
-            t = int(owners[min(number, len(owners) - 1)])
+            t = int(owners[number])
             frame = as_frame(strip.draw(painter.paint(picture, t), t))
             frame.pts, frame.time_base = int(pts[number]), time_base
             container.mux(stream.encode(frame))
             advance(1)
         container.mux(stream.encode(None))
+
+
+def pixel_shape(source: VideoIndex | None) -> Fraction:
+    """Width over height of a pixel as a viewer shows it; 1 where the file does not say."""
+    if source is None:
+        return Fraction(1)
+    with av.open(str(source.path.absolute())) as container:
+        shape = container.streams.video[0].sample_aspect_ratio or Fraction(1)
+    return 1 / shape if source.rotation % 180 else shape
 
 
 def add_stream(

@@ -11,16 +11,18 @@ from evscli.records import FloatArray
 
 
 def in_time(times: FloatArray, start: float | None, stop: float | None) -> list[int]:
-    """The temporal patches whose time [T] is in start..stop seconds. Raises UsageError for none."""
+    """The frames whose time [F] is in start..stop seconds; raises UsageError where none is."""
     low = -np.inf if start is None else start
     high = np.inf if stop is None else stop
-    chosen = np.flatnonzero((times >= low) & (times <= high)).tolist()
+    chosen: list[int] = np.flatnonzero((times >= low) & (times <= high)).tolist()
     if not chosen:
+        begin = "" if start is None else f" from {start:g} s"
+        end = "" if stop is None else f" to {stop:g} s"
         raise UsageError(
-            f"no sampled frame lies in {low:g}-{high:g} s: the video's go from "
-            f"{times[0]:.2f} to {times[-1]:.2f} s"
+            f"no sampled frame lies in the time{begin}{end}: the video's go from {times[0]:.2f} to "
+            f"{times[-1]:.2f} s"
         )
-    return [int(t) for t in chosen]
+    return chosen
 
 
 def representative(patches: Sequence[int], cuts: Sequence[int], most: int) -> list[int]:

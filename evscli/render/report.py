@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from evscli.errors import UsageError
 from evscli.records import PrunedVideo
 from evscli.render.colours import OUTLINE, Colour, heat_colours
 from evscli.render.facts import table_of
@@ -28,15 +29,23 @@ PAGE_BYTES = 23_500_000
 
 
 def html_report(
-    views: Sequence[View], source: VideoIndex | None, *, advance: Advance = silently
+    views: Sequence[View],
+    source: VideoIndex | None,
+    *,
+    heated: bool = False,
+    advance: Advance = silently,
 ) -> str:
     """The page. All views must be of one video with the same frames and grid.
 
-    `advance` is told of the sampled frames drawn. Raises VideoError for a frame that cannot be
-    decoded.
+    With `heated` it begins with the heatmap of scores; `advance` is told of the sampled frames
+    drawn. Raises UsageError where `heated` is asked for without scores, and VideoError for a frame
+    that cannot be decoded.
     """
     record = views[0].record
     size = display_size(record.info.source_size)
+    has_scores = any(scores_of(view) is not None for view in views)
+    if heated and not has_scores:
+        raise UsageError("no store here holds scores: prune again with --scores, or leave it out")
     values = payload(views, cuts_of(record, source), size)
     if source is not None:
         room = PAGE_BYTES - len(as_script(values))
@@ -51,7 +60,8 @@ def html_report(
         frames=len(record.source_index),
         aspect=f"{size[0] / size[1]:.5f}",
         has_pictures=source is not None,
-        has_scores=any(scores_of(view) is not None for view in views),
+        has_scores=has_scores,
+        heated=heated,
         views=[shown(view) for view in views],
         selections=[view.name for view in selections],
         table=table_of(selections, source),
@@ -73,7 +83,7 @@ def payload(views: Sequence[View], cuts: Sequence[int], size: tuple[int, int]) -
         "size": list(size),
         "times": [round(time, 4) for time in record.frame_times.tolist()],
         "pictures": [],
-        "cuts": list(cuts),
+        "cuts": list(cuts),  # sampled frames
         "dim": DIM,
         "dark": DARK,
         "blank": css(BLANK),

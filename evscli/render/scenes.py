@@ -6,6 +6,8 @@ For orientation in a picture of many frames; no method of pruning sees it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,33 +17,47 @@ from evscli.records import FloatArray
 LEVELS = 4
 """Of each of red, green and blue in a histogram."""
 TILES = 3
-"""Parts along each side of a picture with a histogram of their own."""
+"""Parts along each side of a picture that are looked at by themselves."""
 THRESHOLD = 0.45
 """Share of the pixels that change their colour from the frame before."""
+LEAST = 10.0
+"""Of 255: how much the parts' mean colours change at least. A slow fade passes from one colour of
+the histogram to the next all at once."""
 FACTOR = 2.0
-"""How far that is above the quieter of the changes before and after it."""
+"""How far that share is above the quieter of the changes before and after it."""
 
 
-def histogram(pixels: NDArray[np.uint8]) -> FloatArray:
-    """Shares of colours in parts of a picture [3, H, W]: [TILES**2 * LEVELS**3], summing to 1."""
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What is remembered of a frame."""
+
+    shares: FloatArray
+    """[TILES**2 * LEVELS**3] of colours in each part, summing to 1"""
+    means: FloatArray
+    """[3, TILES**2] colours of the parts, 0..255"""
+
+
+def glance(pixels: NDArray[np.uint8]) -> Glance:
+    """Look at a picture [3, H, W]."""
     thin = pixels[:, :: max(1, pixels.shape[1] // 96), :: max(1, pixels.shape[2] // 96)]
     levels = thin.astype(np.int64) * LEVELS // 256
     colour = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
     rows = np.arange(colour.shape[0]) * TILES // colour.shape[0]
     columns = np.arange(colour.shape[1]) * TILES // colour.shape[1]
-    key = (rows[:, None] * TILES + columns) * LEVELS**3 + colour
-    counts = np.bincount(key.ravel(), minlength=TILES**2 * LEVELS**3)
-    return np.asarray(counts / counts.sum(), dtype=np.float64)
+    part = rows[:, None] * TILES + columns
+    counts = np.bincount((part * LEVELS**3 + colour).ravel(), minlength=TILES**2 * LEVELS**3)
+    each = np.maximum(np.bincount(part.ravel(), minlength=TILES**2), 1)
+    sums = [np.bincount(part.ravel(), plane.ravel(), minlength=TILES**2) for plane in thin]
+    return Glance(shares=counts / counts.sum(), means=np.array(sums) / each)
 
 
-def find_cuts(histograms: Iterable[FloatArray]) -> list[int]:
+def find_cuts(glances: Iterable[Glance]) -> list[int]:
     """The frames, but the first, whose picture is another one than that of the frame before."""
-    changes = []
-    before: FloatArray | None = None
-    for shares in histograms:
-        changes.append(0.0 if before is None else 0.5 * float(np.abs(shares - before).sum()))
-        before = shares
-    return [t for t in range(1, len(changes)) if _is_cut(changes, t)]
+    changes, shifts = [0.0], [0.0]
+    for before, now in pairwise(glances):
+        changes.append(0.5 * float(np.abs(now.shares - before.shares).sum()))
+        shifts.append(float(np.abs(now.means - before.means).mean()))
+    return [t for t in range(1, len(changes)) if shifts[t] > LEAST and _is_cut(changes, t)]
 
 
 def _is_cut(changes: Sequence[float], t: int) -> bool:

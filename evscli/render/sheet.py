@@ -84,9 +84,9 @@ def contact_sheet(
     record, painter = view.record, view.painter
     size = record.info.model.temporal_patch_size
     cuts = cuts_of(record, source, advance=advance)
-    times = record.frame_times.numpy()[::size]
-    wanted = in_time(times, start, stop)
-    chosen = representative(wanted, cuts, max(1, frames // size))
+    times = record.frame_times.numpy()
+    wanted = sorted({place // size for place in in_time(times, start, stop)})
+    chosen = representative(wanted, [-(-cut // size) for cut in cuts], -(-frames // size))
     layout = Layout.of(record.info.source_size, size, len(chosen))
     top = MARGIN + 76 + STRIP + GAP
     rows = ceil(len(chosen) / layout.columns)
@@ -97,7 +97,14 @@ def contact_sheet(
     keys += [("scene cut", CUT)] if cuts else []
     draw_head(draw, sheet, painter, keys, title=record.id, subtitle=view.described)
     usable = WIDTH - 2 * MARGIN
-    strip = budget_strip(painter, times, cuts=cuts, shown=chosen, width=usable, height=STRIP)
+    strip = budget_strip(
+        painter,
+        times[::size],
+        cuts=[cut / size for cut in cuts],
+        shown=chosen,
+        width=usable,
+        height=STRIP,
+    )
     sheet.paste(strip, (MARGIN, MARGIN + 76))
     for number, (t, group) in enumerate(cards(record, painter, source, chosen, layout)):
         x, y = layout.place(number)

@@ -12,31 +12,29 @@ from evscli.video import VideoIndex, index_video
 
 
 def find_source(info: VideoInfo, roots: Sequence[Path], *, force: bool = False) -> Path | None:
-    """The source below one of `roots`, the first that has it; None where none has.
+    """The source below one of `roots`; None where none has a file of its name.
 
-    Raises MismatchError where it is another file than the one that was pruned, unless `force`.
+    Raises MismatchError where every such file is another than the one that was pruned, unless
+    `force`: then the first is taken.
     """
-    for root in roots:
-        path = root / info.source.path
-        if path.is_file():
-            return check_source(path, info, force=force)
-    return None
+    paths = [path for root in roots if (path := root / info.source.path).is_file()]
+    for path in paths:
+        if is_source(path, info):
+            return path
+    return check_source(paths[0], info, force=force) if paths else None
 
 
 def check_source(path: Path, info: VideoInfo, *, force: bool = False) -> Path:
     """`path`, where it holds the very bytes that were pruned.
 
-    Raises MismatchError for another file, unless `force`, and VideoError where it cannot be read.
+    Raises MismatchError for another file, unless `force`, and VideoError where there is no file or
+    it cannot be read.
     """
-    try:
-        same = path.stat().st_size == info.source.size
-        same = same and file_digest(path)[1] == info.source.sha256
-    except OSError as error:
+    if not path.is_file():
         raise VideoError(
-            f"{path} cannot be read ({error.strerror}): check its permissions, or name another "
-            "with --video"
-        ) from error
-    if not same and not force:
+            f"there is no file {path}: name the video that {info.id!r} was pruned from"
+        )
+    if not is_source(path, info) and not force:
         raise MismatchError(
             f"{path} is not the file that {info.id!r} was pruned from (its bytes differ): name "
             "that file with --video, or draw over this one with --force"
@@ -44,9 +42,27 @@ def check_source(path: Path, info: VideoInfo, *, force: bool = False) -> Path:
     return path
 
 
+def is_source(path: Path, info: VideoInfo) -> bool:
+    """Whether a file holds the very bytes that were pruned. Raises VideoError."""
+    try:
+        same = path.stat().st_size == info.source.size
+        return same and file_digest(path)[1] == info.source.sha256
+    except OSError as error:
+        raise VideoError(
+            f"{path} cannot be read ({error.strerror}): check its permissions, or name another "
+            "with --video"
+        ) from error
+
+
 def open_source(path: Path, info: VideoInfo) -> VideoIndex:
-    """The timeline of a source. Raises VideoError, also for frames that it does not have."""
+    """The timeline of a source. Raises VideoError, also for frames or a size it does not have."""
     index = index_video(path)
+    if index.displayed_size != info.source_size:
+        sizes = [f"{width}x{height}" for height, width in (index.displayed_size, info.source_size)]
+        raise VideoError(
+            f"{path} shows {sizes[0]} and {info.id!r} was pruned from {sizes[1]}: name the right "
+            "file with --video"
+        )
     if index.frames < info.source_frames:
         raise VideoError(
             f"{path} has {index.frames} frames and {info.id!r} was pruned from "

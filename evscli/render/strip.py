@@ -47,12 +47,15 @@ def budget_strip(
     painter: Painter,
     times: FloatArray,
     *,
-    cuts: Sequence[int],
+    cuts: Sequence[float],
     shown: Collection[int],
     width: int,
     height: int,
 ) -> Image.Image:
-    """Bars, times below them, cuts as lines with a head, dots under the patches `shown`."""
+    """Bars, times below them, cuts as lines with a head, dots under the patches `shown`.
+
+    `cuts` are counted in temporal patches: 2.5 is in the middle of the third.
+    """
     strip = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(strip)
     tall = height - AXIS - HEAD
@@ -61,9 +64,10 @@ def budget_strip(
     cells = painter.grid_thw[1] * painter.grid_thw[2]
     label = f"of {cells} tokens a frame"
     write(draw, (width - 6, HEAD + 5), label, size=13, colour=FAINT, anchor="ra")
-    for t in cuts:
-        draw.line((edges[t], 0, edges[t], HEAD + tall), fill=CUT, width=2)
-        draw.polygon([(edges[t] - 5, 0), (edges[t] + 5, 0), (edges[t], 8)], fill=CUT)
+    for cut in cuts:
+        x = round(width * cut / painter.grid_thw[0])
+        draw.line((x, 0, x, HEAD + tall), fill=CUT, width=2)
+        draw.polygon([(x - 5, 0), (x + 5, 0), (x, 8)], fill=CUT)
     for t in shown:
         middle = (edges[t] + edges[t + 1]) / 2
         draw.ellipse((middle - 2, HEAD + tall + 3, middle + 2, HEAD + tall + 7), fill=INK)

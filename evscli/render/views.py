@@ -100,11 +100,20 @@ def check_alike(first: PrunedVideo, other: PrunedVideo, path: Path) -> None:
 
 
 def names_of(named: Sequence[Named]) -> list[str]:
-    """A short name for each selection, with its store's where it alone says too little."""
-    plain = [name_of(record.info) for _, record in named]
+    """A short name for each selection: method, budget, and what else tells it from the others."""
+    infos = [record.info for _, record in named]
+    names = [name_of(info) for info in infos]
+    names = _told_apart(names, [", ".join(option_texts(unusual_options(info))) for info in infos])
+    names = _told_apart(names, [path.name for path, _ in named])
+    names = _told_apart(names, [str(path) for path, _ in named])
+    return _told_apart(names, [str(number) for number in range(1, len(names) + 1)])
+
+
+def _told_apart(names: Sequence[str], more: Sequence[str]) -> list[str]:
+    """The names, those that stand twice with something more."""
     return [
-        name if plain.count(name) == 1 else f"{name} ({path.name})"
-        for name, (path, _) in zip(plain, named, strict=True)
+        name if names.count(name) == 1 or not extra else f"{name} ({extra})"
+        for name, extra in zip(names, more, strict=True)
     ]
 
 

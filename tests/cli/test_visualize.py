@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from evscli.store import open_store
-from tests.evs import run_evs
+from tests.evs import Running, run_evs, wait_until
 from tests.videos import write_video
 
 BOTH = ("--method", "vcast", "--method", "random", "--budget", "0.25", "--scores")
@@ -93,6 +94,36 @@ class TestSources:
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "c.png").read_bytes()
         assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
+    def test_the_root_that_has_the_very_file_is_taken(self, folder: Path, tmp_path: Path) -> None:
+        state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
+        for name, videos in (("first", {"a": "a"}), ("later", {"a": "b", "b": "b"})):
+            (tmp_path / name).mkdir()
+            for new, old in videos.items():
+                shutil.copy(folder / "in" / f"{old}.mp4", tmp_path / name / f"{new}.mp4")
+        for given in ("first/a.mp4", "later/b.mp4"):
+            assert run_evs("prune", given, *chosen, cwd=tmp_path, env=state).code == 0
+        for store in ("store", min((tmp_path / "store").glob("shard-*"))):
+            found = run_evs("visualize", store, "a", "-o", "a.png", cwd=tmp_path, env=state)
+            assert (found.code, found.err) == (0, "")
+
+    def test_of_another_size_are_refused_even_when_forced(self, folder: Path) -> None:
+        write_video(folder / "wide.mp4", frames=40, size=(144, 256))
+        given = ("--video", "wide.mp4", "--force", "-o", "wide.png")
+        refused = run_evs("visualize", VCAST, "a", *given, cwd=folder)
+        assert refused.code == 1
+        assert "shows 256x144 and 'a' was pruned from 192x144" in refused.error
+
+    def test_that_are_no_files_are_refused(self, folder: Path) -> None:
+        for given, code, words in (
+            (("--video", "in"), 1, "there is no file in"),
+            (("--video", "absent.mp4"), 1, "there is no file absent.mp4"),
+            (("--video", ""), 2, "--video is empty"),
+            (("--root", ""), 2, "--root is empty"),
+        ):
+            refused = run_evs("visualize", VCAST, "a", *given, "-o", "x.png", cwd=folder)
+            assert (refused.code, words in refused.error) == (code, True), refused
+
     def test_that_have_changed_are_refused_unless_forced(self, folder: Path) -> None:
         given = ("visualize", VCAST, "a", "--video", "in/b.mp4", "-o", "changed.png")
         refused = run_evs(*given, cwd=folder)
@@ -112,6 +143,64 @@ class TestSources:
         refused = run_evs("visualize", VCAST, "a", "--root", "stores", "-o", "x.png", cwd=folder)
         assert refused.code == 2
         assert "there is no a.mp4 below stores" in refused.error
+
+
+class TestOutputs:
+    def test_the_video_itself_is_never_overwritten(self, folder: Path) -> None:
+        before = (folder / "in" / "a.mp4").read_bytes()
+        result = run_evs("visualize", VCAST, "a", "-o", "in/a.mp4", cwd=folder)
+        assert (result.code, "is the video itself" in result.error) == (2, True)
+        assert (folder / "in" / "a.mp4").read_bytes() == before
+
+    def test_folders_are_made_and_never_taken_for_files(self, folder: Path) -> None:
+        made = run_evs("visualize", VCAST, "a", "-o", "new/deep/a.png", cwd=folder)
+        assert made.code == 0, made.err
+        assert (folder / "new" / "deep" / "a.png").is_file()
+        (folder / "folder.png").mkdir()
+        refused = run_evs("visualize", VCAST, "a", "-o", "folder.png", cwd=folder)
+        assert (refused.code, "is a folder" in refused.error) == (2, True)
+
+    def test_colons_are_no_protocol(self, folder: Path) -> None:
+        result = run_evs("visualize", VCAST, "a", "-o", "a:b.mp4", cwd=folder)
+        assert result.code == 0, result.err
+        assert (folder / "a:b.mp4").stat().st_size > 1000
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_end_from_outside_leaves_nothing(
+        self, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        write_video(tmp_path / "long.mp4", frames=1500, size=(288, 384), gop=250)
+        chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
+        assert run_evs("prune", "long.mp4", *chosen, cwd=tmp_path).code == 0
+        running = Running("visualize", "store", "-o", "long_overlay.mp4", cwd=tmp_path)
+        wait_until(lambda: bool(list(tmp_path.glob(".evs-*.mp4"))))
+        running.send(number)
+        result = running.wait()
+        assert (result.code, result.error) == (130, "interrupted: nothing was written")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp4", "store"]
+
+
+def test_a_report_may_begin_with_scores(folder: Path) -> None:
+    given = ("visualize", VCAST, "a", "--beside", RANDOM, "--scores", "-o", "scored.html")
+    assert run_evs(*given, cwd=folder).code == 0  # random has none
+    assert 'id="layer-scores" checked' in (folder / "scored.html").read_text()
+    refused = run_evs("visualize", RANDOM, "a", "--scores", "-o", "none.html", cwd=folder)
+    assert (refused.code, "no store here holds scores" in refused.error) == (2, True)
+
+
+def test_a_truth_of_somebody_else_is_no_matter(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "in", tmp_path / "in")
+    (tmp_path / "in" / "truth.json").write_text("[1, 2]")
+    given = ("--root", tmp_path / "in", "-o", tmp_path / "a.html")
+    assert run_evs("visualize", VCAST, "a", *given, cwd=folder).code == 0
+
+
+def test_an_empty_store_says_so(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_text("no video")
+    chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
+    run_evs("prune", "broken.mp4", *chosen, cwd=tmp_path)
+    result = run_evs("visualize", "store", "-o", "a.png", cwd=tmp_path)
+    assert (result.code, "holds no video yet" in result.error) == (2, True)
 
 
 def test_what_cannot_be_drawn_is_one_clear_line(folder: Path) -> None:

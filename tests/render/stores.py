@@ -15,6 +15,8 @@ from evscli.records import PrunedVideo, RunConfig
 from evscli.store import StoreWriter
 
 LIGHT = (210, 180, 150)
+QUARTERS = ((220, 60, 60), (60, 200, 60), (70, 70, 220), (220, 220, 80))
+"""Colours of the top left, top right, bottom left and bottom right."""
 
 
 def flat_video(
@@ -36,6 +38,24 @@ def flat_video(
         for number in range(frames):
             colour = colours[number * len(colours) // frames]
             picture = np.full((*size, 3), colour, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def quartered_video(path: Path, *, rotation: int = 0) -> Path:
+    """Four quarters of four colours, as coded."""
+    picture = np.zeros((96, 128, 3), dtype=np.uint8)
+    quarters = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for (row, column), colour in zip(quarters, QUARTERS, strict=True):
+        picture[48 * row : 48 * row + 48, 64 * column : 64 * column + 64] = colour
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8, options={"crf": "4", "bf": "0"})
+        stream.height, stream.width = 96, 128
+        stream.pix_fmt = "yuv444p"
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for _ in range(16):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path

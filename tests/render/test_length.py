@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import torch
 
+from evscli.records import PrunedVideo
 from evscli.render.overlay import write_overlay
 from evscli.render.sheet import contact_sheet
 from evscli.render.views import views_of
@@ -33,12 +36,24 @@ def write_long(path: Path, seconds: int) -> Path:
     return path
 
 
+def many_frames(record: PrunedVideo, frames: int) -> PrunedVideo:
+    """The record as if every frame of its video had been sampled."""
+    _, h, w = record.info.grid_thw
+    mask = torch.rand((frames // 2, h, w), generator=torch.Generator().manual_seed(0)) < 0.25
+    info = replace(record.info, grid_thw=(frames // 2, h, w), kept=int(mask.sum()))
+    index = torch.arange(frames)
+    return replace(
+        record, info=info, keep_mask=mask, source_index=index, frame_times=index.double() / 2
+    )
+
+
 def draw(folder: Path) -> None:
     """A sheet and an overlay of a minute, then of an hour, which may not take more at its peak."""
     peaks = []
     for seconds in (MINUTE, HOUR):
         video = write_long(folder / f"{seconds}.mp4", seconds)
-        (view,) = views_of([(Path("s"), known_record(video))], scores=False, must=False)
+        record = many_frames(known_record(video), 2 * seconds)
+        (view,) = views_of([(Path("s"), record)], scores=False, must=False)
         source = index_video(video)
         assert source.duration == pytest.approx(seconds)
         sheet, shown = contact_sheet(view, source, frames=48)

@@ -43,6 +43,7 @@ def test_time_chooses_patches() -> None:
     assert in_time(times, None, 0.4) == [0]
     assert in_time(times, 4.2, None) == [9]
     with pytest.raises(
-        UsageError, match=r"no sampled frame lies in 9-10 s: .* from 0.00 to 4.50 s"
+        UsageError,
+        match=r"in the time from 9 s to 10 s: .* 0.00 to 4.50 s",
     ):
         in_time(times, 9.0, 10.0)

@@ -148,7 +148,7 @@ class TestPlayer:
             opened.page.wait_for_timeout(50)
         assert not opened.now.startswith("t 0 of 8, 0.00 s")
         opened.page.locator("#play").click()
-        assert opened.page.locator("#play").get_attribute("aria-pressed") == "false"
+        assert opened.page.locator("#play").inner_text() == "Play"
 
     def test_layers_change_pixels(self, opened: Opened, record: PrunedVideo) -> None:
         mask = record.keep_mask[0]
@@ -171,18 +171,36 @@ class TestPlayer:
         _, high, wide = record.info.grid_thw
         assert record.scores is not None
         flat = record.scores[...].flatten().float()
-        for h, w in ((0, 0), (high - 1, wide - 1), (1, 2)):
+        for t, h, w in ((0, 0, 0), (1, high - 1, wide - 1), (2, 1, 2)):
             opened.hover(h, w)
+            opened.page.locator("#frame").fill(str(2 * t))  # under the pointer that rests
             lines = opened.page.locator(".tip").inner_text().splitlines()
-            score = float(record.scores[0, h, w])
-            state = "kept" if record.keep_mask[0, h, w] else "dropped"
-            assert lines[0] == f"(t, h, w) = (0, {h}, {w})"
-            assert lines[1] == f"0.00 s, {state}"
+            score = float(record.scores[t, h, w])
+            state = "kept" if record.keep_mask[t, h, w] else "dropped"
+            assert lines[0] == f"(t, h, w) = ({t}, {h}, {w})"
+            assert lines[1] == f"{record.frame_times[2 * t]:.2f} s, {state}"
             assert float(lines[2].split()[1]) == pytest.approx(score, rel=1e-3)
             rank = int(lines[3].split()[1].replace(",", ""))
             assert int((flat > score).sum()) < rank <= int((flat >= score).sum())
         opened.page.mouse.move(1, 1)
         assert opened.page.locator(".tip").is_hidden()
+
+    def test_keys_move_over_the_cells(self, opened: Opened) -> None:
+        canvas = opened.page.locator("canvas.frame")
+        canvas.focus()
+        for key in ("Shift+ArrowDown", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowUp"):
+            canvas.press(key)
+        assert opened.page.locator(".tip").inner_text().startswith("(t, h, w) = (0, 0, 2)")
+        assert opened.now.startswith("t 0 of 8, 0.00 s")
+        canvas.press("ArrowRight")
+        canvas.press("ArrowRight")
+        assert opened.page.locator(".tip").inner_text().startswith("(t, h, w) = (1, 0, 2)")
+
+    def test_no_frame_is_grey_on_the_way(self, opened: Opened) -> None:
+        opened.page.locator("#layer-mask").uncheck()
+        for _ in range(6):
+            opened.page.keyboard.press("ArrowRight")
+            assert np.abs(np.array(opened.pixel(1, 1)) - LIGHT).max() <= 8
 
     def test_a_click_into_the_curve_goes_there(self, opened: Opened) -> None:
         curve = opened.page.locator("canvas.curve")

@@ -8,13 +8,22 @@
   const play = document.getElementById("play");
   const layers = Object.fromEntries(["picture", "mask", "scores", "grid"].map(
     (name) => [name, document.getElementById(`layer-${name}`)]));
-  const pictures = data.pictures.map((source) => {
-    const image = new Image();
-    image.onload = () => { if (source === data.pictures[current]) draw(); };
-    return { image, source };
-  });
   let current = 0;
   let timer = null;
+  const pictures = data.pictures.map((source, frame) => {
+    const image = new Image();
+    image.onload = () => { if (frame === current) draw(); };
+    return { image, source };
+  });
+
+  // A picture takes a moment to decode: those to come are begun ahead, and until the one wanted is
+  // there the last one stays.
+  function ready() {
+    for (const picture of pictures.slice(current, current + 4)) {
+      if (!picture.image.src) picture.image.src = picture.source;
+    }
+    return !pictures.length || !layers.picture.checked || pictures[current].image.complete;
+  }
 
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const half = (bits) => {
@@ -46,9 +55,6 @@
   });
 
   const patchOf = (frame) => Math.floor(frame / data.perPatch);
-  const column = (x, width) => Math.min(wide - 1, Math.floor(((2 * Math.floor(x) + 1) * wide) / (2 * width)));
-  const row = (y, height) => Math.min(high - 1, Math.floor(((2 * Math.floor(y) + 1) * high) / (2 * height)));
-
   function places(count, pixels) {
     const cell = new Uint16Array(pixels);
     for (let i = 0; i < pixels; i++) cell[i] = Math.floor(((2 * i + 1) * count) / (2 * pixels));
@@ -87,10 +93,7 @@
     const picture = pictures[current];
     context.fillStyle = data.blank;
     context.fillRect(0, 0, width, height);
-    if (layers.picture.checked && picture) {
-      if (!picture.image.src) picture.image.src = picture.source;
-      if (picture.image.complete) context.drawImage(picture.image, 0, 0, width, height);
-    }
+    if (layers.picture.checked && picture) context.drawImage(picture.image, 0, 0, width, height);
     const image = context.getImageData(0, 0, width, height);
     const pixels = image.data;
     const first = patchOf(current) * cells;
@@ -156,7 +159,7 @@
       }
     }
     context.fillStyle = colour("--cut");
-    for (const t of data.cuts) context.fillRect(t * step - 1, 0, 2, tall);
+    for (const cut of data.cuts) context.fillRect((cut / data.perPatch) * step - 1, 0, 2, tall);
     const t = patchOf(current);
     context.strokeStyle = colour("--ink");
     context.lineWidth = 2;
@@ -169,11 +172,38 @@
     context.fillText(last, width - context.measureText(last).width, height);
   }
 
+  const clamp = (value, count) => Math.max(0, Math.min(count - 1, value));
+
+  function point(view, h, w) {
+    view.cell = h === null ? null : [h, w];
+    tell(view);
+  }
+
+  function tell(view) {
+    view.tip.hidden = !view.cell;
+    if (!view.cell) return;
+    const [h, w] = view.cell, t = patchOf(current), cell = t * cells + h * wide + w;
+    const lines = [`(t, h, w) = (${t}, ${h}, ${w})`, `${data.times[current].toFixed(2)} s, ${view.words[view.states[cell]]}`];
+    if (view.scores) {
+      const rank = view.ranks[cell].toLocaleString("en"), all = view.scores.length.toLocaleString("en");
+      lines.push(`score ${view.scores[cell].toPrecision(4)}`, `rank ${rank} of ${all}`);
+    }
+    const text = lines.join("\n");
+    if (view.tip.textContent !== text) view.tip.textContent = text;
+    const box = view.canvas.getBoundingClientRect();
+    const x = ((w + 1) * box.width) / wide, y = ((h + 1) * box.height) / high;
+    const left = Math.min(x, box.width - view.tip.offsetWidth, innerWidth - box.left - view.tip.offsetWidth);
+    const below = box.top + y + view.tip.offsetHeight <= innerHeight;
+    view.tip.style.left = `${Math.max(left, -box.left)}px`;
+    view.tip.style.top = `${below ? y : Math.max((h * box.height) / high - view.tip.offsetHeight, -box.top)}px`;
+  }
+
   function draw() {
     const t = patchOf(current);
     now.textContent = `t ${t} of ${patches}, ${data.times[current].toFixed(2)} s: ` +
       views.map((view) => view.captions[t]).join(" | ");
-    for (const view of views) { paint(view); plot(view); }
+    if (ready()) views.forEach(paint);
+    for (const view of views) { plot(view); tell(view); }
   }
 
   function go(frame) {
@@ -188,7 +218,7 @@
     clearTimeout(timer);
     timer = null;
     play.textContent = on ? "Pause" : "Play";
-    play.setAttribute("aria-pressed", String(on));
+    now.setAttribute("aria-live", on ? "off" : "polite");
     if (on) {
       if (current === data.times.length - 1) go(0);
       step();
@@ -207,7 +237,7 @@
   play.addEventListener("click", () => toggle(timer === null));
   for (const box of Object.values(layers)) box.addEventListener("change", draw);
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     const moves = { ArrowLeft: current - 1, ArrowRight: current + 1, Home: 0, End: data.times.length - 1 };
     const boxes = { p: "picture", m: "mask", s: "scores", g: "grid" };
     if (event.key in moves) { toggle(false); go(moves[event.key]); }
@@ -221,21 +251,19 @@
   for (const view of views) {
     view.canvas.addEventListener("mousemove", (event) => {
       const box = view.canvas.getBoundingClientRect();
-      const x = ((event.clientX - box.left) * data.size[0]) / box.width;
-      const y = ((event.clientY - box.top) * data.size[1]) / box.height;
-      const w = column(x, data.size[0]), h = row(y, data.size[1]), t = patchOf(current);
-      const cell = t * cells + h * wide + w;
-      const lines = [`(t, h, w) = (${t}, ${h}, ${w})`, `${data.times[current].toFixed(2)} s, ${view.words[view.states[cell]]}`];
-      if (view.scores) {
-        lines.push(`score ${view.scores[cell].toPrecision(4)}`, `rank ${view.ranks[cell].toLocaleString("en")} of ${view.scores.length.toLocaleString("en")}`);
-      }
-      view.tip.textContent = lines.join("\n");
-      view.tip.hidden = false;
-      const left = event.clientX - box.left;
-      view.tip.style.left = `${Math.min(left + 14, box.width - view.tip.offsetWidth)}px`;
-      view.tip.style.top = `${event.clientY - box.top + 14}px`;
+      const x = Math.floor(((event.clientX - box.left) * data.size[0]) / box.width);
+      const y = Math.floor(((event.clientY - box.top) * data.size[1]) / box.height);
+      point(view, rows[clamp(y, rows.length)], columns[clamp(x, columns.length)]);
     });
-    view.canvas.addEventListener("mouseleave", () => { view.tip.hidden = true; });
+    view.canvas.addEventListener("mouseleave", () => point(view, null));
+    view.canvas.addEventListener("blur", () => point(view, null));
+    view.canvas.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      if (!event.shiftKey || !move) return;
+      const [h, w] = view.cell || [0, 0];
+      point(view, clamp(h + move[0], high), clamp(w + move[1], wide));
+      event.preventDefault();
+    });
     view.curve.addEventListener("click", (event) => {
       const box = view.curve.getBoundingClientRect();
       const t = Math.floor(((event.clientX - box.left) * patches) / box.width);
