@@ -121,7 +121,11 @@ def mask_painter(mask: Mask, scores: FloatArray | None = None) -> Painter:
 
 
 def against_painter(first: Mask, second: Mask, names: tuple[str, str] = ("A", "B")) -> Painter:
-    """Of two selections [T, h, w] of one video; captions say the share of either that is both."""
+    """Of two selections [T, h, w] of one video.
+
+    Captions say what each keeps, and the share of what either keeps that both do.
+    """
+    kept = [mask.sum(axis=(1, 2)).tolist() for mask in (first, second)]
     both = (first & second).sum(axis=(1, 2)).tolist()
     either = (first | second).sum(axis=(1, 2)).tolist()
     only = [f"only by {name}" for name in names]
@@ -134,8 +138,8 @@ def against_painter(first: Mask, second: Mask, names: tuple[str, str] = ("A", "B
             Look(f"kept {only[1]}", only[1], ONLY_B, tint=ONLY_B),
         ),
         captions=[
-            f"overlap {shared / kept:.0%}" if kept else "nothing kept"
-            for shared, kept in zip(both, either, strict=True)
+            f"{one} | {other} · overlap {shared / union:.0%}" if union else "nothing kept"
+            for one, other, shared, union in zip(*kept, both, either, strict=True)
         ],
     )
 

@@ -101,4 +101,4 @@ def test_two_selections_show_who_keeps_what() -> None:
     assert np.abs(row[2] - tint[1]).max() <= 1.5
     assert tuple(row[3]) == (round(DIM * GREY),) * 3
     assert painter.bars(0) == [Bar(1, BOTH), Bar(1, ONLY_A), Bar(1, ONLY_B)]
-    assert list(painter.captions) == ["overlap 33%", "nothing kept"]
+    assert list(painter.captions) == ["2 | 2 · overlap 33%", "nothing kept"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,13 +230,30 @@ def test_selections_side_by_side_move_together(
         assert opened.page.locator("canvas.frame").count() == 3
         opened.page.keyboard.press("ArrowRight")
         opened.page.keyboard.press("ArrowRight")
-        assert opened.now.count("|") == 2
+        assert opened.now.startswith("t 1 of 8")
+        assert "overlap" in opened.now
         both = record.keep_mask[1] & other.keep_mask[1]
         h, w = (int(place) for place in both.nonzero()[0])
         for view, words in enumerate(("kept by both", "kept", "kept")):
             assert np.abs(np.array(opened.pixel(h, w, view)) - LIGHT).max() <= 8
             opened.hover(h, w, view)
             assert opened.page.locator(".tip").nth(view).inner_text().endswith(words)
+
+
+@needs_browser
+def test_names_are_harmless(
+    browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path
+) -> None:
+    evil = "\"'></script><script>window.hacked = 1</script><img src=http://x/> ünï 中 \u2028 &amp;"
+    info = replace(record.info, id=evil, query=evil, notes=(evil,), options={"tau": evil})
+    named = replace(record, info=replace(info, source=replace(info.source, path=evil)))
+    (view,) = views_of([(Path("store"), named)], scores=False, must=False)
+    for opened in open_page(browser, [replace(view, name=evil)], video, tmp_path):
+        assert opened.page.evaluate("window.hacked") is None
+        assert opened.page.locator("h1").text_content() == evil
+        assert opened.page.locator("h2").first.text_content() == evil
+        assert opened.page.locator("script").count() == 2
+        assert opened.page.locator("img").count() == 0
 
 
 @needs_browser
