@@ -29,7 +29,7 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionCon
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.machine import describe_machine
-from evscli.encoders.early import finish, read_prefix
+from evscli.encoders.early import Prefix, finish
 from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
 from evscli.encoders.qwen3_vl import Qwen3Tower
 from evscli.encoders.scorer import expected_shapes
@@ -146,7 +146,8 @@ def pruned_run(
     def run() -> WindowChoice:
         assert request.prune_at is not None
         frames = len(case.patches)
-        prefix = read_prefix(case.tower, request.prune_at, [case.patches], frames)
+        prefix = Prefix(case.tower, request.prune_at, frames, scratch=None)
+        prefix.add(case.patches)
         choice = select_windows(request, prefix.windows(), inputs)
         finish(prefix, choice, patches=case.patches[..., 0].numel(), device=torch.device(device))
         return choice

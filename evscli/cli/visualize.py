@@ -12,9 +12,10 @@ from evscli.cli.notes import note
 from evscli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from evscli.records import PrunedVideo
+    from evscli.render.views import View
     from evscli.video import VideoIndex
 
 FORMS = (".png", ".mp4", ".html")
@@ -45,7 +46,7 @@ def visualize(
     Example: evs visualize stores/vcast-0.25 clip --against stores/evs-0.25 -o difference.mp4
     """
     from evscli.cli.visualize_forms import Asked, write_html, write_mp4, write_png
-    from evscli.render.views import against_view, check_alike, views_of
+    from evscli.render.views import check_alike
     from evscli.store import open_store
     from evscli.store.durable import make_folder
 
@@ -64,20 +65,30 @@ def visualize(
         check_alike(record, other, path)
     named = [(store, record), *others]
     asked = Asked(
-        views=views_of(named, scores=scores or form == ".html", must=scores and form != ".html")
-        if against is None
-        else [against_view(named[0], named[1])],
+        views=views_to_draw(named, form, against=against is not None, scores=scores),
         source=source_of(record, store, root=root, video=video, force=force),
         frames=frames,
         time=time,
         scores=scores,
     )
-    if against is not None and form == ".html":
-        asked.views.extend(views_of(named, scores=False, must=False))
     refuse_source(output, asked.source)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     make_folder(output.parent)
     {".png": write_png, ".mp4": write_mp4, ".html": write_html}[form](asked, output)
+
+
+def views_to_draw(
+    named: Sequence[tuple[Path, PrunedVideo]], form: str, *, against: bool, scores: bool
+) -> list[View]:
+    """What is drawn of the stores: two in one picture, each by itself, or in a report both."""
+    from evscli.render.views import against_view, views_of
+
+    report = form == ".html"
+    together = [against_view(*named)] if against else []
+    if against and not report:
+        return together
+    wanted = (scores or report) and not against
+    return [*together, *views_of(named, scores=wanted, must=scores and not report)]
 
 
 def refuse_source(output: Path, source: VideoIndex | None) -> None:

@@ -6,7 +6,7 @@ hidden states; then what was kept runs through the rest, packed. Which windows, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -120,13 +120,3 @@ def _finish_part(
         if block in tower.read_after:
             read[block] = row
     return finish_packed(tower, read, packing, keep.to(device))
-
-
-def read_prefix(
-    tower: Tower, after: int, chunks: Iterable[Tensor], frames: int, *, scratch: Path | None = None
-) -> Prefix:
-    """Run the first blocks, up to and with `after`, on all `chunks` of patches [t, S, P]."""
-    prefix = Prefix(tower, after, frames, scratch=scratch)
-    for patches in chunks:
-        prefix.add(patches)
-    return prefix

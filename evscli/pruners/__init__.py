@@ -4,7 +4,6 @@ Importing this does not import torch; `evscli.pruners.positions`, what a mask le
 """
 
 from evscli.pruners.budget import parse_budget
-from evscli.pruners.given import parse_options
 from evscli.pruners.options import Option
 from evscli.pruners.registry import Pruner, get_pruner, list_pruners, method_names
 from evscli.pruners.request import PruneRequest, check_selection
@@ -20,7 +19,6 @@ __all__ = [
     "list_pruners",
     "method_names",
     "parse_budget",
-    "parse_options",
     "prune",
     "select_tokens",
     "select_windows",

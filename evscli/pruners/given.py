@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evscli.errors import UsageError
-from evscli.pruners.options import check_options, closest, split_assignments
+from evscli.pruners.options import closest
 from evscli.pruners.registry import get_pruner
 from evscli.pruners.request import PruneRequest
-from evscli.records import OptionValue, VideoInput
-
-
-def parse_options(method: str, texts: Iterable[str]) -> dict[str, OptionValue]:
-    """The options of `method` from texts `name=value`, typed, and its defaults.
-
-    Raises UsageError for text of another form and for what `check_selection` refuses in options.
-    """
-    return check_options(method, get_pruner(method).options, split_assignments(texts))
+from evscli.records import VideoInput
 
 
 def own_options(method: str, given: Mapping[str, str]) -> dict[str, str]:

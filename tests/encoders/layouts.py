@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder
+from evscli.encoders.early import Prefix
+from evscli.encoders.tower import Tower
 from evscli.records import FrameChunk, FramePlan
 
 
@@ -113,3 +116,11 @@ def chunks_of(pixels: Tensor, *lengths: int) -> list[FrameChunk]:
     return [
         FrameChunk(start=int(start), pixels=part) for start, part in zip(starts, parts, strict=True)
     ]
+
+
+def begun(tower: Tower, after: int, chunks: Iterable[Tensor], frames: int) -> Prefix:
+    """The first blocks, up to and with `after`, run on all `chunks` of patches [t, S, P]."""
+    prefix = Prefix(tower, after, frames, scratch=None)
+    for patches in chunks:
+        prefix.add(patches)
+    return prefix

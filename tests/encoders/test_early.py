@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.early import finish, read_prefix, spans
+from evscli.encoders.early import finish, spans
 from evscli.encoders.tower import Tower, encode_frames, patches_of, windows_of
 from evscli.records import KeptTokens, WindowChoice, WindowTokens
 from tests.checkpoints import FAMILIES
-from tests.encoders.layouts import random_frames
+from tests.encoders.layouts import begun, random_frames
 
 GRID = (3, 5)
 FRAMES = 6
@@ -66,7 +66,7 @@ def encode(
     most: int = 100,
 ) -> WindowTokens:
     with torch.inference_mode():
-        prefix = read_prefix(tower, after, patches.split(chunk), len(patches))
+        prefix = begun(tower, after, patches.split(chunk), len(patches))
         return finish(prefix, choice, patches=most, device=patches.device)
 
 

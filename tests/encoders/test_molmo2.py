@@ -8,10 +8,11 @@ from torch import Tensor
 from transformers.models.molmo2.configuration_molmo2 import Molmo2Config
 from transformers.models.molmo2.modeling_molmo2 import Molmo2Model
 
-from evscli.encoders.early import finish, read_prefix
+from evscli.encoders.early import finish
 from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
 from evscli.encoders.tower import encode_frames, patches_of
 from evscli.records import KeptTokens, WindowChoice
+from tests.encoders.layouts import begun
 
 SIDE = 9
 FRAMES = 5
@@ -91,7 +92,7 @@ def test_pruning_on_the_way_is_masking_the_rest(
     keep = torch.rand((FRAMES, 3, 3), generator=torch.Generator().manual_seed(1)) < 0.5
     choice = WindowChoice(kept=KeptTokens(mask=keep, expected=int(keep.sum())))
     with torch.inference_mode():
-        prefix = read_prefix(tower, after, patches.split(2), FRAMES)
+        prefix = begun(tower, after, patches.split(2), FRAMES)
         ours = finish(prefix, choice, patches=100, device=torch.device("cpu"))
         hidden, states = tower.embed(patches), {}
         dropped = patches_of(tower, torch.zeros(keep.shape).masked_fill(~keep, -torch.inf))

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from transformers.models.molmo2.configuration_molmo2 import Molmo2VisionConfig
 from transformers.models.molmo2.modeling_molmo2 import Molmo2VisionModel
 
-from evscli.encoders.early import finish, read_prefix
+from evscli.encoders.early import finish
 from evscli.encoders.molmo2 import Molmo2Tower
 from evscli.pruners import check_selection, select_windows
 from evscli.records import PruneInputs, WindowTokens
+from tests.encoders.layouts import begun
 
 GOLDEN = sorted((Path(__file__).parent.parent / "data" / "golden").glob("stts_*.safetensors"))
 SIDE = 27
@@ -90,7 +91,7 @@ def test_the_whole_way_is_that_of_the_authors(
     request = check_selection("stts", budget)
     assert request.prune_at == int(parameters["prune_after_layer"])
     with torch.inference_mode():
-        prefix = read_prefix(tower, request.prune_at, patches.split(3), len(patches))
+        prefix = begun(tower, request.prune_at, patches.split(3), len(patches))
         inputs = PruneInputs(scorer=scorer, heads=tower.heads)
         choice = select_windows(request, prefix.windows(), inputs)
         tokens: WindowTokens = finish(prefix, choice, patches=1000, device=patches.device)

@@ -19,14 +19,13 @@ from evscli.pruners import (
     get_pruner,
     list_pruners,
     method_names,
-    parse_options,
     prune,
     registry,
     select_tokens,
 )
 from evscli.pruners.budget import check_budget, floor_count, parse_budget, round_count
-from evscli.pruners.options import Option, function_options
-from evscli.records import KeptTokens, PruneInputs, VideoTokens
+from evscli.pruners.options import Option, check_options, function_options, split_assignments
+from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
 from tests.pruners.videos import tokens
 
 ALL = (
@@ -47,6 +46,11 @@ ALL = (
     "random",
     "none",
 )
+
+
+def parse_options(method: str, texts: list[str]) -> dict[str, OptionValue]:
+    """As the command line does."""
+    return check_options(method, get_pruner(method).options, split_assignments(texts))
 
 
 class TestMethods:
@@ -72,9 +76,9 @@ class TestMethods:
     def test_listing_and_checking_do_not_import_torch(self) -> None:
         code = (
             "import sys\n"
-            "from evscli.pruners import check_selection, list_pruners, parse_options\n"
+            "from evscli.pruners import check_selection, list_pruners\n"
             "rows = [pruner.describe() for pruner in list_pruners()]\n"
-            "check_selection('vcast', 0.3, parse_options('vcast', ['tau=1']))\n"
+            "check_selection('vcast', 0.3, {'tau': '1'})\n"
             "sys.exit('torch' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
