@@ -31,11 +31,21 @@ class UsageError(EvsError):
 
 
 class VideoError(EvsError):
-    """One video cannot be used. `stage` says where it failed: open, index, plan or decode."""
+    """One video cannot be used.
 
-    def __init__(self, message: str, *, stage: str = "open") -> None:
+    `stage` says where it failed: open, index, plan, decode, encode or prune; `kind` what it was, by
+    default the class of the error behind it.
+    """
+
+    def __init__(self, message: str, *, stage: str = "open", kind: str | None = None) -> None:
         super().__init__(message)
         self.stage = stage
+        self._kind = kind
+
+    @property
+    def kind(self) -> str:
+        """Name of the class of the error behind this one, or another word for what it was."""
+        return self._kind or type(self.__cause__ or self).__name__
 
 
 class ModelError(EvsError):

@@ -313,6 +313,9 @@ class Failure:
     """Class of the error."""
     message: str
     attempt: int = 1
+    """Counted from 1 over all runs."""
+    size: int | None = None
+    """Bytes of the file that failed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,5 +105,9 @@ def _child(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: s
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from evscli.cli import main
+    from evscli.corpus import children
+
+    # This process is a fork of a clean one already; another would import torch once more.
+    children.METHOD = "fork"
 
     main(arguments)

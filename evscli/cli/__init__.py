@@ -8,11 +8,9 @@ from __future__ import annotations
 import io
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -22,6 +20,7 @@ from evscli.cli.ask import ask
 from evscli.cli.compare import compare
 from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
+from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
 from evscli.cli.prune import prune
 from evscli.cli.train import train
@@ -51,7 +50,6 @@ def _show_version(asked: bool) -> None:
 
 
 USAGE = 2
-INTERRUPTED = 130
 RESUMABLE = ("prune", "train")
 
 
@@ -81,20 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     arguments = [argument for argument in given if argument != "--debug"]
-    sys.exit(run(arguments, debug=debug, interrupts=count_interrupts()))
-
-
-def count_interrupts() -> list[int]:
-    """A list that grows with every Ctrl-C from now on, which raises KeyboardInterrupt as before."""
-    seen: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        signal.default_int_handler(number, frame)
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
-        signal.signal(signal.SIGINT, interrupt)
-    return seen
+    sys.exit(run(arguments, debug=debug, interrupts=catch_interrupts()))
 
 
 def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()) -> int:

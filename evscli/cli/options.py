@@ -103,6 +103,27 @@ Resize = Annotated[ResizePlace, typer.Option(help="cpu is exact; device is faste
 CheckSources = Annotated[
     bool, typer.Option("--check-sources", help="Hash finished videos again before skipping.")
 ]
+DecodeProcesses = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that decode. Default: one less than there are cores."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Give a video up whose decoder takes longer. Default: 600 and its own length.",
+    ),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try videos again that failed in earlier runs.")
+]
+MaxAttempts = Annotated[
+    int,
+    typer.Option(min=1, help="Tries of a failing video in all runs; with --retry-failed in this."),
+]
+JsonEvents = Annotated[
+    bool, typer.Option("--json", help="Print events as they happen, one JSON object a line.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 # evs ask

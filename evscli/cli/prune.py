@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +10,14 @@ import typer
 
 from evscli.cli import options
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model, refuse_empty
+from evscli.cli.interrupts import catch_termination
 from evscli.cli.selection import check_requests, with_query
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evscli.corpus.local import Summary
+    from evscli.corpus.outcome import Summary
     from evscli.pruners import PruneRequest
     from evscli.pruners.budget_rule import BudgetRule
 
@@ -42,21 +42,29 @@ def prune(
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
     resize: options.Resize = options.ResizePlace.cpu,
+    processes: options.DecodeProcesses = None,
+    timeout: options.Timeout = None,
+    retry_failed: options.RetryFailed = False,
+    max_attempts: options.MaxAttempts = 1,
     check_sources: options.CheckSources = False,
-    as_json: options.Json = False,
+    as_json: options.JsonEvents = False,
 ) -> None:
     """Prune videos and write what is kept to a store.
 
-    A finished video is skipped when the same command is run again; a failing one is recorded
-    and the rest go on. Several methods or budgets encode every video once and write one store each.
+    Run the same command again to go on: a finished video is skipped, and one that failed is left
+    out unless its file has changed. Several methods or budgets encode every video once and write
+    one store each.
 
     Example: evs prune video.mp4 --method vcast --budget 0.3
 
     Example: evs prune clips/ --method evs --method vcast --budget 0.1 --budget 256tok/s -o stores
     """
+    from evscli.cli.events import Events
     from evscli.cli.report import Report
+    from evscli.corpus.children import warm_up
     from evscli.corpus.inputs import find_videos
-    from evscli.corpus.local import prune_corpus
+    from evscli.corpus.local import Engine, prune_corpus
+    from evscli.corpus.resume import Retries
     from evscli.encoders import load_encoder
     from evscli.needs import query_rows, scorer_weights
     from evscli.pipeline import VideoPruner
@@ -68,6 +76,7 @@ def prune(
     videos = with_query(find_videos(inputs), query)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
+    warm_up()
     queries = query_rows(name, videos, requests)
     encoder = load_encoder(
         name,
@@ -88,10 +97,16 @@ def prune(
     folders = stores(encoder.info.name, requests, output)
     for folder in folders:
         remember(folder, dict.fromkeys(video.root for video in videos))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    catch_termination()
     start = time.monotonic()
-    report = Report(model=encoder.info.name, stores=folders, quiet=as_json)
-    summaries = prune_corpus(videos, pruner, folders, report=report, check_sources=check_sources)
+    report = (Events if as_json else Report)(model=encoder.info.name, stores=folders)
+    engine = Engine(
+        processes=processes,
+        timeout=timeout,
+        retries=Retries(failed=retry_failed, attempts=max_attempts),
+        check_sources=check_sources,
+    )
+    summaries = prune_corpus(videos, pruner, folders, listener=report, engine=engine)
     report.finish(summaries, elapsed=time.monotonic() - start)
     raise typer.Exit(exit_code(summaries))
 
@@ -111,7 +126,7 @@ def file_name(budget: BudgetRule) -> str:
 
 def exit_code(summaries: Sequence[Summary]) -> int:
     """0 all done, 1 nothing done, 3 some videos failed."""
-    if not any(summary.failed for summary in summaries):
+    if not any(summary.failed or summary.failed_earlier for summary in summaries):
         return 0
     done = any(summary.pruned or summary.skipped for summary in summaries)
     return SOME_FAILED if done else NOTHING_DONE

@@ -1,86 +1,164 @@
-"""What `evs prune` prints: a line per video, and what the run did."""
+"""What `evs prune` prints for people: a line per video, a bar or lines of progress, a summary."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-from evscli.corpus.local import Summary
+from tqdm import tqdm
+
+from evscli.cli.notes import SECONDS_BETWEEN_LINES, note
+from evscli.cli.units import count_text, duration_text
+from evscli.corpus.outcome import Summary
+from evscli.corpus.progress import Progress, State
+from evscli.corpus.resume import Job
+from evscli.corpus.worker import Done
 from evscli.records import Failure, VideoInfo
 from evscli.texts import one_line
 
 
-class Report:
-    """Prints results as they come; with `quiet` only one JSON document at the end."""
+def print_safely(line: str) -> None:
+    """Print a line; losing standard output must not end a run that is storing videos."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        print(f"note: no more output ({error.strerror}); the run goes on", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def __init__(self, *, model: str, stores: Sequence[Path], quiet: bool) -> None:
+
+class Report:
+    """Prints results as they come."""
+
+    def __init__(self, *, model: str, stores: Sequence[Path]) -> None:
         self.model = model
         self.stores = stores
-        self.quiet = quiet
-        self.said: set[tuple[str, str]] = set()
+        self.said: tuple[str, str] | None = None
 
-    def __call__(self, number: int, result: VideoInfo | Failure | str) -> None:
-        """Print the line of one video: pruned, failed, or already in the store."""
-        where = f"{self.stores[number].name}: " if len(self.stores) > 1 else ""
-        if isinstance(result, Failure):
-            self._fail(result)
-        elif not self.quiet:
-            self._print(where + describe(result))
-        if isinstance(result, VideoInfo):
-            for note in result.notes:
-                print(f"note: {where}{result.id}: {note}", file=sys.stderr, flush=True)
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        """Say what need not be done, and show the bar."""
+        for number, summary in enumerate(summaries):
+            if summary.skipped:
+                videos = count_text(summary.skipped, "video")
+                print_safely(f"{self._where(number)}{videos} already done")
+        self.progress = Progress(jobs)
+        self.bar = Bar(self.progress)
 
-    def _fail(self, failure: Failure) -> None:
-        """Print why a video failed, once where it failed alike for several stores."""
-        if (failure.id, failure.message) not in self.said:
-            self.said.add((failure.id, failure.message))
-            print(f"error: {one_line(failure.message)}", file=sys.stderr, flush=True)
-
-    def _print(self, line: str) -> None:
-        """Print a line; losing standard output must not end a run that is storing videos."""
-        try:
-            print(line, flush=True)
-        except OSError as error:
-            print(f"note: no more output ({error.strerror}); the run goes on", file=sys.stderr)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    def done(self, done: Done, *, again: bool) -> None:
+        """Print the line of one video: pruned or failed."""
+        with self.bar.paused():
+            if isinstance(done.outcome, Failure):
+                self._fail(done.outcome, again=again)
+            else:
+                self._tell(self._where(done.store), done.outcome)
+        if not again:
+            self.bar.advance(self.progress.add(done))
 
     def finish(self, summaries: Sequence[Summary], *, elapsed: float) -> None:
         """Print what the run did."""
-        if self.quiet:
-            documents = [
-                {"store": str(store), "model": self.model} | summary_json(summary, elapsed=elapsed)
-                for store, summary in zip(self.stores, summaries, strict=True)
-            ]
-            one = len(documents) == 1
-            print(json.dumps(documents[0] if one else documents, indent=2))
-            return
+        self.bar.close()
         for store, summary in zip(self.stores, summaries, strict=True):
-            print("\n".join(summary_lines(summary)))
+            print_safely("\n".join(summary_lines(summary)))
             if len(summaries) > 1:
-                print(f"store   {store}")
-        pruned = max(summary.seconds for summary in summaries)
-        if pruned:
-            print(
-                f"time    {pruned:.1f} s of video in {elapsed:.1f} s "
-                f"({pruned / elapsed:.1f} times real time)"
+                print_safely(f"store   {store}")
+        state = self.progress.state()
+        if state.seconds:
+            print_safely(
+                f"time    {state.seconds:.1f} s of video in {elapsed:.1f} s "
+                f"({state.seconds / elapsed:.1f} times real time)"
             )
-        print(f"model   {self.model}")
+        print_safely(f"model   {self.model}")
         if len(summaries) == 1:
-            print(f"store   {self.stores[0]}")
+            print_safely(f"store   {self.stores[0]}")
+
+    def _where(self, number: int) -> str:
+        return f"{self.stores[number].name}: " if len(self.stores) > 1 else ""
+
+    def _fail(self, failure: Failure, *, again: bool) -> None:
+        """Print why a video failed, once where it failed alike for several stores."""
+        if (failure.id, failure.message) != self.said:
+            self.said = (failure.id, failure.message)
+            later = "; it will be tried again" if again else ""
+            print(f"error: {one_line(failure.message)}{later}", file=sys.stderr, flush=True)
+
+    def _tell(self, where: str, info: VideoInfo) -> None:
+        print_safely(where + describe(info))
+        for remark in info.notes:
+            note(f"{where}{info.id}: {remark}")
+
+
+class Bar:
+    """A bar by seconds of video on a terminal; now and then a line where that is piped."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._shown = sys.stderr.isatty()
+        self._said = time.monotonic()
+        self._bar = tqdm(
+            disable=not self._shown or not progress.state().videos,
+            dynamic_ncols=True,
+            bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}",
+        )
+        self.advance(0.0)
+
+    def advance(self, seconds: float) -> None:
+        """So many seconds of video more are done."""
+        state = self._progress.state()
+        if self._shown:
+            self._draw(state, seconds)
+        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            note(progress_line(state))
+
+    def _draw(self, state: State, seconds: float) -> None:
+        self._bar.total = state.seconds_expected
+        self._bar.set_description_str(f"{state.done:,}/{state.videos:,} videos", refresh=False)
+        failed = f", {state.failed:,} failed" if state.failed else ""
+        self._bar.set_postfix_str(f"{state.speed:.1f} times real time{failed}", refresh=False)
+        self._bar.update(seconds)
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Clears the bar while something else is printed."""
+        paused: AbstractContextManager[None] = tqdm.external_write_mode(file=sys.stdout)
+        return paused
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        self._bar.close()
+
+
+def progress_line(state: State) -> str:
+    """How far a run is, in one line."""
+    length = duration_text(state.seconds)
+    if state.seconds_expected is not None:
+        length += f" of about {duration_text(state.seconds_expected)}"
+    parts = [
+        f"{state.done:,} of {count_text(state.videos, 'video')}",
+        f"{length} of video",
+        f"{state.speed:.1f} times real time",
+        f"{state.rate:.2g} videos/s",
+        f"{state.tokens:,} -> {state.kept:,} tokens",
+    ]
+    if state.failed:
+        parts.append(f"{state.failed:,} failed")
+    if state.eta is not None:
+        parts.append(f"about {duration_text(state.eta)} left")
+    return ", ".join(parts)
 
 
 def summary_lines(summary: Summary) -> list[str]:
     """What became of the videos, and their tokens."""
-    counts = [f"{len(summary.pruned)} pruned"]
+    counts = [f"{summary.pruned:,} pruned"]
     if summary.skipped:
-        counts.append(f"{len(summary.skipped)} already done")
+        counts.append(f"{summary.skipped:,} already done")
     if summary.failed:
-        counts.append(f"{len(summary.failed)} failed (see failures-*.jsonl in the store)")
+        counts.append(f"{summary.failed:,} failed (see failures-*.jsonl in the store)")
+    if summary.failed_earlier:
+        earlier = f"{summary.failed_earlier:,} failed earlier"
+        counts.append(f"{earlier} (--retry-failed tries them again)")
     lines = [", ".join(counts)]
     if summary.pruned:
         share = summary.kept / summary.tokens
@@ -88,35 +166,10 @@ def summary_lines(summary: Summary) -> list[str]:
     return lines
 
 
-def describe(result: VideoInfo | str) -> str:
-    """One line about a video that is in the store now."""
-    if isinstance(result, str):
-        return f"{result}: already done"
-    grid = "x".join(map(str, result.grid_thw))
+def describe(info: VideoInfo) -> str:
+    """One line about a video that was pruned."""
+    grid = "x".join(map(str, info.grid_thw))
     return (
-        f"{result.id}: {result.tokens:,} tokens ({grid}) -> {result.kept:,} "
-        f"({result.retention:.1%}), {result.duration:.1f} s of video"
+        f"{info.id}: {info.tokens:,} tokens ({grid}) -> {info.kept:,} "
+        f"({info.retention:.1%}), {info.duration:.1f} s of video"
     )
-
-
-def summary_json(summary: Summary, *, elapsed: float) -> dict[str, Any]:
-    """The run as JSON values."""
-    return {
-        "pruned": [
-            {
-                "id": info.id,
-                "tokens": info.tokens,
-                "kept": info.kept,
-                "grid_thw": info.grid_thw,
-                "seconds": info.duration,
-                "notes": info.notes,
-            }
-            for info in summary.pruned
-        ],
-        "skipped": summary.skipped,
-        "failed": [asdict(failure) for failure in summary.failed],
-        "tokens": summary.tokens,
-        "kept": summary.kept,
-        "seconds_of_video": summary.seconds,
-        "elapsed_seconds": round(elapsed, 3),
-    }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evscli.cli import options
 from evscli.cli.checks import check_output, refuse_empty
+from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import note
 from evscli.errors import UsageError
 
@@ -72,7 +72,7 @@ def visualize(
         scores=scores,
     )
     refuse_source(output, asked.source)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    catch_termination()
     make_folder(output.parent)
     {".png": write_png, ".mp4": write_mp4, ".html": write_html}[form](asked, output)
 

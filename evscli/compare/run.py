@@ -7,7 +7,7 @@ from typing import Any
 
 from evscli.compare.comparison import Comparison
 from evscli.compare.measure import Bench, Measured, measure
-from evscli.corpus.local import failure_of
+from evscli.corpus.outcome import failure_of
 from evscli.diagnostics.truth import known_events
 from evscli.errors import VideoError
 from evscli.provenance import provenance

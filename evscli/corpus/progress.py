@@ -1,57 +1,98 @@
-"""One progress bar per run, by seconds of video, with an ETA. Knows nothing about pruning."""
+"""How far a run is, by seconds of video, and when it will end.
+
+How long a video is shows only when it is decoded, so what is left is estimated from the bytes of
+its files: no header is opened for it. Knows no terminal.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from tqdm import tqdm
+from evscli.corpus.outcome import file_size
+from evscli.corpus.resume import Job
+from evscli.corpus.worker import Done
+from evscli.records import Failure
 
-from evscli.records import VideoInput
-from evscli.video import header_duration
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A run at one moment."""
+
+    videos: int
+    done: int
+    """Videos that are pruned or have failed for good."""
+    failed: int
+    seconds: float
+    """Of video pruned."""
+    seconds_expected: float | None
+    """Of video in the whole run, by the bytes of what is left; None before the first video."""
+    tokens: int
+    kept: int
+    elapsed: float
+    """Seconds since the run began."""
+    eta: float | None
+    """Seconds that are left; None before the first video."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of video in a second: how many times real time."""
+        return self.seconds / self.elapsed if self.elapsed else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Videos in a second."""
+        return self.done / self.elapsed if self.elapsed else 0.0
 
 
 class Progress:
-    """A bar on a terminal; silent where standard error is piped.
+    """Counts the videos of a run; one that several stores want is done with the last of them."""
 
-    Seconds of video come from the containers' headers, which need not be exact: a video counts
-    for what its header says whether it succeeds or fails, so that the bar always ends full.
-    """
+    def __init__(self, jobs: Sequence[Job], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._videos = len(jobs)
+        self._bytes = sum(file_size(job.video) or 0 for job in jobs)
+        self._stores_left = {job.video.id: len(job.tries) for job in jobs}
+        self._lengths: dict[str, float] = {}
+        self._done_bytes = 0
+        self._failed: set[str] = set()
+        self._seconds = 0.0
+        self._tokens = self._kept = 0
 
-    def __init__(self, videos: Sequence[VideoInput], *, shown: bool | None = None) -> None:
-        self.failed = 0
-        shown = sys.stderr.isatty() if shown is None else shown
-        # Opening every file only pays where somebody sees the sum.
-        self.seconds = {
-            video.id: header_duration(video.path) or 0.0 if shown else 0.0 for video in videos
-        }
-        self.bar = tqdm(
-            total=round(sum(self.seconds.values()), 1),
-            unit="s",
-            desc=f"0/{len(videos)} videos",
-            disable=not shown,
-            dynamic_ncols=True,
-            bar_format="{desc} |{bar}| {percentage:3.0f}% of {total:.0f} s of video "
-            "[{elapsed}<{remaining}, {rate_noinv_fmt}]{postfix}",
+    def add(self, done: Done) -> float:
+        """Count a result that stands; the seconds of video that came to an end with it."""
+        video, outcome = done.job.video, done.outcome
+        self._stores_left[video.id] -= 1
+        if isinstance(outcome, Failure):
+            self._failed.add(video.id)
+        else:
+            self._lengths[video.id] = outcome.duration
+            self._tokens += outcome.tokens
+            self._kept += outcome.kept
+        if self._stores_left[video.id]:
+            return 0.0
+        del self._stores_left[video.id]
+        self._done_bytes += file_size(video) or 0
+        seconds = self._lengths.pop(video.id, 0.0)
+        self._seconds += seconds
+        return seconds
+
+    def state(self) -> State:
+        """How far it is now."""
+        elapsed = self._clock() - self._began
+        share = self._done_bytes / self._bytes if self._bytes else 0.0
+        left = self._bytes - self._done_bytes
+        known = self._seconds / self._done_bytes if self._done_bytes else None
+        return State(
+            videos=self._videos,
+            done=self._videos - len(self._stores_left),
+            failed=len(self._failed),
+            seconds=self._seconds,
+            seconds_expected=None if known is None else self._seconds + left * known,
+            tokens=self._tokens,
+            kept=self._kept,
+            elapsed=elapsed,
+            eta=elapsed * (1 - share) / share if share else None,
         )
-        self.done = 0
-
-    def advance(self, video: VideoInput, *, failed: bool = False) -> None:
-        """One video is finished, skipped or failed."""
-        self.done += 1
-        self.failed += failed
-        self.bar.set_description_str(f"{self.done}/{len(self.seconds)} videos", refresh=False)
-        if self.failed:
-            self.bar.set_postfix_str(f"{self.failed} failed", refresh=False)
-        self.bar.update(self.seconds[video.id])
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Clear the bar while something else is printed."""
-        with tqdm.external_write_mode(file=sys.stdout):
-            yield
-
-    def close(self) -> None:
-        """Take the bar off the terminal."""
-        self.bar.close()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.molmo2_rules import Molmo2Rules
-from evscli.encoders.preprocess import PixelFormat, rechunk
+from evscli.encoders.preprocess import PixelFormat, Resize, rechunk
 from evscli.encoders.rules import ProcessorRules
 from evscli.encoders.shape import VisionShape
 from evscli.encoders.tower import Tower, encode_frames
@@ -46,6 +46,11 @@ class VideoEncoder:
     resize_on_device: bool
     scratch: Path | None = None
     """Folder for tokens that outgrow memory; the system's temporary folder by default."""
+
+    @property
+    def host_resize(self) -> Resize | None:
+        """The resize of frames on the CPU, for whoever decodes them; None: `resize` needs them."""
+        return None if self.resize_on_device else self.form.resize
 
     def resize(self, chunk: FrameChunk, plan: FramePlan) -> FrameChunk:
         """The chunk's uint8 frames at the plan's resized size.

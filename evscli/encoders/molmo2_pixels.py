@@ -6,13 +6,14 @@ Pure functions on tensors; the size and all constants come from the checkpoint's
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from evscli.encoders.preprocess import RESAMPLE_MODES
+from evscli.encoders.preprocess import RESAMPLE_MODES, Resize
 from evscli.errors import ModelError
 
 
@@ -35,12 +36,10 @@ class Molmo2Pixels:
         """Patches along a side of a token."""
         return self.pooling
 
-    def resize(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """[f, 3, H, W] uint8 to `size`, equal bit for bit to the processor's result on a CPU."""
-        if pixels.shape[-2:] == size:
-            return pixels
-        resized = interpolate(pixels.float(), size, mode=self.resample, antialias=False)
-        return resized.round_().clamp_(0, 255).to(torch.uint8)
+    @property
+    def resize(self) -> Resize:
+        """[f, 3, H, W] uint8 to a size, equal bit for bit to the processor's result on a CPU."""
+        return partial(resize_rounded, mode=self.resample)
 
     def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         """The same on any device; rounding differs there at most by a level."""
@@ -75,3 +74,11 @@ def molmo2_pixels(processor: Any, *, model: str) -> Molmo2Pixels:
         mean=torch.tensor(processor.image_mean) * (1.0 / processor.rescale_factor),
         std=torch.tensor(processor.image_std) * (1.0 / processor.rescale_factor),
     )
+
+
+def resize_rounded(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """[f, 3, H, W] uint8 to `size` in floating point without antialiasing, rounded."""
+    if pixels.shape[-2:] == size:
+        return pixels
+    resized = interpolate(pixels.float(), size, mode=mode, antialias=False)
+    return resized.round_().clamp_(0, 255).to(torch.uint8)

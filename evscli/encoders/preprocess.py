@@ -6,8 +6,9 @@ module knows neither checkpoints nor models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,10 @@ from evscli.records import FrameChunk
 
 RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
 """Interpolation by the number PIL gives it."""
+
+
+Resize = Callable[[Tensor, tuple[int, int]], Tensor]
+"""[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size."""
 
 
 class PixelFormat(Protocol):
@@ -36,8 +41,12 @@ class PixelFormat(Protocol):
     def merge_size(self) -> int:
         """Patches along a side of a token."""
 
-    def resize(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """[f, 3, H, W] uint8 to `size`, equal bit for bit to the processor's result on a CPU."""
+    @property
+    def resize(self) -> Resize:
+        """[f, 3, H, W] uint8 to a size, equal bit for bit to the processor's result on a CPU.
+
+        It holds no tensors, so that another process can be sent it.
+        """
 
     def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         """The same on any device, maybe a level off."""
@@ -59,9 +68,10 @@ class QwenPixels:
     std: Tensor
     """[3] float32, on the scale of uint8"""
 
-    def resize(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """[f, 3, H, W] uint8 on the CPU to `size`, equal bit for bit to the processor's result."""
-        return resize_exact(pixels, size, self.resample)
+    @property
+    def resize(self) -> Resize:
+        """[f, 3, H, W] uint8 on the CPU to a size, equal bit for bit to the processor's result."""
+        return partial(resize_exact, mode=self.resample)
 
     def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         """The same on any device, rarely one level off."""

@@ -17,8 +17,9 @@ from evscli.pipeline.after import (
     prune_encoded,
     query_of,
 )
+from evscli.pipeline.frames import resized_here
 from evscli.pipeline.inside import BegunVideo, begin_encoding, prune_begun
-from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
+from evscli.pipeline.planned import PlannedVideo, demand_of, plan_indexed, plan_video
 from evscli.pipeline.pruner import VideoPruner, check_blocks, need_pixels
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     "encode_planned",
     "encode_video",
     "need_pixels",
+    "plan_indexed",
     "plan_video",
     "prune_begun",
     "prune_encoded",
     "query_of",
+    "resized_here",
 ]

@@ -10,7 +10,13 @@ from typing import Protocol
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder
-from evscli.pipeline.frames import ahead, pixel_source, record_pixels, recorded_pixels, resized
+from evscli.pipeline.frames import (
+    Frames,
+    decoded_here,
+    pixel_source,
+    record_pixels,
+    recorded_pixels,
+)
 from evscli.pipeline.planned import PlannedVideo, plan_video
 from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_tokens
@@ -76,13 +82,17 @@ def encode_planned(
     planned: PlannedVideo,
     encoder: VideoEncoder,
     *,
+    frames: Frames | None = None,
     pixels: bool = False,
     scratch: Path | None = None,
 ) -> EncodedVideo:
-    """Decode and encode the chosen frames. Raises VideoError with `stage` decode or encode."""
+    """Encode the chosen frames, by default decoded here.
+
+    Raises VideoError with `stage` decode or encode.
+    """
     with stage("encode", planned.video):
         kept = recorded_pixels(planned.plan, scratch) if pixels else None
-        with closing(ahead(resized(encoder, planned))) as chunks:
+        with closing((frames or decoded_here(encoder, planned))()) as chunks:
             tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
         refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
     return EncodedVideo(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -15,6 +16,36 @@ from evscli.pipeline.planned import PlannedVideo
 from evscli.records import FrameChunk, FramePlan, PixelSource
 from evscli.scratch import allocate
 from evscli.video import decode_frames
+
+Frames = Callable[[], Generator[FrameChunk]]
+"""Starts a pass over the planned frames, at the size that the encoder sees."""
+
+
+def decoded_here(encoder: VideoEncoder, planned: PlannedVideo) -> Frames:
+    """Frames that this process decodes, the next chunk while the last one is used."""
+    return lambda: ahead(resized(encoder, planned))
+
+
+def decoded_once(frames: Frames, planned: PlannedVideo, scratch: Path | None) -> Frames:
+    """Frames kept in memory or a scratch file, for several passes. Raises as `frames` does."""
+    pixels, starts = recorded_pixels(planned.plan, scratch), []
+    with closing(frames()) as chunks:
+        for chunk in record_pixels(chunks, pixels):
+            starts.append(chunk.start)
+    bounds = [*starts, len(pixels)]
+
+    def replay() -> Generator[FrameChunk]:
+        for start, stop in pairwise(bounds):
+            yield FrameChunk(start=start, pixels=pixels[start:stop])
+
+    return replay
+
+
+def resized_here(encoder: VideoEncoder, planned: PlannedVideo, frames: Frames) -> Frames:
+    """Frames that another process decodes and, unless the device does it, resizes."""
+    if encoder.host_resize is not None:
+        return frames
+    return lambda: (encoder.resize(chunk, planned.plan) for chunk in frames())
 
 
 def resized(encoder: VideoEncoder, planned: PlannedVideo) -> Generator[FrameChunk]:

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder
 from evscli.encoders.early import Prefix
-from evscli.pipeline.frames import ahead, pixel_source, record_pixels, recorded_pixels, resized
+from evscli.pipeline.frames import (
+    Frames,
+    decoded_here,
+    pixel_source,
+    record_pixels,
+    recorded_pixels,
+)
 from evscli.pipeline.planned import PlannedVideo
 from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_windows
@@ -39,16 +45,17 @@ def begin_encoding(
     encoder: VideoEncoder,
     *,
     after: int,
+    frames: Frames | None = None,
     pixels: bool = False,
     scratch: Path | None = None,
 ) -> BegunVideo:
-    """Decode the chosen frames and run the first blocks, up to and with the block `after`.
+    """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
     Raises VideoError with `stage` decode or encode.
     """
     with stage("encode", planned.video):
         kept = recorded_pixels(planned.plan, scratch) if pixels else None
-        with closing(ahead(resized(encoder, planned))) as chunks:
+        with closing((frames or decoded_here(encoder, planned))()) as chunks:
             recorded = record_pixels(chunks, kept)
             prefix = encoder.begin(recorded, planned.plan, after=after)
         refuse_infinite(prefix.states.values(), planned.video)

@@ -29,6 +29,13 @@ def plan_video(video: VideoInput, encoder: VideoEncoder) -> PlannedVideo:
         source = source_info(video)
     with stage("index", video):
         index = index_video(video.path)
+    return plan_indexed(video, source, index, encoder)
+
+
+def plan_indexed(
+    video: VideoInput, source: SourceInfo, index: VideoIndex, encoder: VideoEncoder
+) -> PlannedVideo:
+    """Choose the frames of a video whose timeline is known. Raises VideoError, stage "plan"."""
     with stage("plan", video):
         plan = plan_frames(index, encoder.rules)
     return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)

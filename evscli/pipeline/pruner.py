@@ -13,6 +13,7 @@ from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
 from evscli.pipeline.after import QueryRows, encode_planned, prune_encoded, query_of
+from evscli.pipeline.frames import Frames, decoded_here, decoded_once
 from evscli.pipeline.inside import begin_encoding, prune_begun
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
@@ -20,6 +21,7 @@ from evscli.pruners import PruneRequest
 from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
+from evscli.stage import stage
 
 Choose = Callable[[PruneRequest], PrunedVideo]
 
@@ -106,18 +108,31 @@ class VideoPruner:
         VideoError where this selection alone fails. Raises VideoError for whatever goes wrong with
         the video itself; its `stage` says where.
         """
-        planned = plan_video(video, self.encoder)
+        return self.prune_planned(plan_video(video, self.encoder), which)
+
+    def prune_planned(
+        self,
+        planned: PlannedVideo,
+        which: Iterable[int] | None = None,
+        *,
+        frames: Frames | None = None,
+    ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
+        """The same for a video whose frames are chosen; `frames`, where given, is called once."""
         demand = demand_of(planned)
         passes: dict[int | None, dict[int, PruneRequest]] = {}
         for number in range(len(self.requests)) if which is None else which:
             request = self.requests[number].for_video(demand, seed=self.seed)
             passes.setdefault(request.prune_at, {})[number] = request
+        frames = frames or decoded_here(self.encoder, planned)
+        if len(passes) > 1:
+            with stage("decode", planned.video):
+                frames = decoded_once(frames, planned, self.scratch)
         for block, requests in passes.items():
             asked = [*requests.values()]
             choose = (
-                self._after(planned, asked)
+                self._after(planned, frames, asked)
                 if block is None
-                else self._inside(planned, asked, block)
+                else self._inside(planned, frames, asked, block)
             )
             for number, request in requests.items():
                 try:
@@ -125,10 +140,16 @@ class VideoPruner:
                 except VideoError as error:
                     yield number, error
 
-    def _after(self, planned: PlannedVideo, requests: Sequence[PruneRequest]) -> Choose:
+    def _after(
+        self, planned: PlannedVideo, frames: Frames, requests: Sequence[PruneRequest]
+    ) -> Choose:
         """Encodes a video; what it gives selects among the tokens."""
         encoded = encode_planned(
-            planned, self.encoder, pixels=need_pixels(requests), scratch=self.scratch
+            planned,
+            self.encoder,
+            frames=frames,
+            pixels=need_pixels(requests),
+            scratch=self.scratch,
         )
         return partial(
             prune_encoded,
@@ -140,13 +161,18 @@ class VideoPruner:
         )
 
     def _inside(
-        self, planned: PlannedVideo, requests: Sequence[PruneRequest], after: int
+        self,
+        planned: PlannedVideo,
+        frames: Frames,
+        requests: Sequence[PruneRequest],
+        after: int,
     ) -> Choose:
         """Begins to encode a video; what it gives selects behind the block `after`, and ends it."""
         begun = begin_encoding(
             planned,
             self.encoder,
             after=after,
+            frames=frames,
             pixels=need_pixels(requests),
             scratch=self.scratch,
         )

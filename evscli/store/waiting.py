@@ -80,8 +80,8 @@ class WaitingFolder:
         return path
 
     def remove(self) -> None:
-        """Remove the folder, unless videos wait in it for the next run."""
-        if not any(self.folder.glob("*.safetensors")):
+        """Remove the folder, unless videos wait in it for the next run, or somebody has."""
+        if self.folder.is_dir() and not any(self.folder.glob("*.safetensors")):
             for path in self.folder.iterdir():
                 path.unlink()
             self.folder.rmdir()

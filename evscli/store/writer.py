@@ -60,7 +60,7 @@ class StoreWriter:
         self._shard_bytes = shard_bytes
         self._shard_videos = shard_videos
         self._finished: dict[str, Origin] = {}
-        self._attempts: dict[str, int] = {}
+        self._failed: dict[str, Failure] = {}
         self._waiting: list[WaitingVideo] = []
 
     def __enter__(self) -> Self:
@@ -90,6 +90,11 @@ class StoreWriter:
         """By id, what every video in the store was made from, whoever wrote it."""
         return MappingProxyType(self._finished)
 
+    @property
+    def failed(self) -> Mapping[str, Failure]:
+        """By id, the last failure of every video, also of those that are finished by now."""
+        return MappingProxyType(self._failed)
+
     def add(self, record: PrunedVideo) -> None:
         """Keep one video; its tensors are not needed any longer afterwards.
 
@@ -110,12 +115,13 @@ class StoreWriter:
 
     def fail(self, failure: Failure) -> Failure:
         """Record that a video could not be pruned; the answer has its attempts counted."""
-        counted = replace(failure, attempt=self._attempts.get(failure.id, 0) + 1)
+        last = self._failed.get(failure.id)
+        counted = replace(failure, attempt=last.attempt + 1 if last else 1)
         try:
             append_failure(self.folder / failures_name(self._writer), counted)
         except OSError as error:
             raise self._refusal(error) from error
-        self._attempts[failure.id] = counted.attempt
+        self._failed[failure.id] = counted
         return counted
 
     def flush(self) -> None:
@@ -149,7 +155,7 @@ class StoreWriter:
         catalogue = read_catalogue(self.folder)
         check_sizes(self.folder, catalogue)
         self._finished = {key: entry.origin for key, entry in catalogue.finished.items()}
-        self._attempts = {key: last.attempt for key, last in read_failures(self.folder).items()}
+        self._failed = read_failures(self.folder)
         self._number = catalogue.next_number(self._writer)
         if missing := catalogue.unlisted_by(self._writer):
             append_entries(self.folder / manifest_name(self._writer), missing)
@@ -205,6 +211,11 @@ class StoreWriter:
         return self.folder / shard_name(self._writer, self._number)
 
     def _refusal(self, error: OSError) -> StoreError:
+        if not self.folder.is_dir():
+            return StoreError(
+                f"{self.folder} was removed while it was written to: run the same command again, "
+                "which begins anew"
+            )
         kept = "nothing in it is lost"
         if self._finished:
             kept = f"{len(self._finished) - len(self._waiting)} finished videos are kept"

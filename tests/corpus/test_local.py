@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.local import Summary, prune_corpus
+from evscli.corpus.local import Engine, prune_corpus
+from evscli.corpus.outcome import Outcome, Summary
+from evscli.corpus.resume import Job, Retries
+from evscli.corpus.worker import Done
 from evscli.encoders import load_encoder
-from evscli.errors import MismatchError
+from evscli.errors import MismatchError, StoreError
 from evscli.pipeline import VideoPruner
 from evscli.pruners import check_selection
 from evscli.records import Failure, VideoInfo
@@ -23,43 +29,101 @@ def pruner() -> VideoPruner:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two good videos and a bad one between them."""
+    (tmp_path / "in").mkdir()
     for number, name in enumerate(("a", "c")):
         write_video(tmp_path / "in" / f"{name}.mp4", frames=16, seed=number)
     (tmp_path / "in" / "b.mp4").write_text("no video")
     return tmp_path / "in"
 
 
-@pytest.fixture(autouse=True)
-def _input_folder(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
+class Seen:
+    """Remembers what a run said."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.again: list[bool] = []
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        self.jobs = [job.video.id for job in jobs]
+        self.before = [replace(summary) for summary in summaries]
+
+    def done(self, done: Done, *, again: bool) -> None:
+        self.outcomes.append(done.outcome)
+        self.again.append(again)
+
+    @property
+    def ids(self) -> list[str]:
+        return [outcome.id for outcome in self.outcomes]
 
 
-def run(folder: Path, pruner: VideoPruner, **options: bool) -> tuple[Summary, list[object]]:
-    seen: list[object] = []
-    store = folder.parent / "store"
-    videos = find_videos([str(folder)])
+def run(folder: Path, pruner: VideoPruner, engine: Engine | None = None) -> tuple[Summary, Seen]:
+    seen = Seen()
+    videos, stores = find_videos([str(folder)]), [folder.parent / "store"]
     (summary,) = prune_corpus(
-        videos, pruner, [store], report=lambda _, result: seen.append(result), **options
+        videos, pruner, stores, listener=seen, engine=engine or Engine(processes=2)
     )
     return summary, seen
 
 
 def test_every_video_is_reported_once_in_order(folder: Path, pruner: VideoPruner) -> None:
     summary, seen = run(folder, pruner)
-    assert [type(result) for result in seen] == [VideoInfo, Failure, VideoInfo]
-    assert [info.id for info in summary.pruned] == ["a", "c"]
-    assert [failure.id for failure in summary.failed] == ["b"]
-    assert summary.kept == sum(info.kept for info in summary.pruned) < summary.tokens
+    assert seen.jobs == seen.ids == ["a", "b", "c"]
+    assert [type(outcome) for outcome in seen.outcomes] == [VideoInfo, Failure, VideoInfo]
+    assert (summary.pruned, summary.failed, summary.skipped) == (2, 1, 0)
+    assert 0 < summary.kept < summary.tokens
 
 
-def test_a_second_run_skips_the_finished_and_counts_the_attempt(
+@pytest.mark.parametrize("processes", [1, 3])
+def test_the_number_of_processes_changes_no_byte(
+    folder: Path, pruner: VideoPruner, processes: int
+) -> None:
+    run(folder, pruner)
+    shard = "shard-0-00000.safetensors"
+    expected = (folder.parent / "store" / shard).read_bytes()
+    seen = Seen()
+    videos, stores = find_videos([str(folder)]), [folder.parent / "other"]
+    prune_corpus(videos, pruner, stores, listener=seen, engine=Engine(processes=processes))
+    assert (folder.parent / "other" / shard).read_bytes() == expected
+
+
+def test_a_second_run_tries_neither_the_finished_nor_the_failed(
     folder: Path, pruner: VideoPruner
 ) -> None:
     run(folder, pruner)
     summary, seen = run(folder, pruner)
-    assert summary.skipped == ["a", "c"]
-    assert seen[:2] == ["a", "c"]
-    assert [failure.attempt for failure in summary.failed] == [2]
+    assert seen.ids == []
+    assert (summary.skipped, summary.failed_earlier, summary.failed) == (2, 1, 0)
+    assert seen.before == [summary]
+
+
+def test_failed_videos_are_tried_again_on_request(folder: Path, pruner: VideoPruner) -> None:
+    run(folder, pruner)
+    summary, seen = run(folder, pruner, Engine(retries=Retries(failed=True)))
+    assert seen.ids == ["b"]
+    assert [outcome.attempt for outcome in seen.outcomes if isinstance(outcome, Failure)] == [2]
+    assert (summary.skipped, summary.failed) == (2, 1)
+
+
+def test_a_failed_video_whose_file_has_changed_is_tried_again(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    run(folder, pruner)
+    write_video(folder / "b.mp4", frames=16)
+    summary, seen = run(folder, pruner)
+    assert seen.ids == ["b"]
+    assert (summary.pruned, summary.failed) == (1, 0)
+
+
+def test_a_failing_video_is_tried_at_the_end_until_its_attempts_are_used_up(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    summary, seen = run(folder, pruner, Engine(retries=Retries(attempts=3)))
+    assert seen.ids == ["a", "b", "c", "b", "b"]
+    assert seen.again == [False, True, False, True, False]
+    assert (summary.pruned, summary.failed) == (2, 1)
+    assert open_store(folder.parent / "store").failures["b"].attempt == 3
+    assert run(folder, pruner, Engine(retries=Retries(attempts=3)))[1].ids == []
+    assert run(folder, pruner, Engine(retries=Retries(attempts=4)))[1].ids == ["b"]
 
 
 def test_another_source_under_a_finished_id_is_refused_before_any_work(
@@ -78,22 +142,38 @@ def test_touching_a_file_does_not_make_it_another_source(folder: Path, pruner: V
     run(folder, pruner)
     for path in folder.iterdir():
         path.touch()
-    assert run(folder, pruner, check_sources=True)[0].skipped == ["a", "c"]
+    assert run(folder, pruner, Engine(check_sources=True))[0].skipped == 2
 
 
 def test_an_interrupt_keeps_what_is_finished(folder: Path, pruner: VideoPruner) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    class Interrupting(Seen):
+        def done(self, _done: Done, *, again: bool) -> None:  # noqa: ARG002
+            raise KeyboardInterrupt
 
     videos, stores = find_videos([str(folder)]), [folder.parent / "store"]
     with pytest.raises(KeyboardInterrupt):
-        prune_corpus(videos, pruner, stores, report=interrupt)
-    assert list(open_store(folder.parent / "store")) == ["a"]
+        prune_corpus(videos, pruner, stores, listener=Interrupting(), engine=Engine(processes=1))
+    assert "a" in open_store(folder.parent / "store")
+    assert run(folder, pruner)[0].failed_earlier + run(folder, pruner)[0].skipped == 3
+
+
+def test_a_store_that_disappears_ends_the_run_with_one_line(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    class Removing(Seen):
+        def done(self, _done: Done, *, again: bool) -> None:  # noqa: ARG002
+            shutil.rmtree(folder.parent / "store")
+
+    for number in range(8):
+        write_video(folder / f"d{number}.mp4", frames=16, seed=number)
+    videos, stores = find_videos([str(folder)]), [folder.parent / "store"]
+    with pytest.raises(StoreError, match="store was removed while it was written to"):
+        prune_corpus(videos, pruner, stores, listener=Removing(), engine=Engine(processes=1))
 
 
 def test_a_name_that_cannot_be_an_id_fails_alone(folder: Path, pruner: VideoPruner) -> None:
     (folder / "b.mp4").rename(folder / "b\nb.mp4")
-    summary, _ = run(folder, pruner)
-    assert [info.id for info in summary.pruned] == ["a", "c"]
-    (failure,) = summary.failed
+    summary, seen = run(folder, pruner)
+    assert summary.pruned == 2
+    (failure,) = [outcome for outcome in seen.outcomes if isinstance(outcome, Failure)]
     assert (failure.id, failure.stage) == ("b\nb", "open")

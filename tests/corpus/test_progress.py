@@ -1,43 +1,64 @@
 from __future__ import annotations
 
-from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from evscli.corpus.outcome import Outcome
 from evscli.corpus.progress import Progress
+from evscli.corpus.resume import Job
+from evscli.corpus.worker import Done
 from evscli.records import VideoInput
-from tests.videos import write_video
+from tests.store.samples import failure, record
 
 
-def videos(folder: Path) -> list[VideoInput]:
-    short = write_video(folder / "short.mp4", frames=24)
-    long = write_video(folder / "long.mp4", frames=72)
-    (folder / "bad.mp4").write_text("no video")
-    return [VideoInput(id=p.stem, path=p, root=folder) for p in (short, long, folder / "bad.mp4")]
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    """Files of 100, 100 and 300 bytes, the last one for two stores."""
+    for name, size in (("a", 100), ("b", 100), ("c", 300)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    videos = [VideoInput(id=name, path=tmp_path / name, root=tmp_path) for name in "abc"]
+    return [Job(video=video, tries={0: 1, 1: 1} if video.id == "c" else {0: 1}) for video in videos]
 
 
-def test_it_counts_seconds_of_video_and_ends_full(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    short, long, bad = videos(tmp_path)
-    with closing(Progress([short, long, bad], shown=True)) as progress:
-        progress.advance(short)
-        assert progress.bar.n == pytest.approx(1, abs=0.1)
-        progress.advance(bad, failed=True)
-        progress.advance(long)
-        assert progress.bar.n == pytest.approx(progress.bar.total, abs=0.1)
-    shown = capsys.readouterr().err
-    assert "3/3 videos" in shown
-    assert "1 failed" in shown
-    assert "4 s of video" in shown
+def pruned(seconds: float) -> Outcome:
+    return replace(record().info, duration=seconds)
 
 
-def test_it_is_silent_when_standard_error_is_no_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    short, *_ = videos(tmp_path)
-    with closing(Progress([short])) as progress:
-        assert progress.bar.total == 0
-        progress.advance(short)
-    assert capsys.readouterr().err == ""
+def test_what_is_left_is_estimated_from_bytes(jobs: list[Job]) -> None:
+    now = 0.0
+    progress = Progress(jobs, clock=lambda: now)
+    before = progress.state()
+    assert (before.videos, before.done, before.seconds_expected, before.eta) == (3, 0, None, None)
+    now = 4.0
+    assert progress.add(Done(job=jobs[0], store=0, outcome=pruned(20.0))) == 20.0
+    state = progress.state()
+    assert (state.done, state.seconds, state.seconds_expected) == (1, 20.0, 100.0)
+    assert (state.eta, state.speed, state.rate) == (16.0, 5.0, 0.25)
+
+
+def test_a_failed_video_counts_as_done_and_adds_no_seconds(jobs: list[Job]) -> None:
+    progress = Progress(jobs)
+    assert progress.add(Done(job=jobs[1], store=0, outcome=failure("b"))) == 0.0
+    state = progress.state()
+    assert (state.done, state.failed, state.seconds) == (1, 1, 0.0)
+    assert state.eta is not None
+
+
+def test_a_video_that_several_stores_want_is_done_with_the_last(jobs: list[Job]) -> None:
+    progress = Progress(jobs)
+    info = pruned(30.0)
+    assert progress.add(Done(job=jobs[2], store=0, outcome=info)) == 0.0
+    assert progress.state().done == 0
+    assert progress.add(Done(job=jobs[2], store=1, outcome=failure("c"))) == 30.0
+    state = progress.state()
+    assert (state.done, state.failed, state.seconds) == (1, 1, 30.0)
+
+
+def test_tokens_of_all_stores_are_counted(jobs: list[Job]) -> None:
+    progress = Progress(jobs)
+    info = record().info
+    for store in (0, 1):
+        progress.add(Done(job=jobs[2], store=store, outcome=info))
+    assert (progress.state().tokens, progress.state().kept) == (2 * info.tokens, 2 * info.kept)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evscli.corpus.local import failure_of
+from evscli.corpus.outcome import failure_of
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.digest import json_digest
 from evscli.errors import UsageError, VideoError

@@ -1,0 +1,86 @@
+"""What `evs prune --json` prints for programs: one JSON object a line, as things happen.
+
+start     what is to be done                pruned   a video is in a store
+failed    a video could not be pruned       progress how far the run is, now and then
+summary   one for each store, at the end
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evscli.cli.notes import SECONDS_BETWEEN_LINES
+from evscli.cli.report import print_safely
+from evscli.corpus.outcome import Summary
+from evscli.corpus.progress import Progress
+from evscli.corpus.resume import Job
+from evscli.corpus.worker import Done
+from evscli.records import Failure, VideoInfo
+
+
+class Events:
+    """Prints results as JSON lines."""
+
+    def __init__(self, *, model: str, stores: Sequence[Path]) -> None:
+        self.model = model
+        self.stores = stores
+        self.said = time.monotonic()
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        """The event `start`."""
+        self.progress = Progress(jobs)
+        stores = [
+            {
+                "store": str(store),
+                "skipped": before.skipped,
+                "failed_earlier": before.failed_earlier,
+            }
+            for store, before in zip(self.stores, summaries, strict=True)
+        ]
+        emit("start", {"model": self.model, "videos": len(jobs), "stores": stores})
+
+    def done(self, done: Done, *, again: bool) -> None:
+        """The events `pruned` and `failed`, now and then `progress`."""
+        store = {"store": str(self.stores[done.store])}
+        if isinstance(done.outcome, Failure):
+            emit("failed", {**store, **asdict(done.outcome), "again": again})
+        else:
+            emit("pruned", {**store, **pruned_values(done.outcome)})
+        if not again:
+            self.progress.add(done)
+        if time.monotonic() - self.said >= SECONDS_BETWEEN_LINES:
+            self.said = time.monotonic()
+            self._progress()
+
+    def finish(self, summaries: Sequence[Summary], *, elapsed: float) -> None:
+        """The last `progress`, and `summary` for each store."""
+        self._progress()
+        for store, summary in zip(self.stores, summaries, strict=True):
+            values = {"store": str(store), "model": self.model, **asdict(summary)}
+            emit("summary", {**values, "elapsed_seconds": round(elapsed, 3)})
+
+    def _progress(self) -> None:
+        state = self.progress.state()
+        emit("progress", {**asdict(state), "videos_per_second": state.rate, "speed": state.speed})
+
+
+def pruned_values(info: VideoInfo) -> dict[str, Any]:
+    """What is said of a pruned video."""
+    return {
+        "id": info.id,
+        "tokens": info.tokens,
+        "kept": info.kept,
+        "grid_thw": info.grid_thw,
+        "seconds": info.duration,
+        "notes": info.notes,
+    }
+
+
+def emit(event: str, values: Mapping[str, Any]) -> None:
+    """Print one event."""
+    print_safely(json.dumps({"event": event, **values}))

@@ -1,0 +1,200 @@
+"""Videos decoded ahead of their use, several at a time, handed out in the order asked for.
+
+Every lane has a thread, a decoder process and a limit of bytes that wait for their use. What waits
+in a lane is in order too, so the oldest video is never held up by later ones. Knows no encoder and
+no store.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Generic, TypeVar
+
+from evscli.corpus.process import DecoderProcess
+from evscli.corpus.wire import Request
+from evscli.pipeline import PlannedVideo
+from evscli.records import FrameChunk, FramePlan, SourceInfo
+from evscli.video import VideoIndex
+
+Job = TypeVar("Job")
+Planner = Callable[[Request, SourceInfo, VideoIndex], PlannedVideo]
+Item = PlannedVideo | FrameChunk | BaseException | None
+
+
+class Closed(Exception):  # noqa: N818 - it ends a thread and is no error
+    """Nobody wants decoded videos any more."""
+
+
+class Lane:
+    """What one decoder process has sent and nobody has used yet."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        """Bytes; a single chunk may be larger."""
+        self.changed = threading.Condition()
+        self.held = 0
+        """Bytes that wait for their use."""
+        self.closed = False
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more may wait here."""
+        return not self.held or self.held + size <= self.limit
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+
+class DecodedVideo(Generic[Job]):
+    """One video under way: its plan, then one pass over its frames."""
+
+    def __init__(self, job: Job, lane: Lane) -> None:
+        self.job = job
+        self._lane = lane
+        self._items: deque[Item] = deque()
+        self._dropped = False
+
+    def planned(self) -> PlannedVideo:
+        """Its plan, as soon as there is one. Raises VideoError where the video is at fault."""
+        planned = self._get()
+        assert isinstance(planned, PlannedVideo)
+        return planned
+
+    def frames(self) -> Generator[FrameChunk]:
+        """Its frames as they come, once. Raises VideoError where the video is at fault."""
+        while isinstance(chunk := self._get(), FrameChunk):
+            yield chunk
+
+    def drop(self) -> None:
+        """Want no more of it."""
+        with self._lane.changed:
+            self._dropped = True
+            self._lane.held -= sum(map(size_of, self._items))
+            self._items.clear()
+            self._lane.changed.notify_all()
+
+    def put(self, item: Item) -> None:
+        """Let something wait for its use, as soon as there is room. Raises Closed."""
+        lane, size = self._lane, size_of(item)
+        with lane.changed:
+            lane.changed.wait_for(lambda: lane.closed or self._dropped or lane.has_room(size))
+            if lane.closed:
+                raise Closed
+            if not self._dropped:
+                self._items.append(item)
+                lane.held += size
+                lane.changed.notify_all()
+
+    def _get(self) -> PlannedVideo | FrameChunk | None:
+        lane = self._lane
+        with lane.changed:
+            lane.changed.wait_for(lambda: lane.closed or self._items)
+            if lane.closed:
+                raise Closed
+            item = self._items.popleft()
+            lane.held -= size_of(item)
+            lane.changed.notify_all()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+
+def size_of(item: Item) -> int:
+    """Bytes that count as waiting."""
+    return item.pixels.nbytes if isinstance(item, FrameChunk) else 0
+
+
+class DecodeAhead(Generic[Job]):
+    """Decodes videos ahead of their use by some processes; iterate over it once, then close it."""
+
+    def __init__(
+        self,
+        jobs: Iterable[tuple[Job, Request]],
+        plan: Planner,
+        processes: Sequence[DecoderProcess],
+        *,
+        buffer_bytes: int,
+    ) -> None:
+        """`jobs` are taken as processes come free, and may block; `plan` chooses the frames.
+
+        At most `buffer_bytes` of pixels wait for their use, shared by the processes.
+        """
+        self._jobs = iter(jobs)
+        self._plan = plan
+        self._claiming = threading.Lock()
+        self._order: queue.SimpleQueue[DecodedVideo[Job] | BaseException | None]
+        self._order = queue.SimpleQueue()
+        self._processes = processes
+        self._lanes = [Lane(buffer_bytes // len(processes)) for _ in processes]
+        self._threads = [
+            threading.Thread(target=self._run, args=pair, daemon=True)
+            for pair in zip(self._lanes, processes, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[DecodedVideo[Job]]:
+        """The videos in the order of the jobs. Raises what `jobs` raised."""
+        while (video := self._order.get()) is not None:
+            if isinstance(video, BaseException):
+                raise video
+            yield video
+
+    def close(self) -> None:
+        """Stop decoding at once; no process is left."""
+        self._order.put(None)
+        for lane, process in zip(self._lanes, self._processes, strict=True):
+            lane.close()
+            process.interrupt()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, lane: Lane, process: DecoderProcess) -> None:
+        """The thread of one lane."""
+        try:
+            while (claimed := self._claim(lane)) is not None:
+                self._decode(process, *claimed)
+        except Closed:
+            pass
+        finally:
+            process.kill()
+
+    def _claim(self, lane: Lane) -> tuple[DecodedVideo[Job], Request] | None:
+        """The next job; it takes its place in the order at the same time."""
+        with self._claiming:
+            if lane.closed:
+                raise Closed
+            try:
+                job, request = next(self._jobs)
+            except StopIteration:
+                self._order.put(None)
+                return None
+            except BaseException as error:
+                self._order.put(error)
+                return None
+            video = DecodedVideo(job, lane)
+            self._order.put(video)
+            return video, request
+
+    def _decode(self, process: DecoderProcess, video: DecodedVideo[Job], request: Request) -> None:
+        def choose(source: SourceInfo, index: VideoIndex) -> FramePlan:
+            planned = self._plan(request, source, index)
+            video.put(planned)
+            return planned.plan
+
+        try:
+            with closing(process.decode(request, choose)) as chunks:
+                for chunk in chunks:
+                    video.put(chunk)
+        except Closed:
+            raise
+        except BaseException as error:
+            video.put(error)
+        else:
+            video.put(None)

@@ -1,0 +1,59 @@
+"""What became of videos: one small row for each video and store, and their sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evscli.errors import VideoError
+from evscli.records import Failure, VideoInfo, VideoInput
+
+Outcome = VideoInfo | Failure
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What one run did to one store, in numbers that do not grow with it."""
+
+    pruned: int = 0
+    skipped: int = 0
+    """In the store before."""
+    failed: int = 0
+    """Videos whose last try in this run failed."""
+    failed_earlier: int = 0
+    """Not tried in this run, because they failed in earlier ones."""
+    tokens: int = 0
+    """Visual tokens before pruning, of the videos pruned in this run."""
+    kept: int = 0
+    """The same after pruning."""
+    seconds: float = 0.0
+    """Of video pruned in this run."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one video's result."""
+        if isinstance(outcome, Failure):
+            self.failed += 1
+            return
+        self.pruned += 1
+        self.tokens += outcome.tokens
+        self.kept += outcome.kept
+        self.seconds += outcome.duration
+
+
+def failure_of(video: VideoInput, error: VideoError) -> Failure:
+    """What is recorded of a video that failed."""
+    return Failure(
+        id=video.id,
+        path=video.path.relative_to(video.root).as_posix(),
+        stage=error.stage,
+        kind=error.kind,
+        message=str(error),
+        size=file_size(video),
+    )
+
+
+def file_size(video: VideoInput) -> int | None:
+    """Bytes of its file; None where that cannot be asked."""
+    try:
+        return video.path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,178 @@
+"""One decoder process as the run sees it: asked for videos, waited for, killed and replaced.
+
+Knows neither queues nor threads, and of a video only what its decoder says.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import TypeVar
+
+from evscli.corpus.children import start_child
+from evscli.corpus.decoder import serve
+from evscli.corpus.wire import (
+    Clock,
+    Failed,
+    Indexed,
+    Opened,
+    Ready,
+    Refused,
+    Request,
+    receive,
+)
+from evscli.errors import EvsError, StoreError, VideoError
+from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
+from evscli.video import VideoIndex
+
+START_SECONDS = 300.0
+"""In which a new child must have imported what it needs."""
+
+PATIENCE_SECONDS = 600.0
+"""A decoder may take so long and as long again as the video lasts, unless a limit is given."""
+
+ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan]
+Message = TypeVar("Message")
+
+
+class DecoderProcess:
+    """A child process that decodes one video at a time, and a new one after each that is lost."""
+
+    def __init__(self, *, timeout: float | None = None) -> None:
+        """`timeout` is the seconds that one video may take. Nothing is started yet."""
+        self.timeout = timeout
+        self._process: BaseProcess | None = None
+        self._link: Connection
+        self._clock: Clock
+        self._stage = "open"
+        self._busy = False
+
+    def start(self) -> None:
+        """Start the child, unless there is one. Raises EvsError where the system refuses."""
+        if self._process is not None:
+            return
+        self._link, theirs = multiprocessing.Pipe()
+        try:
+            self._process = start_child(serve, theirs)
+        except (OSError, EOFError) as error:
+            raise _no_process(str(error)) from error
+        finally:
+            theirs.close()
+
+    def decode(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
+        """Have a video decoded: the frames that `choose` plans, chunk by chunk.
+
+        Raises VideoError where this video is at fault; its `kind` is Crashed where it took the
+        child with it and Timeout where it took too long. Raises what `choose` does, and EvsError
+        where the next video would fail as well. Left before its end, the child is killed.
+        """
+        self._begin()
+        try:
+            yield from self._converse(request, choose)
+        except TimeoutError:
+            raise self._too_slow(request.video) from None
+        except (EOFError, ConnectionError):
+            raise self._crashed(request.video) from None
+        finally:
+            if self._busy:
+                self.kill()
+
+    def kill(self, *, grace: float = 0.0) -> int | None:
+        """End the child, after `grace` seconds to end by itself.
+
+        Returns its exit code, negative for the signal that ended it; None where there was no child.
+        """
+        process, self._process, self._busy = self._process, None, False
+        if process is None:
+            return None
+        process.join(grace)
+        process.kill()
+        process.join()
+        code = process.exitcode
+        process.close()
+        self._link.close()
+        return code
+
+    def interrupt(self) -> None:
+        """End the child while another thread waits for it, which then finds it crashed."""
+        process = self._process
+        if process is not None:
+            with suppress(ValueError):  # that thread has just closed it
+                process.kill()
+
+    def _begin(self) -> None:
+        """A child that is ready for a video."""
+        if self._process is not None:
+            return
+        self.start()
+        self._clock = Clock(START_SECONDS)
+        try:
+            self._expect(Ready)
+        except (EOFError, ConnectionError, TimeoutError):
+            raise _no_process(f"exit code {self.kill(grace=1)}") from None
+
+    def _converse(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
+        self._clock = Clock(PATIENCE_SECONDS if self.timeout is None else self.timeout)
+        self._busy, self._stage = True, "open"
+        self._link.send(request)
+        source = self._expect(Opened).source
+        self._stage = "index"
+        index = self._expect(Indexed).index
+        if self.timeout is None:
+            self._clock.limit += index.duration
+        self._stage = "decode"
+        try:
+            plan = choose(source, index)
+        except BaseException:
+            self._link.send(None)
+            self._busy = False
+            raise
+        self._link.send(plan)
+        while isinstance(chunk := self._receive(), FrameChunk):
+            yield chunk
+        self._busy = False
+
+    def _expect(self, kind: type[Message]) -> Message:
+        message = self._receive()
+        assert isinstance(message, kind), message
+        return message
+
+    def _receive(self) -> object:
+        message = receive(self._link, self._clock)
+        if isinstance(message, Failed):
+            self._busy = False
+            raise VideoError(message.message, stage=message.stage, kind=message.kind)
+        if isinstance(message, Refused):
+            raise StoreError(message.message)
+        return message
+
+    def _too_slow(self, video: VideoInput) -> VideoError:
+        limit = self._clock.limit
+        return VideoError(
+            f"{video.path}: its decoder was stopped after {limit:g} s; give it longer with "
+            "--retry-failed --timeout SECONDS, or re-encode the video with ffmpeg",
+            stage=self._stage,
+            kind="Timeout",
+        )
+
+    def _crashed(self, video: VideoInput) -> VideoError:
+        code = self.kill(grace=1)
+        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        hint = "; was the memory full?" if code == -signal.SIGKILL else ""
+        return VideoError(
+            f"{video.path}: its decoder crashed ({how}{hint}); re-encode the video with ffmpeg, or "
+            "try it again with --retry-failed",
+            stage=self._stage,
+            kind="Crashed",
+        )
+
+
+def _no_process(reason: str) -> EvsError:
+    return EvsError(
+        f"decoder processes cannot be started ({reason}); check the machine's limits on memory and "
+        "processes, then run the same command again"
+    )

@@ -1,0 +1,107 @@
+"""What is left to do: videos that a store does not hold, and failed ones that may be tried again.
+
+Knows stores' records and no video's contents, except where their hashes are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from evscli.corpus.outcome import Summary, file_size
+from evscli.errors import MismatchError
+from evscli.provenance import source_info
+from evscli.records import Failure, Origin, VideoInput
+from evscli.store import StoreWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """Which failed videos are tried again."""
+
+    failed: bool = False
+    """Those of earlier runs too."""
+    attempts: int = 1
+    """Tries of a video in all runs together; with `failed` in this run."""
+
+    def left(self, failure: Failure | None, video: VideoInput) -> int:
+        """Tries that a video has, given its last failure. A changed file is a new video."""
+        if failure is None or self.failed or failure.size not in (None, file_size(video)):
+            return self.attempts
+        return max(0, self.attempts - failure.attempt)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A video that some stores still want."""
+
+    video: VideoInput
+    tries: Mapping[int, int]
+    """By the number of a store, how often it may be tried for that store."""
+
+    def again(self, store: int) -> Job | None:
+        """The same for one store where it has just failed; None where its tries are used up."""
+        left = self.tries[store] - 1
+        return replace(self, tries={store: left}) if left else None
+
+    def joined(self, other: Job) -> Job:
+        """The same video for the stores of both."""
+        return replace(self, tries={**self.tries, **other.tries})
+
+
+def work_left(
+    videos: Sequence[VideoInput],
+    writers: Sequence[StoreWriter],
+    summaries: Sequence[Summary],
+    *,
+    retries: Retries,
+    check_sources: bool = False,
+) -> list[Job]:
+    """The jobs of a run, in the order of `videos`; what needs none is counted in `summaries`.
+
+    Finished means the same id and size, with `check_sources` also the same hash. Raises
+    MismatchError where a store holds another source or query under the same id.
+    """
+    jobs = []
+    for video in videos:
+        tries = dict(_tries(video, writers, summaries, retries, check_sources))
+        if tries:
+            jobs.append(Job(video=video, tries=tries))
+    return jobs
+
+
+def _tries(
+    video: VideoInput,
+    writers: Sequence[StoreWriter],
+    summaries: Sequence[Summary],
+    retries: Retries,
+    check_sources: bool,
+) -> Iterator[tuple[int, int]]:
+    for number, (writer, summary) in enumerate(zip(writers, summaries, strict=True)):
+        if (stored := writer.finished.get(video.id)) is not None:
+            refuse_changed(video, stored, check_sources=check_sources)
+            summary.skipped += 1
+        elif left := retries.left(writer.failed.get(video.id), video):
+            yield number, left
+        else:
+            summary.failed_earlier += 1
+
+
+def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:
+    """Raise MismatchError where `video` is not what the store was made from."""
+    size, source = video.path.stat().st_size, stored.source
+    if size != source.size:
+        changed = f"has {size:,} bytes, the stored one had {source.size:,}"
+    elif check_sources and source_info(video).sha256 != source.sha256:
+        changed = "has other content than the stored one"
+    elif stored.query is not None and video.query != stored.query:
+        raise MismatchError(
+            f"{video.path} was pruned by the query {stored.query!r} under the id {video.id!r}, and "
+            f"now it is {video.query!r}; prune it into another store with -o, or ask the same"
+        )
+    else:
+        return
+    raise MismatchError(
+        f"{video.path} {changed} under the id {video.id!r}; "
+        "prune it into another store with -o, or restore the old file"
+    )

@@ -1,0 +1,142 @@
+"""What one device does: encodes and prunes decoded videos, and writes them while the next is due.
+
+It knows one encoder and its stores; whose turn a video is and what is said of it is others' work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+from evscli.corpus.ahead import DecodeAhead, DecodedVideo, Planner
+from evscli.corpus.outcome import Outcome, failure_of
+from evscli.corpus.process import DecoderProcess
+from evscli.corpus.resume import Job
+from evscli.corpus.wire import Request
+from evscli.encoders import VideoEncoder
+from evscli.errors import UsageError, VideoError
+from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
+from evscli.records import Failure, PrunedVideo, SourceInfo, VideoInput
+from evscli.store import StoreWriter, check_id
+from evscli.video import VideoIndex
+
+BUFFER_BYTES = 512 << 20
+"""Decoded pixels that may wait for their turn."""
+
+UNWRITTEN = 2
+"""Pruned videos that may wait to be written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What became of one job in one of its stores."""
+
+    job: Job
+    store: int
+    outcome: Outcome
+
+    def retry(self) -> Job | None:
+        """What is to be tried again, if it failed and may be."""
+        return self.job.again(self.store) if isinstance(self.outcome, Failure) else None
+
+
+def prune_jobs(
+    jobs: Iterable[Job],
+    pruner: VideoPruner,
+    writers: Sequence[StoreWriter],
+    decoders: Sequence[DecoderProcess],
+    *,
+    buffer_bytes: int = BUFFER_BYTES,
+) -> Generator[Done]:
+    """Decode ahead, prune and write the videos of `jobs`, in their order.
+
+    Yields every job's result in each of its stores, once that is safe from this process's end.
+    Raises StoreError where a store cannot be written.
+    """
+    requests = ((job, _request(job.video, pruner.encoder)) for job in jobs)
+    planner = _planner(pruner.encoder)
+    ahead = DecodeAhead(requests, planner, decoders, buffer_bytes=buffer_bytes)
+    with closing(ahead), Writing(writers) as writing:
+        for decoded in ahead:
+            for number, result in _prune(decoded, pruner):
+                yield from writing.put(decoded.job, number, result)
+            decoded.drop()
+        yield from writing.rest()
+
+
+def _request(video: VideoInput, encoder: VideoEncoder) -> Request:
+    return Request(video=video, chunk_frames=encoder.chunk_frames, resize=encoder.host_resize)
+
+
+def _planner(encoder: VideoEncoder) -> Planner:
+    # The rules are a processor of transformers, which promises nothing about threads.
+    lock = threading.Lock()
+
+    def plan(request: Request, source: SourceInfo, index: VideoIndex) -> PlannedVideo:
+        with lock:
+            return plan_indexed(request.video, source, index, encoder)
+
+    return plan
+
+
+def _prune(
+    decoded: DecodedVideo[Job], pruner: VideoPruner
+) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
+    """The results of one video for each of its stores; its own failure is every one's."""
+    left = [*decoded.job.tries]
+    try:
+        refuse_id(decoded.job.video)
+        planned = decoded.planned()
+        frames = resized_here(pruner.encoder, planned, decoded.frames)
+        for number, result in pruner.prune_planned(planned, left[:], frames=frames):
+            left.remove(number)
+            yield number, result
+    except VideoError as error:
+        yield from ((number, error) for number in left)
+
+
+def refuse_id(video: VideoInput) -> None:
+    """Raise VideoError for a file whose name cannot be an id."""
+    try:
+        check_id(video.id)
+    except UsageError as error:
+        raise VideoError(str(error), stage="open") from error
+
+
+class Writing:
+    """Writes to stores in a thread of its own, in order; use it in a `with` statement."""
+
+    def __init__(self, writers: Sequence[StoreWriter]) -> None:
+        self._writers = writers
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._under_way: deque[Future[Done]] = deque()
+
+    def __enter__(self) -> Writing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def put(self, job: Job, store: int, result: PrunedVideo | VideoError) -> Iterator[Done]:
+        """Have a result written; yields those that are. Raises StoreError."""
+        self._under_way.append(self._thread.submit(self._write, job, store, result))
+        while len(self._under_way) > UNWRITTEN or (self._under_way and self._under_way[0].done()):
+            yield self._under_way.popleft().result()
+
+    def rest(self) -> Iterator[Done]:
+        """Wait for all others."""
+        while self._under_way:
+            yield self._under_way.popleft().result()
+
+    def _write(self, job: Job, store: int, result: PrunedVideo | VideoError) -> Done:
+        writer = self._writers[store]
+        if isinstance(result, VideoError):
+            outcome: Outcome = writer.fail(failure_of(job.video, result))
+        else:
+            writer.add(result)
+            outcome = result.info
+        return Done(job=job, store=store, outcome=outcome)
