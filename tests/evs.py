@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -42,12 +43,21 @@ class Result:
         return lines[0]
 
 
+def no_change() -> None:
+    """Leaves `evs` as it is."""
+
+
 class Running:
     """A run under way."""
 
     def __init__(
-        self, *arguments: str | Path, cwd: Path, env: dict[str, str] | None = None
+        self,
+        *arguments: str | Path,
+        cwd: Path,
+        env: dict[str, str] | None = None,
+        before: Callable[[], None] = no_change,
     ) -> None:
+        """`before` is called in the process before `evs` begins."""
         self._folder = tempfile.TemporaryDirectory(prefix="evs-test-")
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
         for path in (self.out, self.err):
@@ -55,13 +65,15 @@ class Running:
         given = {"XDG_STATE_HOME": _STATE.name, **(env or {})}
         self.process: BaseProcess = _CONTEXT.Process(
             target=_child,
-            args=(list(map(str, arguments)), str(cwd), given, str(self.out), str(self.err)),
+            args=(list(map(str, arguments)), str(cwd), given, str(self.out), str(self.err), before),
         )
         self.process.start()
 
     def send(self, number: signal.Signals) -> None:
+        """Send a signal, unless the run has ended already."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def wait(self) -> Result:
         self.process.join(TIMEOUT)
@@ -80,9 +92,14 @@ class Running:
         return result
 
 
-def run_evs(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> Result:
+def run_evs(
+    *arguments: str | Path,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    before: Callable[[], None] = no_change,
+) -> Result:
     """Run `evs` with `arguments` in the folder `cwd` and wait for it."""
-    return Running(*arguments, cwd=cwd, env=env).wait()
+    return Running(*arguments, cwd=cwd, env=env, before=before).wait()
 
 
 def wait_until(come: Callable[[], bool]) -> None:
@@ -94,7 +111,14 @@ def wait_until(come: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
-def _child(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+def _child(
+    arguments: list[str],
+    cwd: str,
+    env: dict[str, str],
+    out: str,
+    err: str,
+    before: Callable[[], None],
+) -> None:
     for path, number in ((out, 1), (err, 2)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(handle, number)
@@ -109,5 +133,6 @@ def _child(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: s
 
     # This process is a fork of a clean one already; another would import torch once more.
     children.METHOD = "fork"
+    before()
 
     main(arguments)

@@ -7,6 +7,7 @@ nothing else. Knows no model: which frames and what size comes from the run.
 from __future__ import annotations
 
 import ctypes
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,6 +41,8 @@ def serve(link: Connection) -> None:
     _end_with_parent()
     # Ctrl-C reaches the whole group of processes; what it means is the run's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A crash is expected here, and its memory is of no use to anybody.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
     with suppress(EOFError, ConnectionError):
         link.send(Ready())

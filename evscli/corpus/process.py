@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -35,6 +36,9 @@ START_SECONDS = 300.0
 PATIENCE_SECONDS = 600.0
 """A decoder may take so long and as long again as the video lasts, unless a limit is given."""
 
+_STARTING = threading.Lock()
+"""One child at a time: another's end of a link, inherited, would hide that the first one died."""
+
 ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan]
 Message = TypeVar("Message")
 
@@ -55,13 +59,14 @@ class DecoderProcess:
         """Start the child, unless there is one. Raises EvsError where the system refuses."""
         if self._process is not None:
             return
-        self._link, theirs = multiprocessing.Pipe()
-        try:
-            self._process = start_child(serve, theirs)
-        except (OSError, EOFError) as error:
-            raise _no_process(str(error)) from error
-        finally:
-            theirs.close()
+        with _STARTING:
+            self._link, theirs = multiprocessing.Pipe()
+            try:
+                self._process = start_child(serve, theirs)
+            except (OSError, EOFError) as error:
+                raise _no_process(str(error)) from error
+            finally:
+                theirs.close()
 
     def decode(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
         """Have a video decoded: the frames that `choose` plans, chunk by chunk.

@@ -62,6 +62,7 @@ class StoreWriter:
         self._finished: dict[str, Origin] = {}
         self._failed: dict[str, Failure] = {}
         self._waiting: list[WaitingVideo] = []
+        self._claimed = False
 
     def __enter__(self) -> Self:
         """Claim the store and take up what an earlier run left.
@@ -75,6 +76,7 @@ class StoreWriter:
             except OSError as error:
                 raise self._refusal(error) from error
             self._claim = stack.pop_all()
+            self._claimed = True
         return self
 
     def __exit__(
@@ -174,6 +176,10 @@ class StoreWriter:
     def _flush(self, count: int) -> None:
         try:
             self._commit(count)
+        except StoreError as error:
+            if removed := self._removed():
+                raise removed from error
+            raise
         except OSError:
             self._commit_singly()
 
@@ -210,12 +216,18 @@ class StoreWriter:
     def _next_shard(self) -> Path:
         return self.folder / shard_name(self._writer, self._number)
 
+    def _removed(self) -> StoreError | None:
+        """What to say where somebody has removed the store."""
+        if self.folder.is_dir():
+            return None
+        return StoreError(
+            f"{self.folder} was removed while it was written to: run the same command again, "
+            "which begins anew"
+        )
+
     def _refusal(self, error: OSError) -> StoreError:
-        if not self.folder.is_dir():
-            return StoreError(
-                f"{self.folder} was removed while it was written to: run the same command again, "
-                "which begins anew"
-            )
+        if self._claimed and (removed := self._removed()):
+            return removed
         kept = "nothing in it is lost"
         if self._finished:
             kept = f"{len(self._finished) - len(self._waiting)} finished videos are kept"

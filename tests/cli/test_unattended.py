@@ -1,0 +1,216 @@
+"""Faults that a run left alone overnight must survive, each of them really done."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from evscli.store import Store, open_store, verify
+from tests.evs import Running, run_evs, wait_until
+from tests.faults import install, obey_permissions, small_shards
+from tests.videos import truncate, write_video
+
+PRUNE = ("--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store")
+CLIPS = 24
+ROUNDS = 20
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(CLIPS):
+        write_video(folder / f"{number:02}.mp4", frames=16, seed=number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert run_evs("prune", clips, *PRUNE, cwd=folder, before=small_shards).code == 0
+    return open_store(folder / "store")
+
+
+def assert_same(store: Store, expected: Store) -> None:
+    """The same videos, tensor for tensor, and every one in exactly one shard."""
+    assert list(store) == list(expected)
+    for video in store:
+        one, other = store[video].tensors(), expected[video].tensors()
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert list(verify(store)) == []
+    lines = [line for path in store.path.glob("manifest-*") for line in path.read_text().split()]
+    assert len(lines) == len(expected)
+
+
+def has_begun(running: Running) -> bool:
+    """Whether a run has said that a video is done, or is over already."""
+    return "->" in running.out.read_text() or not running.process.is_alive()
+
+
+def no_decoder_left(of: int) -> bool:
+    """Whether no child is left of the process `of`."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+        except OSError:
+            continue
+        if f"PPid:\t{of}\n" in text and "State:\tZ" not in text:
+            return False
+    return True
+
+
+def test_decoders_that_crash_or_hang_cost_their_videos_only(clips: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(clips, folder)
+    for name in ("03a", "10a"):
+        shutil.copy(folder / "00.mp4", folder / f"segfault{name}.mp4")
+    shutil.copy(folder / "00.mp4", folder / "endless.mp4")
+    truncate(shutil.copy(folder / "01.mp4", folder / "cut.mp4"))
+    (folder / "empty.mp4").touch()
+    arguments = ("prune", folder, *PRUNE, "--timeout", "1", "--processes", "2")
+    result = run_evs(*arguments, cwd=tmp_path, before=install)
+    assert result.code == 3, result
+    store = open_store(tmp_path / "store")
+    assert len(store) == CLIPS
+    assert {name: (f.stage, f.kind) for name, f in store.failures.items()} == {
+        "segfault03a": ("index", "Crashed"),
+        "segfault10a": ("index", "Crashed"),
+        "endless": ("index", "Timeout"),
+        "cut": ("open", "InvalidDataError"),
+        "empty": ("open", "VideoError"),
+    }
+    assert "signal SIGSEGV" in result.err
+    again = run_evs(*arguments, cwd=tmp_path)
+    assert again.code == 3
+    assert "5 failed earlier (--retry-failed tries them again)" in again.out
+    mended = run_evs(*arguments, "--retry-failed", cwd=tmp_path)
+    assert "3 pruned, 24 already done, 2 failed" in mended.out
+    assert len(open_store(tmp_path / "store")) == CLIPS + 3
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_is_finished(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    moments = random.Random(6)
+    kills = 0
+    while kills < ROUNDS:
+        running = Running("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards)
+        wait_until(partial(has_begun, running))
+        time.sleep(moments.uniform(0, 0.4))
+        running.send(signal.SIGKILL)
+        pid = running.process.pid
+        assert pid is not None
+        killed = running.wait()
+        wait_until(partial(no_decoder_left, pid))
+        if killed.code == 0:  # it was quicker
+            assert_same(open_store(tmp_path / "store"), undisturbed)
+            shutil.rmtree(tmp_path / "store")
+            continue
+        kills += 1
+        store = open_store(tmp_path / "store")
+        assert set(store) <= set(undisturbed)
+        assert [p for p in verify(store) if "in no manifest" not in p.message] == []
+    assert run_evs("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards).code == 0
+    assert_same(open_store(tmp_path / "store"), undisturbed)
+
+
+def test_ctrl_c_keeps_what_is_finished_and_a_second_one_stops_at_once(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    for presses in (1, 2):
+        running = Running("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards)
+        wait_until(partial(has_begun, running))
+        for _ in range(presses):
+            running.send(signal.SIGINT)
+            time.sleep(0.005)
+        result = running.wait()
+        assert result.code == 130, result
+        assert "interrupted" in result.err
+        assert "Traceback" not in result.err
+        said = [line.split(":")[0] for line in result.out.splitlines() if "->" in line]
+        if presses == 1:
+            assert set(said) <= set(open_store(tmp_path / "store"))
+        assert run_evs("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards).code == 0
+        assert_same(open_store(tmp_path / "store"), undisturbed)
+        shutil.rmtree(tmp_path / "store")
+
+
+def test_a_decoder_killed_from_outside_costs_one_video(clips: Path, tmp_path: Path) -> None:
+    running = Running("prune", clips, *PRUNE, "--processes", "1", cwd=tmp_path)
+    wait_until(partial(has_begun, running))
+    children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
+    for pid in children.read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    result = running.wait()
+    store = open_store(tmp_path / "store")
+    assert len(store) + len(store.failures) == CLIPS
+    assert len(store.failures) <= 1
+    assert result.code == (3 if store.failures else 0)
+    assert run_evs("prune", clips, *PRUNE, "--retry-failed", cwd=tmp_path).code == 0
+
+
+def test_an_output_folder_removed_under_the_run_ends_it_with_one_line(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    running = Running("prune", clips, *PRUNE, cwd=tmp_path)
+    wait_until(partial(has_begun, running))
+    shutil.rmtree(tmp_path / "store")
+    result = running.wait()
+    assert result.code == 1, result
+    assert "removed while it was written to: run the same command again" in result.error
+    assert run_evs("prune", clips, *PRUNE, cwd=tmp_path).code == 0
+    assert list(open_store(tmp_path / "store")) == list(undisturbed)
+
+
+def test_two_runs_in_one_store_the_second_is_refused(clips: Path, tmp_path: Path) -> None:
+    first = Running("prune", clips, *PRUNE, cwd=tmp_path)
+    wait_until(lambda: (tmp_path / "store" / "writer-0.lock").exists())
+    second = run_evs("prune", clips, *PRUNE, cwd=tmp_path)
+    assert first.wait().code == 0
+    if second.code:  # the first may have ended before the second came to its store
+        assert "is being written by process" in second.error
+    assert len(open_store(tmp_path / "store")) == CLIPS
+
+
+def test_every_input_is_in_a_manifest_or_in_failures_exactly_once(
+    clips: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(clips, folder)
+    (folder / "empty.mp4").touch()
+    shutil.copy(folder / "00.mp4", folder / "segfault.mp4")
+    arguments = ("prune", folder, *PRUNE, "--max-attempts", "3", "--json")
+    result = run_evs(*arguments, cwd=tmp_path, before=install)
+    events = [json.loads(line) for line in result.out.splitlines()]
+    tries = [event for event in events if event["event"] == "failed"]
+    assert [(e["id"], e["attempt"], e["again"]) for e in tries] == [
+        (name, attempt, attempt < 3) for attempt in (1, 2, 3) for name in ("empty", "segfault")
+    ]
+    store = open_store(tmp_path / "store")
+    assert sorted([*store, *store.failures]) == sorted(path.stem for path in folder.iterdir())
+    assert events[-1]["pruned"] == CLIPS
+    assert events[-1]["failed"] == 2
+
+
+def test_a_file_that_may_not_be_read_fails_alone(clips: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(clips, folder)
+    (folder / "05.mp4").chmod(0)
+    result = run_evs("prune", folder, *PRUNE, cwd=tmp_path, before=obey_permissions)
+    assert result.code == 3, result
+    assert "05.mp4: Permission denied; check the file and its permissions" in result.error
+    (failure,) = open_store(tmp_path / "store").failures.values()
+    assert (failure.stage, failure.kind) == ("open", "PermissionError")
+    (folder / "05.mp4").chmod(0o644)
+    again = run_evs("prune", folder, *PRUNE, "--retry-failed", cwd=tmp_path)
+    assert again.code == 0, again
+    assert len(open_store(tmp_path / "store")) == CLIPS

@@ -1,0 +1,45 @@
+"""Decoders that crash or never end, on purpose: for files whose names begin with a fault's."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+import time
+from pathlib import Path
+
+from evscli.corpus import decoder
+from evscli.store import StoreWriter
+from evscli.video import VideoIndex, index_video
+
+
+def install() -> None:
+    """Have decoder processes that begin from now on behave as told by names."""
+    decoder.index_video = _index
+
+
+def _index(path: Path) -> VideoIndex:
+    if path.name.startswith("segfault"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    while path.name.startswith("endless"):
+        time.sleep(0.01)
+    return index_video(path)
+
+
+def small_shards() -> None:
+    """Have shards closed at four videos, so that a short run closes many."""
+    defaults = StoreWriter.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["shard_videos"] = 4
+
+
+def obey_permissions() -> None:
+    """Have root refused what others are refused: it gives up two of its capabilities."""
+    header = struct.pack("Ii", 0x20080522, 0)  # version 3, this process
+    data = ctypes.create_string_buffer(24)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.capget(header, data) == 0
+    effective, *rest = struct.unpack("6I", data.raw)
+    without = effective & ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, struct.pack("6I", without, *rest)) == 0
