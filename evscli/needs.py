@@ -1,23 +1,61 @@
-"""What some methods need beside tokens, found in checkpoints: a scorer, and rows of a query.
+"""From the words of a command to what prunes: a model and what some methods need beside its tokens.
 
-Refuses what is missing before any work, and what is given and used by no method.
+A scorer and rows of a query are found in checkpoints. Refuses what is missing before any work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from evscli.encoders import VideoEncoder
+from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.files import find_model
+from evscli.encoders.load import BY_CHECKPOINT
 from evscli.encoders.scorer import checkpoint_scorer, load_scorer
 from evscli.errors import UsageError
 from evscli.language.query import QueryEmbedder, check_queries
+from evscli.pipeline import VideoPruner
 from evscli.pruners import PruneRequest
 from evscli.pruners.given import needing
-from evscli.records import VideoInput
+from evscli.records import Sampling, VideoInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that a `VideoPruner` is made from, the device aside; other processes can be sent it."""
+
+    model: str
+    requests: tuple[PruneRequest, ...]
+    sampling: Sampling = BY_CHECKPOINT
+    dtype: str = "auto"
+    chunk_frames: int = 16
+    resize: str = "cpu"
+    scorer: str | Path | None = None
+    seed: int = 0
+    store_scores: bool = False
+
+    def make(self, device: str) -> VideoPruner:
+        """Load the model onto a device. Raises UsageError, ModelError and DeviceError."""
+        queries = query_rows(self.model, (), self.requests)
+        encoder = load_encoder(
+            self.model,
+            device=device,
+            dtype=self.dtype,
+            chunk_frames=self.chunk_frames,
+            resize=self.resize,
+            sampling=self.sampling,
+        )
+        return VideoPruner(
+            encoder,
+            *self.requests,
+            seed=self.seed,
+            store_scores=self.store_scores,
+            scorer=scorer_weights(self.scorer, self.model, encoder, self.requests),
+            queries=queries,
+        )
 
 
 def query_rows(

@@ -16,10 +16,9 @@ from typing import Any
 
 from evscli.cli.notes import SECONDS_BETWEEN_LINES
 from evscli.cli.report import print_safely
+from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress
-from evscli.corpus.resume import Job
-from evscli.corpus.worker import Done
 from evscli.records import Failure, VideoInfo
 
 
@@ -57,12 +56,16 @@ class Events:
             self.said = time.monotonic()
             self._progress()
 
-    def finish(self, summaries: Sequence[Summary], *, elapsed: float) -> None:
+    def remark(self, text: str) -> None:
+        """The event `remark`."""
+        emit("remark", {"text": text})
+
+    def finish(self, summaries: Sequence[Summary]) -> None:
         """The last `progress`, and `summary` for each store."""
         self._progress()
         for store, summary in zip(self.stores, summaries, strict=True):
             values = {"store": str(store), "model": self.model, **asdict(summary)}
-            emit("summary", {**values, "elapsed_seconds": round(elapsed, 3)})
+            emit("summary", values)
 
     def _progress(self) -> None:
         state = self.progress.state()

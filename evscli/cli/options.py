@@ -103,6 +103,10 @@ Resize = Annotated[ResizePlace, typer.Option(help="cpu is exact; device is faste
 CheckSources = Annotated[
     bool, typer.Option("--check-sources", help="Hash finished videos again before skipping.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that encode. Default: one for each GPU that may be used."),
+]
 DecodeProcesses = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that decode. Default: one less than there are cores."),

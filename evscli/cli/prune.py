@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +41,7 @@ def prune(
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
     resize: options.Resize = options.ResizePlace.cpu,
+    workers: options.Workers = None,
     processes: options.DecodeProcesses = None,
     timeout: options.Timeout = None,
     retry_failed: options.RetryFailed = False,
@@ -62,12 +62,13 @@ def prune(
     from evscli.cli.events import Events
     from evscli.cli.report import Report
     from evscli.corpus.children import warm_up
+    from evscli.corpus.engine import Engine
     from evscli.corpus.inputs import find_videos
-    from evscli.corpus.local import Engine, prune_corpus
+    from evscli.corpus.local import prune_corpus
     from evscli.corpus.resume import Retries
-    from evscli.encoders import load_encoder
-    from evscli.needs import query_rows, scorer_weights
-    from evscli.pipeline import VideoPruner
+    from evscli.encoders.device import worker_devices
+    from evscli.encoders.files import find_model
+    from evscli.needs import Recipe, query_rows
     from evscli.pruners.given import check_given
     from evscli.render.roots import remember
 
@@ -77,37 +78,33 @@ def prune(
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
     warm_up()
-    queries = query_rows(name, videos, requests)
-    encoder = load_encoder(
-        name,
-        device=device,
+    query_rows(name, videos, requests)
+    recipe = Recipe(
+        model=name,
+        requests=tuple(requests),
+        sampling=Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames),
         dtype=dtype,
         chunk_frames=chunk_frames,
         resize=resize.value,
-        sampling=Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames),
-    )
-    pruner = VideoPruner(
-        encoder,
-        *requests,
+        scorer=scorer,
         seed=seed,
         store_scores=scores,
-        scorer=scorer_weights(scorer, name, encoder, requests),
-        queries=queries,
     )
-    folders = stores(encoder.info.name, requests, output)
-    for folder in folders:
-        remember(folder, dict.fromkeys(video.root for video in videos))
-    catch_termination()
-    start = time.monotonic()
-    report = (Events if as_json else Report)(model=encoder.info.name, stores=folders)
     engine = Engine(
+        devices=worker_devices(device, workers),
         processes=processes,
         timeout=timeout,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
         check_sources=check_sources,
     )
-    summaries = prune_corpus(videos, pruner, folders, listener=report, engine=engine)
-    report.finish(summaries, elapsed=time.monotonic() - start)
+    known = find_model(name).name
+    folders = stores(known, requests, output)
+    for folder in folders:
+        remember(folder, dict.fromkeys(video.root for video in videos))
+    catch_termination()
+    listener = (Events if as_json else Report)(model=known, stores=folders)
+    summaries = prune_corpus(videos, recipe.make, folders, listener=listener, engine=engine)
+    listener.finish(summaries)
     raise typer.Exit(exit_code(summaries))
 
 

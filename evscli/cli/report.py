@@ -13,10 +13,9 @@ from tqdm import tqdm
 
 from evscli.cli.notes import SECONDS_BETWEEN_LINES, note
 from evscli.cli.units import count_text, duration_text
+from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress, State
-from evscli.corpus.resume import Job
-from evscli.corpus.worker import Done
 from evscli.records import Failure, VideoInfo
 from evscli.texts import one_line
 
@@ -57,7 +56,12 @@ class Report:
         if not again:
             self.bar.advance(self.progress.add(done))
 
-    def finish(self, summaries: Sequence[Summary], *, elapsed: float) -> None:
+    def remark(self, text: str) -> None:
+        """Print what a person should know."""
+        with self.bar.paused():
+            note(text)
+
+    def finish(self, summaries: Sequence[Summary]) -> None:
         """Print what the run did."""
         self.bar.close()
         for store, summary in zip(self.stores, summaries, strict=True):
@@ -67,8 +71,8 @@ class Report:
         state = self.progress.state()
         if state.seconds:
             print_safely(
-                f"time    {state.seconds:.1f} s of video in {elapsed:.1f} s "
-                f"({state.seconds / elapsed:.1f} times real time)"
+                f"time    {state.seconds:.1f} s of video in {state.elapsed:.1f} s "
+                f"({state.speed:.1f} times real time)"
             )
         print_safely(f"model   {self.model}")
         if len(summaries) == 1:

@@ -146,6 +146,10 @@ class DecodeAhead(Generic[Job]):
                 raise video
             yield video
 
+    def has_next(self) -> bool:
+        """Whether the next video is known; it may still be decoded."""
+        return not self._order.empty()
+
     def close(self) -> None:
         """Stop decoding at once; no process is left."""
         self._order.put(None)

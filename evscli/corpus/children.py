@@ -6,13 +6,17 @@ torch nor PyAV itself.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import signal
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 METHOD = "forkserver"
+PR_SET_PDEATHSIG = 1
 IMPORTED_ONCE = ["evscli.cli", "evscli.corpus.decoder"]
 
 
@@ -23,11 +27,17 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
-def start_child(target: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Start a child that dies with this process. Raises OSError and EOFError."""
+def start_child(target: Callable[..., None], *arguments: Any, parent: bool = False) -> BaseProcess:
+    """Start a child; `parent`: it will have children too. Raises OSError and EOFError."""
     warm_up()
     child: BaseProcess = multiprocessing.get_context(METHOD).Process(  # type: ignore[attr-defined]
-        target=target, args=arguments, daemon=True
+        target=target, args=arguments, daemon=not parent
     )
     child.start()
     return child
+
+
+def end_with_parent() -> None:
+    """For a child: be killed by the kernel when its parent dies, however busy a library is."""
+    if Path("/proc").is_dir():  # Linux
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -6,17 +6,16 @@ nothing else. Knows no model: which frames and what size comes from the run.
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import torch
 
+from evscli.corpus.children import end_with_parent
 from evscli.corpus.wire import (
     Ended,
     Failed,
@@ -33,12 +32,10 @@ from evscli.records import FrameChunk, FramePlan
 from evscli.stage import stage
 from evscli.video import VideoIndex, decode_frames, index_video
 
-PR_SET_PDEATHSIG = 1
-
 
 def serve(link: Connection) -> None:
     """Decode what is asked for until the other end is closed."""
-    _end_with_parent()
+    end_with_parent()
     # Ctrl-C reaches the whole group of processes; what it means is the run's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A crash is expected here, and its memory is of no use to anybody.
@@ -86,9 +83,3 @@ def _chunks(request: Request, index: VideoIndex, plan: FramePlan) -> Iterator[Fr
         if chunk is None:
             return
         yield chunk
-
-
-def _end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, however busy FFmpeg is."""
-    if Path("/proc").is_dir():  # Linux
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

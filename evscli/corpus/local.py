@@ -1,99 +1,89 @@
 """Prunes many videos on this machine, into one store for each selection.
 
-A finished video is skipped, a failing one is recorded and the rest go on.
+A finished video is skipped, a failing one is recorded and the rest go on. One device is used by
+this process itself, several by a worker process each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from os import sched_getaffinity
 from pathlib import Path
-from typing import Protocol
 
+from evscli.corpus.crew import Crew
+from evscli.corpus.dispatch import Dispatch
+from evscli.corpus.engine import Engine, Listener, MakePruner
 from evscli.corpus.outcome import Summary
-from evscli.corpus.process import DecoderProcess
-from evscli.corpus.resume import Job, Retries, work_left
-from evscli.corpus.worker import Done, prune_jobs
-from evscli.pipeline import VideoPruner
+from evscli.corpus.reconcile import refuse_lost, stock_of
+from evscli.corpus.resume import Stock, work_left
+from evscli.corpus.worker import prune_jobs
 from evscli.records import VideoInput
 from evscli.store import StoreWriter
 
 
-class Listener(Protocol):
-    """Who is told how a run goes."""
-
-    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
-        """What is to be done, and for each store what need not be."""
-
-    def done(self, done: Done, *, again: bool) -> None:
-        """What became of one video in one store; `again`: it failed and is tried once more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Engine:
-    """How a run goes about its work; nothing of it changes a tensor."""
-
-    processes: int | None = None
-    """That decode; by default one less than there are cores, and one at least."""
-    timeout: float | None = None
-    """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
-    retries: Retries = field(default_factory=Retries)
-    check_sources: bool = False
-
-    def decoders(self, videos: int) -> list[DecoderProcess]:
-        """Decoder processes for so many videos, not yet started."""
-        wanted = self.processes or max(1, len(sched_getaffinity(0)) - 1)
-        return [DecoderProcess(timeout=self.timeout) for _ in range(min(wanted, videos))]
-
-
 def prune_corpus(
     videos: Sequence[VideoInput],
-    pruner: VideoPruner,
+    make: MakePruner,
     folders: Sequence[Path],
     *,
     listener: Listener,
     engine: Engine,
 ) -> list[Summary]:
-    """Prune into the stores `folders`, one for each selection, what they do not hold yet, in order.
+    """Prune into the stores `folders`, one for each selection, what they do not hold yet.
 
     Everything finished is kept whatever ends the run. Raises StoreError where a store cannot be
-    written, and MismatchError before any work where one holds another configuration or another
-    source under the same id.
+    written, MismatchError before any work where one holds another configuration or another source
+    under the same id, and what `make` raises.
     """
-    summaries = [Summary() for _ in folders]
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(StoreWriter(folder, config))
-            for folder, config in zip(folders, pruner.configs, strict=True)
-        ]
-        jobs = work_left(
-            videos, writers, summaries, retries=engine.retries, check_sources=engine.check_sources
-        )
-        listener.begin(jobs, summaries)
-        while jobs:
-            jobs = _round(jobs, pruner, writers, summaries, listener, engine)
-    return summaries
+    run = _run_here if len(engine.devices) == 1 else _run_crew
+    return run(videos, make, folders, listener, engine)
 
 
-def _round(
-    jobs: Sequence[Job],
-    pruner: VideoPruner,
-    writers: Sequence[StoreWriter],
-    summaries: Sequence[Summary],
+def _run_here(
+    videos: Sequence[VideoInput],
+    make: MakePruner,
+    folders: Sequence[Path],
     listener: Listener,
     engine: Engine,
-) -> list[Job]:
-    """Try every job once; those that have failed and may be tried again."""
-    again: dict[str, Job] = {}
-    with closing(prune_jobs(jobs, pruner, writers, engine.decoders(len(jobs)))) as results:
-        for done in results:
-            retry = done.retry()
-            if retry is None:
-                summaries[done.store].add(done.outcome)
-            else:
-                video = retry.video.id
-                again[video] = again[video].joined(retry) if video in again else retry
-            listener.done(done, again=retry is not None)
-    return [*again.values()]
+) -> list[Summary]:
+    pruner = make(engine.devices[0])
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(StoreWriter(folder, config, writer=engine.writer))
+            for folder, config in zip(folders, pruner.configs, strict=True)
+        ]
+        dispatch = _begin(videos, writers, listener, engine)
+        if dispatch.settled:
+            return dispatch.summaries
+        decoders = engine.decoders(most=dispatch.jobs)
+        with closing(prune_jobs(dispatch, pruner, writers, decoders)) as results:
+            for done in results:
+                listener.done(done, again=dispatch.settle(done))
+    return dispatch.summaries
+
+
+def _run_crew(
+    videos: Sequence[VideoInput],
+    make: MakePruner,
+    folders: Sequence[Path],
+    listener: Listener,
+    engine: Engine,
+) -> list[Summary]:
+    with Crew(make, folders, engine, remark=listener.remark) as crew:
+        dispatch = _begin(videos, [stock_of(folder) for folder in folders], listener, engine)
+        for done in crew.results(dispatch):
+            listener.done(done, again=dispatch.settle(done))
+    refuse_lost(videos, folders)
+    return dispatch.summaries
+
+
+def _begin(
+    videos: Sequence[VideoInput], stocks: Sequence[Stock], listener: Listener, engine: Engine
+) -> Dispatch:
+    """What is left to do, which the listener is told."""
+    summaries = [Summary() for _ in stocks]
+    jobs = work_left(
+        videos, stocks, summaries, retries=engine.retries, check_sources=engine.check_sources
+    )
+    listener.begin(jobs, summaries)
+    return Dispatch(jobs, summaries)

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import file_size
-from evscli.corpus.resume import Job
-from evscli.corpus.worker import Done
 from evscli.records import Failure
 
 

@@ -6,13 +6,14 @@ Knows stores' records and no video's contents, except where their hashes are ask
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol
 
+from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary, file_size
 from evscli.errors import MismatchError
 from evscli.provenance import source_info
 from evscli.records import Failure, Origin, VideoInput
-from evscli.store import StoreWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,27 +32,21 @@ class Retries:
         return max(0, self.attempts - failure.attempt)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """A video that some stores still want."""
+class Stock(Protocol):
+    """What a store knows of videos."""
 
-    video: VideoInput
-    tries: Mapping[int, int]
-    """By the number of a store, how often it may be tried for that store."""
+    @property
+    def finished(self) -> Mapping[str, Origin]:
+        """By id, what every video in the store was made from."""
 
-    def again(self, store: int) -> Job | None:
-        """The same for one store where it has just failed; None where its tries are used up."""
-        left = self.tries[store] - 1
-        return replace(self, tries={store: left}) if left else None
-
-    def joined(self, other: Job) -> Job:
-        """The same video for the stores of both."""
-        return replace(self, tries={**self.tries, **other.tries})
+    @property
+    def failed(self) -> Mapping[str, Failure]:
+        """By id, the last failure of every video that ever failed."""
 
 
 def work_left(
     videos: Sequence[VideoInput],
-    writers: Sequence[StoreWriter],
+    stocks: Sequence[Stock],
     summaries: Sequence[Summary],
     *,
     retries: Retries,
@@ -64,7 +59,7 @@ def work_left(
     """
     jobs = []
     for video in videos:
-        tries = dict(_tries(video, writers, summaries, retries, check_sources))
+        tries = dict(_tries(video, stocks, summaries, retries, check_sources))
         if tries:
             jobs.append(Job(video=video, tries=tries))
     return jobs
@@ -72,16 +67,16 @@ def work_left(
 
 def _tries(
     video: VideoInput,
-    writers: Sequence[StoreWriter],
+    stocks: Sequence[Stock],
     summaries: Sequence[Summary],
     retries: Retries,
     check_sources: bool,
 ) -> Iterator[tuple[int, int]]:
-    for number, (writer, summary) in enumerate(zip(writers, summaries, strict=True)):
-        if (stored := writer.finished.get(video.id)) is not None:
+    for number, (stock, summary) in enumerate(zip(stocks, summaries, strict=True)):
+        if (stored := stock.finished.get(video.id)) is not None:
             refuse_changed(video, stored, check_sources=check_sources)
             summary.skipped += 1
-        elif left := retries.left(writer.failed.get(video.id), video):
+        elif left := retries.left(stock.failed.get(video.id), video):
             yield number, left
         else:
             summary.failed_earlier += 1

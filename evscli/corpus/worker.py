@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from typing import Protocol
 
 from evscli.corpus.ahead import DecodeAhead, DecodedVideo, Planner
+from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Outcome, failure_of
 from evscli.corpus.process import DecoderProcess
-from evscli.corpus.resume import Job
 from evscli.corpus.wire import Request
 from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError, VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
-from evscli.records import Failure, PrunedVideo, SourceInfo, VideoInput
-from evscli.store import StoreWriter, check_id
+from evscli.records import PrunedVideo, SourceInfo, VideoInput
+from evscli.store import StoreWriter, check_id, open_store
 from evscli.video import VideoIndex
 
 BUFFER_BYTES = 512 << 20
@@ -30,42 +30,51 @@ BUFFER_BYTES = 512 << 20
 UNWRITTEN = 2
 """Pruned videos that may wait to be written."""
 
+CRASHES = 2
+"""Workers that may die at a video before it is taken for the cause."""
 
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """What became of one job in one of its stores."""
+Result = PrunedVideo | VideoError
+"""What is to be written, or why there is nothing."""
 
-    job: Job
-    store: int
-    outcome: Outcome
 
-    def retry(self) -> Job | None:
-        """What is to be tried again, if it failed and may be."""
-        return self.job.again(self.store) if isinstance(self.outcome, Failure) else None
+class Turns(Protocol):
+    """Whoever hands out jobs."""
+
+    def __iter__(self) -> Iterator[Job]:
+        """Jobs; it may wait for results before it gives more."""
+
+    def close(self) -> None:
+        """Let nobody wait for a job any longer."""
 
 
 def prune_jobs(
-    jobs: Iterable[Job],
+    jobs: Turns,
     pruner: VideoPruner,
     writers: Sequence[StoreWriter],
     decoders: Sequence[DecoderProcess],
     *,
+    begun: Callable[[Job], None] = lambda _: None,
     buffer_bytes: int = BUFFER_BYTES,
 ) -> Generator[Done]:
     """Decode ahead, prune and write the videos of `jobs`, in their order.
 
-    Yields every job's result in each of its stores, once that is safe from this process's end.
-    Raises StoreError where a store cannot be written.
+    Yields every job's result in each of its stores once it is written; `begun` is told whose turn
+    it is. Closes `jobs` however it ends. Raises StoreError where a store cannot be written.
     """
     requests = ((job, _request(job.video, pruner.encoder)) for job in jobs)
     planner = _planner(pruner.encoder)
     ahead = DecodeAhead(requests, planner, decoders, buffer_bytes=buffer_bytes)
-    with closing(ahead), Writing(writers) as writing:
-        for decoded in ahead:
+    with closing(ahead), Writing(writers) as writing, closing(jobs):
+        videos = iter(ahead)
+        while True:
+            if not ahead.has_next():
+                yield from writing.rest()
+            if (decoded := next(videos, None)) is None:
+                return
+            begun(decoded.job)
             for number, result in _prune(decoded, pruner):
                 yield from writing.put(decoded.job, number, result)
             decoded.drop()
-        yield from writing.rest()
 
 
 def _request(video: VideoInput, encoder: VideoEncoder) -> Request:
@@ -83,13 +92,13 @@ def _planner(encoder: VideoEncoder) -> Planner:
     return plan
 
 
-def _prune(
-    decoded: DecodedVideo[Job], pruner: VideoPruner
-) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
+def _prune(decoded: DecodedVideo[Job], pruner: VideoPruner) -> Iterator[tuple[int, Result]]:
     """The results of one video for each of its stores; its own failure is every one's."""
-    left = [*decoded.job.tries]
+    job = decoded.job
+    left = [*job.tries]
     try:
-        refuse_id(decoded.job.video)
+        refuse_id(job.video)
+        refuse_suspect(job)
         planned = decoded.planned()
         frames = resized_here(pruner.encoder, planned, decoded.frames)
         for number, result in pruner.prune_planned(planned, left[:], frames=frames):
@@ -107,6 +116,17 @@ def refuse_id(video: VideoInput) -> None:
         raise VideoError(str(error), stage="open") from error
 
 
+def refuse_suspect(job: Job) -> None:
+    """Raise VideoError for a video during which worker after worker died."""
+    if job.crashes >= CRASHES:
+        raise VideoError(
+            f"{job.video.path}: {job.crashes} workers died while they were at it; is there enough "
+            "memory? Try it alone with --retry-failed, or re-encode it with ffmpeg",
+            stage="encode",
+            kind="Crashed",
+        )
+
+
 class Writing:
     """Writes to stores in a thread of its own, in order; use it in a `with` statement."""
 
@@ -121,7 +141,7 @@ class Writing:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def put(self, job: Job, store: int, result: PrunedVideo | VideoError) -> Iterator[Done]:
+    def put(self, job: Job, store: int, result: Result) -> Iterator[Done]:
         """Have a result written; yields those that are. Raises StoreError."""
         self._under_way.append(self._thread.submit(self._write, job, store, result))
         while len(self._under_way) > UNWRITTEN or (self._under_way and self._under_way[0].done()):
@@ -132,11 +152,15 @@ class Writing:
         while self._under_way:
             yield self._under_way.popleft().result()
 
-    def _write(self, job: Job, store: int, result: PrunedVideo | VideoError) -> Done:
+    def _write(self, job: Job, store: int, result: Result) -> Done:
+        return Done(job=job, store=store, outcome=self._outcome(job, store, result))
+
+    def _outcome(self, job: Job, store: int, result: Result) -> Outcome:
         writer = self._writers[store]
+        if job.video.id in writer.finished:  # by a worker that died before it could say so
+            writer.flush()
+            return open_store(writer.folder).info(job.video.id)
         if isinstance(result, VideoError):
-            outcome: Outcome = writer.fail(failure_of(job.video, result))
-        else:
-            writer.add(result)
-            outcome = result.info
-        return Done(job=job, store=store, outcome=outcome)
+            return writer.fail(failure_of(job.video, result))
+        writer.add(result)
+        return result.info

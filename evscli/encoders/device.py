@@ -33,6 +33,19 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+def worker_devices(name: str, workers: int | None = None) -> list[str]:
+    """A device for every worker of a run: all GPUs for `auto` and `cuda`, the one named otherwise.
+
+    With more `workers` than devices these are shared, and one process on a CPU is enough for most.
+    Raises as `resolve_device` does.
+    """
+    kind = resolve_device(name).type
+    every = name in ("auto", "cuda") and kind == "cuda"
+    named = "cpu" if kind == "cpu" else name
+    devices = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if every else [named]
+    return [devices[n % len(devices)] for n in range(workers or len(devices))]
+
+
 def resolve_dtype(name: str, *, stored: torch.dtype) -> torch.dtype:
     """`auto` (as the checkpoint stores its vision weights), `float32`, `bfloat16` or `float16`.
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Outcome
 from evscli.corpus.progress import Progress
-from evscli.corpus.resume import Job
-from evscli.corpus.worker import Done
 from evscli.records import VideoInput
 from tests.store.samples import failure, record
 

@@ -1,0 +1,64 @@
+"""How a run goes about its work, and who is told how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from os import sched_getaffinity
+from typing import Protocol
+
+from evscli.corpus.jobs import Done, Job
+from evscli.corpus.outcome import Summary
+from evscli.corpus.process import DecoderProcess
+from evscli.corpus.resume import Retries
+from evscli.pipeline import VideoPruner
+
+MakePruner = Callable[[str], VideoPruner]
+"""Loads what a run prunes with onto a device; other processes can be sent it."""
+
+
+class Listener(Protocol):
+    """Who is told how a run goes."""
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        """What is to be done, and for each store what need not be."""
+
+    def done(self, done: Done, *, again: bool) -> None:
+        """What became of one video in one store; `again`: it failed and is tried once more."""
+
+    def remark(self, text: str) -> None:
+        """Something that a person should know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """How a run goes about its work; nothing of it changes a tensor."""
+
+    devices: Sequence[str] = ("cpu",)
+    """One for every worker."""
+    processes: int | None = None
+    """That decode; by default one less than there are cores, and one at least for each worker."""
+    timeout: float | None = None
+    """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
+    retries: Retries = field(default_factory=Retries)
+    check_sources: bool = False
+    writer: int = 0
+    """Number under which the first worker writes."""
+    writers: int = 1
+    """Numbers from one worker of this run to the next, so that runs of several machines differ."""
+
+    @property
+    def threads(self) -> int:
+        """With which each worker computes on a CPU."""
+        return max(1, len(sched_getaffinity(0)) // len(self.devices))
+
+    @property
+    def lanes(self) -> int:
+        """Decoder processes of each worker."""
+        wanted = self.processes or len(sched_getaffinity(0)) - 1
+        return max(1, wanted // len(self.devices))
+
+    def decoders(self, *, most: int | None = None) -> list[DecoderProcess]:
+        """The decoder processes of one worker, not yet started."""
+        count = self.lanes if most is None else min(self.lanes, most)
+        return [DecoderProcess(timeout=self.timeout) for _ in range(count)]

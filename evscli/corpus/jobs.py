@@ -1,0 +1,47 @@
+"""What travels between those who hand out work and those who do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from evscli.corpus.outcome import Outcome
+from evscli.records import VideoInput
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A video that some stores still want."""
+
+    video: VideoInput
+    tries: Mapping[int, int]
+    """By the number of a store, how often it may be tried for that store."""
+    crashes: int = 0
+    """Workers that died while they were at it."""
+
+    def again(self, store: int) -> Job | None:
+        """The same for one store where it has just failed; None where its tries are used up."""
+        left = self.tries[store] - 1
+        return replace(self, tries={store: left}) if left else None
+
+    def without(self, store: int) -> Job | None:
+        """The same without a store; None where it was the last."""
+        tries = {number: left for number, left in self.tries.items() if number != store}
+        return replace(self, tries=tries) if tries else None
+
+    def joined(self, other: Job) -> Job:
+        """The same video for the stores of both."""
+        return replace(self, tries={**self.tries, **other.tries})
+
+    def after_crash(self) -> Job:
+        """The same with one dead worker more."""
+        return replace(self, crashes=self.crashes + 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """What became of one job in one of its stores."""
+
+    job: Job
+    store: int
+    outcome: Outcome
