@@ -12,9 +12,13 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from evscli.bundled import MINI_FOLDER
+from evscli.corpus import children
 from evscli.learn.mini import mini_tokenizer
 from tests.checkpoints import FAMILIES, make_model
 from tests.videos import write_video
+
+# There is one fork server for a process: that of `tests.evs` and that of `evs` itself are the same.
+children.IMPORTED_ONCE = ["tests.preload"]
 
 
 @pytest.fixture(scope="session")

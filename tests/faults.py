@@ -7,16 +7,24 @@ import os
 import signal
 import struct
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from evscli.corpus import decoder
+from evscli.errors import VideoError
+from evscli.pipeline import PlannedVideo, VideoPruner
+from evscli.pipeline.frames import Frames
+from evscli.records import PrunedVideo
 from evscli.store import StoreWriter
 from evscli.video import VideoIndex, index_video
+
+PRUNE_PLANNED = VideoPruner.prune_planned
 
 
 def install() -> None:
     """Have decoder processes that begin from now on behave as told by names."""
     decoder.index_video = _index
+    VideoPruner.prune_planned = _prune
 
 
 def _index(path: Path) -> VideoIndex:
@@ -25,6 +33,14 @@ def _index(path: Path) -> VideoIndex:
     while path.name.startswith("endless"):
         time.sleep(0.01)
     return index_video(path)
+
+
+def _prune(
+    self: VideoPruner, planned: PlannedVideo, which: Iterable[int], *, frames: Frames
+) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
+    if planned.video.path.name.startswith("fatal"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return PRUNE_PLANNED(self, planned, which, frames=frames)
 
 
 def small_shards() -> None:

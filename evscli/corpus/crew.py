@@ -20,6 +20,7 @@ from evscli.corpus.engine import Engine, MakePruner
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.member import Assignment, Begun, Finished, Stopped, Up, Want, work
 from evscli.errors import EvsError
+from evscli.store import open_store
 
 DEATHS = 3
 """Workers on one device that may die one after the other without any result."""
@@ -33,6 +34,8 @@ class Member:
         self.has: dict[str, Job] = {}
         """By id, what was handed to it and has not come back whole."""
         self.deaths = 0
+        self.suspect: str | None = None
+        """What the one before was at when it died."""
         self.start()
 
     def start(self) -> None:
@@ -126,7 +129,10 @@ class Crew:
                     member.give(job)
             for member, message in self._heard():
                 if message is None:
-                    self._replace(member, dispatch)
+                    self._replace(member)
+                elif isinstance(message, Up):
+                    member.up = True
+                    yield from self._regain(member, dispatch)
                 elif isinstance(message, Done):
                     member.take_back(message)
                     yield message
@@ -164,7 +170,7 @@ class Crew:
                 "the same command again"
             )
 
-    def _replace(self, member: Member, dispatch: Dispatch) -> None:
+    def _replace(self, member: Member) -> None:
         how, device = member.bury(), member.assignment.device
         member.deaths += 1
         if member.deaths >= DEATHS:
@@ -173,9 +179,22 @@ class Crew:
                 "machine's memory, then run the same command again"
             )
         self._remark(f"the worker on {device} died ({how}); another one goes on with its videos")
-        dispatch.lose(member.has, suspect=member.at)
-        member.has = {}
+        member.suspect = member.at
         member.start()
+
+    def _regain(self, member: Member, dispatch: Dispatch) -> Iterator[Done]:
+        """Results that a dead worker did not come to tell; what has none is handed out again.
+
+        Asked when the next one has listed what it left, so that no video is done twice.
+        """
+        stores = [open_store(folder) for folder in member.assignment.folders]
+        had, member.has = member.has, {}
+        for job in had.values():
+            for number in job.tries:
+                if job.video.id in stores[number]:
+                    yield Done(job=job, store=number, outcome=stores[number].info(job.video.id))
+        lost = [key for key, job in had.items() if any(key not in stores[n] for n in job.tries)]
+        dispatch.lose(lost, suspect=member.suspect)
 
     def _finish(self) -> None:
         while not all(member.finished for member in self._members):

@@ -21,7 +21,7 @@ from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError, VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
 from evscli.records import PrunedVideo, SourceInfo, VideoInput
-from evscli.store import StoreWriter, check_id, open_store
+from evscli.store import StoreWriter, check_id
 from evscli.video import VideoIndex
 
 BUFFER_BYTES = 512 << 20
@@ -157,9 +157,6 @@ class Writing:
 
     def _outcome(self, job: Job, store: int, result: Result) -> Outcome:
         writer = self._writers[store]
-        if job.video.id in writer.finished:  # by a worker that died before it could say so
-            writer.flush()
-            return open_store(writer.folder).info(job.video.id)
         if isinstance(result, VideoError):
             return writer.fail(failure_of(job.video, result))
         writer.add(result)

@@ -158,6 +158,65 @@ def test_a_decoder_killed_from_outside_costs_one_video(clips: Path, tmp_path: Pa
     assert run_evs("prune", clips, *PRUNE, "--retry-failed", cwd=tmp_path).code == 0
 
 
+def children_of(pid: int | None) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def test_several_workers_make_the_same_store(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    result = run_evs("prune", clips, *PRUNE, "--workers", "2", cwd=tmp_path, before=small_shards)
+    assert result.code == 0, result
+    assert f"{CLIPS} pruned" in result.out
+    assert_same(open_store(tmp_path / "store"), undisturbed)
+    assert len([*(tmp_path / "store").glob("manifest-*")]) == 2
+
+
+def test_a_worker_killed_under_the_run_is_replaced_and_nothing_is_lost(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    running = Running("prune", clips, *PRUNE, "--workers", "2", cwd=tmp_path, before=small_shards)
+    wait_until(partial(has_begun, running))
+    os.kill(children_of(running.process.pid)[0], signal.SIGKILL)
+    result = running.wait()
+    assert result.code == 0, result
+    assert "died (SIGKILL); another one goes on with its videos" in result.err
+    assert_same(open_store(tmp_path / "store"), undisturbed)
+
+
+def test_a_video_that_kills_its_worker_fails_and_the_rest_go_on(
+    clips: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(clips, folder)
+    shutil.copy(folder / "00.mp4", folder / "fatal.mp4")
+    arguments = ("prune", folder, *PRUNE, "--workers", "2")
+    result = run_evs(*arguments, cwd=tmp_path, before=install)
+    assert result.code == 3, result
+    store = open_store(tmp_path / "store")
+    assert len(store) == CLIPS
+    (failure,) = store.failures.values()
+    assert (failure.id, failure.stage, failure.kind) == ("fatal", "encode", "Crashed")
+    assert "2 workers died while they were at it" in failure.message
+
+
+def test_ctrl_c_with_several_workers_keeps_what_is_finished(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    arguments = ("prune", clips, *PRUNE, "--workers", "2")
+    running = Running(*arguments, cwd=tmp_path, before=small_shards)
+    wait_until(partial(has_begun, running))
+    running.send(signal.SIGINT)
+    result = running.wait()
+    assert result.code == 130, result
+    assert "Traceback" not in result.err
+    said = [line.split(":")[0] for line in result.out.splitlines() if "->" in line]
+    assert set(said) <= set(open_store(tmp_path / "store"))
+    assert run_evs(*arguments, cwd=tmp_path, before=small_shards).code == 0
+    assert_same(open_store(tmp_path / "store"), undisturbed)
+
+
 def test_an_output_folder_removed_under_the_run_ends_it_with_one_line(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:
