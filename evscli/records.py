@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evscli.texts import without_secrets
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -328,9 +330,30 @@ class RunConfig:
     """JSON values that do not: device, threads, package versions."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldVideo:
+    """Where a video lies that is no local file of its own: a remote object, or within a tar."""
+
+    url: str
+    """Address of the remote object or tar, or path of the local tar."""
+    size: int
+    """Bytes of the video."""
+    offset: int = 0
+    """Where it begins in a tar; 0 for an object that is a video."""
+
+    @property
+    def shown(self) -> str:
+        """`url` as messages show it."""
+        return without_secrets(self.url)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VideoInput:
-    """One video to prune."""
+    """One video to prune.
+
+    Where `held` is given nothing lies at `path`: it only names the video, and is made from its
+    address, or from the path of its tar and the name of the member below that.
+    """
 
     id: str
     path: Path
@@ -338,3 +361,21 @@ class VideoInput:
     """The input root that the stored relative path starts from."""
     query: str | None = None
     """What query-aware methods are asked of it, where a list says so."""
+    start: float | None = None
+    """Seconds of the source from which it is used; None: from its beginning."""
+    end: float | None = None
+    """Seconds of the source up to which it is used; None: to its end."""
+    held: HeldVideo | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its path, its address, or `clips.tar/member.mp4`."""
+        if self.held is None:
+            return str(self.path)
+        member = f"/{self.relative}" if self.held.offset else ""
+        return f"{self.held.shown}{member}"
+
+    @property
+    def relative(self) -> str:
+        """The POSIX path below the root, which a store keeps."""
+        return self.path.relative_to(self.root).as_posix()

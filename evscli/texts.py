@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
 
 def one_line(text: str) -> str:
     """`text` with everything that is no visible character spelled out, so that it stays one line.
@@ -24,3 +26,11 @@ def half_character(text: str) -> str | None:
     except UnicodeEncodeError as error:
         return text[error.start]
     return None
+
+
+def without_secrets(url: str) -> str:
+    """A web address without the password or signature that it may hold; any other text as it is."""
+    if not url.startswith(("http://", "https://")):
+        return url
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

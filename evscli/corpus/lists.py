@@ -1,82 +1,114 @@
-"""Lists of videos: one path a line, or rows with the columns path, id and query.
+"""Lists of videos: one path a line, or rows with the columns path, id, query, start and end.
 
-Paths are relative to the list's folder, which is the input root of what lies below it.
+Knows what a row says, not what lies at its path. Rows come one by one: a list may be long.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import dropwhile
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from evscli.corpus.parquet import parquet_rows
 from evscli.errors import UsageError
 
-LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".txt"})
-COLUMNS = ("path", "id", "query")
+LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet", ".txt"})
+TEXTS, SECONDS = ("path", "id", "query"), ("start", "end")
+COLUMNS = (*TEXTS, *SECONDS)
 MORE = "\0"
 """What cells beyond the named columns are put under."""
 
+Row = Mapping[str, Any]
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
     """One row of a list."""
 
     where: str
     """File and line, for messages."""
-    path: Path
+    path: str
+    """As it is written: relative to the list's folder, absolute, or an address."""
     id: str | None = None
     query: str | None = None
+    start: float | None = None
+    end: float | None = None
 
 
-def read_list(path: Path) -> list[Listed]:
-    """The rows of a `.txt`, `.csv` or `.jsonl` file.
+def read_list(file: IO[bytes], name: str, suffix: str) -> Iterator[Listed]:
+    """The rows of an open `.txt`, `.csv`, `.jsonl` or `.parquet` file, which messages call `name`.
 
     Raises UsageError with the line that cannot be understood, and for a list without any row.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            read = READERS[path.suffix.lower()](file, path)
-            rows = [listed(row, path, where) for where, row in read]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the list {path} ({error}): give a text in UTF-8") from error
-    if not rows:
-        raise UsageError(f"the list {path} names no video: write one path a line")
-    return rows
+    empty = True
+    for where, row in READERS[suffix.lower()](file, name):
+        empty = False
+        yield listed(row, where)
+    if empty:
+        raise UsageError(f"{name} names no video: write one path a line")
 
 
-def listed(row: Mapping[str, Any], path: Path, where: str) -> Listed:
-    """One row, its values checked."""
+def listed(row: Row, where: str) -> Listed:
+    """One row, its values checked. Raises UsageError."""
     values = {name: value for name, value in row.items() if value not in (None, "")}
     for name, value in values.items():
-        if name not in COLUMNS:
+        if name in SECONDS:
+            values[name] = _seconds(value, f"{where}: {name}")
+        elif name not in TEXTS:
             raise UsageError(f"{where}: unknown column {name!r}; a list has {', '.join(COLUMNS)}")
-        if not isinstance(value, str):
+        elif not isinstance(value, str):
             raise UsageError(f"{where}: {name} must be a text, not {value!r}")
     if "path" not in values:
         raise UsageError(f"{where}: there is no path; fill the column path")
-    return Listed(
-        where=where,
-        path=path.parent / values["path"],
-        id=values.get("id"),
-        query=values.get("query"),
-    )
+    start, end = values.get("start", 0.0), values.get("end", math.inf)
+    if start >= end:
+        raise UsageError(f"{where}: start {start:g} must lie before end {end:g}; correct the row")
+    return Listed(where=where, **values)
 
 
-def _lines(file: Iterable[str], path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    for number, line in enumerate(file, start=1):
+def _seconds(value: object, where: str) -> float:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"{where} must be a number of seconds such as 12.5, not {value!r}")
+    return abs(seconds)  # -0.0 would show in an id
+
+
+def _text(file: IO[bytes], name: str, errors: str = "strict") -> Iterator[str]:
+    """The lines of a text in UTF-8."""
+    lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors, newline="")
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {name} ({error}): give a text in UTF-8") from error
+    finally:
+        if not file.closed:
+            lines.detach()  # whoever opened the file closes it
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+    # A path is bytes: one that is no UTF-8 names its file all the same.
+    for number, line in enumerate(_text(file, name, "surrogateescape"), start=1):
         text = line.strip()
+        if "\0" in text:
+            raise UsageError(f"{name} line {number} holds a zero byte: give a text in UTF-8")
         if text and not text.startswith("#"):
-            yield f"{path} line {number}", {"path": text}
+            yield f"{name} line {number}", {"path": text}
 
 
-def _objects(file: Iterable[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(file, start=1):
-        where = f"{path} line {number}"
+def _objects(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(_text(file, name), start=1):
+        where = f"{name} line {number}"
         if not line.strip():
             continue
         try:
@@ -96,31 +128,41 @@ def _once(pairs: list[tuple[str, Any]], *, where: str) -> dict[str, Any]:
     return values
 
 
-def _check_head(names: Sequence[str], path: Path) -> None:
+def _check_head(columns: Sequence[str], name: str) -> None:
     """Raise UsageError for a first line of a CSV that does not name the columns."""
-    if "path" not in names:
+    if "path" not in columns:
         raise UsageError(
-            f"{path}: the first line does not name the column path; begin it with the names of the "
+            f"{name}: the first line does not name the column path; begin it with the names of the "
             f"columns, of {', '.join(COLUMNS)}"
         )
-    if len({*names}) < len(names):
-        raise UsageError(f"{path} names a column twice in its first line: give each column once")
+    if len({*columns}) < len(columns):
+        raise UsageError(f"{name} names a column twice in its first line: give each column once")
 
 
-def _records(file: Iterable[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    told = dropwhile(lambda line: not line.strip(), file)
+def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+    told = dropwhile(lambda line: not line.strip(), _text(file, name))
     reader = csv.DictReader(told, restkey=MORE, strict=True)
     try:
-        _check_head(reader.fieldnames or (), path)
+        _check_head(reader.fieldnames or (), name)
         for row in reader:
             if MORE in row:
                 raise UsageError(
-                    f"{path} line {reader.line_num} has more cells than the first line names: put "
+                    f"{name} line {reader.line_num} has more cells than the first line names: put "
                     "cells that hold commas in quotes"
                 )
-            yield f"{path} line {reader.line_num}", row
+            yield f"{name} line {reader.line_num}", row
     except csv.Error as error:
-        raise UsageError(f"{path} line {reader.line_num} is no CSV ({error})") from None
+        raise UsageError(f"{name} line {reader.line_num} is no CSV ({error})") from None
 
 
-READERS = {".txt": _lines, ".jsonl": _objects, ".csv": _records}
+def _table(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+    for number, row in enumerate(parquet_rows(file, name, COLUMNS), start=1):
+        yield f"{name} row {number}", row
+
+
+READERS: Mapping[str, Callable[[IO[bytes], str], Iterator[tuple[str, Row]]]] = {
+    ".csv": _records,
+    ".jsonl": _objects,
+    ".parquet": _table,
+    ".txt": _lines,
+}

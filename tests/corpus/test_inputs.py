@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evscli.corpus.inputs import find_videos
+from evscli.corpus.names import refuse_name
 from evscli.errors import UsageError, VideoError
 
 
@@ -110,3 +111,52 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(
     monkeypatch.setattr(os, "scandir", locked)
     with pytest.raises(VideoError, match=r"cannot read folder .*locked \(Permission denied\)"):
         ids(tmp_path)
+
+
+def test_a_hidden_folder_is_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.mp4", tmp_path / ".trash/b.mp4")
+    scandir, entered = os.scandir, []
+
+    def noting(path: str) -> object:
+        entered.append(Path(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noting)
+    assert ids(tmp_path) == ["a"]
+    assert entered == [tmp_path]
+
+
+def test_links_to_folders_are_not_followed_and_dead_links_are_no_videos(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.mp4", tmp_path / "out/b.mp4")
+    (tmp_path / "in/again").symlink_to(tmp_path / "in")
+    (tmp_path / "in/out.mp4").symlink_to(tmp_path / "out")
+    (tmp_path / "in/dead.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert ids(tmp_path / "in") == ["a"]
+
+
+def test_a_link_that_cannot_be_followed_is_left_to_fail_alone(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    assert ids(tmp_path) == ["a", "loop"]
+
+
+def test_a_folder_is_sorted_by_the_parts_of_its_paths(tmp_path: Path) -> None:
+    names = ["a/z.mp4", "a-1/b.mp4", "a b/c.mp4", "a.mp4", "B/d.mp4", "é.mp4"]
+    touch(*(tmp_path / name for name in names))
+    found = [video.path for video in find_videos([str(tmp_path)])]
+    assert found == sorted(found)
+    assert len(found) == len(names)
+
+
+def test_a_name_that_is_no_utf8_does_not_stop_the_others(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4", tmp_path / os.fsdecode(b"b\xff.mp4"))
+    good, bad = find_videos([str(tmp_path)])
+    refuse_name(good)
+    with pytest.raises(VideoError, match="not UTF-8"):
+        refuse_name(bad)
+
+
+def test_a_whole_video_and_a_part_of_it_are_two(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    (tmp_path / "parts.csv").write_text("path,start\na.mp4,1\n")
+    assert ids(tmp_path, tmp_path / "parts.csv") == ["a", "a@1-"]

@@ -1,0 +1,110 @@
+"""Asking something remote: what may pass is asked again, the rest becomes one line.
+
+The back ends are optional packages and share no class of errors, so theirs are told apart by HTTP
+status and by the names of their classes.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from evscli.errors import EvsError, VideoError
+
+WAITS = (1.0, 4.0)
+"""Seconds before the second and the third attempt; there is no fourth."""
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Only the disk here says that it is full."""
+PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING_ERRNO = frozenset({errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)})
+"""What s3fs makes of "slow down" and of an internal error."""
+PASSING_CLASSES = frozenset(
+    "TimeoutError ConnectionError ClientConnectionError ClientPayloadError TransportError "
+    "HTTPClientError".split()
+)
+"""Of Python, aiohttp, httpx and botocore, with all below them: no or a broken connection."""
+CREDENTIALS = frozenset("NoCredentialsError DefaultCredentialsError RefreshError".split())
+T = TypeVar("T")
+
+
+class MissingError(VideoError):
+    """Nothing lies at a path or an address."""
+
+
+def attempt(name: str, action: Callable[[], T]) -> T:
+    """What `action` gives, asked up to three times where what went wrong may pass.
+
+    Raises VideoError with one line about `name`; a full disk stays the OSError that it is.
+    """
+    for wait in (*WAITS, None):
+        try:
+            return action()
+        except EvsError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK:
+                raise
+            if wait is None or not may_pass(error):
+                raise explained(error, name) from error
+        time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed later."""
+    for cause in _causes(error):
+        status = _status(cause)
+        if status is not None:
+            return status in PASSING_STATUS
+        if isinstance(cause, OSError) and cause.errno in PASSING_ERRNO:
+            return True
+        if PASSING_CLASSES & {kind.__name__ for kind in type(cause).__mro__}:
+            return True
+    return False
+
+
+def explained(error: BaseException, name: str) -> VideoError:
+    """The one line of what went wrong."""
+    status = next(filter(None, map(_status, _causes(error))), None)
+    kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    if isinstance(error, ImportError):
+        return VideoError(
+            f"{name} needs a package that is not installed: pip install 'evscli[remote]'"
+        )
+    if status in (401, 403) or "PermissionError" in kinds or kinds & CREDENTIALS:
+        return VideoError(f"{name} may not be read; check its permissions and your credentials")
+    if may_pass(error):
+        return VideoError(
+            f"{name} cannot be reached ({_first_line(error)}); check the network and run the same "
+            "command again"
+        )
+    if isinstance(error, FileNotFoundError):
+        return MissingError(f"no such file or folder: {name}; check the path")
+    return VideoError(f"cannot read {name} ({_first_line(error)}); check that it can be read")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what made the back end raise it: a refusal may come as "not found"."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error of aiohttp, httpx or gcsfs carries."""
+    response = getattr(error, "response", None)
+    for holder, attribute in ((error, "status"), (response, "status_code"), (error, "code")):
+        value = getattr(holder, attribute, None)
+        if isinstance(value, int):
+            return value
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    """Class and text of the innermost error, without what follows the `?` of a signed address."""
+    *_, last = _causes(error)
+    text = (str(last).splitlines() or [""])[0]
+    return re.sub(r"\?\S+", "", f"{type(last).__name__}: {text}" if text else type(last).__name__)

@@ -1,0 +1,82 @@
+"""A local file for every video: itself, or a temporary copy of what a tar or an address holds."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from evscli.corpus.attempts import attempt
+from evscli.corpus.remote import BLOCK, Remote, is_url
+from evscli.errors import VideoError
+from evscli.records import HeldVideo, VideoInput
+
+
+@contextmanager
+def local_file(video: VideoInput, *, folder: Path | None = None) -> Iterator[Path]:
+    """The path of an ordinary file; else a copy in `folder`, removed at the end.
+
+    The copy has the suffix of the video, and is never in memory as a whole. `folder` defaults to
+    $TMPDIR, or else to /var/tmp; a process that is killed leaves its copy there. Raises VideoError,
+    stage "open", where the video cannot be fetched, and OSError where the copy cannot be written.
+    """
+    if video.held is None:
+        yield video.path
+        return
+    with local_copy(video.held, video.name, video.path.suffix, folder=folder) as path:
+        yield path
+
+
+def source_size(video: VideoInput) -> int:
+    """Bytes of the video itself. Raises OSError for a local file that is not there."""
+    return video.path.stat().st_size if video.held is None else video.held.size
+
+
+@contextmanager
+def local_copy(
+    held: HeldVideo, name: str, suffix: str, *, folder: Path | None = None
+) -> Iterator[Path]:
+    """A temporary copy of what lies elsewhere, which messages call `name`; see `local_file`."""
+    where = folder or os.environ.get("TMPDIR") or "/var/tmp"
+    handle, made = tempfile.mkstemp(prefix=".evs-copy-", suffix=suffix, dir=where)
+    copy = Path(made)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            attempt(name, lambda: _copy(held, target, name))
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _copy(held: HeldVideo, target: IO[bytes], name: str) -> None:
+    target.seek(0)
+    target.truncate()
+    left = held.size
+    with _opened(held) as source:
+        if held.offset:
+            source.seek(held.offset)
+        while left and (block := source.read(min(BLOCK, left))):
+            target.write(block)
+            left -= len(block)
+        grown = not held.offset and source.read(1)
+    if left or grown:
+        found = "more" if grown else f"{held.size - left:,}"
+        raise VideoError(
+            f"{name} gave {found} of {held.size:,} bytes; it has changed or was cut off: run the "
+            "same command again"
+        )
+    target.flush()
+
+
+@contextmanager
+def _opened(held: HeldVideo) -> Iterator[IO[bytes]]:
+    if not is_url(held.url):
+        with Path(held.url).open("rb") as file:
+            yield file
+        return
+    remote = Remote(held.url)
+    with remote.open() if held.offset else remote.stream(held.size) as file:
+        yield file

@@ -1,0 +1,64 @@
+"""What lies at many addresses, asked side by side: files and their sizes, tars and their videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from evscli.corpus.attempts import attempt
+from evscli.corpus.names import url_path
+from evscli.corpus.remote import Remote
+from evscli.corpus.tars import tar_videos
+from evscli.errors import VideoError
+from evscli.records import HeldVideo, VideoInput
+
+AT_ONCE = 32
+"""Requests under way at one time."""
+HEADER_BYTES = 64 << 10
+"""Read at once where a tar's header is; the small files beside a video mostly lie within."""
+T = TypeVar("T")
+
+
+def url_tars(urls: Iterable[str]) -> list[list[VideoInput]]:
+    """The videos of each tar. Raises VideoError, and UsageError for one without videos."""
+    return _side_by_side(_tar, urls)
+
+
+def url_files(urls: Iterable[str]) -> list[HeldVideo | VideoError]:
+    """The file at each address, or why there is none."""
+    return _side_by_side(_file, urls)
+
+
+def _side_by_side(ask: Callable[[Remote], T], urls: Iterable[str]) -> list[T]:
+    # Made here: fsspec makes a new connection for every thread that asks it for one.
+    places = [Remote(url) for url in urls]
+    if not places:
+        return []
+    with ThreadPoolExecutor(min(AT_ONCE, len(places))) as pool:
+        return list(pool.map(ask, places))
+
+
+def _tar(remote: Remote) -> list[VideoInput]:
+    return attempt(remote.name, partial(_index, remote))
+
+
+def _index(remote: Remote) -> list[VideoInput]:
+    try:
+        with remote.open(block=HEADER_BYTES, ahead=True) as file:
+            return tar_videos(file, remote.url, url_path(remote.url))
+    except ValueError as error:  # how fsspec says it of a web server
+        raise VideoError(
+            f"the server gives no parts of {remote.name}; download it, and name the copy"
+        ) from error
+
+
+def _file(remote: Remote) -> HeldVideo | VideoError:
+    try:
+        size = remote.size()
+    except VideoError as error:
+        return error
+    if size is None:
+        return VideoError(f"{remote.name} is a folder; name the files in it")
+    return HeldVideo(url=remote.url, size=size)

@@ -1,0 +1,157 @@
+"""Remote files by fsspec: what lies at an address or below it, and its bytes. Knows no videos.
+
+Every back end raises errors of its own: here they become VideoError, and what may pass is tried
+again. s3:// needs s3fs, gs:// gcsfs and https:// aiohttp: the extra `remote`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urljoin
+
+from evscli.corpus.attempts import attempt
+from evscli.errors import UsageError, VideoError
+from evscli.texts import without_secrets
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+WEB = ("http://", "https://")
+STREAMED = (*WEB, "hf://")
+"""Where one request for a whole file beats one for each block."""
+BLOCK = 8 << 20
+"""Bytes of one request for a file that is copied, and held in memory."""
+T = TypeVar("T")
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is an address, not a path of this machine."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
+
+
+def folder_of(url: str) -> str:
+    """The address of the folder that a file lies in."""
+    return urljoin(url, ".").rstrip("/") if url.startswith(WEB) else url.rpartition("/")[0]
+
+
+def joined(folder: str, relative: str) -> str:
+    """The address of what lies at a relative path from a folder."""
+    if folder.startswith(WEB):
+        return urljoin(f"{folder}/", quote(relative, safe="/%", errors="surrogateescape"))
+    scheme, _, rest = folder.partition("://")
+    return f"{scheme}://{posixpath.normpath(posixpath.join(rest, relative))}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteFile:
+    """One file found below an address."""
+
+    url: str
+    below: str
+    """Its path below that address."""
+    size: int
+
+
+class Remote:
+    """One address and the file system that serves it. Its methods raise VideoError."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.name = without_secrets(url)
+        self.fs, self.path = self._attempt(partial(_file_system, url))
+
+    def size(self) -> int | None:
+        """Bytes of the file at this address; None where it is a folder.
+
+        Raises MissingError where nothing is.
+        """
+        info = self._attempt(lambda: self.fs.info(self.path))
+        if info["type"] == "directory":
+            return None
+        if info["size"] is None:
+            raise VideoError(f"the server does not say how long {self.name} is; download it first")
+        return int(info["size"])
+
+    def files_below(self) -> list[RemoteFile]:
+        """All files in this folder and its subfolders, sorted by path, without a request for each.
+
+        Raises UsageError for a web address.
+        """
+        if self.url.startswith(WEB):
+            raise UsageError(
+                f"{self.name}: a web server lists no folders; name each file, or give "
+                "a list of them"
+            )
+        return self._listed(lambda: self.fs.find(self.path, detail=True), self.path)
+
+    def matching(self, pattern: str) -> list[RemoteFile]:
+        """The files below this folder that match a glob, sorted by path."""
+        whole = f"{self.path.rstrip('/')}/{pattern}"
+        return self._listed(lambda: self.fs.glob(whole, detail=True), self.path)
+
+    def _listed(self, ask: Callable[[], dict[str, Any]], root: str) -> list[RemoteFile]:
+        self.fs.invalidate_cache()  # what it listed before may have changed
+        entries = self._attempt(ask)
+        self.fs.invalidate_cache()  # and is held twice
+        prefix = f"{root.rstrip('/')}/"
+        files = [
+            RemoteFile(
+                url=f"{self.url.rstrip('/')}/{path.removeprefix(prefix)}",
+                below=path.removeprefix(prefix),
+                size=int(entry["size"]),
+            )
+            for path, entry in entries.items()
+            if entry["type"] == "file" and path.startswith(prefix)
+        ]
+        return sorted(files, key=lambda file: file.below.split("/"))
+
+    @contextmanager
+    def open(self, *, block: int = BLOCK, ahead: bool = False) -> Iterator[IO[bytes]]:
+        """The file at this address, read in requests of `block` bytes, with `ahead` as many more.
+
+        Raises whatever the back end does.
+        """
+        cache = "readahead" if ahead else "none"
+        with self.fs.open(self.path, "rb", block_size=block, cache_type=cache) as file:
+            yield file
+
+    @contextmanager
+    def stream(self, size: int) -> Iterator[IO[bytes]]:
+        """The file of `size` bytes at this address, to be read once from its beginning.
+
+        Raises whatever the back end does.
+        """
+        options: dict[str, Any] = {"block_size": 0 if self.url.startswith(STREAMED) else BLOCK}
+        if self.url.startswith(WEB):
+            options["size"] = size  # it would be asked for again
+        with self.fs.open(self.path, "rb", cache_type="none", **options) as file:
+            yield file
+
+    def _attempt(self, action: Callable[[], T]) -> T:
+        return attempt(self.name, action)
+
+
+def _file_system(url: str) -> tuple[AbstractFileSystem, str]:
+    from fsspec.core import url_to_fs
+
+    options: dict[str, Any] = {}
+    if url.startswith(WEB):
+        from aiohttp import ClientTimeout
+
+        # Its default ends every download after five minutes, and asks no proxy.
+        timeout = ClientTimeout(total=None, sock_connect=30, sock_read=60)
+        options = {"client_kwargs": {"timeout": timeout, "trust_env": True}}
+    try:
+        fs, path = url_to_fs(url, **options)
+    except ValueError as error:
+        raise UsageError(
+            f"{without_secrets(url)}: no such kind of address ({error}); give s3://, gs://, "
+            "https:// or hf://"
+        ) from error
+    return fs, path
