@@ -1,0 +1,92 @@
+"""Time and memory to find a million videos: in a folder, by a glob, by lists, in a tar.
+
+    python -m benchmarks.inputs [--files 1000000]
+
+Every input is found in a process of its own; its peak memory is the largest it ever held. The files
+are empty: no video is opened to find it. Writes results/inputs.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.machine import describe_machine
+
+RESULTS = Path(__file__).parent / "results" / "inputs.md"
+IN_FOLDER = 1000
+FIND = """
+import sys, time
+from pathlib import Path
+from evscli.corpus.inputs import find_videos
+
+def peak():  # ru_maxrss would be that of the process which started this one
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+before, start = peak(), time.perf_counter()
+videos = find_videos(sys.argv[1:])
+seconds = time.perf_counter() - start
+print(f"{len(videos):,} | {seconds:.1f} s | {(peak() - before) / 1024:,.0f} MiB |")
+"""
+
+
+def make_inputs(folder: Path, files: int) -> dict[str, str]:
+    """The files, and what names them: a description and the input."""
+    folders = [f"day-{number // 10:02d}/camera-{number:04d}" for number in range(files)]
+    names = [f"{folders[number // IN_FOLDER]}/clip-{number:07d}.mp4" for number in range(files)]
+    for name in names:
+        path = folder / name
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+        path.touch()
+    (folder / "list.txt").write_text("\n".join(names))
+    rows = "".join(f"{name},{number},{number + 10}.5\n" for number, name in enumerate(names))
+    (folder / "rows.csv").write_text("path,start,end\n" + rows)
+    table = {"path": names, "start": [float(number) for number in range(files)]}
+    pq.write_table(pa.table(table), folder / "rows.parquet", row_group_size=100_000)
+    with tarfile.open(folder / "clips.tar", "w") as tar:
+        for number in range(files):
+            tar.addfile(tarfile.TarInfo(f"clip-{number:07d}.mp4"))
+    return {
+        "a folder": str(folder),
+        "a glob, `**/*.mp4`": f"{folder}/**/*.mp4",
+        "`list.txt`": f"{folder}/list.txt",
+        "`rows.csv` with start and end": f"{folder}/rows.csv",
+        "`rows.parquet` with start": f"{folder}/rows.parquet",
+        "`clips.tar`": f"{folder}/clips.tar",
+    }
+
+
+def measure(given: str) -> str:
+    """The cells of one input's row, measured in a process that imports nothing else."""
+    command = [sys.executable, "-c", FIND, given]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = make_inputs(Path(folder), arguments.files)
+        rows = [f"| {name} | {measure(given)}" for name, given in inputs.items()]
+    text = (
+        "# Finding videos\n\n"
+        f"`python -m benchmarks.inputs --files {arguments.files}`, {describe_machine()}\n\n"
+        f"{IN_FOLDER:,} files in a folder, on a local disk that has just been written.\n\n"
+        "| input | videos | time | memory |\n|---|---:|---:|---:|\n" + "\n".join(rows) + "\n"
+    )
+    RESULTS.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
