@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from evscli.corpus.lists import read_list
+from evscli.corpus.lists import Listed, read_list
 from evscli.corpus.paths import path_videos
 from evscli.corpus.remote import is_url
 from evscli.corpus.rows import row_videos
@@ -46,8 +46,14 @@ def expand(given: str) -> Iterable[VideoInput]:
     if not given:
         raise UsageError("an input is empty; give a video, a folder or a glob")
     if given == STDIN:
-        return row_videos(read_list(sys.stdin.buffer, "standard input", ".txt"), Path())
+        return row_videos(_piped_list(), Path())
     return url_videos(given) if is_url(given) else path_videos(given)
+
+
+def _piped_list() -> Iterator[Listed]:
+    if sys.stdin is None:  # a program can be started without one
+        raise UsageError("there is no standard input to read a list from; give a file")
+    return read_list(sys.stdin.buffer, "standard input", ".txt")
 
 
 def refuse_equal_id(first: VideoInput, second: VideoInput) -> None:

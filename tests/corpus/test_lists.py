@@ -89,14 +89,14 @@ def test_a_row_that_means_nothing_is_named(folder: Path, name: str, text: str, w
 
 
 def test_spans_of_one_video_have_ids_of_their_own(folder: Path) -> None:
-    rows = [{"start": 12.5, "end": 20}, {"start": 3}, {"end": 3.25}, {}]
+    rows = [{"start": 12.5, "end": 20}, {"start": 3}, {"start": -0.0, "end": 3.25}, {}]
     lines = "".join(json.dumps({"path": "a.mp4", **row}) + "\n" for row in rows)
-    table = "path,start,end\na.mp4,12.50,20\na.mp4,3,\na.mp4,,3.25\na.mp4,,\n"
+    table = "path,start,end\na.mp4,12.50,20\na.mp4,3,\na.mp4,-0,3.25\na.mp4,,\n"
     for name, text in (("rows.jsonl", lines), ("rows.csv", table)):
         videos = read(folder, name, text)
         assert [video.id for video in videos] == ["a@12.5-20", "a@3-", "a@0-3.25", "a"]
         spans = [(video.start, video.end) for video in videos]
-        assert spans == [(12.5, 20), (3, None), (None, 3.25), (None, None)]
+        assert spans == [(12.5, 20), (3, None), (0, 3.25), (None, None)]
         assert len({video.path for video in videos}) == 1
 
 
@@ -129,6 +129,9 @@ def test_lines_on_standard_input_are_paths_from_the_current_folder(
         ("a", Path("a.mp4")),
     ]
     with pytest.raises(UsageError, match="standard input names no video"):
+        find_videos(["-"])
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="there is no standard input"):
         find_videos(["-"])
 
 

@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evscli.corpus.names import is_video, refuse_name, span_id, url_path, video_id
@@ -18,12 +18,14 @@ NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1).filter(
 SECONDS = st.floats(0, 1e9, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=3).map("/".join))
 def test_an_id_is_the_path_without_its_last_suffix_in_nfc(relative: str) -> None:
     expected = str(PurePosixPath(relative).with_suffix(""))
     assert video_id(relative) == unicodedata.normalize("NFC", expected)
 
 
+@settings(deadline=None)
 @given(SECONDS, st.none() | SECONDS)
 def test_a_span_reads_back_from_its_id(start: float, end: float | None) -> None:
     whole, _, span = span_id("a@b-c", start, end).rpartition("@")
