@@ -52,8 +52,7 @@ def local_copy(
 
 
 def _copy(held: HeldVideo, target: IO[bytes], name: str) -> None:
-    target.seek(0)
-    target.truncate()
+    target.seek(0)  # what an attempt before wrote is written over, and is never longer
     left = held.size
     with _opened(held) as source:
         if held.offset:

@@ -81,7 +81,7 @@ def _seconds(value: object, where: str) -> float:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise UsageError(f"{where} must be a number of seconds such as 12.5, not {value!r}")
-    return abs(seconds)  # -0.0 would show in an id
+    return seconds
 
 
 def _text(file: IO[bytes], name: str, errors: str = "strict") -> Iterator[str]:

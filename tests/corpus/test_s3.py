@@ -90,6 +90,15 @@ def test_an_object_a_glob_and_a_bucket_are_named_like_local_ones() -> None:
     assert ids("s3://bucket") == ["clips/day 1/a+b?", "clips/day 1/é #1", "clips/z", "other/x"]
 
 
+def test_objects_are_sorted_by_the_parts_of_their_keys(bucket: Any) -> None:
+    for key in ("order/a/z.mp4", "order/a-1/b.mp4", "order/odd.mp4/notes.txt"):
+        bucket(key, b"x")
+    assert ids("s3://bucket/order/") == ["a/z", "a-1/b"]
+    assert ids("s3://bucket/order/*/*.mp4") == ["a/z", "a-1/b"]
+    with pytest.raises(UsageError, match="no videos match"):
+        find_videos(["s3://bucket/order/*.mp4"])
+
+
 def test_what_is_added_later_is_found_later(bucket: Any) -> None:
     bucket("later/a.mp4", b"a")
     assert ids("s3://bucket/later/") == ["a"]

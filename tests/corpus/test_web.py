@@ -91,10 +91,10 @@ def test_what_does_not_pass_is_one_line(
 def test_a_download_that_breaks_off_is_never_taken_for_the_video(
     site: Site, clip: VideoInput, tmp_path: Path
 ) -> None:
-    site.cut = 1000
+    site.cuts = [1000] * 3
     with pytest.raises(VideoError, match=r"clip\.mp4 cannot be reached"):
         fetch(clip, tmp_path)
-    site.cut = None
+    site.cuts = [1_000_000, 1000]
     assert fetch(clip, tmp_path) == CLIP
 
 

@@ -22,8 +22,8 @@ class Site:
     failures: list[int] = field(default_factory=list)
     """Statuses of the next requests that are no HEAD; an empty list: all goes well."""
     says_length: bool = True
-    cut: int | None = None
-    """Bytes after which a connection breaks."""
+    cuts: list[int] = field(default_factory=list)
+    """Bytes after which the connections of the next downloads break."""
     sent: int = 0
     """Bytes of bodies sent."""
     requests: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if body:
-            content = content[: self.site.cut]
+            content = content[: self.site.cuts.pop(0) if self.site.cuts else None]
             self.site.sent += len(content)
             self.wfile.write(content)
 
