@@ -16,11 +16,13 @@ from evscli.records import SourceInfo, VideoInput
 PACKAGES = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
 
 
-def source_info(video: VideoInput) -> SourceInfo:
-    """Size and sha256 of the file, and its path below the input root. Raises OSError."""
-    size, digest = file_digest(video.path)
-    relative = video.path.relative_to(video.root).as_posix()
-    return SourceInfo(path=relative, size=size, sha256=digest)
+def source_info(video: VideoInput, path: Path | None = None) -> SourceInfo:
+    """Size and sha256 of the file, and its path below the input root. Raises OSError.
+
+    `path` is where a copy of it lies, where it is no file of its own.
+    """
+    size, digest = file_digest(path or video.path)
+    return SourceInfo(path=video.relative, size=size, sha256=digest)
 
 
 def file_digest(path: Path) -> tuple[int, str]:

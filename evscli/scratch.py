@@ -20,16 +20,19 @@ IN_MEMORY_BYTES = 64 << 20
 """Tensors up to this size stay in memory."""
 
 
+def scratch_folder() -> Path:
+    """$TMPDIR, or else /var/tmp, which is on a disk where /tmp may be in memory."""
+    return Path(os.environ.get("TMPDIR") or "/var/tmp")
+
+
 def allocate(shape: Sequence[int], dtype: torch.dtype, *, folder: Path | None = None) -> Tensor:
     """An uninitialised CPU tensor; above `IN_MEMORY_BYTES` it lives in a file under `folder`.
 
-    `folder` defaults to $TMPDIR, or else to /var/tmp, which is on a disk where /tmp may be in
-    memory. Raises OSError where the disk is full.
+    `folder` is `scratch_folder()` by default. Raises OSError where the disk is full.
     """
     if prod(shape) * dtype.itemsize <= IN_MEMORY_BYTES:
         return torch.empty(tuple(shape), dtype=dtype)
-    where = folder or os.environ.get("TMPDIR") or "/var/tmp"
-    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=where)
+    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=folder or scratch_folder())
     try:
         # Reserve the blocks now: on a full disk this raises OSError, where a later write to a
         # sparse mapping would kill the process.

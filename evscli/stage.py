@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -13,21 +14,26 @@ from evscli.records import VideoInput
 
 
 @contextmanager
-def stage(name: str, video: VideoInput) -> Iterator[None]:
-    """Turn whatever one video does wrong into a VideoError that says where and what next."""
+def stage(name: str, video: VideoInput, *, copy: Path | None = None) -> Iterator[None]:
+    """Turn whatever one video does wrong into a VideoError that says where and what next.
+
+    `copy` is where a copy of it lies, which no message names.
+    """
     try:
         yield
     except UsageError:
         raise
     except VideoError as error:
-        if str(video.path) in str(error):
+        message = str(error) if copy is None else str(error).replace(str(copy), video.name)
+        if message == str(error) and video.name in message:
             raise
-        raise VideoError(f"{video.path}: {error}", stage=error.stage) from error
+        named = message if video.name in message else f"{video.name}: {message}"
+        raise VideoError(named, stage=error.stage, kind=error.kind) from error
     except EvsError as error:
-        raise VideoError(f"{video.path}: {error}", stage=name) from error
+        raise VideoError(f"{video.name}: {error}", stage=name) from error
     except torch.OutOfMemoryError as error:
         raise VideoError(
-            f"{video.path}: out of memory on {name}; lower --chunk-frames or use --device cpu",
+            f"{video.name}: out of memory on {name}; lower --chunk-frames or use --device cpu",
             stage=name,
         ) from error
     except OSError as error:
@@ -38,12 +44,12 @@ def stage(name: str, video: VideoInput) -> Iterator[None]:
                 "and run the same command again"
             ) from error
         raise VideoError(
-            f"{video.path}: {reason}; check the file and its permissions", stage=name
+            f"{video.name}: {reason}; check the file and its permissions", stage=name
         ) from error
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]
         raise VideoError(
-            f"{video.path}: {type(error).__name__} while in {name}: {first_line}; "
+            f"{video.name}: {type(error).__name__} while in {name}: {first_line}; "
             "run again with --debug and report it",
             stage=name,
         ) from error

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from evscli.bundled import MINI_FOLDER
-from evscli.corpus import children
+from evscli.corpus.decoding import children
 from evscli.learn.mini import mini_tokenizer
 from tests.checkpoints import FAMILIES, make_model
 from tests.videos import write_video

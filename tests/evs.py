@@ -129,7 +129,7 @@ def _child(
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from evscli.cli import main
-    from evscli.corpus import children
+    from evscli.corpus.decoding import children
 
     # This process is a fork of a clean one already; another would import torch once more.
     children.METHOD = "fork"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evscli.corpus import decoder
+from evscli.corpus.decoding import decoder
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames

@@ -2,7 +2,7 @@
 
 import evscli.cli
 import evscli.cli.eval_report
-import evscli.corpus.decoder
+import evscli.corpus.decoding.decoder
 import evscli.corpus.local
 import evscli.language.prefill
 import evscli.learn.evaluation.multiple_choice

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli.notes import note
 from evscli.errors import UsageError
+from evscli.records import VideoInput
 
 NOTHING_DONE = 1
 SOME_FAILED = 3
@@ -29,6 +31,25 @@ def name_model(model: str | None, *, videos: int) -> str:
     name = model or MINI
     note(MINI_NOTICE if name == MINI else f"model {name}")
     return name
+
+
+def refuse_spans(videos: Sequence[VideoInput]) -> None:
+    """Raise UsageError for a video of which a part is wanted, which is not made yet."""
+    for video in videos:
+        if (video.start, video.end) != (None, None):
+            raise UsageError(
+                f"{video.id}: parts of videos (columns start and end) cannot be pruned yet; cut it "
+                "with ffmpeg and name the part"
+            )
+
+
+def refuse_held(videos: Sequence[VideoInput]) -> None:
+    """Raise UsageError for a video that is no file on this machine."""
+    for video in videos:
+        if video.held is not None:
+            raise UsageError(
+                f"{video.name} is no file of its own on this machine; copy it here first"
+            )
 
 
 def refuse_empty(**options: str | None) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from evscli.cli import options
-from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model, refuse_empty
+from evscli.cli.checks import (
+    NOTHING_DONE,
+    SOME_FAILED,
+    name_model,
+    refuse_empty,
+    refuse_spans,
+)
 from evscli.cli.interrupts import catch_termination
 from evscli.cli.selection import check_requests, with_query
 from evscli.records import Sampling
@@ -61,7 +67,7 @@ def prune(
     """
     from evscli.cli.events import Events
     from evscli.cli.report import Report
-    from evscli.corpus.children import warm_up
+    from evscli.corpus.decoding.children import warm_up
     from evscli.corpus.engine import Engine
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
@@ -75,6 +81,7 @@ def prune(
     refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
     videos = with_query(find_videos(inputs), query)
+    refuse_spans(videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
     warm_up()
@@ -100,7 +107,7 @@ def prune(
     known = find_model(name).name
     folders = stores(known, requests, output)
     for folder in folders:
-        remember(folder, dict.fromkeys(video.root for video in videos))
+        remember(folder, dict.fromkeys(video.root for video in videos if video.held is None))
     catch_termination()
     listener = (Events if as_json else Report)(model=known, stores=folders)
     summaries = prune_corpus(videos, recipe.make, folders, listener=listener, engine=engine)

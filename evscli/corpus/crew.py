@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Self
 
-from evscli.corpus.children import start_child
+from evscli.corpus.decoding.children import start_child
 from evscli.corpus.dispatch import Dispatch
 from evscli.corpus.engine import Engine, MakePruner
 from evscli.corpus.jobs import Done, Job

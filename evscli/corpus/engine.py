@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from os import sched_getaffinity
 from typing import Protocol
 
+from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
-from evscli.corpus.process import DecoderProcess
 from evscli.corpus.resume import Retries
 from evscli.pipeline import VideoPruner
 

@@ -12,7 +12,7 @@ from threading import Event, Lock
 
 import torch
 
-from evscli.corpus.children import end_with_parent
+from evscli.corpus.decoding.children import end_with_parent
 from evscli.corpus.engine import Engine, MakePruner
 from evscli.corpus.jobs import Job
 from evscli.corpus.worker import prune_jobs

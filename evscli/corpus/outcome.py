@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evscli.corpus.inputs import source_size
 from evscli.errors import VideoError
 from evscli.records import Failure, VideoInfo, VideoInput
 
@@ -43,7 +44,7 @@ def failure_of(video: VideoInput, error: VideoError) -> Failure:
     """What is recorded of a video that failed."""
     return Failure(
         id=video.id,
-        path=video.path.relative_to(video.root).as_posix(),
+        path=video.relative,
         stage=error.stage,
         kind=error.kind,
         message=str(error),
@@ -54,6 +55,6 @@ def failure_of(video: VideoInput, error: VideoError) -> Failure:
 def file_size(video: VideoInput) -> int | None:
     """Bytes of its file; None where that cannot be asked."""
     try:
-        return video.path.stat().st_size
+        return source_size(video)
     except OSError:
         return None

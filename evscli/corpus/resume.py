@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from evscli.corpus.inputs import local_file, source_size
 from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary, file_size
 from evscli.errors import MismatchError
-from evscli.provenance import source_info
+from evscli.provenance import file_digest
 from evscli.records import Failure, Origin, VideoInput
 
 
@@ -84,19 +85,24 @@ def _tries(
 
 def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:
     """Raise MismatchError where `video` is not what the store was made from."""
-    size, source = video.path.stat().st_size, stored.source
+    size, source = source_size(video), stored.source
     if size != source.size:
         changed = f"has {size:,} bytes, the stored one had {source.size:,}"
-    elif check_sources and source_info(video).sha256 != source.sha256:
+    elif check_sources and _digest(video) != source.sha256:
         changed = "has other content than the stored one"
     elif stored.query is not None and video.query != stored.query:
         raise MismatchError(
-            f"{video.path} was pruned by the query {stored.query!r} under the id {video.id!r}, and "
+            f"{video.name} was pruned by the query {stored.query!r} under the id {video.id!r}, and "
             f"now it is {video.query!r}; prune it into another store with -o, or ask the same"
         )
     else:
         return
     raise MismatchError(
-        f"{video.path} {changed} under the id {video.id!r}; "
+        f"{video.name} {changed} under the id {video.id!r}; "
         "prune it into another store with -o, or restore the old file"
     )
+
+
+def _digest(video: VideoInput) -> str:
+    with local_file(video) as path:
+        return file_digest(path)[1]

@@ -12,16 +12,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Protocol
 
-from evscli.corpus.ahead import DecodeAhead, DecodedVideo, Planner
+from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Planner
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.decoding.wire import Request
+from evscli.corpus.inputs import refuse_name
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Outcome, failure_of
-from evscli.corpus.process import DecoderProcess
-from evscli.corpus.wire import Request
 from evscli.encoders import VideoEncoder
-from evscli.errors import UsageError, VideoError
+from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
 from evscli.records import PrunedVideo, SourceInfo, VideoInput
-from evscli.store import StoreWriter, check_id
+from evscli.store import StoreWriter
 from evscli.video import VideoIndex
 
 BUFFER_BYTES = 512 << 20
@@ -97,7 +98,7 @@ def _prune(decoded: DecodedVideo[Job], pruner: VideoPruner) -> Iterator[tuple[in
     job = decoded.job
     left = [*job.tries]
     try:
-        refuse_id(job.video)
+        refuse_name(job.video)
         refuse_suspect(job)
         planned = decoded.planned()
         frames = resized_here(pruner.encoder, planned, decoded.frames)
@@ -108,19 +109,11 @@ def _prune(decoded: DecodedVideo[Job], pruner: VideoPruner) -> Iterator[tuple[in
         yield from ((number, error) for number in left)
 
 
-def refuse_id(video: VideoInput) -> None:
-    """Raise VideoError for a file whose name cannot be an id."""
-    try:
-        check_id(video.id)
-    except UsageError as error:
-        raise VideoError(str(error), stage="open") from error
-
-
 def refuse_suspect(job: Job) -> None:
     """Raise VideoError for a video during which worker after worker died."""
     if job.crashes >= CRASHES:
         raise VideoError(
-            f"{job.video.path}: {job.crashes} workers died while they were at it; is there enough "
+            f"{job.video.name}: {job.crashes} workers died while they were at it; is there enough "
             "memory? Try it alone with --retry-failed, or re-encode it with ffmpeg",
             stage="encode",
             kind="Crashed",

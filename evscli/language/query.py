@@ -80,7 +80,7 @@ def check_queries(embedder: QueryEmbedder, videos: Sequence[VideoInput]) -> None
     for video in videos:
         if video.query is None:
             raise UsageError(
-                f"{video.path} has no query: fill the column query of its list, or give one for "
+                f"{video.name} has no query: fill the column query of its list, or give one for "
                 "all such videos with --query TEXT"
             )
     for text in dict.fromkeys(video.query for video in videos):

@@ -76,7 +76,7 @@ def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
         if planes is not None and not planes.sum(dtype=torch.float32).isfinite():
             dtype = str(planes.dtype).removeprefix("torch.")
             raise VideoError(
-                f"{video.path}: the encoder gave values that are not finite in {dtype}; "
+                f"{video.name}: the encoder gave values that are not finite in {dtype}; "
                 "try --dtype float32, and check the checkpoint's weights",
                 stage="encode",
             )

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import dropwhile
 from typing import IO, Any
 
-from evscli.corpus.parquet import parquet_rows
+from evscli.corpus.inputs.parquet import parquet_rows
 from evscli.errors import UsageError
 
 LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet", ".txt"})

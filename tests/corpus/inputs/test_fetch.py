@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from evscli.corpus.fetch import local_file, source_size
 from evscli.corpus.inputs import find_videos
+from evscli.corpus.inputs.fetch import local_file, source_size
 from evscli.errors import VideoError
 from evscli.records import HeldVideo, VideoInput
-from tests.corpus.tar_files import write_tar
+from tests.corpus.inputs.tar_files import write_tar
 
 CLIP = bytes(range(256)) * 1000
 

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from evscli.corpus.lists import Listed, read_list
-from evscli.corpus.paths import path_videos
-from evscli.corpus.remote import is_url
-from evscli.corpus.rows import row_videos
-from evscli.corpus.urls import url_videos
+from evscli.corpus.inputs.lists import Listed, read_list
+from evscli.corpus.inputs.paths import path_videos
+from evscli.corpus.inputs.remote import is_url
+from evscli.corpus.inputs.rows import row_videos
+from evscli.corpus.inputs.urls import url_videos
 from evscli.errors import UsageError
 from evscli.records import VideoInput
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from evscli.corpus.attempts import attempt
-from evscli.corpus.names import url_path
-from evscli.corpus.remote import Remote
-from evscli.corpus.tars import tar_videos
+from evscli.corpus.inputs.attempts import attempt
+from evscli.corpus.inputs.names import url_path
+from evscli.corpus.inputs.remote import Remote
+from evscli.corpus.inputs.tars import tar_videos
 from evscli.errors import VideoError
 from evscli.records import HeldVideo, VideoInput
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from evscli.corpus.ahead import DecodeAhead, DecodedVideo, Lane
-from evscli.corpus.process import DecoderProcess
-from evscli.corpus.wire import Request
+from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Lane
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.decoding.wire import Request
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.preprocess import Resize
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, plan_indexed
 from evscli.records import FrameChunk, SourceInfo, VideoInput
 from evscli.video import VideoIndex
-from tests.corpus.faults import as_it_is, crash
+from tests.corpus.decoding.faults import as_it_is, crash
 from tests.videos import write_video
 
 

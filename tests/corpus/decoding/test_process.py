@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from evscli.corpus.process import ChoosePlan, DecoderProcess
-from evscli.corpus.wire import Clock, Request
+from evscli.corpus.decoding.process import ChoosePlan, DecoderProcess
+from evscli.corpus.decoding.wire import Clock, Request
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.preprocess import Resize
 from evscli.errors import VideoError
 from evscli.pipeline import plan_indexed, plan_video
 from evscli.records import FramePlan, SourceInfo, VideoInput
 from evscli.video import VideoIndex, decode_frames
-from tests.corpus.faults import as_it_is, crash, hang, refuse
+from tests.corpus.decoding.faults import as_it_is, crash, hang, refuse
 from tests.videos import truncate, write_video
 
 

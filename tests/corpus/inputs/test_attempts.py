@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-from evscli.corpus import attempts
-from evscli.corpus.attempts import MissingError, attempt, explained, may_pass
+from evscli.corpus.inputs import attempts
+from evscli.corpus.inputs.attempts import MissingError, attempt, explained, may_pass
 from evscli.errors import UsageError, VideoError
 
 

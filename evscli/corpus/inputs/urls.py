@@ -8,15 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evscli.corpus.attempts import MissingError
-from evscli.corpus.fetch import local_copy
-from evscli.corpus.lists import LIST_SUFFIXES, Listed, read_list
-from evscli.corpus.lookup import url_tars
-from evscli.corpus.names import WILDCARDS, has_suffix, is_hidden, is_video, url_path, video_id
-from evscli.corpus.paths import no_videos
-from evscli.corpus.remote import WEB, Remote, RemoteFile, folder_of
-from evscli.corpus.rows import row_videos
-from evscli.corpus.tars import is_tar
+from evscli.corpus.inputs.attempts import MissingError
+from evscli.corpus.inputs.fetch import local_copy
+from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
+from evscli.corpus.inputs.lookup import url_tars
+from evscli.corpus.inputs.names import (
+    WILDCARDS,
+    has_suffix,
+    is_hidden,
+    is_video,
+    url_path,
+    video_id,
+)
+from evscli.corpus.inputs.paths import no_videos
+from evscli.corpus.inputs.remote import WEB, Remote, RemoteFile, folder_of
+from evscli.corpus.inputs.rows import row_videos
+from evscli.corpus.inputs.tars import is_tar
 from evscli.errors import UsageError
 from evscli.records import HeldVideo, VideoInput
 

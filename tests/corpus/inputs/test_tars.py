@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.names import refuse_name
+from evscli.corpus.inputs.names import refuse_name
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
-from tests.corpus.tar_files import write_tar
+from tests.corpus.inputs.tar_files import write_tar
 
 SAMPLES = {
     "0002.mp4": b"second" * 200,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from evscli.corpus.names import VIDEO_SUFFIXES, WILDCARDS, has_suffix, is_hidden
+from evscli.corpus.inputs.names import VIDEO_SUFFIXES, WILDCARDS, has_suffix, is_hidden
 from evscli.errors import UsageError, VideoError
 
 Found = tuple[Path, str]

@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Generic, TypeVar
 
-from evscli.corpus.process import DecoderProcess
-from evscli.corpus.wire import Request
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.decoding.wire import Request
 from evscli.pipeline import PlannedVideo
 from evscli.records import FrameChunk, FramePlan, SourceInfo
 from evscli.video import VideoIndex

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from evscli.corpus.names import TAR_SUFFIXES, has_suffix, is_video, video_id
+from evscli.corpus.inputs.names import TAR_SUFFIXES, has_suffix, is_video, video_id
 from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
 from evscli.texts import without_secrets

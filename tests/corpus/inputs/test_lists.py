@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.names import refuse_name
+from evscli.corpus.inputs.names import refuse_name
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
 

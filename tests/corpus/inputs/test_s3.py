@@ -11,11 +11,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
-from evscli.corpus import attempts, fetch, lookup
-from evscli.corpus.fetch import local_file
-from evscli.corpus.inputs import find_videos
+from evscli.corpus.inputs import attempts, fetch, find_videos, lookup
+from evscli.corpus.inputs.fetch import local_file
 from evscli.errors import UsageError, VideoError
-from tests.corpus.tar_files import write_tar
+from tests.corpus.inputs.tar_files import write_tar
 
 pytestmark = pytest.mark.usefixtures("bucket")
 

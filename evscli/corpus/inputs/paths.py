@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evscli.corpus.folders import Found, matches, split_glob, videos_below
-from evscli.corpus.lists import LIST_SUFFIXES, Listed, read_list
-from evscli.corpus.names import TAR_SUFFIXES, VIDEO_SUFFIXES, WILDCARDS, has_suffix, video_id
-from evscli.corpus.rows import row_videos
-from evscli.corpus.tars import is_tar, local_tar
+from evscli.corpus.inputs.folders import Found, matches, split_glob, videos_below
+from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
+from evscli.corpus.inputs.names import TAR_SUFFIXES, VIDEO_SUFFIXES, WILDCARDS, has_suffix, video_id
+from evscli.corpus.inputs.rows import row_videos
+from evscli.corpus.inputs.tars import is_tar, local_tar
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
 

@@ -9,6 +9,7 @@ import os
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ class Request:
     chunk_frames: int
     resize: Resize | None
     """None: frames are sent at the video's own size."""
+    copies: Path | None = None
+    """Folder for a copy of a video that is no file of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

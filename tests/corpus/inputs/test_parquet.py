@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evscli.corpus import parquet
-from evscli.corpus.inputs import find_videos
+from evscli.corpus.inputs import find_videos, parquet
 from evscli.errors import UsageError
 
 

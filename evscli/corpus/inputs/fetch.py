@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from evscli.corpus.attempts import attempt
-from evscli.corpus.remote import BLOCK, Remote, is_url
+from evscli.corpus.inputs.attempts import attempt
+from evscli.corpus.inputs.remote import BLOCK, Remote, is_url
 from evscli.errors import VideoError
 from evscli.records import HeldVideo, VideoInput
+from evscli.scratch import scratch_folder
 
 
 @contextmanager
 def local_file(video: VideoInput, *, folder: Path | None = None) -> Iterator[Path]:
     """The path of an ordinary file; else a copy in `folder`, removed at the end.
 
-    The copy has the suffix of the video, and is never in memory as a whole. `folder` defaults to
-    $TMPDIR, or else to /var/tmp; a process that is killed leaves its copy there. Raises VideoError,
-    stage "open", where the video cannot be fetched, and OSError where the copy cannot be written.
+    The copy has the suffix of the video, and is never in memory as a whole. `folder` is
+    `scratch_folder()` by default; a process that is killed leaves its copy there. Raises
+    VideoError, stage "open", where the video cannot be fetched, and OSError where the copy cannot
+    be written.
     """
     if video.held is None:
         yield video.path
         return
     with local_copy(video.held, video.name, video.path.suffix, folder=folder) as path:
         yield path
+
+
+def copies_folder() -> Path:
+    """A new folder for copies; those of dead processes of this machine are removed."""
+    prefix = f".evs-copies-{socket.gethostname()}-"
+    for left in scratch_folder().glob(f"{prefix}*"):
+        if not _lives(left.name.removeprefix(prefix).partition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=scratch_folder()))
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def source_size(video: VideoInput) -> int:
@@ -40,7 +63,7 @@ def local_copy(
     held: HeldVideo, name: str, suffix: str, *, folder: Path | None = None
 ) -> Iterator[Path]:
     """A temporary copy of what lies elsewhere, which messages call `name`; see `local_file`."""
-    where = folder or os.environ.get("TMPDIR") or "/var/tmp"
+    where = folder or scratch_folder()
     handle, made = tempfile.mkstemp(prefix=".evs-copy-", suffix=suffix, dir=where)
     copy = Path(made)
     try:

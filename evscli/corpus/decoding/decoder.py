@@ -9,14 +9,15 @@ from __future__ import annotations
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import torch
 
-from evscli.corpus.children import end_with_parent
-from evscli.corpus.wire import (
+from evscli.corpus.decoding.children import end_with_parent
+from evscli.corpus.decoding.wire import (
     Ended,
     Failed,
     Indexed,
@@ -26,6 +27,7 @@ from evscli.corpus.wire import (
     Request,
     send_chunk,
 )
+from evscli.corpus.inputs import local_file
 from evscli.errors import EvsError, VideoError
 from evscli.provenance import source_info
 from evscli.records import FrameChunk, FramePlan
@@ -58,12 +60,20 @@ def _answer(link: Connection, request: Request) -> None:
 
 def _decode(link: Connection, request: Request) -> None:
     video = request.video
-    with stage("open", video):
-        source = source_info(video)
+    with ExitStack() as stack:
+        with stage("open", video):
+            path = stack.enter_context(local_file(video, folder=request.copies))
+        _decode_file(link, request, path)
+
+
+def _decode_file(link: Connection, request: Request, path: Path) -> None:
+    video = request.video
+    with stage("open", video, copy=path):
+        source = source_info(video, path)
     link.send(Opened(source=source))
-    with stage("index", video):
-        index = index_video(video.path)
-    link.send(Indexed(index=index))
+    with stage("index", video, copy=path):
+        index = index_video(path)
+    link.send(Indexed(index=replace(index, path=video.path)))
     plan = link.recv()
     if plan is None:
         return
@@ -76,7 +86,7 @@ def _chunks(request: Request, index: VideoIndex, plan: FramePlan) -> Iterator[Fr
     """The planned frames at the size that was asked for. Raises VideoError only."""
     frames = decode_frames(index, plan, chunk_frames=request.chunk_frames)
     while True:
-        with stage("decode", request.video):
+        with stage("decode", request.video, copy=index.path):
             chunk = next(frames, None)
             if chunk is not None and request.resize is not None:
                 chunk = replace(chunk, pixels=request.resize(chunk.pixels, plan.resized_size))

@@ -17,7 +17,7 @@ from typing import Any
 
 METHOD = "forkserver"
 PR_SET_PDEATHSIG = 1
-IMPORTED_ONCE = ["evscli.cli", "evscli.corpus.decoder"]
+IMPORTED_ONCE = ["evscli.cli", "evscli.corpus.decoding.decoder"]
 
 
 def warm_up() -> None:

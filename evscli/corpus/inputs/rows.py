@@ -13,11 +13,11 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from evscli.corpus.lists import Listed
-from evscli.corpus.lookup import url_files, url_tars
-from evscli.corpus.names import span_id, url_path, video_id
-from evscli.corpus.remote import is_url, joined
-from evscli.corpus.tars import is_tar, local_tar
+from evscli.corpus.inputs.lists import Listed
+from evscli.corpus.inputs.lookup import url_files, url_tars
+from evscli.corpus.inputs.names import span_id, url_path, video_id
+from evscli.corpus.inputs.remote import is_url, joined
+from evscli.corpus.inputs.tars import is_tar, local_tar
 from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
 from evscli.texts import half_character

@@ -6,17 +6,20 @@ Knows neither queues nor threads, and of a video only what its decoder says.
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TypeVar
 
-from evscli.corpus.children import start_child
-from evscli.corpus.decoder import serve
-from evscli.corpus.wire import (
+from evscli.corpus.decoding.children import start_child
+from evscli.corpus.decoding.decoder import serve
+from evscli.corpus.decoding.wire import (
     Clock,
     Failed,
     Indexed,
@@ -26,6 +29,7 @@ from evscli.corpus.wire import (
     Request,
     receive,
 )
+from evscli.corpus.inputs.fetch import copies_folder
 from evscli.errors import EvsError, StoreError, VideoError
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
 from evscli.video import VideoIndex
@@ -54,6 +58,7 @@ class DecoderProcess:
         self._clock: Clock
         self._stage = "open"
         self._busy = False
+        self._copies: Path | None = None
 
     def start(self) -> None:
         """Start the child, unless there is one. Raises EvsError where the system refuses."""
@@ -76,6 +81,9 @@ class DecoderProcess:
         where the next video would fail as well. Left before its end, the child is killed.
         """
         self._begin()
+        if request.video.held is not None:
+            self._copies = self._copies or copies_folder()
+            request = replace(request, copies=self._copies)
         try:
             yield from self._converse(request, choose)
         except TimeoutError:
@@ -100,6 +108,9 @@ class DecoderProcess:
         code = process.exitcode
         process.close()
         self._link.close()
+        if self._copies is not None:
+            shutil.rmtree(self._copies, ignore_errors=True)
+            self._copies = None
         return code
 
     def interrupt(self) -> None:
@@ -158,7 +169,7 @@ class DecoderProcess:
     def _too_slow(self, video: VideoInput) -> VideoError:
         limit = self._clock.limit
         return VideoError(
-            f"{video.path}: its decoder was stopped after {limit:g} s; give it longer with "
+            f"{video.name}: its decoder was stopped after {limit:g} s; give it longer with "
             "--retry-failed --timeout SECONDS, or re-encode the video with ffmpeg",
             stage=self._stage,
             kind="Timeout",
@@ -169,7 +180,7 @@ class DecoderProcess:
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
         hint = "; was the memory full?" if code == -signal.SIGKILL else ""
         return VideoError(
-            f"{video.path}: its decoder crashed ({how}{hint}); re-encode the video with ffmpeg, or "
+            f"{video.name}: its decoder crashed ({how}{hint}); re-encode the video with ffmpeg, or "
             "try it again with --retry-failed",
             stage=self._stage,
             kind="Crashed",

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from evscli.corpus import attempts
-from evscli.corpus.fetch import local_file, source_size
-from evscli.corpus.inputs import find_videos
+from evscli.corpus.inputs import attempts, find_videos
+from evscli.corpus.inputs.fetch import local_file, source_size
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
-from tests.corpus.tar_files import write_tar
-from tests.corpus.web import Site, serving
+from tests.corpus.inputs.tar_files import write_tar
+from tests.corpus.inputs.web import Site, serving
 
 CLIP = bytes(range(256)) * 5_000
 

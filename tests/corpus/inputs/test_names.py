@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evscli.corpus.names import is_video, refuse_name, span_id, url_path, video_id
+from evscli.corpus.inputs.names import is_video, refuse_name, span_id, url_path, video_id
 from evscli.errors import VideoError
 from evscli.records import VideoInput
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urljoin
 
-from evscli.corpus.attempts import attempt
+from evscli.corpus.inputs.attempts import attempt
 from evscli.errors import UsageError, VideoError
 from evscli.texts import without_secrets
 
