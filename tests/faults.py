@@ -8,9 +8,11 @@ import signal
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from evscli.corpus.decoding import decoder
+from evscli.corpus.decoding.wire import Request
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
@@ -19,20 +21,30 @@ from evscli.store import StoreWriter
 from evscli.video import VideoIndex, index_video
 
 PRUNE_PLANNED = VideoPruner.prune_planned
+DECODE_FILE = decoder._decode_file
+_name = ""
+"""Of the video that this decoder is at; a copy has another."""
 
 
 def install() -> None:
     """Have decoder processes that begin from now on behave as told by names."""
     decoder.index_video = _index
+    decoder._decode_file = _decode_file
     VideoPruner.prune_planned = _prune
 
 
 def _index(path: Path) -> VideoIndex:
-    if path.name.startswith("segfault"):
+    if _name.startswith("segfault"):
         os.kill(os.getpid(), signal.SIGSEGV)
-    while path.name.startswith("endless"):
+    while _name.startswith("endless"):
         time.sleep(0.01)
     return index_video(path)
+
+
+def _decode_file(link: Connection, request: Request, path: Path) -> None:
+    global _name
+    _name = request.video.path.name
+    DECODE_FILE(link, request, path)
 
 
 def _prune(
