@@ -193,7 +193,7 @@ class ModelInfo:
     """Scale of temporal RoPE ids where a family has one (Qwen2.5-VL)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceInfo:
     """The file a video came from."""
 
@@ -204,7 +204,7 @@ class SourceInfo:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
     """What a finished video was made from."""
 

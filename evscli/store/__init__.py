@@ -18,8 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evscli.store.catalogue import rebuild_manifest
     from evscli.store.integrity import Problem, verify
-    from evscli.store.manifest import rebuild_manifest
     from evscli.store.reader import Store, UnknownVideoError, open_store
     from evscli.store.schema import check_id
     from evscli.store.writer import StoreWriter
@@ -42,7 +42,7 @@ _HOMES = {
     "UnknownVideoError": "reader",
     "check_id": "schema",
     "open_store": "reader",
-    "rebuild_manifest": "manifest",
+    "rebuild_manifest": "catalogue",
     "verify": "integrity",
 }
 

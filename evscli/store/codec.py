@@ -43,13 +43,13 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
     """The JSON object in `text`. Raises ValueError for anything else, NaN included."""
-    value = json.loads(text, parse_constant=_refuse_constant)
+    value = _DECODER.decode(text if isinstance(text, str) else text.decode())
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
     return value
 
 
-LATER = frozenset({"budget_rule", "prune_at", "query", "size"})
+LATER = frozenset({"budget_rule", "kept", "prune_at", "query", "size"})
 """Keys that stores have since they say something; older ones lack them."""
 
 
@@ -149,3 +149,6 @@ def _decode_scalar(kind: Any, value: Any, key: str) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
@@ -89,9 +89,12 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
         os.close(handle)
 
 
-def read_lines(path: Path) -> list[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
     """The complete lines of a file; what follows the last line feed is torn and left out."""
-    return path.read_bytes().split(b"\n")[:-1]
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line[:-1]
 
 
 def _write_all(handle: int, data: bytes) -> None:

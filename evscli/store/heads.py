@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from evscli.errors import DamagedError, StoreError
 from evscli.records import SourceInfo, VideoInfo
 from evscli.store.codec import canonical_json, from_json, parse_object, to_json
-from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, id_problem
+from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, RUN_NAME, id_problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,11 @@ class ShardHead:
         """What a query-aware method was asked of one video."""
         query = self.videos[video_id].get("query")
         return None if query is None else str(query)
+
+    def kept(self, video_id: str) -> int | None:
+        """Tokens kept of one video; None where that is not said as a number."""
+        kept = self.videos[video_id].get("kept")
+        return kept if type(kept) is int else None
 
     def _value(self, video_id: str, key: str) -> Any:
         try:
@@ -111,6 +116,12 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
             f"{path} has format version {version}, this evs reads version {FORMAT_VERSION}: "
             "upgrade with pip install --upgrade evscli"
         )
+
+
+def check_fingerprint(head: ShardHead, fingerprint: str | None) -> None:
+    """Raise DamagedError for a shard of another configuration than this one, where it is known."""
+    if fingerprint is not None and head.fingerprint != fingerprint:
+        raise damaged_shard(head.path, f"it was made with another configuration than {RUN_NAME}")
 
 
 def open_safetensors(path: Path, *, framework: str) -> Any:

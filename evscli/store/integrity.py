@@ -5,11 +5,13 @@ It reports and repairs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from evscli.errors import StoreError
 from evscli.store.checks import stored_problems
+from evscli.store.heads import check_fingerprint
 from evscli.store.manifest import Entry
 from evscli.store.reader import Store
 from evscli.store.schema import shard_number
@@ -27,6 +29,21 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShardCheck:
+    """What must be known to check one shard, in whatever process."""
+
+    path: Path
+    fingerprint: str | None
+    """That of run.json; None where there is none."""
+    entries: Mapping[str, Entry]
+    """By id, the manifest lines that count and name this shard."""
+    unlisted: int = 0
+    """Videos that no manifest lists."""
+    only: str | None = None
+    """The one video to look at; None: all."""
+
+
 def verify(store: Store, *, only: str | None = None) -> Iterator[Problem]:
     """Every problem of a store, or of the `only` video, shard by shard; nothing if all is well.
 
@@ -34,24 +51,45 @@ def verify(store: Store, *, only: str | None = None) -> Iterator[Problem]:
     grid, digest; and whether manifests and shards agree. Raises StoreError where there is no such
     video, DamagedError where its shard is missing.
     """
-    names = {store.shard_name(only)} if only else store.catalogue.shard_names
-    for name in sorted(names, key=lambda name: shard_number(name) or ()):
-        try:
-            shard = store.open_shard(name)
-        except StoreError as error:
-            yield Problem(shard=name, id=None, message=str(error))
-        else:
-            yield from _shard_problems(store, shard, only)
+    for check in shard_checks(store, only=only):
+        yield from check_shard(check)
 
 
-def _shard_problems(store: Store, shard: Shard, only: str | None) -> Iterator[Problem]:
-    name, entries = shard.path.name, store.catalogue.finished
-    if not only and (unlisted := store.catalogue.unlisted.get(name)):
-        yield Problem(shard=name, id=None, message=_unlisted(name, len(unlisted)))
-    listed = {key: entry for key, entry in entries.items() if entry.shard == name}
-    for video_id in [only] if only else sorted(listed.keys() | shard.head.videos.keys()):
+def shard_checks(store: Store, *, only: str | None = None) -> list[ShardCheck]:
+    """The work of `verify`, shard by shard. Raises as it does."""
+    catalogue = store.entries()
+    names = {store.shard_name(only)} if only else catalogue.shards.union(catalogue.lost.values())
+    listed: dict[str, dict[str, Entry]] = {name: {} for name in names}
+    for video_id, entry in catalogue.finished.items():
+        if entry.shard in listed:
+            listed[entry.shard][video_id] = entry
+    return [
+        ShardCheck(
+            path=store.folder / name,
+            fingerprint=store.run_fingerprint,
+            entries=listed[name],
+            unlisted=0 if only else len(catalogue.unlisted.get(name, ())),
+            only=only,
+        )
+        for name in sorted(names, key=lambda name: shard_number(name) or ())
+    ]
+
+
+def check_shard(check: ShardCheck) -> list[Problem]:
+    """Every problem of one shard."""
+    name, listed = check.path.name, check.entries
+    try:
+        shard = Shard(check.path)
+        check_fingerprint(shard.head, check.fingerprint)
+    except StoreError as error:
+        return [Problem(shard=name, id=None, message=str(error))]
+    problems = []
+    if check.unlisted:
+        problems.append(Problem(shard=name, id=None, message=_unlisted(name, check.unlisted)))
+    for video_id in [check.only] if check.only else sorted(listed.keys() | shard.head.videos):
         for message in _video_problems(shard, video_id, listed.get(video_id)):
-            yield Problem(shard=name, id=video_id, message=message)
+            problems.append(Problem(shard=name, id=video_id, message=message))
+    return problems
 
 
 def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[str]:

@@ -1,34 +1,27 @@
-"""Which videos of a store are finished, and which failed: its JSON-lines files.
+"""One manifest: a line of JSON for every finished video, which says what shard holds it.
 
-Shards are the truth and a manifest is their index: lines that a killed run did not come to write
-are made again from the shards' heads. It reads no tensors.
+Lines are read one at a time, since a store may have a million. It knows one file, not which line of
+a store counts (catalogue.py), and reads no tensors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from sys import intern
+from typing import Any, TypeVar
 
 from evscli.errors import DamagedError, StoreError
-from evscli.records import Failure, Origin, SourceInfo
-from evscli.store.codec import canonical_json, from_json, parse_object, to_json
+from evscli.records import Origin, SourceInfo
+from evscli.store.codec import canonical_json, from_json, parse_object
 from evscli.store.durable import append_lines, read_lines
-from evscli.store.heads import damaged_shard, read_head
-from evscli.store.locks import writer_lock
-from evscli.store.schema import (
-    list_failures,
-    list_manifests,
-    list_shards,
-    manifest_name,
-    shard_number,
-)
+from evscli.store.heads import read_head
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One line of a manifest: a finished video."""
 
@@ -44,6 +37,8 @@ class Entry:
     """Digest of the video's tensors."""
     query: str | None = None
     """What a query-aware method was asked."""
+    kept: int | None = None
+    """Tokens kept; None in lines of stores that were written before it was listed."""
 
     @property
     def origin(self) -> Origin:
@@ -51,64 +46,13 @@ class Entry:
         return Origin(source=self.source, query=self.query)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Catalogue:
-    """Every video of a store, by its manifests and by the shards they lack."""
+def read_manifest(path: Path) -> Iterator[Entry]:
+    """The lines of one manifest in order, a torn last one left out.
 
-    finished: Mapping[str, Entry]
-    """By id, the videos whose shard is there."""
-    lost: Mapping[str, Entry]
-    """By id, the videos whose only shards are missing."""
-    unlisted: Mapping[str, Sequence[Entry]]
-    """By shard, the entries that should be in a manifest and are not."""
-    shard_names: frozenset[str]
-    """All shards that are there or that a manifest names."""
-
-    def unlisted_by(self, writer: int) -> list[Entry]:
-        """The lines that one writer's manifest lacks."""
-        return [
-            entry
-            for shard, entries in self.unlisted.items()
-            if (key := shard_number(shard)) and key[0] == writer
-            for entry in entries
-        ]
-
-    def next_number(self, writer: int) -> int:
-        """The first shard number that a writer never used; a lost shard's is not used again."""
-        keys = [key for name in self.shard_names if (key := shard_number(name))]
-        return max((number for owner, number in keys if owner == writer), default=-1) + 1
-
-
-def read_catalogue(folder: Path) -> Catalogue:
-    """Look through manifests, and through the shards that they do not cover whole.
-
-    The last line of a video counts. Raises DamagedError where a manifest or such a shard cannot
-    be read.
+    Raises DamagedError for a line that is none, and FileNotFoundError.
     """
-    # Manifests first: a shard is there before its lines are, also while another run is writing.
-    lines = [e for path in list_manifests(folder).values() for e in read_manifest(path)]
-    shards = {path.name: path for path in list_shards(folder)}
-    unlisted = _unlisted(shards, lines)
-    lines += [entry for entries in unlisted.values() for entry in entries]
-    finished = {entry.id: entry for entry in lines if entry.shard in shards}
-    lost = {entry.id: entry for entry in lines if entry.id not in finished}
-    names = frozenset(shards).union(entry.shard for entry in lines)
-    return Catalogue(finished=finished, lost=lost, unlisted=unlisted, shard_names=names)
-
-
-def read_manifest(path: Path) -> list[Entry]:
-    """The lines of one manifest in order, a torn last one left out. Raises DamagedError."""
-    return _decode_lines(
-        path, Entry, "delete this file, and the next run writes it again from the shards"
-    )
-
-
-def check_sizes(folder: Path, catalogue: Catalogue) -> None:
-    """Raise DamagedError for a shard that has another size than the manifest says."""
-    for name, listed in {e.shard: e.shard_bytes for e in catalogue.finished.values()}.items():
-        size = (folder / name).stat().st_size
-        if size != listed:
-            raise damaged_shard(folder / name, f"it has {size:,} bytes and had {listed:,}")
+    advice = "delete this file, and the next run writes it again from the shards"
+    return decode_lines(path, _entry, advice)
 
 
 def append_entries(path: Path, entries: Sequence[Entry]) -> None:
@@ -128,73 +72,53 @@ def shard_entries(path: Path) -> list[Entry]:
             source=head.source(video_id),
             sha256=head.sha256(video_id),
             query=head.query(video_id),
+            kept=head.kept(video_id),
         )
         for video_id in head.videos
     ]
 
 
-def rebuild_manifest(folder: Path) -> int:
-    """Append the lines that the manifests of a store lack for its shards; returns how many.
+def decode_lines(path: Path, decode: Callable[[Mapping[str, Any]], T], advice: str) -> Iterator[T]:
+    """What every whole line of a file of JSON objects holds.
 
-    Raises StoreBusyError where a writer of such a shard is at work, and DamagedError.
+    Raises DamagedError with the line's number where `decode` raises ValueError, FileNotFoundError,
+    and StoreError for what may not be read.
     """
-    keys = [key for path in list_shards(folder) if (key := shard_number(path.name))]
-    return sum(_rebuild_writer(folder, writer) for writer in sorted({owner for owner, _ in keys}))
-
-
-def append_failure(path: Path, failure: Failure) -> None:
-    """Append one failure durably. Only the holder of the writer's lock may. Raises OSError."""
-    # A file's name need not be text; that it failed is worth a line all the same.
-    values = {key: _readable(value) for key, value in to_json(failure).items()}
-    append_lines(path, [canonical_json(values)])
-
-
-def read_failures(folder: Path) -> dict[str, Failure]:
-    """By id, the last failure of each video, finished since or not. Raises DamagedError."""
-    last: dict[str, Failure] = {}
-    for path in list_failures(folder).values():
-        advice = "delete this file; only the record of earlier failures is lost"
-        for failure in _decode_lines(path, Failure, advice):
-            if failure.id not in last or failure.attempt >= last[failure.id].attempt:
-                last[failure.id] = failure
-    return last
-
-
-def _rebuild_writer(folder: Path, writer: int) -> int:
-    with writer_lock(folder, writer):
-        missing = read_catalogue(folder).unlisted_by(writer)
-        if missing:
-            append_entries(folder / manifest_name(writer), missing)
-    return len(missing)
-
-
-def _unlisted(shards: Mapping[str, Path], lines: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Open only the shards that have fewer lines than videos."""
-    listed: dict[str, set[str]] = {}
-    counts: dict[str, int] = {}
-    for entry in lines:
-        listed.setdefault(entry.shard, set()).add(entry.id)
-        counts[entry.shard] = entry.shard_videos
-    return {
-        name: [entry for entry in shard_entries(path) if entry.id not in listed.get(name, ())]
-        for name, path in shards.items()
-        if len(listed.get(name, ())) < counts.get(name, 1)
-    }
-
-
-def _decode_lines(path: Path, kind: type[T], advice: str) -> list[T]:
-    found = []
     try:
-        lines = read_lines(path)
+        for number, line in enumerate(read_lines(path), start=1):
+            try:
+                yield decode(parse_object(line))
+            except ValueError as error:
+                raise DamagedError(f"{path} line {number} is damaged ({error}): {advice}") from None
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise StoreError(f"cannot read {path} ({error.strerror}): check its permissions") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(from_json(kind, parse_object(line)))
-        except ValueError as error:
-            raise DamagedError(f"{path} line {number} is damaged ({error}): {advice}") from None
-    return found
 
 
-def _readable(value: object) -> object:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+def _entry(data: Mapping[str, Any]) -> Entry:
+    """As `from_json(Entry, data)`, several times as fast; lines of a shard share its name."""
+    try:
+        source = data["source"]
+        name, shard, sha256, path = data["id"], data["shard"], data["sha256"], source["path"]
+        videos, length, size = data["shard_videos"], data["shard_bytes"], source["size"]
+        source_sha256, query, kept = source["sha256"], data.get("query"), data.get("kept")
+    except (KeyError, TypeError):
+        return from_json(Entry, data)
+    if not (
+        type(name) is type(shard) is type(sha256) is type(path) is type(source_sha256) is str
+        and type(videos) is type(length) is type(size) is int
+        and (query is None or type(query) is str)
+        and (kept is None or type(kept) is int)
+    ):
+        return from_json(Entry, data)
+    return Entry(
+        id=name,
+        shard=intern(shard),
+        shard_videos=videos,
+        shard_bytes=length,
+        source=SourceInfo(path=path, size=size, sha256=source_sha256),
+        sha256=sha256,
+        query=query,
+        kept=kept,
+    )

@@ -6,22 +6,33 @@ knows no models, and torch only where tensors are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from evscli.errors import DamagedError, StoreError
 from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
+from evscli.store.catalogue import Catalogue, read_catalogue
 from evscli.store.codec import fingerprint
-from evscli.store.heads import ShardHead, damaged_shard, missing_shard, read_head
-from evscli.store.manifest import Catalogue, read_catalogue, read_failures, shard_entries
+from evscli.store.failures import read_failures
+from evscli.store.heads import (
+    ShardHead,
+    check_fingerprint,
+    damaged_shard,
+    missing_shard,
+    read_head,
+)
+from evscli.store.manifest import Entry, shard_entries
 from evscli.store.run import read_run
 from evscli.store.schema import RUN_NAME, list_shards, shard_number
 
 if TYPE_CHECKING:
     from evscli.store.shard import Shard
+
+T = TypeVar("T")
 
 OPEN_SHARDS = 64
 """Shards whose header is kept in memory; a full one takes a few MB."""
@@ -46,7 +57,7 @@ class Store(Mapping[str, PrunedVideo]):
         self,
         path: Path,
         *,
-        catalogue: Catalogue,
+        catalogue: Catalogue[str],
         run: RunConfig | None,
         failures: Mapping[str, Failure],
     ) -> None:
@@ -55,10 +66,11 @@ class Store(Mapping[str, PrunedVideo]):
         self.run = run
         """What it was made with; None for a lone shard, or where run.json is missing."""
         self.catalogue = catalogue
-        """Which shard holds which video."""
+        """By id, the name of the shard that holds a video."""
         self.failures = failures
         """By id, the last failure of each video that is not in the store."""
-        self._folder = path if path.is_dir() else path.parent
+        self.folder = path if path.is_dir() else path.parent
+        self.run_fingerprint = fingerprint(run.settings) if run else None
         self._ids = sorted(catalogue.finished)
         self._head = lru_cache(maxsize=OPEN_SHARDS)(self.read_head)
         self._shard = lru_cache(maxsize=OPEN_SHARDS)(self.open_shard)
@@ -90,31 +102,34 @@ class Store(Mapping[str, PrunedVideo]):
     def shard_name(self, video_id: str) -> str:
         """File name of the shard that holds a video. Raises as `[id]` does."""
         if video_id in self.catalogue.finished:
-            return self.catalogue.finished[video_id].shard
+            return self.catalogue.finished[video_id]
         if video_id in self.catalogue.lost:
-            name = self.catalogue.lost[video_id].shard
-            raise missing_shard(self._folder / name)
+            raise missing_shard(self.folder / self.catalogue.lost[video_id])
         raise UnknownVideoError(self._unknown(video_id))
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the configuration; read from a shard where run.json is missing."""
+        return self.run_fingerprint or self.read_head(min(self.catalogue.shards)).fingerprint
+
+    def entries(self) -> Catalogue[Entry]:
+        """The manifest lines that count, read anew. Raises StoreError, DamagedError."""
+        look = read_catalogue if self.path.is_dir() else _lone
+        return look(self.path, keep=_itself)
 
     def open_shard(self, name: str) -> Shard:
         """A shard by file name, to read tensors from. Raises as `read_head` does."""
         from evscli.store.shard import Shard
 
-        shard = Shard(self._folder / name)
-        self._check(shard.head)
+        shard = Shard(self.folder / name)
+        check_fingerprint(shard.head, self.run_fingerprint)
         return shard
 
     def read_head(self, name: str) -> ShardHead:
         """What a shard says of itself, by file name. Raises StoreError, DamagedError."""
-        head = read_head(self._folder / name)
-        self._check(head)
+        head = read_head(self.folder / name)
+        check_fingerprint(head, self.run_fingerprint)
         return head
-
-    def _check(self, head: ShardHead) -> None:
-        if self.run and head.fingerprint != fingerprint(self.run.settings):
-            raise damaged_shard(
-                head.path, f"it was made with another configuration than {RUN_NAME}"
-            )
 
     def _require(self, head: ShardHead, video_id: str) -> None:
         if video_id not in head.videos:
@@ -150,22 +165,30 @@ def _open_file(path: Path) -> Store:
     if not path.exists():
         raise StoreError(f"{path} does not exist: name the folder that evs prune wrote")
     try:
-        finished = {entry.id: entry for entry in shard_entries(path)}
+        catalogue = _lone(path, attrgetter("shard"))
     except DamagedError:
         if shard_number(path.name):
             raise
         raise StoreError(f"{path} is not a shard of evs: name what evs prune wrote") from None
-    catalogue = Catalogue(
-        finished=finished, lost={}, unlisted={}, shard_names=frozenset({path.name})
-    )
     return Store(path, catalogue=catalogue, run=None, failures={})
+
+
+def _lone(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
+    """The catalogue of one shard file."""
+    finished = {entry.id: keep(entry) for entry in shard_entries(path)}
+    shards = frozenset({path.name})
+    return Catalogue(finished=finished, lost={}, unlisted={}, shards=shards, sizes={})
+
+
+def _itself(entry: Entry) -> Entry:
+    return entry
 
 
 def _open_folder(path: Path) -> Store:
     has_run = (path / RUN_NAME).exists()
     if not has_run and not list_shards(path):
         raise StoreError(_no_store(path))
-    catalogue = read_catalogue(path)
+    catalogue = read_catalogue(path, keep=attrgetter("shard"))
     failures = {k: f for k, f in read_failures(path).items() if k not in catalogue.finished}
     run = read_run(path) if has_run else None
     return Store(path, catalogue=catalogue, run=run, failures=failures)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
-from evscli.store.codec import fingerprint
 from evscli.store.reader import Store
 from evscli.store.schema import TensorSpec, list_shards
 
@@ -91,7 +90,7 @@ def summarize_store(store: Store) -> StoreSummary:
     files = [path for path in store.path.iterdir() if path.is_file()] if is_folder else [store.path]
     return StoreSummary(
         path=str(store.path),
-        fingerprint=_fingerprint(store),
+        fingerprint=store.fingerprint,
         run=store.run,
         videos=tuple(store.info(video_id) for video_id in store),
         shard_names=tuple(store.shard_name(video_id) for video_id in store),
@@ -134,10 +133,3 @@ def _frames(record: PrunedVideo) -> tuple[FrameSummary, ...]:
         )
         for t, kept in enumerate(record.keep_mask.sum(dim=(1, 2)).tolist())
     )
-
-
-def _fingerprint(store: Store) -> str:
-    if store.run:
-        return fingerprint(store.run.settings)
-    name = min(store.catalogue.shard_names)
-    return store.read_head(name).fingerprint

@@ -10,23 +10,19 @@ import errno
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from evscli.errors import StoreError
 from evscli.records import Failure, Origin, PrunedVideo, RunConfig
+from evscli.store.catalogue import check_sizes, read_catalogue
 from evscli.store.codec import fingerprint
 from evscli.store.durable import make_folder, publish
+from evscli.store.failures import append_failure, read_failures
 from evscli.store.locks import writer_lock
-from evscli.store.manifest import (
-    append_entries,
-    append_failure,
-    check_sizes,
-    read_catalogue,
-    read_failures,
-    shard_entries,
-)
+from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.run import claim_run
 from evscli.store.schema import check_id, failures_name, manifest_name, shard_name
 from evscli.store.waiting import WaitingFolder, WaitingVideo
@@ -154,9 +150,9 @@ class StoreWriter:
 
     def _take_stock(self) -> None:
         """Learn what is finished, and list own shards that a killed run did not come to list."""
-        catalogue = read_catalogue(self.folder)
+        catalogue = read_catalogue(self.folder, keep=attrgetter("origin"))
         check_sizes(self.folder, catalogue)
-        self._finished = {key: entry.origin for key, entry in catalogue.finished.items()}
+        self._finished = catalogue.finished
         self._failed = read_failures(self.folder)
         self._number = catalogue.next_number(self._writer)
         if missing := catalogue.unlisted_by(self._writer):

@@ -71,14 +71,14 @@ def current_umask() -> int:
 def test_a_torn_last_line_is_ignored_and_then_replaced(tmp_path: Path, torn: str) -> None:
     path = tmp_path / "lines"
     path.write_text(f"one\ntwo\n{torn}")
-    assert read_lines(path) == [b"one", b"two"]
+    assert list(read_lines(path)) == [b"one", b"two"]
     append_lines(path, ["three", "four"])
     assert path.read_text() == "one\ntwo\nthree\nfour\n"
 
 
 def test_other_line_separators_do_not_end_a_line(tmp_path: Path) -> None:
     append_lines(tmp_path / "lines", ["a\u2028b\x85c\rd"])
-    assert read_lines(tmp_path / "lines") == ["a\u2028b\x85c\rd".encode()]
+    assert list(read_lines(tmp_path / "lines")) == ["a\u2028b\x85c\rd".encode()]
 
 
 def test_lines_are_appended_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

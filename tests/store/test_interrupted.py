@@ -74,7 +74,7 @@ def write_and_die(folder: Path, countdown: int, added: Path) -> None:
 def assert_sound(folder: Path, added: list[str]) -> None:
     """After a kill: nothing half-written is visible, and nothing that was added is lost."""
     for path in folder.glob("manifest-*.jsonl"):
-        read_manifest(path)
+        list(read_manifest(path))
     held = [video_id for path in list_shards(folder) for video_id in read_head(path).videos]
     assert len(held) == len(set(held)), "a video is in two shards"
     with StoreWriter(folder, CONFIG) as writer:

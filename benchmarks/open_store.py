@@ -1,0 +1,178 @@
+"""Time and memory to open a store of many videos, over many shards and writers.
+
+    python -m benchmarks.open_store [--videos 200000]
+
+Makes a store of shards of 200 videos by 64 writers, with headers as real shards have them and tiny
+tensors, since only headers and manifests are read. Each way of opening it runs in a process of its
+own; peak memory is what that process grows by after its imports. `headers` is what a user would do
+with safetensors alone: open every shard and map its ids. Writes results/open_store.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.machine import describe_machine
+
+RESULTS = Path(__file__).parent / "results" / "open_store.md"
+SAMPLE = Path(__file__).parents[1] / "sample_videos" / "fixed-camera.mp4"
+WRITERS, SHARD_VIDEOS = 64, 200
+
+
+def make_store(folder: Path, videos: int) -> None:
+    """A store whose videos all hold the same few tokens."""
+    from evscli.records import RunConfig
+    from evscli.store import StoreWriter
+    from evscli.store.codec import fingerprint
+    from evscli.store.manifest import append_entries, shard_entries
+    from evscli.store.schema import manifest_name, shard_name
+    from evscli.store.shard import write_shard
+
+    config = RunConfig(settings={"made": "for benchmarks.open_store"})
+    with StoreWriter(folder, config):
+        pass
+    make_part = part_maker()
+    for shard, start in enumerate(range(0, videos, SHARD_VIDEOS)):
+        number, writer = divmod(shard, WRITERS)
+        path = folder / shard_name(writer, number)
+        numbers = range(start, min(start + SHARD_VIDEOS, videos))
+        write_shard(path, fingerprint(config.settings), list(map(make_part, numbers)))
+        append_entries(folder / manifest_name(writer), shard_entries(path))
+
+
+def part_maker() -> Callable[[int], object]:
+    """Makes the n-th video: the description of a real one under another id, with four tokens."""
+    import torch
+
+    from evscli import prune_video
+    from evscli.store.heads import VideoHead
+    from evscli.store.shard import ShardPart
+
+    record = prune_video(SAMPLE, method="vcast", budget=0.3)
+    mask = torch.ones(1, 2, 2, dtype=torch.bool)
+    tensors = record.tensors() | {
+        "embeds": record.embeds[:4, :8].contiguous(),
+        "position_ids": mask.nonzero().to(torch.int32),
+        "keep_mask": mask,
+        "source_index": record.source_index[:2],
+        "frame_times": record.frame_times[:2],
+        "prompt_times": record.prompt_times[:1],
+    }
+    if record.deepstack is not None:
+        tensors["deepstack"] = record.deepstack[:, :4, :8].contiguous()
+
+    def part(number: int) -> ShardPart:
+        name = f"day-{number // 1000:04d}/clip-{number:08d}"
+        sha256 = hashlib.sha256(name.encode()).hexdigest()
+        source = replace(record.info.source, path=f"{name}.mp4", size=number, sha256=sha256)
+        info = replace(record.info, id=name, source=source, kept=4, grid_thw=(1, 2, 2))
+        return ShardPart(head=VideoHead(info=info, sha256=sha256[::-1]), tensors=tensors)
+
+    return part
+
+
+def by_open_store(folder: Path) -> int:
+    """Open it to read."""
+    from evscli import open_store
+
+    return len(open_store(folder))
+
+
+def by_writer(folder: Path) -> int:
+    """Open it to go on writing, which also looks at the size of every shard."""
+    from evscli.store import StoreWriter
+    from evscli.store.run import read_run
+
+    with StoreWriter(folder, read_run(folder)) as writer:
+        return len(writer.finished)
+
+
+def by_headers(folder: Path) -> int:
+    """Open every shard with safetensors, and map its ids."""
+    from safetensors import safe_open
+
+    found: dict[str, str] = {}
+    for path in folder.glob("shard-*.safetensors"):
+        with safe_open(path, framework="np") as shard:
+            found |= dict.fromkeys(json.loads(shard.metadata()["evs"])["videos"], path.name)
+    return len(found)
+
+
+WAYS = {
+    "open_store": by_open_store,
+    "StoreWriter": by_writer,
+    "headers": by_headers,
+}
+
+
+def measure(way: str, folder: Path) -> None:
+    """Run one way here and print videos, seconds and MiB."""
+    import safetensors  # noqa: F401
+
+    import evscli.store.reader
+    import evscli.store.writer  # noqa: F401
+
+    Path("/proc/self/clear_refs").write_text(
+        "5"
+    )  # the peak so far, that of importing, is forgotten
+    before = peak_kib()
+    start = time.perf_counter()
+    videos = WAYS[way](folder)
+    seconds = time.perf_counter() - start
+    print(json.dumps([videos, seconds, (peak_kib() - before) / 1024]))
+
+
+def peak_kib() -> int:
+    """Most memory that this process has had at a time."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+)", status)[0])
+
+
+def rows(folder: Path) -> Iterator[str]:
+    """A line of the table for each way, the second of two runs: files are in memory."""
+    for way, function in WAYS.items():
+        command = [sys.executable, "-m", "benchmarks.open_store", "--way", way, str(folder)]
+        for _ in range(2):
+            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        videos, seconds, grown = json.loads(answer)
+        what = (function.__doc__ or "").rstrip(".")
+        yield f"| {way} | {what} | {videos:,} | {seconds:.2f} s | {grown:.0f} MiB |"
+
+
+def main() -> None:
+    """Make the store, measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos", type=int, default=200_000)
+    parser.add_argument("--way", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        measure(arguments.way[0], Path(arguments.way[1]))
+        return
+    with tempfile.TemporaryDirectory(prefix="evs-open-") as temporary:
+        folder = Path(temporary) / "store"
+        make_store(folder, arguments.videos)
+        shards = len(list(folder.glob("shard-*")))
+        table = "\n".join(rows(folder))
+    text = (
+        "# Opening a store of many videos\n\n"
+        f"`python -m benchmarks.open_store --videos {arguments.videos}`, {describe_machine()}\n\n"
+        f"{arguments.videos:,} videos in {shards:,} shards by {WRITERS} writers, files cached.\n\n"
+        "| way | what it does | videos | time | memory |\n|---|---|---:|---:|---:|\n"
+        f"{table}\n"
+    )
+    RESULTS.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Every video of a store, whoever wrote it: all manifests, and the shards that they do not cover.
+
+Shards are the truth and a manifest is their index: lines that a killed run did not come to write
+are made again from the shards' heads. A store may hold a million videos, so of each only what the
+caller needs is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from evscli.errors import DamagedError
+from evscli.store.heads import damaged_shard
+from evscli.store.locks import writer_lock
+from evscli.store.manifest import Entry, append_entries, read_manifest, shard_entries
+from evscli.store.schema import list_manifests, list_shards, manifest_name, shard_number
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue(Generic[T]):
+    """The videos of a store, by its manifests and by the shards they lack."""
+
+    finished: dict[str, T]
+    """By id, what is kept of each video whose shard is there."""
+    lost: Mapping[str, str]
+    """By id, the shard of each video whose only shards are missing."""
+    unlisted: Mapping[str, Sequence[Entry]]
+    """By shard, the entries that should be in a manifest and are not."""
+    shards: frozenset[str]
+    """The shards that are there."""
+    sizes: Mapping[str, int]
+    """By shard that a manifest names, there or not, the bytes that it says."""
+
+    def unlisted_by(self, writer: int) -> list[Entry]:
+        """The lines that one writer's manifest lacks."""
+        return [
+            entry
+            for shard, entries in self.unlisted.items()
+            if (key := shard_number(shard)) and key[0] == writer
+            for entry in entries
+        ]
+
+    def next_number(self, writer: int) -> int:
+        """The first shard number that a writer never used; a lost shard's is not used again."""
+        keys = [key for name in self.shards.union(self.sizes) if (key := shard_number(name))]
+        return max((number for owner, number in keys if owner == writer), default=-1) + 1
+
+
+def read_catalogue(folder: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
+    """Look through manifests, and through the shards that they do not cover whole.
+
+    The last line of a video counts, and `keep` says what is kept of it. Raises DamagedError where
+    a manifest or such a shard cannot be read, and OSError.
+    """
+    before: frozenset[str] | None = None
+    while True:
+        look = _Look(folder, keep)
+        names = frozenset(look.there).union(path.name for path in look.manifests.values())
+        try:
+            return look.catalogue()
+        except FileNotFoundError:  # a merge removed it meanwhile: its videos are elsewhere by now
+            if names == before:
+                raise
+            before = names
+
+
+def check_sizes(folder: Path, catalogue: Catalogue[T]) -> None:
+    """Raise DamagedError for a shard that has another size than the manifest says."""
+    for name in sorted(catalogue.shards & catalogue.sizes.keys()):
+        listed = catalogue.sizes[name]
+        with suppress(FileNotFoundError):  # a merge removed it meanwhile
+            if (size := (folder / name).stat().st_size) != listed:
+                raise damaged_shard(folder / name, f"it has {size:,} bytes and had {listed:,}")
+
+
+def rebuild_manifest(folder: Path) -> int:
+    """Append the lines that the manifests of a store lack for its shards; returns how many.
+
+    Raises StoreBusyError where a writer of such a shard is at work, and DamagedError.
+    """
+    keys = [key for path in list_shards(folder) if (key := shard_number(path.name))]
+    return sum(_rebuild_writer(folder, writer) for writer in sorted({owner for owner, _ in keys}))
+
+
+def _rebuild_writer(folder: Path, writer: int) -> int:
+    with writer_lock(folder, writer):
+        missing = read_catalogue(folder, keep=lambda _: None).unlisted_by(writer)
+        if missing:
+            append_entries(folder / manifest_name(writer), missing)
+    return len(missing)
+
+
+class _Look(Generic[T]):
+    """One look through a store, which others may be writing to meanwhile.
+
+    Shards are listed before manifests are read, and a shard that only a manifest names is looked
+    for: so a video that changes its shard meanwhile is found in one of the two.
+    """
+
+    def __init__(self, folder: Path, keep: Callable[[Entry], T]) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.manifests = list_manifests(folder)
+        self.there = {path.name: True for path in list_shards(folder)}
+        self.finished: dict[str, T] = {}
+        self.missing: dict[str, str] = {}
+        self.sizes: dict[str, int] = {}
+        self.whole: set[str] = set()
+        """Shards with a line for every video."""
+        self.partial: dict[str, set[str]] = {}
+        """By other shard, the ids that have a line."""
+
+    def catalogue(self) -> Catalogue[T]:
+        """Raises FileNotFoundError where something listed is gone by now."""
+        for path in self.manifests.values():
+            for entry in read_manifest(path):
+                self._cover(entry)
+                self._take(entry)
+        shards = [name for name, there in self.there.items() if there]
+        unlisted = {name: self._unlisted(name) for name in shards if name not in self.whole}
+        for entries in unlisted.values():
+            for entry in entries:
+                self._take(entry)
+        return Catalogue(
+            finished=self.finished,
+            lost={key: shard for key, shard in self.missing.items() if key not in self.finished},
+            unlisted={name: entries for name, entries in unlisted.items() if entries},
+            shards=frozenset(shards),
+            sizes=self.sizes,
+        )
+
+    def _take(self, entry: Entry) -> None:
+        if self._is_there(entry.shard):
+            self.finished[entry.id] = self.keep(entry)
+        else:
+            self.missing[entry.id] = entry.shard
+
+    def _is_there(self, name: str) -> bool:
+        if name not in self.there:
+            self.there[name] = shard_number(name) is not None and (self.folder / name).exists()
+        return self.there[name]
+
+    def _cover(self, entry: Entry) -> None:
+        """A set of ids lives only until its shard is known to be covered whole."""
+        name = entry.shard
+        if name in self.whole:
+            return
+        self.sizes[name] = entry.shard_bytes
+        listed = self.partial.setdefault(name, set())
+        listed.add(entry.id)
+        if len(listed) >= entry.shard_videos:
+            self.whole.add(name)
+            del self.partial[name]
+
+    def _unlisted(self, name: str) -> list[Entry]:
+        path, listed = self.folder / name, self.partial.get(name, ())
+        try:
+            return [entry for entry in shard_entries(path) if entry.id not in listed]
+        except DamagedError:
+            path.stat()
+            raise
