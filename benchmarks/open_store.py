@@ -55,7 +55,7 @@ def part_maker() -> Callable[[int], object]:
     import torch
 
     from evscli import prune_video
-    from evscli.store.heads import VideoHead
+    from evscli.store.heads import describe
     from evscli.store.shard import ShardPart
 
     record = prune_video(SAMPLE, method="vcast", budget=0.3)
@@ -76,7 +76,7 @@ def part_maker() -> Callable[[int], object]:
         sha256 = hashlib.sha256(name.encode()).hexdigest()
         source = replace(record.info.source, path=f"{name}.mp4", size=number, sha256=sha256)
         info = replace(record.info, id=name, source=source, kept=4, grid_thw=(1, 2, 2))
-        return ShardPart(head=VideoHead(info=info, sha256=sha256[::-1]), tensors=tensors)
+        return ShardPart(id=name, description=describe(info, sha256[::-1]), tensors=tensors)
 
     return part
 

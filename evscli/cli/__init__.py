@@ -22,6 +22,7 @@ from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
+from evscli.cli.merge import merge
 from evscli.cli.prune import prune
 from evscli.cli.train import train
 from evscli.cli.visualize import visualize
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prune, inspect, visualize, compare, ask, methods, models):
+for command in (prune, inspect, merge, visualize, compare, ask, methods, models):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(train, name="train")
@@ -50,7 +51,7 @@ def _show_version(asked: bool) -> None:
 
 
 USAGE = 2
-RESUMABLE = ("prune", "train")
+RESUMABLE = ("merge", "prune", "train")
 
 
 @app.callback()

@@ -3,9 +3,11 @@
     schema.py    names, ids, tensor table            codec.py     JSON both ways, fingerprint
     durable.py   files that appear whole or not      locks.py     one live writer per number
     run.py       run.json                            heads.py     what a shard says of itself
-    manifest.py  which videos are finished           shard.py     tensors of one shard file
+    manifest.py  lines of finished videos            failures.py  lines of failed ones
+    catalogue.py every video of a store              shard.py     tensors of one shard file
     checks.py    is one video consistent             waiting.py   videos that have no shard yet
     writer.py    StoreWriter                         reader.py    open_store
+    merge.py     StoreMerge                          compaction.py what it merges
     integrity.py is all of a store intact            summary.py   its numbers
 
 It knows no models, methods or videos. The names load on first use: looking at a store needs no
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evscli.store.catalogue import rebuild_manifest
     from evscli.store.integrity import Problem, verify
+    from evscli.store.merge import StoreMerge
     from evscli.store.reader import Store, UnknownVideoError, open_store
     from evscli.store.schema import check_id
     from evscli.store.writer import StoreWriter
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Store",
+    "StoreMerge",
     "StoreWriter",
     "UnknownVideoError",
     "check_id",
@@ -38,6 +42,7 @@ __all__ = [
 _HOMES = {
     "Problem": "integrity",
     "Store": "reader",
+    "StoreMerge": "merge",
     "StoreWriter": "writer",
     "UnknownVideoError": "reader",
     "check_id": "schema",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from evscli.errors import DamagedError
 from evscli.store.heads import damaged_shard
@@ -20,6 +20,13 @@ from evscli.store.manifest import Entry, append_entries, read_manifest, shard_en
 from evscli.store.schema import list_manifests, list_shards, manifest_name, shard_number
 
 T = TypeVar("T")
+
+
+class ShardSize(NamedTuple):
+    """What a manifest says of a shard."""
+
+    videos: int
+    bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +41,8 @@ class Catalogue(Generic[T]):
     """By shard, the entries that should be in a manifest and are not."""
     shards: frozenset[str]
     """The shards that are there."""
-    sizes: Mapping[str, int]
-    """By shard that a manifest names, there or not, the bytes that it says."""
+    sizes: Mapping[str, ShardSize]
+    """By shard that is there or that a manifest names."""
 
     def unlisted_by(self, writer: int) -> list[Entry]:
         """The lines that one writer's manifest lacks."""
@@ -73,7 +80,7 @@ def read_catalogue(folder: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
 def check_sizes(folder: Path, catalogue: Catalogue[T]) -> None:
     """Raise DamagedError for a shard that has another size than the manifest says."""
     for name in sorted(catalogue.shards & catalogue.sizes.keys()):
-        listed = catalogue.sizes[name]
+        listed = catalogue.sizes[name].bytes
         with suppress(FileNotFoundError):  # a merge removed it meanwhile
             if (size := (folder / name).stat().st_size) != listed:
                 raise damaged_shard(folder / name, f"it has {size:,} bytes and had {listed:,}")
@@ -110,7 +117,7 @@ class _Look(Generic[T]):
         self.there = {path.name: True for path in list_shards(folder)}
         self.finished: dict[str, T] = {}
         self.missing: dict[str, str] = {}
-        self.sizes: dict[str, int] = {}
+        self.sizes: dict[str, ShardSize] = {}
         self.whole: set[str] = set()
         """Shards with a line for every video."""
         self.partial: dict[str, set[str]] = {}
@@ -126,6 +133,7 @@ class _Look(Generic[T]):
         unlisted = {name: self._unlisted(name) for name in shards if name not in self.whole}
         for entries in unlisted.values():
             for entry in entries:
+                self._cover(entry)
                 self._take(entry)
         return Catalogue(
             finished=self.finished,
@@ -151,7 +159,7 @@ class _Look(Generic[T]):
         name = entry.shard
         if name in self.whole:
             return
-        self.sizes[name] = entry.shard_bytes
+        self.sizes[name] = ShardSize(entry.shard_videos, entry.shard_bytes)
         listed = self.partial.setdefault(name, set())
         listed.add(entry.id)
         if len(listed) >= entry.shard_videos:

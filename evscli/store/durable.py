@@ -10,6 +10,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What the system says where a disk is full."""
+
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
 

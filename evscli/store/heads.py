@@ -5,7 +5,7 @@ It knows the shard's text, not its tensors, so listing a store needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,6 @@ from evscli.errors import DamagedError, StoreError
 from evscli.records import SourceInfo, VideoInfo
 from evscli.store.codec import canonical_json, from_json, parse_object, to_json
 from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, RUN_NAME, id_problem
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoHead:
-    """One video's description and the digest of its tensors."""
-
-    info: VideoInfo
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +62,16 @@ class ShardHead:
             raise damaged_shard(self.path, reason) from None
 
 
-def metadata_text(fingerprint: str, videos: Sequence[VideoHead]) -> str:
+def describe(info: VideoInfo, sha256: str) -> dict[str, Any]:
+    """What a shard says of one video, with the digest of its tensors, as JSON values."""
+    values: dict[str, Any] = to_json(info)
+    del values["id"]
+    return {**values, "sha256": sha256}
+
+
+def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> str:
     """The value of a shard's metadata key. Raises ValueError or TypeError for what is not JSON."""
-    return canonical_json(
-        {
-            "format": FORMAT_VERSION,
-            "fingerprint": fingerprint,
-            "videos": {video.info.id: _video_json(video) for video in videos},
-        }
-    )
+    return canonical_json({"format": FORMAT_VERSION, "fingerprint": fingerprint, "videos": videos})
 
 
 def read_head(path: Path) -> ShardHead:
@@ -155,12 +148,6 @@ def missing_shard(path: Path) -> DamagedError:
         f"{path} is missing: put it back, or run the same evs prune command again, which makes "
         "only its videos anew"
     )
-
-
-def _video_json(video: VideoHead) -> dict[str, Any]:
-    info: dict[str, Any] = to_json(video.info)
-    del info["id"]
-    return {**info, "sha256": video.sha256}
 
 
 def _head(path: Path, data: Mapping[str, Any]) -> ShardHead:

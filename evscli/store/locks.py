@@ -10,12 +10,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from evscli.errors import StoreBusyError
+from evscli.store.schema import list_writers
+
+OTHER_FILES = 512
+"""Files that a process may want to open beside the locks it holds."""
 
 
 @contextmanager
@@ -36,6 +41,30 @@ def writer_lock(folder: Path, writer: int) -> Iterator[None]:
                 path.unlink()
         finally:
             os.close(handle)
+
+
+@contextmanager
+def every_lock(folder: Path) -> Iterator[list[int]]:
+    """Hold the locks of writer 0 and of all that have left anything in a store; yields the numbers.
+
+    Raises StoreBusyError where a live process has one.
+    """
+    held: list[int] = []
+    with ExitStack() as stack:
+        while new := sorted({0, *list_writers(folder)}.difference(held)):
+            _allow_open_files(len(held) + len(new))
+            for writer in new:
+                stack.enter_context(writer_lock(folder, writer))
+            held += new
+        yield sorted(held)
+
+
+def _allow_open_files(locks: int) -> None:
+    """A job array may have had more writers than files that a process may open by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = locks + OTHER_FILES
+    if soft < wanted and (hard == resource.RLIM_INFINITY or wanted <= hard):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _acquire(path: Path) -> int:
@@ -70,6 +99,6 @@ def _busy(path: Path, handle: int) -> str:
     except (ValueError, KeyError, TypeError):
         who = "another process"
     return (
-        f"{path.parent} is being written by {who}: wait until it has ended, or name another "
-        f"folder with -o"
+        f"{path.parent} is being written by {who} ({path.stem}): wait until it has ended, or use "
+        "another store"
     )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from evscli.errors import DamagedError, StoreError
 from evscli.records import Origin, SourceInfo
 from evscli.store.codec import canonical_json, from_json, parse_object
-from evscli.store.durable import append_lines, read_lines
+from evscli.store.durable import append_lines, read_lines, sync_file, sync_folder
 from evscli.store.heads import read_head
 
 T = TypeVar("T")
@@ -58,6 +58,28 @@ def read_manifest(path: Path) -> Iterator[Entry]:
 def append_entries(path: Path, entries: Sequence[Entry]) -> None:
     """Append lines durably. Only the holder of the writer's lock may. Raises OSError."""
     append_lines(path, [canonical_json(entry) for entry in entries])
+
+
+def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -> None:
+    """Take the stale lines out of a manifest, and the file with its last line.
+
+    It is whole at any moment. `temporary` is a path on the same file system. Only the holder of the
+    writer's lock may. Raises DamagedError, OSError.
+    """
+    left = dropped = 0
+    with temporary.open("wb") as file:
+        for line, entry in zip(read_lines(path), read_manifest(path), strict=True):
+            if stale(entry):
+                dropped += 1
+            else:
+                left += file.write(line + b"\n")
+    if dropped and left:
+        sync_file(temporary)
+        temporary.replace(path)
+    elif dropped:
+        path.unlink()
+    temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def shard_entries(path: Path) -> list[Entry]:

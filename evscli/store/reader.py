@@ -72,14 +72,13 @@ class Store(Mapping[str, PrunedVideo]):
         self.folder = path if path.is_dir() else path.parent
         self.run_fingerprint = fingerprint(run.settings) if run else None
         self._ids = sorted(catalogue.finished)
+        self._doubted: set[str] = set()
         self._head = lru_cache(maxsize=OPEN_SHARDS)(self.read_head)
         self._shard = lru_cache(maxsize=OPEN_SHARDS)(self.open_shard)
 
     def __getitem__(self, video_id: str) -> PrunedVideo:
         """One video. Raises StoreError (also a KeyError) for an unknown id, DamagedError."""
-        shard = self._shard(self.shard_name(video_id))
-        self._require(shard.head, video_id)
-        return shard.record(video_id)
+        return self._read(video_id, self._record_in)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
@@ -95,9 +94,7 @@ class Store(Mapping[str, PrunedVideo]):
 
     def info(self, video_id: str) -> VideoInfo:
         """What is known of one video beside its tensors. Raises as `[id]` does."""
-        head = self._head(self.shard_name(video_id))
-        self._require(head, video_id)
-        return head.info(video_id)
+        return self._read(video_id, self._info_in)
 
     def shard_name(self, video_id: str) -> str:
         """File name of the shard that holds a video. Raises as `[id]` does."""
@@ -130,6 +127,34 @@ class Store(Mapping[str, PrunedVideo]):
         head = read_head(self.folder / name)
         check_fingerprint(head, self.run_fingerprint)
         return head
+
+    def _read(self, video_id: str, read: Callable[[str, str], T]) -> T:
+        """Read of a video in its shard; where a merge has moved it meanwhile, in its new one."""
+        name = self.shard_name(video_id)
+        try:
+            return read(name, video_id)
+        except DamagedError:
+            if name in self._doubted or not self.path.is_dir():
+                raise
+        self._doubted.add(name)
+        self._look_again()
+        return self._read(video_id, read)
+
+    def _look_again(self) -> None:
+        self.catalogue = read_catalogue(self.path, keep=attrgetter("shard"))
+        self._ids = sorted(self.catalogue.finished)
+        self._head.cache_clear()
+        self._shard.cache_clear()
+
+    def _record_in(self, name: str, video_id: str) -> PrunedVideo:
+        shard = self._shard(name)
+        self._require(shard.head, video_id)
+        return shard.record(video_id)
+
+    def _info_in(self, name: str, video_id: str) -> VideoInfo:
+        head = self._head(name)
+        self._require(head, video_id)
+        return head.info(video_id)
 
     def _require(self, head: ShardHead, video_id: str) -> None:
         if video_id not in head.videos:
@@ -184,13 +209,21 @@ def _itself(entry: Entry) -> Entry:
     return entry
 
 
-def _open_folder(path: Path) -> Store:
-    has_run = (path / RUN_NAME).exists()
-    if not has_run and not list_shards(path):
+def require_store(path: Path) -> None:
+    """Raise StoreError unless `path` is the folder of one store."""
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: name the folder that evs prune wrote")
+    if not path.is_dir():
+        raise StoreError(f"{path} is a file: name the folder of a store that evs prune wrote")
+    if not (path / RUN_NAME).exists() and not list_shards(path):
         raise StoreError(_no_store(path))
+
+
+def _open_folder(path: Path) -> Store:
+    require_store(path)
     catalogue = read_catalogue(path, keep=attrgetter("shard"))
     failures = {k: f for k, f in read_failures(path).items() if k not in catalogue.finished}
-    run = read_run(path) if has_run else None
+    run = read_run(path) if (path / RUN_NAME).exists() else None
     return Store(path, catalogue=catalogue, run=run, failures=failures)
 
 

@@ -28,6 +28,10 @@ DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
 _MANIFEST = re.compile(r"manifest-(\d+)\.jsonl")
 _FAILURES = re.compile(r"failures-(\d+)\.jsonl")
+_WRITER = re.compile(
+    r"shard-(\d+)-\d{5,}\.safetensors|(?:manifest|failures)-(\d+)\.jsonl|writer-(\d+)\.lock"
+    r"|\.writer-(\d+)"
+)
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 
@@ -77,6 +81,17 @@ def list_manifests(folder: Path) -> dict[int, Path]:
 def list_failures(folder: Path) -> dict[int, Path]:
     """File of failures by writer, in the order of writers."""
     return _by_writer(_FAILURES, folder.iterdir())
+
+
+def list_writers(folder: Path) -> list[int]:
+    """The numbers of all writers that have left anything in a store."""
+    found = filter(None, (_WRITER.fullmatch(path.name) for path in folder.iterdir()))
+    return sorted({int(match[match.lastindex or 0]) for match in found})
+
+
+def waiting_folder(folder: Path, writer: int) -> Path:
+    """`.writer-<writer>/`"""
+    return folder / f".writer-{writer}"
 
 
 def _by_writer(pattern: re.Pattern[str], paths: Iterable[Path]) -> dict[int, Path]:

@@ -18,7 +18,6 @@ from evscli.records import PrunedVideo, VideoInfo
 from evscli.store.codec import canonical_json
 from evscli.store.heads import (
     ShardHead,
-    VideoHead,
     damaged_shard,
     metadata_text,
     open_safetensors,
@@ -51,7 +50,9 @@ _DTYPE_NAMES = {
 class ShardPart:
     """One video on its way into a shard."""
 
-    head: VideoHead
+    id: str
+    description: Mapping[str, Any]
+    """What the shard is to say of it."""
     tensors: Mapping[str, Tensor]
 
 
@@ -80,6 +81,11 @@ class Shard:
             name: self._handle.get_tensor(tensor_key(video_id, name))
             for name in self._names[video_id]
         }
+
+    def part(self, video_id: str) -> ShardPart:
+        """One video as it is, for another shard; what later releases add goes with it."""
+        description = self.head.videos[video_id]
+        return ShardPart(id=video_id, description=description, tensors=self.tensors(video_id))
 
     def record(self, video_id: str) -> PrunedVideo:
         """One video. Raises DamagedError where its tensors are not what its description says."""
@@ -115,7 +121,8 @@ def write_shard(path: Path, fingerprint: str, parts: Sequence[ShardPart]) -> Non
     where the path is taken), and ValueError or TypeError where a description is not JSON.
     """
     ordered = _ordered(parts)
-    header = _header(metadata_text(fingerprint, [part.head for part in parts]), ordered)
+    videos = {part.id: part.description for part in parts}
+    header = _header(metadata_text(fingerprint, videos), ordered)
     file = path.open("xb")
     try:
         with file:
@@ -131,7 +138,7 @@ def write_shard(path: Path, fingerprint: str, parts: Sequence[ShardPart]) -> Non
 def _ordered(parts: Sequence[ShardPart]) -> list[tuple[str, Tensor]]:
     """Wide dtypes first, so that every tensor is aligned; then video by video, name by name."""
     keyed = [
-        (tensor_key(part.head.info.id, name), part.tensors[name])
+        (tensor_key(part.id, name), part.tensors[name])
         for part in parts
         for name in sorted(part.tensors)
     ]

@@ -15,7 +15,7 @@ from evscli.errors import StoreError
 from evscli.records import Origin, PrunedVideo, VideoInfo
 from evscli.store.checks import stored_problems, tensor_problems
 from evscli.store.durable import sync_file
-from evscli.store.heads import VideoHead
+from evscli.store.heads import describe
 from evscli.store.shard import Shard, ShardPart, digest, write_shard
 
 
@@ -44,11 +44,11 @@ class WaitingFolder:
         """The whole videos a killed run left here; whatever else lies here is removed."""
         found = []
         for path in sorted(self.folder.iterdir()):
-            head = self._intact_head(path)
-            if head is None or head.info.id in finished:
+            info = self._intact_info(path)
+            if info is None or info.id in finished:
                 path.unlink()
             else:
-                found.append(_waiting(head.info, path))
+                found.append(_waiting(info, path))
         return found
 
     def add(self, record: PrunedVideo) -> WaitingVideo:
@@ -61,9 +61,10 @@ class WaitingFolder:
         if problems := tensor_problems(record.info, tensors):
             raise _refused(record.id, problems[0])
         path = self._next_path()
-        head = VideoHead(info=record.info, sha256=digest(tensors))
+        said = describe(record.info, digest(tensors))
+        part = ShardPart(id=record.id, description=said, tensors=tensors)
         try:
-            write_shard(path, self._fingerprint, [ShardPart(head=head, tensors=tensors)])
+            write_shard(path, self._fingerprint, [part])
         except (TypeError, ValueError) as error:
             raise _refused(record.id, str(error)) from error
         return _waiting(record.info, path)
@@ -75,7 +76,9 @@ class WaitingFolder:
             path = self.folder / "merged"
             # Not overwritten: a run stopped while publishing leaves it as a second name of a shard.
             path.unlink(missing_ok=True)
-            write_shard(path, self._fingerprint, [_part(video) for video in videos])
+            write_shard(
+                path, self._fingerprint, [Shard(video.path).part(video.id) for video in videos]
+            )
         sync_file(path)
         return path
 
@@ -93,13 +96,13 @@ class WaitingFolder:
             if not path.exists():
                 return path
 
-    def _intact_head(self, path: Path) -> VideoHead | None:
+    def _intact_info(self, path: Path) -> VideoInfo | None:
         """What a whole video's file says; None for a partial file or another configuration's."""
         try:
             shard = Shard(path)
             (video_id,) = shard.head.videos
             if shard.head.fingerprint == self._fingerprint and not stored_problems(shard, video_id):
-                return _head(shard, video_id)
+                return shard.info(video_id)
         except (StoreError, ValueError):
             pass
         return None
@@ -112,15 +115,6 @@ def _waiting(info: VideoInfo, path: Path) -> WaitingVideo:
         path=path,
         size=path.stat().st_size,
     )
-
-
-def _head(shard: Shard, video_id: str) -> VideoHead:
-    return VideoHead(info=shard.info(video_id), sha256=shard.head.sha256(video_id))
-
-
-def _part(video: WaitingVideo) -> ShardPart:
-    shard = Shard(video.path)
-    return ShardPart(head=_head(shard, video.id), tensors=shard.tensors(video.id))
 
 
 def _refused(video_id: str, reason: str) -> StoreError:

@@ -6,7 +6,6 @@ a shard, and only when that is durable do their manifest lines follow. It knows 
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,18 +18,16 @@ from evscli.errors import StoreError
 from evscli.records import Failure, Origin, PrunedVideo, RunConfig
 from evscli.store.catalogue import check_sizes, read_catalogue
 from evscli.store.codec import fingerprint
-from evscli.store.durable import make_folder, publish
+from evscli.store.durable import FULL, make_folder, publish
 from evscli.store.failures import append_failure, read_failures
 from evscli.store.locks import writer_lock
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.run import claim_run
-from evscli.store.schema import check_id, failures_name, manifest_name, shard_name
+from evscli.store.schema import check_id, failures_name, manifest_name, shard_name, waiting_folder
 from evscli.store.waiting import WaitingFolder, WaitingVideo
 
 SHARD_BYTES = 256 << 20
 SHARD_VIDEOS = 1024
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class StoreWriter:
@@ -140,7 +137,7 @@ class StoreWriter:
             raise StoreError(f"{self.folder} is a file, not a folder: name another with -o")
         make_folder(self.folder)
         stack.enter_context(writer_lock(self.folder, self._writer))
-        hidden = self.folder / f".writer-{self._writer}"
+        hidden = waiting_folder(self.folder, self._writer)
         self._hidden = WaitingFolder(hidden, fingerprint(self._config.settings))
         stack.callback(self._hidden.remove)
         claim_run(self.folder, self._config, temporary=hidden / "run")
@@ -229,7 +226,7 @@ class StoreWriter:
             kept = f"{len(self._finished) - len(self._waiting)} finished videos are kept"
         if self._waiting:
             kept += f" and {len(self._waiting)} more wait for their shard"
-        if error.errno in _FULL:
+        if error.errno in FULL:
             return StoreError(
                 f"no space left for {self.folder} ({error.strerror}): {kept}; free some space and "
                 "run the same command again, which goes on from there"

@@ -15,6 +15,7 @@ from evscli.store import StoreWriter, open_store, verify
 from evscli.store import waiting as waiting_module
 from evscli.store.schema import list_shards
 from tests.store.samples import CONFIG, record
+from tests.store.test_merge import merge
 from tests.store.test_writer import same
 
 MIB = 1 << 20
@@ -92,6 +93,24 @@ def test_a_disk_that_is_full_from_the_start_is_one_clear_error(small_disk: Path)
     with pytest.raises(StoreError, match=r"no space left .* nothing in it is lost; free some"):
         fill(small_disk / "store")
     assert not list((small_disk / "store").glob("shard*"))
+
+
+def test_a_merge_on_a_full_disk_changes_nothing_and_goes_on_once_there_is_space(
+    small_disk: Path,
+) -> None:
+    folder, ballast = small_disk / "store", small_disk / "ballast"
+    for writer in range(2):
+        with StoreWriter(folder, CONFIG, writer=writer) as store:
+            store.add(large(f"v{writer}"))
+    ballast.write_bytes(bytes(MIB))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(StoreError, match=r"no space left for .*: every video is kept; free some"):
+        merge(folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    ballast.unlink()
+    merge(folder)
+    assert len(list_shards(folder)) == 1
+    assert all(same(open_store(folder)[name], large(name)) for name in ("v0", "v1"))
 
 
 def test_without_room_for_a_merged_copy_each_video_becomes_a_shard(

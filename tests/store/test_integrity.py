@@ -10,7 +10,7 @@ from torch import Tensor
 from evscli.errors import StoreError
 from evscli.store import StoreWriter, open_store, verify
 from evscli.store.codec import fingerprint
-from evscli.store.heads import VideoHead
+from evscli.store.heads import describe
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.shard import ShardPart, digest, write_shard
 from tests.store.samples import CONFIG, SETTINGS, record
@@ -36,7 +36,7 @@ def part(*, kept: int | None = None, right_digest: bool = True, **changed: Tenso
     tensors = video.tensors() | changed
     info = replace(video.info, kept=kept or video.info.kept)
     sha256 = digest(tensors if right_digest else video.tensors())
-    return ShardPart(head=VideoHead(info=info, sha256=sha256), tensors=tensors)
+    return ShardPart(id=info.id, description=describe(info, sha256), tensors=tensors)
 
 
 def test_a_sound_video_has_no_problems(tmp_path: Path) -> None:

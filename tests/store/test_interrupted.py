@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -15,41 +14,12 @@ from evscli.store import StoreWriter, durable, open_store, verify
 from evscli.store.heads import read_head
 from evscli.store.manifest import read_manifest
 from evscli.store.schema import list_shards
+from tests.store.file_events import arm, interrupt, kill
 from tests.store.processes import start
 from tests.store.samples import CONFIG, failure, record
 from tests.store.test_writer import same
 
 IDS = [f"v{i}" for i in range(5)]
-FILE_EVENTS = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
-
-
-class FileEvents:
-    """Acts at the n-th time that Python touches a file; an audit hook cannot be removed."""
-
-    def __init__(self) -> None:
-        self.left = -1
-        self.interrupt = False
-        sys.addaudithook(self)
-
-    def __call__(self, event: str, _: object) -> None:
-        if self.left < 0 or event not in FILE_EVENTS:
-            return
-        self.left -= 1
-        if self.left < 0 and self.interrupt:
-            raise KeyboardInterrupt
-        if self.left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-_events: list[FileEvents] = []
-
-
-def arm(countdown: int, *, interrupt: bool) -> FileEvents:
-    if not _events:
-        _events.append(FileEvents())
-    _events[0].interrupt = interrupt
-    _events[0].left = countdown
-    return _events[0]
 
 
 def write_all(folder: Path, ids: list[str], added: list[str] | Path) -> None:
@@ -67,7 +37,7 @@ def write_all(folder: Path, ids: list[str], added: list[str] | Path) -> None:
 
 
 def write_and_die(folder: Path, countdown: int, added: Path) -> None:
-    arm(countdown, interrupt=False)
+    arm(countdown, kill)
     write_all(folder, IDS, added)
 
 
@@ -99,7 +69,7 @@ def test_an_interrupt_anywhere_loses_nothing(tmp_path: Path, first: int) -> None
     for countdown in range(first, 1000, 4):
         folder, added = tmp_path / str(countdown), list[str]()
         folder.mkdir()
-        events = arm(countdown, interrupt=True)
+        events = arm(countdown, interrupt)
         try:
             write_all(folder, IDS, added)
         except KeyboardInterrupt:
@@ -206,14 +176,14 @@ def test_a_run_that_goes_on_after_an_interrupt_spoils_no_shard(
 ) -> None:
     """The temporary file may still be a second name of the shard just published."""
 
-    def interrupt(_: Path) -> None:
+    def stop(_: Path) -> None:
         monkeypatch.undo()
         raise KeyboardInterrupt
 
     with StoreWriter(tmp_path, CONFIG) as writer:
         writer.add(record("a"))
         writer.add(record("b"))
-        monkeypatch.setattr(durable, "sync_folder", interrupt)
+        monkeypatch.setattr(durable, "sync_folder", stop)
         with pytest.raises(KeyboardInterrupt):
             writer.flush()
         writer.add(record("c"))

@@ -1,0 +1,57 @@
+"""Which files of a store become one shard together. It knows their sizes, and opens none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A file with videos that count: a shard, or a video that waits for one."""
+
+    path: Path
+    videos: int
+    bytes: int
+    must: bool
+    """Whether it cannot stay as it is: it waits, or also holds copies that do not count."""
+
+
+def plan_shards(
+    sources: Iterable[Source], *, shard_bytes: int, shard_videos: int
+) -> list[list[Source]]:
+    """The sources of every new shard: each goes into the first that has room for it.
+
+    Beside those that must, only shards less than half full move, so that little is written anew.
+    Any two of these fit together: one at most is left over, and stays as it is.
+    """
+    groups: list[_Group] = []
+    for source in sources:
+        if (
+            not source.must
+            and 2 * max(source.bytes / shard_bytes, source.videos / shard_videos) >= 1
+        ):
+            continue
+        group = next((group for group in groups if group.has_room(source)), None)
+        if group is None:
+            groups.append(group := _Group(shard_bytes, shard_videos))
+        group.add(source)
+    return [group.sources for group in groups if len(group.sources) > 1 or group.sources[0].must]
+
+
+class _Group:
+    """One new shard, and the room that is left in it."""
+
+    def __init__(self, room_bytes: int, room_videos: int) -> None:
+        self.sources: list[Source] = []
+        self._bytes, self._videos = room_bytes, room_videos
+
+    def has_room(self, source: Source) -> bool:
+        return source.bytes <= self._bytes and source.videos <= self._videos
+
+    def add(self, source: Source) -> None:
+        """Whatever its size: what is larger than a shard has one of its own."""
+        self.sources.append(source)
+        self._bytes -= source.bytes
+        self._videos -= source.videos

@@ -1,0 +1,247 @@
+"""StoreMerge: the small shards of a store become full ones, in place, whatever ends it.
+
+One new shard at a time is written, made durable and listed; only then are the files it was made of
+removed. So every video is there at every moment, at worst twice, and the disk needs room for one
+more shard. Which files go together is decided elsewhere (compaction.py). It knows no models.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from evscli.errors import StoreError
+from evscli.store.catalogue import Catalogue, ShardSize, check_sizes, read_catalogue
+from evscli.store.checks import stored_problems
+from evscli.store.codec import fingerprint
+from evscli.store.compaction import Source, plan_shards
+from evscli.store.durable import FULL, publish, sync_file, sync_folder
+from evscli.store.heads import check_fingerprint, damaged_shard, read_head
+from evscli.store.locks import every_lock
+from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries
+from evscli.store.reader import require_store
+from evscli.store.run import read_run
+from evscli.store.schema import (
+    RUN_NAME,
+    list_manifests,
+    list_shards,
+    manifest_name,
+    shard_name,
+    shard_number,
+    waiting_folder,
+)
+from evscli.store.shard import Shard, ShardPart, write_shard
+from evscli.store.waiting import WaitingFolder
+from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTotals:
+    """The shards of a store on disk."""
+
+    shards: int
+    bytes: int
+
+
+class StoreMerge:
+    """Compacts one store; use it in a `with` statement, which holds the locks of all its writers.
+
+    New shards belong to the highest writer: manifests are taken in the order of writers, so that
+    the last lines of its own count. Their videos are in the order of the old shards.
+    """
+
+    def __init__(
+        self, folder: Path, *, shard_bytes: int = SHARD_BYTES, shard_videos: int = SHARD_VIDEOS
+    ) -> None:
+        """Touches nothing yet; the limits are those of `StoreWriter`."""
+        self.folder = folder
+        self._limits = {"shard_bytes": shard_bytes, "shard_videos": shard_videos}
+
+    def __enter__(self) -> Self:
+        """Claim the store, list what no manifest lists, and plan.
+
+        Raises StoreBusyError where a writer is at work, StoreError where there is no store or it
+        cannot be written, DamagedError.
+        """
+        require_store(self.folder)
+        with ExitStack() as stack, self._refusals():
+            self._open(stack)
+            self._claim = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._claim.close()
+
+    def totals(self) -> ShardTotals:
+        """The shards as they are now."""
+        sizes = [path.stat().st_size for path in list_shards(self.folder)]
+        return ShardTotals(shards=len(sizes), bytes=sum(sizes))
+
+    @property
+    def planned(self) -> int:
+        """New shards that `run` writes."""
+        return len(self._plan)
+
+    def run(self) -> Iterator[Path]:
+        """Do it, one new shard at a time; yields each.
+
+        May be left at any moment: the next merge goes on. Raises DamagedError for a video whose
+        bytes have changed, and StoreError where the disk is full.
+        """
+        with self._refusals():
+            for path in self._superseded:
+                path.unlink()
+            for sources in self._plan:
+                yield self._write(sources)
+            self._drop_stale_lines()
+
+    def _open(self, stack: ExitStack) -> None:
+        self._writers = stack.enter_context(every_lock(self.folder))
+        self._target = max(self._writers)
+        self._fingerprint = _fingerprint(self.folder)
+        catalogue = read_catalogue(self.folder, keep=attrgetter("shard"))
+        check_sizes(self.folder, catalogue)
+        for writer in self._writers:
+            if missing := catalogue.unlisted_by(writer):
+                append_entries(self.folder / manifest_name(writer), missing)
+        self._number = catalogue.next_number(self._target)
+        self._listed = frozenset(catalogue.sizes)
+        self._holder = catalogue.finished
+        """By id, the name of the file whose copy counts."""
+        shards = self._shards(catalogue)
+        self._superseded = [source.path for source in shards if not source.videos]
+        waiting = self._take_up(stack)
+        self.waiting = len(waiting)
+        """Videos of killed runs that had no shard yet."""
+        sources = [source for source in shards if source.videos] + waiting
+        self._plan = plan_shards(sources, **self._limits)
+
+    def _shards(self, catalogue: Catalogue[str]) -> list[Source]:
+        """The shards, with what they hold of the videos that count.
+
+        A writer that came since, under a number of its own, is left alone.
+        """
+        counts, names = Counter(self._holder.values()), catalogue.shards & catalogue.sizes.keys()
+        sources = []
+        for writer, number in sorted(filter(None, map(shard_number, names))):
+            if writer in self._writers:
+                path = self.folder / shard_name(writer, number)
+                sources.append(self._shard(path, counts[path.name], catalogue.sizes[path.name]))
+        return sources
+
+    def _shard(self, path: Path, videos: int, size: ShardSize) -> Source:
+        partly = 0 < videos < size.videos
+        spare = self._bytes_of_copies(path) if partly else 0
+        return Source(path=path, videos=videos, bytes=size.bytes - spare, must=partly)
+
+    def _bytes_of_copies(self, path: Path) -> int:
+        """Bytes of the videos in a shard that a later one holds again."""
+        shard = Shard(path)
+        return sum(
+            tensor.nbytes
+            for video_id in shard.head.videos
+            if self._holder.get(video_id) != path.name
+            for tensor in shard.tensors(video_id).values()
+        )
+
+    def _take_up(self, stack: ExitStack) -> list[Source]:
+        """The whole videos that killed runs left without a shard, whichever writer's they are."""
+        sources = []
+        for writer in self._writers:
+            path = waiting_folder(self.folder, writer)
+            if writer != self._target and not path.exists():
+                continue
+            hidden = WaitingFolder(path, self._fingerprint)
+            stack.callback(hidden.remove)
+            for video in hidden.recover(self._holder):
+                self._holder[video.id] = video.path.name
+                source = Source(path=video.path, videos=1, bytes=video.size, must=True)
+                sources.append(source)
+        return sources
+
+    def _write(self, sources: Sequence[Source]) -> Path:
+        """One new shard: durable, then listed, then in place of what it was made of."""
+        temporary = self._temporary("merged")
+        parts = [part for source in sources for part in self._parts(source)]
+        write_shard(temporary, self._fingerprint, parts)
+        sync_file(temporary)
+        path = self.folder / shard_name(self._target, self._number)
+        publish(temporary, path)
+        self._number += 1
+        append_entries(self.folder / manifest_name(self._target), shard_entries(path))
+        for source in sources:
+            source.path.unlink()
+        sync_folder(self.folder)
+        return path
+
+    def _parts(self, source: Source) -> Iterator[ShardPart]:
+        """The videos of a file that count, each looked at before its old copy goes."""
+        shard = Shard(source.path)
+        check_fingerprint(shard.head, self._fingerprint)
+        name, videos = source.path.name, shard.head.videos
+        counting = [video_id for video_id in videos if self._holder.get(video_id) == name]
+        if len(counting) != source.videos:
+            raise damaged_shard(source.path, "it lacks videos that the manifest says it holds")
+        for video_id in counting:
+            if problems := stored_problems(shard, video_id):
+                raise damaged_shard(source.path, f"video {video_id!r}: {problems[0]}")
+            yield shard.part(video_id)
+
+    def _drop_stale_lines(self) -> None:
+        """Take the lines out whose shard is gone, unless they alone say what was lost.
+
+        One line stays of a writer's last shard, so that its number is not used again.
+        """
+        there = {path.name for path in list_shards(self.folder)}
+        highest = dict(sorted(filter(None, map(shard_number, self._listed | there))))
+        last = {shard_name(writer, number) for writer, number in highest.items()}
+
+        def stale(entry: Entry) -> bool:
+            if entry.shard in there or entry.id not in self._holder:
+                return False
+            if entry.shard in last:
+                last.remove(entry.shard)
+                return False
+            return True
+
+        if self._listed - there:
+            for writer, path in list_manifests(self.folder).items():
+                if writer in self._writers:
+                    drop_lines(path, stale, temporary=self._temporary("lines"))
+
+    def _temporary(self, name: str) -> Path:
+        """A free path. Not overwritten: a killed run may leave it as a second name of a shard."""
+        path = waiting_folder(self.folder, self._target) / name
+        path.unlink(missing_ok=True)
+        return path
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            again = "every video is kept; {} and run evs merge again, which goes on from there"
+            if error.errno in FULL:
+                what, advice = "no space left for", "free some space"
+            else:
+                what, advice = "cannot write to", "check the folder and its permissions"
+            reason = error.strerror or error
+            raise StoreError(f"{what} {self.folder} ({reason}): {again.format(advice)}") from error
+
+
+def _fingerprint(folder: Path) -> str:
+    """That of a store's configuration; of a shard, where run.json is missing."""
+    if (folder / RUN_NAME).exists():
+        return fingerprint(read_run(folder).settings)
+    return read_head(list_shards(folder)[0]).fingerprint
