@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    store: Annotated[Path, typer.Argument(help="Store made by `evs prune`, or one shard file.")],
+    store: Annotated[
+        Path,
+        typer.Argument(help="Store made by `evs prune`, a folder of several, or one shard file."),
+    ],
     video: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Show this video in depth.")
     ] = None,
@@ -23,37 +27,62 @@ def inspect(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte and list what is wrong.")
     ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that verify. Default: one for every core."),
+    ] = None,
 ) -> None:
     """Show what was kept: counts, the budget of every frame, where it came from.
 
-    With --verify the exit code is 1 where anything is wrong.
+    Of a folder of stores, as several methods or budgets leave it, each has a line. With --verify
+    shards are read in parallel, and the exit code is 1 where anything is wrong.
 
     Example: evs inspect evs-out/mini-vcast-0.3 clip
+
+    Example: evs inspect --verify evs-out
     """
-    from evscli.store import open_store
+    from evscli.store import find_stores, open_store
 
-    opened = open_store(store)
+    several = find_stores(store) if video is None else []
     if verify:
-        raise typer.Exit(_verify(opened, video, as_json=as_json))
-    if video is None:
-        _show_store(opened, as_json=as_json)
+        raise typer.Exit(_verify(several or [store], video, as_json=as_json, processes=processes))
+    if several:
+        _show_stores(several, as_json=as_json)
+    elif video is None:
+        _show_store(open_store(store), as_json=as_json)
     else:
-        _show_video(opened, video, as_json=as_json)
+        _show_video(open_store(store), video, as_json=as_json)
 
 
-def _verify(store: Store, video: str | None, *, as_json: bool) -> int:
+def _verify(
+    stores: Sequence[Path], video: str | None, *, as_json: bool, processes: int | None
+) -> int:
     """Print the problems; the exit code."""
     from evscli.cli.inspect_json import verify_document
+    from evscli.cli.inspect_verify import verify_stores
     from evscli.cli.inspect_view import print_problems
-    from evscli.store import verify
 
-    problems = list(verify(store, only=video))
-    checked = 1 if video else len(store)
+    verified = verify_stores(stores, video, processes=processes)
     if as_json:
-        _print_json(verify_document(problems, store=str(store.path), checked=checked))
+        documents = [verify_document(one) for one in verified]
+        _print_json(documents[0] if len(documents) == 1 else documents)
     else:
-        print_problems(problems, store=str(store.path), checked=checked)
-    return 1 if problems else 0
+        for one in verified:
+            print_problems(one, named=len(verified) > 1)
+    return 1 if any(one.problems for one in verified) else 0
+
+
+def _show_stores(stores: Sequence[Path], *, as_json: bool) -> None:
+    from evscli.cli.inspect_json import store_document
+    from evscli.cli.inspect_stores import print_stores
+    from evscli.store import open_store
+    from evscli.store.summary import summarize_store
+
+    summaries = [summarize_store(open_store(path)) for path in stores]
+    if as_json:
+        _print_json([store_document(summary) for summary in summaries])
+    else:
+        print_stores(summaries)
 
 
 def _show_store(store: Store, *, as_json: bool) -> None:

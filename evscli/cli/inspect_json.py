@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from evscli.records import RunConfig, VideoInfo
 from evscli.store.codec import to_json
 
 if TYPE_CHECKING:
-    from evscli.store.integrity import Problem
+    from evscli.cli.inspect_verify import Verified
     from evscli.store.summary import StoreSummary, VideoSummary
 
 
@@ -50,9 +49,10 @@ def video_document(summary: VideoSummary) -> dict[str, Any]:
     }
 
 
-def verify_document(problems: Sequence[Problem], *, store: str, checked: int) -> dict[str, Any]:
-    """What `--verify` found."""
-    return {"store": store, "videos": checked, "problems": to_json(problems)}
+def verify_document(verified: Verified) -> dict[str, Any]:
+    """What `--verify` found in one store."""
+    problems = to_json(verified.problems)
+    return {"store": str(verified.store), "videos": verified.videos, "problems": problems}
 
 
 def _video(info: VideoInfo) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from evscli.cli.units import count_text, duration_text, size_text
 from evscli.records import Failure, ModelInfo, VideoInfo
 
 if TYPE_CHECKING:
-    from evscli.store.integrity import Problem
+    from evscli.cli.inspect_verify import Verified
     from evscli.store.summary import FrameSummary, StoreSummary, VideoSummary
 
 CHART_ROWS = 32
@@ -53,13 +53,14 @@ def print_video(summary: VideoSummary) -> None:
             print("\t".join(("frame", *map(str, values))))
 
 
-def print_problems(problems: Sequence[Problem], *, store: str, checked: int) -> None:
-    """A line per problem, or that there is none."""
-    for problem in problems:
-        where = f"{problem.shard}, video {problem.id}: " if problem.id else ""
+def print_problems(verified: Verified, *, named: bool) -> None:
+    """A line per problem of a store, and how many there are; with `named` each names the store."""
+    folder = f"{verified.store}/" if named else ""
+    for problem in verified.problems:
+        where = f"{folder}{problem.shard}, video {problem.id}: " if problem.id else ""
         print(f"{where}{problem.message}")
-    found = count_text(len(problems), "problem") if problems else "no problems"
-    print(f"{store}: {found}, {count_text(checked, 'video')} checked")
+    found = count_text(len(verified.problems), "problem") if verified.problems else "no problems"
+    print(f"{verified.store}: {found}, {count_text(verified.videos, 'video')} checked")
 
 
 def _print_pairs(console: Console, pairs: Pairs) -> None:

@@ -8,7 +8,8 @@
     checks.py    is one video consistent             waiting.py   videos that have no shard yet
     writer.py    StoreWriter                         reader.py    open_store
     merge.py     StoreMerge                          compaction.py what it merges
-    integrity.py is all of a store intact            summary.py   its numbers
+    integrity.py is all of a store intact            processes.py work in several processes
+    summary.py   its numbers
 
 It knows no models, methods or videos. The names load on first use: looking at a store needs no
 torch.
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from evscli.store.catalogue import rebuild_manifest
     from evscli.store.integrity import Problem, verify
     from evscli.store.merge import StoreMerge
-    from evscli.store.reader import Store, UnknownVideoError, open_store
+    from evscli.store.reader import Store, UnknownVideoError, find_stores, open_store
     from evscli.store.schema import check_id
     from evscli.store.writer import StoreWriter
 
@@ -34,6 +35,7 @@ __all__ = [
     "StoreWriter",
     "UnknownVideoError",
     "check_id",
+    "find_stores",
     "open_store",
     "rebuild_manifest",
     "verify",
@@ -46,6 +48,7 @@ _HOMES = {
     "StoreWriter": "writer",
     "UnknownVideoError": "reader",
     "check_id": "schema",
+    "find_stores": "reader",
     "open_store": "reader",
     "rebuild_manifest": "catalogue",
     "verify": "integrity",

@@ -1,29 +1,33 @@
 """Is everything in a store what it says it is? Every byte is read.
 
-It reports and repairs nothing.
+It reports and repairs nothing. torch is imported where tensors are read, which are often other
+processes than the one that asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evscli.errors import StoreError
-from evscli.store.checks import stored_problems
 from evscli.store.heads import check_fingerprint
 from evscli.store.manifest import Entry
+from evscli.store.processes import Died, in_processes, usable_cores
 from evscli.store.reader import Store
 from evscli.store.schema import shard_number
-from evscli.store.shard import Shard
+
+if TYPE_CHECKING:
+    from evscli.store.shard import Shard
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Something in a store that is not as it should be."""
 
-    shard: str
-    """Name of the shard file."""
+    shard: str | None
+    """Name of the shard file; None where the whole store is concerned."""
     id: str | None
     """The video, or None where the whole shard is concerned."""
     message: str
@@ -75,8 +79,33 @@ def shard_checks(store: Store, *, only: str | None = None) -> list[ShardCheck]:
     ]
 
 
+def check_shards(
+    checks: Sequence[ShardCheck], *, processes: int | None = None
+) -> Iterator[tuple[int, list[Problem]]]:
+    """`(number of the check, its problems)` of all of them, as they come, in parallel processes.
+
+    Default: one for every core. A process that dies, as one does that reads a failing disk, is a
+    problem of its shard.
+    """
+    for number, answer in in_processes(check_alone, checks, processes=processes or usable_cores()):
+        if isinstance(answer, Died):
+            path = checks[number].path
+            answer = [Problem(shard=path.name, id=None, message=_died(path, answer))]
+        yield number, answer
+
+
+def check_alone(check: ShardCheck) -> list[Problem]:
+    """`check_shard` with one thread, for one process of several."""
+    import torch
+
+    torch.set_num_threads(1)
+    return check_shard(check)
+
+
 def check_shard(check: ShardCheck) -> list[Problem]:
     """Every problem of one shard."""
+    from evscli.store.shard import Shard
+
     name, listed = check.path.name, check.entries
     try:
         shard = Shard(check.path)
@@ -94,6 +123,8 @@ def check_shard(check: ShardCheck) -> list[Problem]:
 
 def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[str]:
     """`entry` is None where a later shard holds the same video."""
+    from evscli.store.checks import stored_problems
+
     if video_id not in shard.head.videos:
         return ["the manifest lists it, the shard lacks it"]
     try:
@@ -105,6 +136,13 @@ def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[st
     except StoreError as error:
         return [str(error)]
     return problems
+
+
+def _died(path: Path, died: Died) -> str:
+    return (
+        f"{path} was not checked, the process that read it died ({died.how}): check the disk and "
+        "memory, and verify again"
+    )
 
 
 def _unlisted(name: str, count: int) -> str:

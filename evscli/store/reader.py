@@ -227,10 +227,17 @@ def _open_folder(path: Path) -> Store:
     return Store(path, catalogue=catalogue, run=run, failures=failures)
 
 
+def find_stores(path: Path) -> list[Path]:
+    """The stores inside a folder that is none itself, as `evs prune` writes several; else none."""
+    if not path.is_dir() or (path / RUN_NAME).exists() or list_shards(path):
+        return []
+    return sorted(run.parent for run in path.glob(f"*/{RUN_NAME}"))
+
+
 def _no_store(path: Path) -> str:
-    stores = sorted(run.parent.name for run in path.glob(f"*/{RUN_NAME}"))
-    if stores:
-        named = ", ".join(stores[:NAMED_STORES]) + (", ..." if stores[NAMED_STORES:] else "")
+    if stores := find_stores(path):
+        names = [store.name for store in stores[:NAMED_STORES]]
+        named = ", ".join(names) + (", ..." if stores[NAMED_STORES:] else "")
         return f"{path} holds {len(stores)} stores, name one of them: {named}"
     return (
         f"{path} is not a store (no {RUN_NAME} and no shard in it): name the folder that evs prune "

@@ -87,12 +87,14 @@ class VideoSummary:
 def summarize_store(store: Store) -> StoreSummary:
     """Read every video's description. Raises DamagedError, StoreError."""
     is_folder = store.path.is_dir()
+    # Shard by shard, so that each is opened once.
+    infos = {key: store.info(key) for key in sorted(store, key=store.shard_name)}
     files = [path for path in store.path.iterdir() if path.is_file()] if is_folder else [store.path]
     return StoreSummary(
         path=str(store.path),
         fingerprint=store.fingerprint,
         run=store.run,
-        videos=tuple(store.info(video_id) for video_id in store),
+        videos=tuple(infos[video_id] for video_id in store),
         shard_names=tuple(store.shard_name(video_id) for video_id in store),
         failures=tuple(store.failures[video_id] for video_id in sorted(store.failures)),
         shards=len(list_shards(store.path)) if is_folder else 1,

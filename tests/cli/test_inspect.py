@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +15,9 @@ from rich.cells import cell_len
 
 from evscli.cli import run
 from evscli.cli.units import count_text, duration_text, size_text
-from evscli.store import StoreWriter, open_store
+from evscli.store import StoreWriter, integrity, open_store
+from evscli.store.integrity import Problem, ShardCheck
+from tests.evs import wait_until
 from tests.store.samples import CONFIG, failure, record
 
 LONG = "a long folder/with one inside/and a third/2024-05-17 holiday at the sea [final] (2)"
@@ -270,6 +274,114 @@ def test_verify_lists_problems_and_exits_1(store: Path, tmp_path: Path, piped: S
     assert document["videos"] == 3
     assert len(document["problems"]) == len(lines) - 1
     assert document["problems"][0]["shard"] == path.name
+
+
+def spoil(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Path:
+    """A folder of two stores: `a` of three shards, `b` of one and a failure."""
+    with StoreWriter(tmp_path / "a", CONFIG, shard_videos=1) as writer:
+        for name in "xyz":
+            writer.add(record(name))
+    with StoreWriter(tmp_path / "b", CONFIG) as writer:
+        writer.add(record("x"))
+        writer.fail(failure())
+    return tmp_path
+
+
+@pytest.mark.parametrize("processes", [1, 4])
+def test_problems_of_many_shards_stand_in_order(stores: Path, piped: Show, processes: int) -> None:
+    for number in (2, 0):
+        spoil(stores / "a" / f"shard-0-0000{number}.safetensors")
+    asked = ("--verify", "--processes", str(processes))
+    lines = piped(stores / "a", *asked, code=1)
+    named = [line.partition(", video ")[0] for line in lines[:-1]]
+    assert named == sorted(named)
+    assert set(named) == {"shard-0-00000.safetensors", "shard-0-00002.safetensors"}
+
+
+def test_all_stores_of_a_folder_are_verified(stores: Path, piped: Show) -> None:
+    assert piped(stores, "--verify") == [
+        f"{stores}/a: no problems, 3 videos checked",
+        f"{stores}/b: no problems, 1 video checked",
+    ]
+    spoil(stores / "a" / "shard-0-00001.safetensors")
+    (stores / "b" / "manifest-0.jsonl").write_text("nonsense\n")
+    lines = piped(stores, "--verify", code=1)
+    assert lines[0].startswith(f"{stores}/a/shard-0-00001.safetensors, video y: ")
+    assert lines[-2].startswith(f"{stores}/b/manifest-0.jsonl line 1 is damaged")
+    assert lines[-1] == f"{stores}/b: 1 problem, 0 videos checked"
+    documents = json.loads("\n".join(piped(stores, "--verify", "--json", code=1)))
+    assert [document["store"] for document in documents] == [f"{stores}/a", f"{stores}/b"]
+    assert {problem["id"] for problem in documents[0]["problems"]} == {"y"}
+    assert documents[1]["problems"][0]["shard"] is None
+
+
+def die_at_the_second(check: ShardCheck) -> list[Problem]:
+    if check.path.name == "shard-0-00001.safetensors":
+        os.kill(os.getpid(), signal.SIGBUS)
+    return integrity.check_shard(check)
+
+
+def test_a_process_that_dies_is_a_problem_of_its_shard(
+    stores: Path, piped: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "check_alone", die_at_the_second)
+    path = stores / "a" / "shard-0-00001.safetensors"
+    assert piped(stores / "a", "--verify", code=1) == [
+        f"{path} was not checked, the process that read it died (SIGBUS): check the disk and "
+        "memory, and verify again",
+        f"{stores / 'a'}: 1 problem, 3 videos checked",
+    ]
+
+
+def is_being_read(pipe: Path) -> bool:
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def test_an_interrupt_ends_verifying_at_once(stores: Path) -> None:
+    path = stores / "a" / "shard-0-00001.safetensors"
+    path.unlink()
+    os.mkfifo(path)  # opening it for reading waits for somebody who writes
+    command = [sys.executable, "-c", "from evscli.cli import main; main()", "inspect", "--verify"]
+    with subprocess.Popen([*command, str(stores / "a")], stderr=subprocess.PIPE, text=True) as evs:
+        wait_until(lambda: is_being_read(path))
+        evs.send_signal(signal.SIGINT)
+        _, err = evs.communicate()
+    assert (evs.returncode, err) == (130, "interrupted: nothing was written\n")
+    wait_until(lambda: not is_being_read(path))
+
+
+def test_a_folder_of_stores_has_a_line_for_each(
+    stores: Path, piped: Show, on_terminal: Show
+) -> None:
+    a, b = (line.split("\t") for line in piped(stores))
+    videos = [open_store(stores / "a").info(name) for name in "xyz"]
+    tokens, kept = sum(info.tokens for info in videos), sum(info.kept for info in videos)
+    size = sum(path.stat().st_size for path in (stores / "a").iterdir())
+    assert a[:6] == [f"{stores}/a", "3", "0", str(tokens), str(kept), f"{kept / tokens:.4f}"]
+    assert a[6:] == ["9.000", str(size), "vcast", "0.5", "mini"]
+    assert b[:3] == [f"{stores}/b", "1", "1"]
+    documents = json.loads("\n".join(piped(stores, "--json")))
+    assert [document["totals"]["videos"] for document in documents] == [3, 1]
+    for columns in (40, 80, 160):
+        lines = on_terminal(stores, columns=columns)
+        assert all(cell_len(line) <= columns for line in lines)
+        assert ("method" in lines[1]) == (columns == 160)
+
+
+def test_a_video_is_asked_of_one_store(stores: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", str(stores), "x"], debug=False) == 1
+    assert "holds 2 stores, name one of them: a, b" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

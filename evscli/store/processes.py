@@ -1,0 +1,128 @@
+"""The same work on many items, in processes of their own.
+
+A process that dies takes only the item that it was at. It knows nothing about the work.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CPU_SHARE = Path("/sys/fs/cgroup/cpu.max")
+
+_CONTEXT = multiprocessing.get_context("forkserver")  # a plain fork of a process with threads hangs
+
+
+@dataclass(frozen=True)
+class Died:
+    """Instead of a result: the process ended before it had one."""
+
+    how: str
+    """`SIGBUS`, or `exit code 1`."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, within what its container grants."""
+    cores = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):  # not Linux's control groups; "max" is no number
+        quota, period = map(int, CPU_SHARE.read_text().split())
+        cores = min(cores, max(1, -(-quota // period)))
+    return cores
+
+
+def in_processes(
+    work: Callable[[T], R], items: Sequence[T], *, processes: int
+) -> Iterator[tuple[int, R | Died]]:
+    """`(number of the item, work(item))` for all of them, as they come.
+
+    `work`, items and results are pickled. What `work` raises is raised here. However this ends, no
+    process is left.
+    """
+    todo, workers = iter(enumerate(items)), list[_Worker[T, R]]()
+    try:
+        # All are started before the first is waited for to take its item.
+        for _ in range(min(processes, len(items))):
+            workers.append(_Worker(work))
+        for worker in workers:
+            worker.give(*next(todo))
+        while workers:
+            for worker in _ready(workers):
+                answer = worker.answer()
+                yield worker.number, answer
+                if isinstance(answer, Died):
+                    workers.remove(worker)
+                    workers.append(worker := _Worker(work))
+                if (item := next(todo, None)) is not None:
+                    worker.give(*item)
+                else:
+                    worker.end()
+                    workers.remove(worker)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Worker(Generic[T, R]):
+    """One process, and the item that it is at."""
+
+    def __init__(self, work: Callable[[T], R]) -> None:
+        self.connection, theirs = _CONTEXT.Pipe()
+        self.process = _CONTEXT.Process(target=_serve, args=(theirs, work), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, number: int, item: T) -> None:
+        self.number = number
+        with suppress(ConnectionError):  # it has died: `answer` says so
+            self.connection.send(item)
+
+    def answer(self) -> R | Died:
+        try:
+            answer: Any = self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            return Died(_how(self.process.exitcode or 0))
+        if isinstance(answer, Exception):
+            raise answer
+        result: R = answer
+        return result
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _ready(workers: Sequence[_Worker[T, R]]) -> list[_Worker[T, R]]:
+    """Waits for the first that answers or dies."""
+    ready = wait([worker.connection for worker in workers])
+    return [worker for worker in workers if worker.connection in ready]
+
+
+def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    """Answer items until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that asked ends us
+    while True:
+        try:
+            item = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = work(item)
+        except Exception as error:
+            answer = error
+        connection.send(answer)
+
+
+def _how(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
