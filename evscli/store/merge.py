@@ -19,16 +19,13 @@ from typing import Self
 from evscli.errors import StoreError
 from evscli.store.catalogue import Catalogue, ShardSize, check_sizes, read_catalogue
 from evscli.store.checks import stored_problems
-from evscli.store.codec import fingerprint
 from evscli.store.compaction import Source, plan_shards
 from evscli.store.durable import FULL, publish, sync_file, sync_folder
-from evscli.store.heads import check_fingerprint, damaged_shard, read_head
+from evscli.store.heads import check_fingerprint, damaged_shard
 from evscli.store.locks import every_lock
 from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries
-from evscli.store.reader import require_store
-from evscli.store.run import read_run
+from evscli.store.reader import require_store, store_fingerprint
 from evscli.store.schema import (
-    RUN_NAME,
     list_manifests,
     list_shards,
     manifest_name,
@@ -109,7 +106,7 @@ class StoreMerge:
     def _open(self, stack: ExitStack) -> None:
         self._writers = stack.enter_context(every_lock(self.folder))
         self._target = max(self._writers)
-        self._fingerprint = _fingerprint(self.folder)
+        self._fingerprint = store_fingerprint(self.folder)
         catalogue = read_catalogue(self.folder, keep=attrgetter("shard"))
         check_sizes(self.folder, catalogue)
         for writer in self._writers:
@@ -238,10 +235,3 @@ class StoreMerge:
                 what, advice = "cannot write to", "check the folder and its permissions"
             reason = error.strerror or error
             raise StoreError(f"{what} {self.folder} ({reason}): {again.format(advice)}") from error
-
-
-def _fingerprint(folder: Path) -> str:
-    """That of a store's configuration; of a shard, where run.json is missing."""
-    if (folder / RUN_NAME).exists():
-        return fingerprint(read_run(folder).settings)
-    return read_head(list_shards(folder)[0]).fingerprint

@@ -107,12 +107,11 @@ class Store(Mapping[str, PrunedVideo]):
     @property
     def fingerprint(self) -> str:
         """That of the configuration; read from a shard where run.json is missing."""
-        return self.run_fingerprint or self.read_head(min(self.catalogue.shards)).fingerprint
+        return self.run_fingerprint or store_fingerprint(self.path)
 
     def entries(self) -> Catalogue[Entry]:
         """The manifest lines that count, read anew. Raises StoreError, DamagedError."""
-        look = read_catalogue if self.path.is_dir() else _lone
-        return look(self.path, keep=_itself)
+        return look_into(self.path, keep=_itself)
 
     def open_shard(self, name: str) -> Shard:
         """A shard by file name, to read tensors from. Raises as `read_head` does."""
@@ -180,33 +179,47 @@ def open_store(path: str | Path) -> Store:
     wrote it, DamagedError where run.json, a manifest or a shard without one cannot be read.
     """
     path = Path(path)
+    catalogue = look_into(path, keep=attrgetter("shard"))
     try:
-        return _open_folder(path) if path.is_dir() else _open_file(path)
+        run, failures = _beside(path) if path.is_dir() else (None, {})
     except OSError as error:
-        raise StoreError(f"cannot read {path} ({error.strerror}): check its permissions") from None
+        raise _unreadable(path, error) from None
+    left = {key: failure for key, failure in failures.items() if key not in catalogue.finished}
+    return Store(path, catalogue=catalogue, run=run, failures=left)
 
 
-def _open_file(path: Path) -> Store:
+def look_into(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
+    """The videos of a store's folder, or of one shard file. Raises as `open_store` does."""
+    try:
+        if not path.is_dir():
+            return _look_into_file(path, keep)
+        require_store(path)
+        return read_catalogue(path, keep)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _look_into_file(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
     if not path.exists():
         raise StoreError(f"{path} does not exist: name the folder that evs prune wrote")
     try:
-        catalogue = _lone(path, attrgetter("shard"))
+        finished = {entry.id: keep(entry) for entry in shard_entries(path)}
     except DamagedError:
         if shard_number(path.name):
             raise
         raise StoreError(f"{path} is not a shard of evs: name what evs prune wrote") from None
-    return Store(path, catalogue=catalogue, run=None, failures={})
-
-
-def _lone(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
-    """The catalogue of one shard file."""
-    finished = {entry.id: keep(entry) for entry in shard_entries(path)}
     shards = frozenset({path.name})
     return Catalogue(finished=finished, lost={}, unlisted={}, shards=shards, sizes={})
 
 
-def _itself(entry: Entry) -> Entry:
-    return entry
+def _beside(folder: Path) -> tuple[RunConfig | None, dict[str, Failure]]:
+    """What a store says beside its videos."""
+    run = read_run(folder) if (folder / RUN_NAME).exists() else None
+    return run, read_failures(folder)
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot read {path} ({error.strerror}): check its permissions")
 
 
 def require_store(path: Path) -> None:
@@ -219,12 +232,15 @@ def require_store(path: Path) -> None:
         raise StoreError(_no_store(path))
 
 
-def _open_folder(path: Path) -> Store:
-    require_store(path)
-    catalogue = read_catalogue(path, keep=attrgetter("shard"))
-    failures = {k: f for k, f in read_failures(path).items() if k not in catalogue.finished}
-    run = read_run(path) if (path / RUN_NAME).exists() else None
-    return Store(path, catalogue=catalogue, run=run, failures=failures)
+def store_fingerprint(path: Path) -> str:
+    """That of a store; of a shard, where there is no run.json. Raises DamagedError."""
+    if (path / RUN_NAME).exists():
+        return fingerprint(read_run(path).settings)
+    return read_head(list_shards(path)[0] if path.is_dir() else path).fingerprint
+
+
+def _itself(entry: Entry) -> Entry:
+    return entry
 
 
 def find_stores(path: Path) -> list[Path]:

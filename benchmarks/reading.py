@@ -1,0 +1,184 @@
+"""Verifying, merging and reading a store as a job array leaves it: 64 writers with a shard each.
+
+    python -m benchmarks.reading [--videos 1024]
+
+Videos keep 64 to 1,024 tokens of width 1,024 in bfloat16. Files are in memory, so what is measured
+is the work and not the disk. Peak disk is looked at after every new shard is listed and before its
+sources go, by an audit hook. Writes results/reading.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from benchmarks.machine import describe_machine
+from evscli import prune_video
+from evscli.datasets import PackedVideos, TokenBatches, VideoDataset, VideoStream, pack_videos
+from evscli.records import PrunedVideo, RunConfig
+from evscli.store import StoreMerge, StoreWriter
+
+RESULTS = Path(__file__).parent / "results" / "reading.md"
+SAMPLE = Path(__file__).parents[1] / "sample_videos" / "fixed-camera.mp4"
+WRITERS, WIDTH, BUDGET, BATCH = 64, 1024, 8192, 8
+
+
+def make_store(folder: Path, videos: int) -> None:
+    """Every writer adds its share of the videos, in one shard."""
+    config = RunConfig(settings={"made": "for benchmarks.reading"})
+    like = prune_video(SAMPLE, method="vcast", budget=0.3)
+    draw = random.Random(0)
+    for writer in range(WRITERS):
+        with StoreWriter(folder, config, writer=writer) as store:
+            for number in range(writer, videos, WRITERS):
+                store.add(video(like, f"clip-{number:05d}", draw.randint(64, 1024)))
+
+
+def video(like: PrunedVideo, name: str, kept: int) -> PrunedVideo:
+    """A video of 1,024 cells that keeps the first `kept`."""
+    mask = (torch.arange(1024) < kept).view(16, 8, 8)
+    model = replace(like.info.model, embed_dim=WIDTH, deepstack_planes=0, dtype="bfloat16")
+    info = replace(like.info, id=name, kept=kept, grid_thw=(16, 8, 8), model=model)
+    return PrunedVideo(
+        info=info,
+        embeds=torch.randn(kept, WIDTH).bfloat16(),
+        position_ids=mask.nonzero().to(torch.int32),
+        keep_mask=mask,
+        source_index=torch.arange(32),
+        frame_times=torch.arange(32).double(),
+        prompt_times=torch.arange(16).double(),
+    )
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files of a store."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def verify(folder: Path, processes: int) -> float:
+    """Seconds of `evs inspect --verify`, starting it included."""
+    command = [sys.executable, "-c", "from evscli.cli import main; main()", "inspect", "--verify"]
+    command += [str(folder), "--processes", str(processes)]
+    return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+
+
+def merge(folder: Path) -> Iterator[str]:
+    """Lines about a merge."""
+    before, peak = size_of(folder), 0
+
+    def watch(event: str, arguments: Any) -> None:
+        nonlocal peak
+        if event == "os.remove" and "shard-" in str(arguments[0]):
+            peak = max(peak, sum(path.stat().st_size for path in folder.glob("shard-*")))
+
+    sys.addaudithook(watch)
+    with StoreMerge(folder) as work:
+        old = work.totals()
+        took = seconds(lambda: list(work.run()))
+        new = work.totals()
+    largest = max(path.stat().st_size for path in folder.glob("shard-*"))
+    yield (
+        f"{old.shards} shards of {old.bytes / 1e6:,.0f} MB become {new.shards} of "
+        f"{new.bytes / 1e6:,.0f} MB in {took:.1f} s ({old.bytes / 1e6 / took:,.0f} MB/s, every "
+        f"digest checked); at most {(peak - before) / 1e6:,.0f} MB more on disk, the largest new "
+        f"shard has {largest / 1e6:,.0f} MB."
+    )
+
+
+def read(loader: Iterable[PackedVideos]) -> float:
+    """Seconds to have every batch here."""
+    return seconds(lambda: [batch.embeds.shape for batch in loader])
+
+
+def readings(folder: Path) -> Iterator[str]:
+    """Lines of a table: ways to read all videos, packed."""
+    dataset = VideoDataset(folder)
+    batches = TokenBatches(dataset, max_tokens=BUDGET, shuffle=True)
+    size = 2 * WIDTH * int(dataset.kept.sum())
+    ways: dict[str, tuple[Any, dict[str, Any]]] = {
+        "VideoStream": (VideoStream(dataset), {"batch_size": BATCH}),
+        "VideoStream, shuffled": (VideoStream(dataset, shuffle=True), {"batch_size": BATCH}),
+        "TokenBatches, shuffled": (dataset, {"batch_sampler": batches}),
+        "VideoDataset, random": (dataset, {"batch_size": BATCH, "shuffle": True}),
+    }
+    for name, (source, options) in ways.items():
+        for workers in (0, 2):
+            context = "forkserver" if workers else None
+            loader: DataLoader[Any] = DataLoader(
+                source,
+                collate_fn=pack_videos,
+                num_workers=workers,
+                multiprocessing_context=context,
+                persistent_workers=bool(workers),
+                **options,
+            )
+            read(loader)  # processes start, and files come into memory
+            took = read(loader)
+            yield f"| {name} | {workers} | {len(dataset) / took:,.0f} | {size / 1e6 / took:,.0f} |"
+
+
+def filling(folder: Path) -> str:
+    """How full batches are."""
+    dataset = VideoDataset(folder)
+    batches = list(TokenBatches(dataset, max_tokens=BUDGET, shuffle=True))
+    packed = dataset.kept.sum() / (BUDGET * len(batches))
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    padded = sum(len(rows) * dataset.kept[rows].max() for rows in order.split(BATCH))
+    return (
+        f"Batches of at most {BUDGET:,} tokens are {packed:.1%} full on average ({len(batches)} "
+        f"batches); of batches of {BATCH} videos padded to the longest, "
+        f"{dataset.kept.sum() / padded:.1%} would be tokens."
+    )
+
+
+def main() -> None:
+    """Make the store, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos", type=int, default=1024)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="evs-reading-") as temporary:
+        folder = Path(temporary) / "store"
+        make_store(folder, arguments.videos)
+        table = ["| store | processes | time |", "|---|---:|---:|"]
+        for processes in (1, 2):
+            took = min(verify(folder, processes) for _ in range(2))
+            table.append(
+                f"| 64 shards of {size_of(folder) / 1e6:,.0f} MB | {processes} | {took:.1f} s |"
+            )
+        lines = [
+            "# Verifying, merging and reading\n",
+            f"`python -m benchmarks.reading --videos {arguments.videos}`, {describe_machine()}\n",
+            "`evs inspect --verify`, starting it and importing torch included:\n",
+            *table,
+            "\n`evs merge`:\n",
+            *merge(folder),
+            "\nReading all of the merged store into packed batches, in a second epoch:\n",
+            "| way | processes | videos/s | MB/s |",
+            "|---|---:|---:|---:|",
+            *readings(folder),
+            f"\n{filling(folder)}",
+        ]
+    RESULTS.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Stores as datasets of `torch.utils.data`, to train or to prefill from.
+
+    index.py    which videos there are, in columns    shards.py   those a process has open
+    dataset.py  VideoDataset: by number or by id      stream.py   VideoStream: one after the other
+    order.py    which comes when, and whose it is     batches.py  TokenBatches: by kept tokens
+    packed.py   PackedVideos: a batch as tensors
+
+    from torch.utils.data import DataLoader
+    from evscli.datasets import TokenBatches, VideoDataset, pack_videos
+
+    dataset = VideoDataset("store")
+    batches = TokenBatches(dataset, max_tokens=16_384, shuffle=True, seed=0)
+    loader = DataLoader(dataset, batch_sampler=batches, num_workers=4, collate_fn=pack_videos)
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        for batch in loader:
+            batch.embeds, batch.cu_seqlens   # [sum K, D], [B + 1]
+            prefill(batch[0], processor, "What happens?", model=model)
+
+It knows stores and records, no models. The names load on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evscli.datasets.batches import TokenBatches
+    from evscli.datasets.dataset import VideoDataset
+    from evscli.datasets.packed import PackedVideos, pack_videos
+    from evscli.datasets.stream import VideoStream
+
+__all__ = ["PackedVideos", "TokenBatches", "VideoDataset", "VideoStream", "pack_videos"]
+
+_HOMES = {
+    "PackedVideos": "packed",
+    "TokenBatches": "batches",
+    "VideoDataset": "dataset",
+    "VideoStream": "stream",
+    "pack_videos": "packed",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'evscli.datasets' has no attribute {name!r}")
+    return getattr(import_module(f"evscli.datasets.{_HOMES[name]}"), name)

@@ -1,0 +1,98 @@
+"""VideoDataset: the videos of one store or of several, by number or by id.
+
+It travels to other processes as an index and paths; each opens the shards that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from operator import index as integer
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from evscli.datasets.index import VideoIndex, read_index
+from evscli.datasets.shards import OpenShards
+from evscli.errors import UsageError
+from evscli.records import IntArray, PrunedVideo
+from evscli.store.reader import UnknownVideoError
+
+
+class VideoDataset(Dataset[PrunedVideo]):
+    """Pruned videos, numbered in reading order: store by store, shard by shard, by id inside.
+
+    It is what the stores hold when it is made; a video that a merge moves later is found all the
+    same. Tensors of a record are views of its shard: nothing is read before it is used.
+    """
+
+    def __init__(self, *stores: str | Path, mixed: bool = False) -> None:
+        """Read the manifests of stores' folders, or of single shard files.
+
+        Raises UsageError without any store, StoreError and DamagedError as `open_store` does, and
+        MismatchError where stores were made with different configurations and may not be `mixed`.
+        """
+        if not stores:
+            raise UsageError("a dataset needs a store: name the folder that evs prune wrote")
+        self._use(read_index([Path(store) for store in stores], mixed=mixed))
+
+    def _use(self, index: VideoIndex) -> None:
+        self.index = index
+        self._shards = OpenShards(index)
+
+    @property
+    def kept(self) -> IntArray:
+        """[N] tokens kept of each video."""
+        return self.index.kept
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, key: int | str) -> PrunedVideo:
+        """One video by number or by id.
+
+        Raises IndexError, or StoreError (also a KeyError) for an unknown id, UsageError for one
+        that several stores hold, DamagedError.
+        """
+        number = self.number(key) if isinstance(key, str) else integer(key)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"video {number} of {len(self)}")
+        return self._shards.record(number % len(self))
+
+    def __iter__(self) -> Iterator[PrunedVideo]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"VideoDataset({len(self)} videos, {int(self.kept.sum())} tokens)"
+
+    def id(self, number: int) -> str:
+        """The id of one video."""
+        return self.index.id(number)
+
+    def number(self, video_id: str) -> int:
+        """The number of one video. Raises as `[id]` does."""
+        found = self.index.find(video_id)
+        if not found:
+            raise UnknownVideoError(
+                f"no video {video_id!r} among {len(self)}: give one of their ids"
+            )
+        if len(found) > 1:
+            raise UsageError(
+                f"video {video_id!r} is in {len(found)} stores: name it by number, of {found}"
+            )
+        return found[0]
+
+    def select(self, numbers: Sequence[int] | IntArray) -> VideoDataset:
+        """Some of the videos in the order given, to split or to filter.
+
+            train = dataset.select(np.flatnonzero(dataset.kept <= 8192))
+
+        Raises IndexError.
+        """
+        rows = np.asarray(numbers, dtype=np.int64)
+        if rows.size and not -len(self) <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"videos {rows.min()} to {rows.max()} of {len(self)}")
+        selected = copy(self)
+        selected._use(self.index.take(rows % max(len(self), 1)))
+        return selected

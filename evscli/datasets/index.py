@@ -1,0 +1,132 @@
+"""Which videos some stores hold, and where, in a few columns.
+
+Columns travel to another process at once, and a forked one does not copy them, as it does a list of
+texts by looking at it. No tensors are opened here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evscli.errors import MismatchError
+from evscli.records import IntArray
+from evscli.store.heads import read_head
+from evscli.store.reader import look_into, store_fingerprint
+from evscli.store.schema import shard_number
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoIndex:
+    """N videos in reading order: store by store, shard by shard, and by id inside."""
+
+    shards: tuple[Path, ...]
+    """All shard files, in reading order."""
+    fingerprints: tuple[str, ...]
+    """By shard: that of its store."""
+    texts: bytes
+    """All ids in UTF-8, one after the other."""
+    ends: IntArray
+    """[N] where each id ends."""
+    shard: NDArray[np.int32]
+    """[N] numbers of shards"""
+    kept: IntArray
+    """[N] tokens kept"""
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def id(self, row: int) -> str:
+        """The id of one video."""
+        start = self.ends[row - 1] if row else 0
+        return self.texts[start : self.ends[row]].decode()
+
+    def find(self, video_id: str) -> list[int]:
+        """The rows of all videos of that id: several where stores of several methods are mixed."""
+        first = bisect_left(self._by_id, video_id, key=self.id)
+        return self._by_id[first : bisect_right(self._by_id, video_id, lo=first, key=self.id)]
+
+    @cached_property
+    def _by_id(self) -> list[int]:
+        """All rows, made when the first video is asked for by its id."""
+        return sorted(range(len(self)), key=self.id)
+
+    def take(self, rows: IntArray) -> VideoIndex:
+        """Some of the videos, in the order given."""
+        texts, ends = _column([self.id(row) for row in rows.tolist()])
+        shard, kept = self.shard[rows], self.kept[rows]
+        return replace(self, texts=texts, ends=ends, shard=shard, kept=kept)
+
+
+def read_index(stores: Sequence[Path], *, mixed: bool) -> VideoIndex:
+    """The videos of all stores as they are now.
+
+    Raises StoreError and DamagedError as `open_store` does, and MismatchError where stores were
+    made with different configurations, unless they may be `mixed`.
+    """
+    shards = [shard for store in stores for shard in _shards(store)]
+    for shard in [] if mixed else shards:
+        if shard.fingerprint != shards[0].fingerprint:
+            raise _mixed(shards[0].path.parent, shard.path.parent)
+    texts, ends = _column([video_id for shard in shards for video_id, _ in shard.videos])
+    lengths = [len(shard.videos) for shard in shards]
+    kept = [kept for shard in shards for _, kept in shard.videos]
+    return VideoIndex(
+        shards=tuple(shard.path for shard in shards),
+        fingerprints=tuple(shard.fingerprint for shard in shards),
+        texts=texts,
+        ends=ends,
+        shard=np.repeat(np.arange(len(shards), dtype=np.int32), lengths),
+        kept=np.array(kept, dtype=np.int64),
+    )
+
+
+class _ShardRows(NamedTuple):
+    """The videos of one shard that count."""
+
+    path: Path
+    fingerprint: str
+    videos: Sequence[tuple[str, int]]
+    """(id, tokens kept) by id"""
+
+
+def _shards(store: Path) -> list[_ShardRows]:
+    """The shards of one store, by writer and number."""
+    places = look_into(store, keep=attrgetter("shard", "kept")).finished
+    videos: dict[str, list[tuple[str, int | None]]] = {}
+    for video_id, (name, kept) in places.items():
+        videos.setdefault(name, []).append((video_id, kept))
+    folder, mark = (store if store.is_dir() else store.parent).absolute(), store_fingerprint(store)
+    return [
+        _ShardRows(folder / name, mark, _counted(folder / name, sorted(videos[name])))
+        for name in sorted(videos, key=lambda name: shard_number(name) or ())
+    ]
+
+
+def _counted(path: Path, videos: Sequence[tuple[str, int | None]]) -> list[tuple[str, int]]:
+    """Lines of older stores do not say what is kept; the shard does."""
+    counts = {video_id: kept for video_id, kept in videos if kept is not None}
+    if len(counts) < len(videos):
+        head = read_head(path)
+        counts = {video_id: head.info(video_id).kept for video_id, _ in videos}
+    return [(video_id, counts[video_id]) for video_id, _ in videos]
+
+
+def _column(ids: Sequence[str]) -> tuple[bytes, IntArray]:
+    encoded = [video_id.encode() for video_id in ids]
+    return b"".join(encoded), np.cumsum([len(text) for text in encoded], dtype=np.int64)
+
+
+def _mixed(first: Path, other: Path) -> MismatchError:
+    return MismatchError(
+        f"{other} was made with another configuration than {first}: give stores of one "
+        "configuration, or mixed=True to take both"
+    )
