@@ -502,15 +502,18 @@ def merge_again_and_again(folder: Path) -> None:
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     ids, moments = [f"v{number:02d}" for number in range(40)], random.Random(0)
     scatter(tmp_path / "store", ids, writers=7)
-    for _ in range(6):
-        child = start(merge_again_and_again, tmp_path / "store")
-        time.sleep(moments.uniform(0.02, 0.4))
+    for number in range(20):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "store", folder)
+        child = start(merge_again_and_again, folder)
+        time.sleep(moments.uniform(0.02, 0.25))
         child.kill()
         child.join()
-        assert set(hold(tmp_path / "store", ids).values()) <= {1, 2}
-    merge(tmp_path / "store")
-    assert set(hold(tmp_path / "store", ids).values()) == {1}
-    assert len(list_shards(tmp_path / "store")) == 1
+        assert set(hold(folder, ids).values()) <= {1, 2}
+        merge(folder)
+        assert set(hold(folder, ids).values()) == {1}
+        assert len(list_shards(folder)) == 1
+        assert list(verify(open_store(folder))) == []
 
 
 def test_a_full_disk_keeps_every_video_and_the_next_merge_goes_on(
