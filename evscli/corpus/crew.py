@@ -90,9 +90,9 @@ class Crew:
                 device=device,
                 folders=tuple(folders),
                 engine=engine,
-                writer=engine.writer + number * engine.writers,
+                writer=number,
             )
-            for number, device in enumerate(engine.devices)
+            for device, number in zip(engine.devices, engine.numbers, strict=True)
         ]
         self._most = 2 * engine.lanes + 2
         self._remark = remark

@@ -48,6 +48,11 @@ class Engine:
     """Numbers from one worker of this run to the next, so that runs of several machines differ."""
 
     @property
+    def numbers(self) -> range:
+        """Under which its workers write."""
+        return range(self.writer, self.writer + self.writers * len(self.devices), self.writers)
+
+    @property
     def threads(self) -> int:
         """With which each worker computes on a CPU."""
         return max(1, len(sched_getaffinity(0)) // len(self.devices))

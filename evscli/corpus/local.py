@@ -14,7 +14,7 @@ from evscli.corpus.crew import Crew
 from evscli.corpus.dispatch import Dispatch
 from evscli.corpus.engine import Engine, Listener, MakePruner
 from evscli.corpus.outcome import Summary
-from evscli.corpus.reconcile import refuse_lost, stock_of
+from evscli.corpus.reconcile import refuse_lost, stock_of, take_over
 from evscli.corpus.resume import Stock, work_left
 from evscli.corpus.worker import prune_jobs
 from evscli.records import VideoInput
@@ -47,6 +47,8 @@ def _run_here(
     engine: Engine,
 ) -> list[Summary]:
     pruner = make(engine.devices[0])
+    for folder, config in zip(folders, pruner.configs, strict=True):
+        take_over(folder, config, but=engine.numbers)
     with ExitStack() as stack:
         writers = [
             stack.enter_context(StoreWriter(folder, config, writer=engine.writer))

@@ -15,6 +15,7 @@ import torch
 from evscli.corpus.decoding.children import end_with_parent
 from evscli.corpus.engine import Engine, MakePruner
 from evscli.corpus.jobs import Job
+from evscli.corpus.reconcile import take_over
 from evscli.corpus.worker import prune_jobs
 from evscli.errors import EvsError
 from evscli.store import StoreWriter
@@ -115,6 +116,9 @@ def work(link: Connection, assignment: Assignment) -> None:
 def _work(boss: Boss, assignment: Assignment) -> None:
     torch.set_num_threads(assignment.engine.threads)
     pruner = assignment.make(assignment.device)
+    if assignment.writer == assignment.engine.writer:
+        for folder, config in zip(assignment.folders, pruner.configs, strict=True):
+            take_over(folder, config, but=assignment.engine.numbers)
     with ExitStack() as stack:
         writers = []
         for folder, config in zip(assignment.folders, pruner.configs, strict=True):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
-from evscli.errors import StoreError
-from evscli.records import Failure, Origin, VideoInput
-from evscli.store import open_store
+from evscli.errors import StoreBusyError, StoreError
+from evscli.records import Failure, Origin, RunConfig, VideoInput
+from evscli.store import StoreWriter
+from evscli.store.catalogue import read_catalogue
+from evscli.store.failures import read_failures
+from evscli.store.schema import list_writers, waiting_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +26,19 @@ class StoreStock:
 
 def stock_of(folder: Path) -> StoreStock:
     """What is in a store now. Raises StoreError."""
-    store = open_store(folder)
-    finished = {key: entry.origin for key, entry in store.catalogue.finished.items()}
-    return StoreStock(finished=finished, failed=store.failures)
+    finished = read_catalogue(folder, keep=attrgetter("origin")).finished
+    return StoreStock(finished=finished, failed=read_failures(folder))
+
+
+def take_over(folder: Path, config: RunConfig, *, but: Container[int]) -> None:
+    """Put into shards what killed runs of other writer numbers left without one.
+
+    Those of `but`, and of runs that are alive, are left alone. Raises StoreError.
+    """
+    for writer in list_writers(folder) if folder.is_dir() else ():
+        if writer not in but and waiting_folder(folder, writer).exists():
+            with suppress(StoreBusyError), StoreWriter(folder, config, writer=writer):
+                pass
 
 
 def refuse_lost(videos: Sequence[VideoInput], folders: Sequence[Path]) -> None:

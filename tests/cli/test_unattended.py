@@ -185,6 +185,24 @@ def test_a_worker_killed_under_the_run_is_replaced_and_nothing_is_lost(
     assert_same(open_store(tmp_path / "store"), undisturbed)
 
 
+def test_what_a_killed_run_of_more_workers_left_is_taken_over(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    store = tmp_path / "store"
+    running = Running("prune", clips, *PRUNE, "--workers", "3", cwd=tmp_path)
+    wait_until(lambda: any(store.glob(".writer-2/*.safetensors")))
+    pid = running.process.pid
+    assert pid is not None
+    running.send(signal.SIGKILL)
+    running.wait()
+    wait_until(partial(no_decoder_left, pid))
+    result = run_evs("prune", clips, *PRUNE, cwd=tmp_path)
+    assert result.code == 0, result
+    assert_same(open_store(store), undisturbed)
+    assert [*store.glob("shard-2-*")]
+    assert not [*store.glob(".writer-*")]
+
+
 def test_a_video_that_kills_its_worker_fails_and_the_rest_go_on(
     clips: Path, tmp_path: Path
 ) -> None:
