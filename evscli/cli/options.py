@@ -103,6 +103,14 @@ Resize = Annotated[ResizePlace, typer.Option(help="cpu is exact; device is faste
 CheckSources = Annotated[
     bool, typer.Option("--check-sources", help="Hash finished videos again before skipping.")
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Do this share of the videos only, 0/8 to 7/8, into a store that all share; slurm: "
+        "that of the job array's task.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that encode. Default: one for each GPU that may be used."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def prune(
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
     resize: options.Resize = options.ResizePlace.cpu,
+    shard_of: options.ShardOf = None,
     workers: options.Workers = None,
     processes: options.DecodeProcesses = None,
     timeout: options.Timeout = None,
@@ -72,6 +74,7 @@ def prune(
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
     from evscli.corpus.resume import Retries
+    from evscli.corpus.share import parse_share
     from evscli.encoders.device import worker_devices
     from evscli.encoders.files import find_model
     from evscli.needs import Recipe, query_rows
@@ -103,6 +106,7 @@ def prune(
         timeout=timeout,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
         check_sources=check_sources,
+        share=parse_share(shard_of, os.environ),
     )
     known = find_model(name).name
     folders = stores(known, requests, output)

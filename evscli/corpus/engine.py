@@ -11,6 +11,7 @@ from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.resume import Retries
+from evscli.corpus.share import Share
 from evscli.pipeline import VideoPruner
 
 MakePruner = Callable[[str], VideoPruner]
@@ -42,15 +43,19 @@ class Engine:
     """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
     retries: Retries = field(default_factory=Retries)
     check_sources: bool = False
-    writer: int = 0
-    """Number under which the first worker writes."""
-    writers: int = 1
-    """Numbers from one worker of this run to the next, so that runs of several machines differ."""
+    share: Share = Share()  # noqa: RUF009 - it is frozen
+    """Of the videos, where several runs write to one store at a time."""
 
     @property
     def numbers(self) -> range:
         """Under which its workers write."""
-        return range(self.writer, self.writer + self.writers * len(self.devices), self.writers)
+        first, step = self.share.index, self.share.count
+        return range(first, first + step * len(self.devices), step)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other run is meant to write to its stores."""
+        return self.share.count == 1
 
     @property
     def threads(self) -> int:

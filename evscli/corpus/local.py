@@ -31,12 +31,12 @@ def prune_corpus(
 ) -> list[Summary]:
     """Prune into the stores `folders`, one for each selection, what they do not hold yet.
 
-    Everything finished is kept whatever ends the run. Raises StoreError where a store cannot be
-    written, MismatchError before any work where one holds another configuration or another source
-    under the same id, and what `make` raises.
+    Of `videos` only the engine's share is done. Everything finished is kept whatever ends the run.
+    Raises StoreError where a store cannot be written, MismatchError before any work where one holds
+    another configuration or another source under the same id, and what `make` raises.
     """
     run = _run_here if len(engine.devices) == 1 else _run_crew
-    return run(videos, make, folders, listener, engine)
+    return run(engine.share.of(videos), make, folders, listener, engine)
 
 
 def _run_here(
@@ -47,11 +47,12 @@ def _run_here(
     engine: Engine,
 ) -> list[Summary]:
     pruner = make(engine.devices[0])
-    for folder, config in zip(folders, pruner.configs, strict=True):
-        take_over(folder, config, but=engine.numbers)
+    if engine.is_alone:
+        for folder, config in zip(folders, pruner.configs, strict=True):
+            take_over(folder, config, but=engine.numbers)
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(StoreWriter(folder, config, writer=engine.writer))
+            stack.enter_context(StoreWriter(folder, config, writer=engine.numbers[0]))
             for folder, config in zip(folders, pruner.configs, strict=True)
         ]
         dispatch = _begin(videos, writers, listener, engine)

@@ -116,7 +116,7 @@ def work(link: Connection, assignment: Assignment) -> None:
 def _work(boss: Boss, assignment: Assignment) -> None:
     torch.set_num_threads(assignment.engine.threads)
     pruner = assignment.make(assignment.device)
-    if assignment.writer == assignment.engine.writer:
+    if assignment.engine.is_alone and assignment.writer == assignment.engine.numbers[0]:
         for folder, config in zip(assignment.folders, pruner.configs, strict=True):
             take_over(folder, config, but=assignment.engine.numbers)
     with ExitStack() as stack:

@@ -33,7 +33,8 @@ def stock_of(folder: Path) -> StoreStock:
 def take_over(folder: Path, config: RunConfig, *, but: Container[int]) -> None:
     """Put into shards what killed runs of other writer numbers left without one.
 
-    Those of `but`, and of runs that are alive, are left alone. Raises StoreError.
+    Those of `but`, and of runs that are alive, are left alone. Not for one of several runs that
+    begin at a time: it would have their numbers for a moment. Raises StoreError.
     """
     for writer in list_writers(folder) if folder.is_dir() else ():
         if writer not in but and waiting_folder(folder, writer).exists():

@@ -352,7 +352,10 @@ def test_an_interrupt_ends_verifying_at_once(stores: Path) -> None:
     path = stores / "a" / "shard-0-00001.safetensors"
     path.unlink()
     os.mkfifo(path)  # opening it for reading waits for somebody who writes
-    command = [sys.executable, "-c", "from evscli.cli import main; main()", "inspect", "--verify"]
+    # Whoever runs the tests in the background has SIGINT ignored.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", f"{heard}from evscli.cli import main; main()"]
+    command += ["inspect", "--verify"]
     with subprocess.Popen([*command, str(stores / "a")], stderr=subprocess.PIPE, text=True) as evs:
         wait_until(lambda: is_being_read(path))
         evs.send_signal(signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -201,6 +202,23 @@ def test_what_a_killed_run_of_more_workers_left_is_taken_over(
     assert_same(open_store(store), undisturbed)
     assert [*store.glob("shard-2-*")]
     assert not [*store.glob(".writer-*")]
+
+
+def test_the_shares_of_a_job_array_make_one_store_between_them(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    array = {"SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1"}
+    arguments = ("prune", clips, *PRUNE, "--shard-of")
+    runs = [
+        Running(*arguments, "slurm", cwd=tmp_path, env={**array, "SLURM_ARRAY_TASK_ID": str(task)})
+        for task in (1, 2, 3)
+    ]
+    for run in runs:
+        result = run.wait()
+        assert result.code == 0, result
+    assert_same(open_store(tmp_path / "store"), undisturbed)
+    again = run_evs(*arguments, "0/3", cwd=tmp_path)
+    assert re.search(r"0 pruned, \d+ already done", again.out)
 
 
 def test_a_video_that_kills_its_worker_fails_and_the_rest_go_on(
