@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evscli.encoders.device import resolve_device, resolve_dtype
+from evscli.encoders.device import resolve_device, resolve_dtype, worker_devices
 from evscli.errors import DeviceError, UsageError
 
 
@@ -45,6 +45,23 @@ def test_cuda_names_resolve_to_one_device() -> None:
 def test_a_cuda_number_too_high_is_refused_with_the_count() -> None:
     with pytest.raises(DeviceError, match="cuda:2: this machine has 2 CUDA device"):
         resolve_device("cuda:2")
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_run_uses_every_gpu_unless_one_is_named() -> None:
+    assert worker_devices("auto") == worker_devices("cuda") == ["cuda:0", "cuda:1"]
+    assert worker_devices("cuda:1") == ["cuda:1"]
+    assert worker_devices("cpu") == ["cpu"]
+    assert worker_devices("auto", 3) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert worker_devices("cuda:1", 2) == ["cuda:1", "cuda:1"]
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_without_a_gpu_there_is_one_worker_unless_more_are_asked_for() -> None:
+    assert worker_devices("auto") == ["cpu"]
+    assert worker_devices("auto", 2) == ["cpu", "cpu"]
+    with pytest.raises(DeviceError, match="no CUDA device"):
+        worker_devices("cuda", 2)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "mps", ""])

@@ -1,0 +1,136 @@
+"""Thousands of short clips through the local engine: do memory and open files stay flat?
+
+    python -m benchmarks.soak [--clips 2000] [--broken 20]
+
+Runs `evs prune` as a process of its own with its default number of decoders, and some clips
+that fail, and looks at it and all its children twice a second: memory that is theirs alone (Pss,
+so that shared pages count once) and open files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machine import describe_machine
+from evscli.store import open_store
+from tests.videos import truncate, write_video
+
+RESULTS = Path(__file__).parent / "results" / "soak.md"
+DIFFERENT = 25
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+"""Of the clips done, at which the state is reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """The run at one moment."""
+
+    done: int
+    megabytes: float
+    files: int
+    processes: int
+
+
+def make_clips(folder: Path, clips: int, broken: int) -> None:
+    """Clips of a second, `broken` of them cut off."""
+    for number in range(DIFFERENT):
+        write_video(folder / f"{number:05}.mp4", frames=24, seed=number)
+    for number in range(DIFFERENT, clips):
+        shutil.copy(folder / f"{number % DIFFERENT:05}.mp4", folder / f"{number:05}.mp4")
+    for number in range(broken):
+        truncate(folder / f"{DIFFERENT + number * (clips // broken - 1):05}.mp4")
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and all that descend from it."""
+    yield pid
+    try:
+        tasks = [*Path(f"/proc/{pid}/task").glob("*/children")]
+        children = [int(child) for task in tasks for child in task.read_text().split()]
+    except OSError:
+        return
+    for child in children:
+        yield from family(child)
+
+
+def look(pid: int, done: int) -> Look:
+    """What all of them hold now."""
+    kilobytes = files = processes = 0
+    for member in family(pid):
+        try:
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            files += len([*Path(f"/proc/{member}/fd").iterdir()])
+        except OSError:
+            continue
+        kilobytes += int(next(x for x in rollup.splitlines() if x.startswith("Pss:")).split()[1])
+        processes += 1
+    return Look(done=done, megabytes=kilobytes / 1024, files=files, processes=processes)
+
+
+def run(folder: Path) -> tuple[list[Look], float, int]:
+    """The looks at a run, its seconds and its exit code."""
+    command = [sys.executable, "-c", "from evscli.cli import main; main()", "prune", "in"]
+    command += ["--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store", "--json"]
+    looks = []
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        start = time.monotonic()
+        evs = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err)
+        while evs.poll() is None:
+            lines = (folder / "out").read_text().count("\n")
+            looks.append(look(evs.pid, max(0, lines - 1)))
+            time.sleep(0.5)
+    return looks, time.monotonic() - start, evs.returncode
+
+
+def report(looks: list[Look], clips: int) -> list[str]:
+    """Rows at some shares of the clips, each the highest since the one before."""
+    rows, seen = [], 0
+    for share in SHARES:
+        part = [each for each in looks[seen:] if each.done <= share * clips + 1]
+        seen += len(part)
+        if part:
+            rows.append(
+                f"| {part[-1].done:,} | {max(each.megabytes for each in part):.0f} | "
+                f"{max(each.files for each in part)} | {max(each.processes for each in part)} |"
+            )
+    return rows
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--broken", type=int, default=20)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "in").mkdir()
+        make_clips(folder / "in", asked.clips, asked.broken)
+        looks, seconds, code = run(folder)
+        store = open_store(folder / "store")
+        finished, failed = len(store), len(store.failures)
+    lines = [
+        "# Many short clips: memory and open files",
+        "",
+        f"{describe_machine()}. `python -m benchmarks.soak --clips {asked.clips} --broken "
+        f"{asked.broken}`: {finished:,} pruned, {failed} failed, exit code {code}, {seconds:.0f} s "
+        "with the start of Python. Highest values since the row before, all processes together.",
+        "",
+        "| clips done | MiB | open files | processes |",
+        "|---:|---:|---:|---:|",
+        *report(looks, asked.clips),
+    ]
+    print("\n".join(lines))
+    RESULTS.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
