@@ -103,8 +103,10 @@ class Bar:
         self._said = time.monotonic()
         self._bar = tqdm(
             disable=not self._shown or not progress.state().videos,
+            total=1.0,
             dynamic_ncols=True,
-            bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}",
+            bar_format="{desc} |{bar}| {percentage:3.0f}% of {total:.0f} s of video "
+            "[{elapsed}<{remaining}]{postfix}",
         )
         self.advance(0.0)
 
@@ -118,7 +120,7 @@ class Bar:
             note(progress_line(state))
 
     def _draw(self, state: State, seconds: float) -> None:
-        self._bar.total = state.seconds_expected
+        self._bar.total = state.seconds_expected or 1.0  # before anything is known
         self._bar.set_description_str(f"{state.done:,}/{state.videos:,} videos", refresh=False)
         failed = f", {state.failed:,} failed" if state.failed else ""
         self._bar.set_postfix_str(f"{state.speed:.1f} times real time{failed}", refresh=False)
