@@ -67,9 +67,12 @@ def prune(
 
     Example: evs prune clips/ --method evs --method vcast --budget 0.1 --budget 256tok/s -o stores
     """
+    from evscli.corpus.decoding.children import warm_up
+
+    refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)
+    warm_up()  # it imports torch while this process does
     from evscli.cli.events import Events
     from evscli.cli.report import Report
-    from evscli.corpus.decoding.children import warm_up
     from evscli.corpus.engine import Engine
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
@@ -81,13 +84,11 @@ def prune(
     from evscli.pruners.given import check_given
     from evscli.render.roots import remember
 
-    refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
     videos = with_query(find_videos(inputs), query)
     refuse_spans(videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
-    warm_up()
     query_rows(name, videos, requests)
     recipe = Recipe(
         model=name,

@@ -266,16 +266,6 @@ def test_an_output_folder_removed_under_the_run_ends_it_with_one_line(
     assert list(open_store(tmp_path / "store")) == list(undisturbed)
 
 
-def test_two_runs_in_one_store_the_second_is_refused(clips: Path, tmp_path: Path) -> None:
-    first = Running("prune", clips, *PRUNE, cwd=tmp_path)
-    wait_until(lambda: (tmp_path / "store" / "writer-0.lock").exists())
-    second = run_evs("prune", clips, *PRUNE, cwd=tmp_path)
-    assert first.wait().code == 0
-    if second.code:  # the first may have ended before the second came to its store
-        assert "is being written by process" in second.error
-    assert len(open_store(tmp_path / "store")) == CLIPS
-
-
 def test_every_input_is_in_a_manifest_or_in_failures_exactly_once(
     clips: Path, tmp_path: Path
 ) -> None:
