@@ -16,6 +16,7 @@ import matplotlib
 import matplotlib.style
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Bbox
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +36,8 @@ MOST_COLUMNS = 3
 MOST_TICKS = 6
 MOST_NAMES = 6
 DOTS_PER_INCH = 200
+DIGITS = 6
+"""Of positions, as parts of the figure: far below a pixel."""
 
 NAMELESS: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
@@ -63,9 +66,25 @@ Form = Literal["png", "svg"]
 def render(draw: Callable[[], Figure], form: Form) -> bytes:
     """The bytes of a PNG or SVG file of the figure that `draw` makes, in our own style."""
     with own_style():
-        file = io.BytesIO()
-        draw().savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=NAMELESS[form])
+        figure, file = draw(), io.BytesIO()
+        settle(figure)
+        figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=NAMELESS[form])
     return file.getvalue()
+
+
+def settle(figure: Figure) -> None:
+    """Lay the figure out for good, every position rounded.
+
+    The solver behind `layout="constrained"` adds up in an order that depends on addresses in
+    memory, so the last bits of a position differ from one drawing to the next, and ids in SVG are
+    hashes of positions.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(DIGITS))
+    for axes in figure.get_axes():
+        axes.set_position(Bbox(axes.get_position().get_points().round(DIGITS)))
 
 
 @contextmanager

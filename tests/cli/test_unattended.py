@@ -191,7 +191,8 @@ def test_what_a_killed_run_of_more_workers_left_is_taken_over(
 ) -> None:
     store = tmp_path / "store"
     running = Running("prune", clips, *PRUNE, "--workers", "3", cwd=tmp_path)
-    wait_until(lambda: any(store.glob(".writer-2/*.safetensors")))
+    # One file may be half written, and is dropped then; with two, one is whole.
+    wait_until(lambda: len([*store.glob(".writer-2/*.safetensors")]) > 1)
     pid = running.process.pid
     assert pid is not None
     running.send(signal.SIGKILL)
