@@ -34,20 +34,42 @@ class Sampling:
     max_frames: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Which part of its source a video is, where it is not the whole."""
+
+    start: float
+    """Seconds of the source from which its frames are taken."""
+    end: float | None
+    """Seconds of the source before which they end; None: its end."""
+    first_frame: int
+    """Number of its first frame in the source."""
+    source_seconds: float
+    """Duration of the whole source."""
+    segments: int | None = None
+    """How many the source was cut into, where it is one of those."""
+
+    def __str__(self) -> str:
+        end = "on" if self.end is None else f"to {self.end:g} s"
+        return f"{self.start:g} s {end} of {self.source_seconds:.1f} s"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FramePlan:
-    """Which frames of one video are used, and the grid they become."""
+    """Which frames of one video, or of a part of one, are used, and the grid they become."""
 
     source_index: IntArray
-    """[F] 0-based frame numbers in presentation order."""
+    """[F] 0-based frame numbers in the source, in presentation order."""
     frame_times: FloatArray
-    """[F] real presentation times in seconds since the first frame."""
+    """[F] real presentation times in seconds since the source's first frame."""
     prompt_times: FloatArray
-    """[T] seconds by the processor's own rule: what the prompt text says."""
+    """[T] seconds by the processor's own rule, those of a part from its own first frame on: what
+    the prompt text says."""
     source_fps: float
     source_frames: int
+    """Of the part where it is one."""
     duration: float
-    """Seconds, the last frame's own duration included."""
+    """Seconds, the last frame's own duration included; of the part where it is one."""
     source_size: tuple[int, int]
     """(height, width) in pixels as a viewer shows it: after rotation."""
     rotation: int
@@ -56,6 +78,8 @@ class FramePlan:
     """(height, width) in pixels that the encoder sees."""
     grid_thw: tuple[int, int, int]
     """(T, h, w) cells of the merged grid: one cell is one token."""
+    part: Part | None = None
+    """None: the whole source."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -210,6 +234,7 @@ class Origin:
 
     source: SourceInfo
     query: str | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +245,9 @@ class VideoInfo:
     source: SourceInfo
     source_fps: float
     source_frames: int
+    """Of the part where it is one."""
     duration: float
+    """Seconds, the same."""
     source_size: tuple[int, int]
     rotation: int
     resized_size: tuple[int, int]
@@ -241,6 +268,19 @@ class VideoInfo:
     """The block of the encoder after which tokens were dropped; None: after the whole encoder."""
     budget_rule: str | None = None
     """What was asked where that was no fraction, such as `4096tok`."""
+    part: Part | None = None
+    """Which part of its source it is; None: the whole."""
+
+    @property
+    def origin(self) -> Origin:
+        """What it was made from."""
+        return Origin(source=self.source, query=self.query, part=self.part)
+
+    @property
+    def frames(self) -> range:
+        """The frames of the source that it is."""
+        first = 0 if self.part is None else self.part.first_frame
+        return range(first, first + self.source_frames)
 
     @property
     def tokens(self) -> int:
@@ -362,9 +402,11 @@ class VideoInput:
     query: str | None = None
     """What query-aware methods are asked of it, where a list says so."""
     start: float | None = None
-    """Seconds of the source from which it is used; None: from its beginning."""
+    """Seconds of the source from which its frames are used; None: from its beginning."""
     end: float | None = None
-    """Seconds of the source up to which it is used; None: to its end."""
+    """Seconds of the source before which they end; None: its end."""
+    segments: int | None = None
+    """How many its source is cut into, where it is one of those."""
     held: HeldVideo | None = None
 
     @property
@@ -379,3 +421,8 @@ class VideoInput:
     def relative(self) -> str:
         """The POSIX path below the root, which a store keeps."""
         return self.path.relative_to(self.root).as_posix()
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of its source is wanted."""
+        return (self.start, self.end) != (None, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from evscli import open_store, prefill, prune_video
 from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
-from evscli.pipeline import encode_video, prune_encoded
+from evscli.language.family import temporal_interval
+from evscli.pipeline import VideoPruner, encode_video, prune_encoded
 from evscli.pipeline.frames import ahead
 from evscli.pruners import check_selection
 from evscli.pruners.seeds import video_seed
@@ -27,7 +29,7 @@ from evscli.stage import stage
 from evscli.store import StoreWriter
 from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.language.reference import Clip, reference_inputs
-from tests.videos import sequential_pixels, write_video
+from tests.videos import cut_out, sequential_pixels, write_video
 
 MESSAGES = [
     {
@@ -212,3 +214,30 @@ def test_an_error_while_decoding_ahead_reaches_the_caller_in_its_place() -> None
     with pytest.raises(VideoError, match="damaged"):
         next(chunks)
     assert closed == [True]
+
+
+@pytest.mark.parametrize("method", ["vcast", "evs"])
+def test_a_part_is_what_a_file_of_it_alone_would_be(tmp_path: Path, method: str) -> None:
+    whole = write_video(tmp_path / "whole.mp4", frames=96, bframes=0, gop=24)
+    alone = prune_video(
+        cut_out(whole, tmp_path / "alone.mp4", range(24, 72)), method=method, budget=0.3
+    )
+    encoder = load_encoder("mini", device="cpu")
+    pruner = VideoPruner(encoder, check_selection(method, 0.3))
+    record = pruner(VideoInput(id="part", path=whole, root=tmp_path, start=1.0, end=3.0))
+    assert record.info.part is not None
+    assert record.info.part.first_frame == 24
+    assert record.info.part.source_seconds == pytest.approx(4.0)
+    assert (record.info.duration, record.info.source_frames) == (2.0, 48)
+    assert torch.equal(record.source_index, alone.source_index + 24)
+    assert torch.allclose(record.frame_times, alone.frame_times + 1.0)
+    one, other = record.tensors(), alone.tensors()
+    for name in one.keys() - {"source_index", "frame_times"}:
+        assert torch.equal(one[name], other[name]), name
+    assert temporal_interval(timed(record)) == temporal_interval(timed(alone))
+
+
+def timed(record: PrunedVideo) -> PrunedVideo:
+    """The same of a family whose temporal ids depend on the frames that were sampled."""
+    model = replace(record.info.model, tokens_per_second=2.0)
+    return replace(record, info=replace(record.info, model=model))

@@ -90,6 +90,24 @@ def write_audio(path: Path, *, seconds: float = 1.0) -> Path:
     return path
 
 
+def cut_out(source: Path, path: Path, frames: range) -> Path:
+    """Packets of `source` that show these frames, as they are: it must have no B-frames.
+
+    The first one must be a keyframe.
+    """
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        packets = [packet for packet in old.demux(stream) if packet.dts is not None]
+        first = packets[frames.start].pts
+        for packet in packets[frames.start : frames.stop]:
+            packet.pts -= first
+            packet.dts -= first
+            packet.stream = copy
+            new.mux(packet)
+    return path
+
+
 def truncate(path: Path, *, keep: float = 0.5) -> Path:
     """Cut the file in place to the fraction `keep` of its bytes."""
     data = path.read_bytes()

@@ -33,16 +33,6 @@ def name_model(model: str | None, *, videos: int) -> str:
     return name
 
 
-def refuse_spans(videos: Sequence[VideoInput]) -> None:
-    """Raise UsageError for a video of which a part is wanted, which is not made yet."""
-    for video in videos:
-        if (video.start, video.end) != (None, None):
-            raise UsageError(
-                f"{video.id}: parts of videos (columns start and end) cannot be pruned yet; cut it "
-                "with ffmpeg and name the part"
-            )
-
-
 def refuse_held(videos: Sequence[VideoInput]) -> None:
     """Raise UsageError for a video that is no file on this machine."""
     for video in videos:

@@ -10,7 +10,7 @@ import typer
 
 from evscli.bundled import EXAMPLE_QUESTIONS, MINI
 from evscli.cli import options
-from evscli.cli.checks import check_output, name_model, refuse_empty, refuse_held, refuse_spans
+from evscli.cli.checks import check_output, name_model, refuse_empty, refuse_held
 from evscli.cli.notes import note, noted_warnings, progress, quiet_loading
 from evscli.cli.selection import check_requests, with_query
 from evscli.errors import ModelError
@@ -78,7 +78,6 @@ def compare(
     requests = check_requests(names, budget or BUDGETS, budget_dist, option or [], prune_at)
     check_output(Path(output))
     videos = with_query(find_videos(inputs), query)
-    refuse_spans(videos)
     refuse_held(videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))

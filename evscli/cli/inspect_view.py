@@ -138,6 +138,8 @@ def _facts(summary: VideoSummary) -> Pairs:
         f"{_pixels(info.source_size)}{turned}, {info.source_frames:,} frames at "
         f"{info.source_fps:g} per second, {duration_text(info.duration)}",
     )
+    if info.part is not None:
+        yield "part", f"{info.part}: what is said of frames and seconds is said of it"
     yield "sampled", f"{sampled:,} frames at {_pixels(info.resized_size)}"
     yield "grid", f"{_grid(info)} (time x height x width)"
     yield "tokens", f"{info.tokens:,} -> {info.kept:,} ({info.retention:.1%})"

@@ -14,7 +14,6 @@ from evscli.cli.checks import (
     SOME_FAILED,
     name_model,
     refuse_empty,
-    refuse_spans,
 )
 from evscli.cli.interrupts import catch_termination
 from evscli.cli.selection import check_requests, with_query
@@ -86,7 +85,6 @@ def prune(
 
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
     videos = with_query(find_videos(inputs), query)
-    refuse_spans(videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
     query_rows(name, videos, requests)

@@ -56,10 +56,11 @@ def write_png(asked: Asked, output: Path) -> None:
 
 def write_mp4(asked: Asked, output: Path) -> None:
     """The overlay video."""
+    from evscli.render.frames import shown_frames
     from evscli.render.overlay import write_overlay
 
     view = asked.views[0]
-    total = view.record.info.source_frames if asked.source is None else asked.source.frames
+    total = len(shown_frames(view.record, asked.source))
     temporary = output.with_name(f".evs-{os.getpid()}.mp4")
     try:
         with progress(total, unit="frame") as advance:

@@ -14,7 +14,7 @@ from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary, file_size
 from evscli.errors import MismatchError
 from evscli.provenance import file_digest
-from evscli.records import Failure, Origin, VideoInput
+from evscli.records import Failure, Origin, Part, VideoInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +95,22 @@ def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) ->
             f"{video.name} was pruned by the query {stored.query!r} under the id {video.id!r}, and "
             f"now it is {video.query!r}; prune it into another store with -o, or ask the same"
         )
+    elif (now := _span(video)) != (then := _span(stored.part)):
+        raise MismatchError(
+            f"{video.name} was pruned from {then} under the id {video.id!r}, and now {now} is "
+            "wanted; prune it into another store with -o, or leave the id out of the list"
+        )
     else:
         return
     raise MismatchError(
         f"{video.name} {changed} under the id {video.id!r}; "
         "prune it into another store with -o, or restore the old file"
     )
+
+
+def _span(part: VideoInput | Part | None) -> str:
+    start, end = (None, None) if part is None else (part.start, part.end)
+    return f"{start or 0.0:g} s to {'its end' if end is None else f'{end:g} s'}"
 
 
 def _digest(video: VideoInput) -> str:

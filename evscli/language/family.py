@@ -159,10 +159,11 @@ def temporal_interval(record: PrunedVideo) -> Tensor:
         raise ModelError(
             f"the shard of {record.id!r} does not say its model's tokens_per_second: prune it again"
         )
+    first = 0 if record.info.part is None else record.info.part.first_frame
     sampled = VideoMetadata(
         total_num_frames=record.info.source_frames,
         fps=record.info.source_fps,
-        frames_indices=record.source_index.tolist(),
+        frames_indices=(record.source_index - first).tolist(),
     )
     second_per_grid = torch.tensor(model.temporal_patch_size / sampled.sampled_fps)
     return model.tokens_per_second * second_per_grid

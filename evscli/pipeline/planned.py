@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evscli.encoders import VideoEncoder
 from evscli.provenance import source_info
 from evscli.pruners.budget_rule import Demand
-from evscli.records import FramePlan, ModelInfo, SourceInfo, VideoInput
+from evscli.records import FramePlan, ModelInfo, Part, SourceInfo, VideoInput
 from evscli.stage import stage
-from evscli.video import VideoIndex, index_video, plan_frames
+from evscli.video import SamplingRules, VideoIndex, index_video, plan_frames
+from evscli.video.parts import frames_between
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,8 +38,22 @@ def plan_indexed(
 ) -> PlannedVideo:
     """Choose the frames of a video whose timeline is known. Raises VideoError, stage "plan"."""
     with stage("plan", video):
-        plan = plan_frames(index, encoder.rules)
+        plan = _plan(video, index, encoder.rules)
     return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)
+
+
+def _plan(video: VideoInput, index: VideoIndex, rules: SamplingRules) -> FramePlan:
+    if not video.is_part:
+        return plan_frames(index, rules)
+    frames = frames_between(index, video.start, video.end)
+    part = Part(
+        start=video.start or 0.0,
+        end=video.end,
+        first_frame=frames.start,
+        source_seconds=index.duration,
+        segments=video.segments,
+    )
+    return replace(plan_frames(index, rules, frames=frames), part=part)
 
 
 def demand_of(planned: PlannedVideo) -> Demand:

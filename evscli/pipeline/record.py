@@ -66,6 +66,7 @@ def video_info(
         query=query,
         prune_at=request.prune_at,
         budget_rule=None if request.rule is None else str(request.rule),
+        part=plan.part,
     )
 
 

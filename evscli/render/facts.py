@@ -47,6 +47,7 @@ def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         "cells": " x ".join(map(str, info.grid_thw))
         + f", resized to {size_text(info.resized_size)}",
         "source": f"{info.source.path}, {info.source.size:,} bytes",
+        "part of it": "" if info.part is None else str(info.part),
         "source bytes": f"sha256 {info.source.sha256[:16]}…",
         "entropy of frame budgets": f"{budget_entropy(record.keep_mask):.3f}",
         **recall_of(record, source),

@@ -53,15 +53,24 @@ def pictures(
 
 
 def all_pictures(record: PrunedVideo, source: VideoIndex | None) -> Iterator[Image.Image]:
-    """Every frame of the source, grey without one."""
+    """Every frame of the source, or of the part that the video is; grey without a source."""
+    shown = shown_frames(record, source)
     if source is None:
         height, width = record.info.source_size
-        for _ in range(record.info.source_frames):
+        for _ in shown:
             yield Image.new("RGB", (width, height), BLANK)
         return
-    plan = plan_of(record, np.arange(source.frames), source.times)
+    plan = plan_of(record, shown, source.times[shown])
     for chunk in decode_frames(source, plan, chunk_frames=AT_ONCE):
         yield from map(as_picture, chunk.pixels)
+
+
+def shown_frames(record: PrunedVideo, source: VideoIndex | None) -> IntArray:
+    """Numbers of the frames that the video is, in its source."""
+    if source is not None and record.info.part is None:
+        return np.arange(source.frames)  # more than it had, where another file is forced
+    frames = record.info.frames
+    return np.arange(frames.start, frames.stop)
 
 
 def as_picture(pixels: Tensor) -> Image.Image:

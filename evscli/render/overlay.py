@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from evscli.records import FloatArray, IntArray, PrunedVideo
 from evscli.render.colours import PAPER, Scale, heat_colours
-from evscli.render.frames import Advance, all_pictures
+from evscli.render.frames import Advance, all_pictures, shown_frames
 from evscli.render.paint import Painter
 from evscli.render.strip import bar_edges, draw_bars
 from evscli.render.text import font, write
@@ -52,9 +52,10 @@ def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance:
     """
     record, painter = view.record, view.painter
     height, width = record.info.source_size
-    pts, time_base, fps = clock_of(record, source)
-    seconds = np.asarray(pts * float(time_base), dtype=np.float64)
-    owners = patch_of_frames(record, seconds if source is None else source.times)
+    shown = shown_frames(record, source)
+    pts, time_base, fps = clock_of(record, source, shown)
+    times = np.asarray(pts * float(time_base)) if source is None else source.times[shown]
+    owners = patch_of_frames(record, times)
     strip = TimeStrip(painter, (width, height))
     # An absolute name: FFmpeg takes what stands before a colon for a protocol.
     with av.open(str(path.absolute()), "w", format="mp4", options=PLAYABLE) as container:
@@ -63,7 +64,7 @@ def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance:
         for number, picture in enumerate(all_pictures(record, source)):
             t = int(owners[number])
             frame = as_frame(strip.draw(painter.paint(picture, t), t))
-            frame.pts, frame.time_base = int(pts[number]), time_base
+            frame.pts, frame.time_base = int(pts[number] - pts[0]), time_base
             container.mux(stream.encode(frame))
             advance(1)
         container.mux(stream.encode(None))
@@ -104,14 +105,19 @@ def as_frame(picture: Image.Image) -> av.VideoFrame:
     return frame.reformat(format=PIXELS, dst_colorspace=BT709, dst_color_range=LIMITED)
 
 
-def clock_of(record: PrunedVideo, source: VideoIndex | None) -> tuple[IntArray, Fraction, float]:
-    """Times of all frames in units of a time base, that base in seconds, the average rate."""
-    frames, fps = record.info.source_frames, record.info.source_fps
+def clock_of(
+    record: PrunedVideo, source: VideoIndex | None, shown: IntArray
+) -> tuple[IntArray, Fraction, float]:
+    """Times of the frames `shown` since the source's first one, in units of a time base.
+
+    With that base in seconds and the average rate.
+    """
+    fps = record.info.source_fps
     if source is not None:
-        frames, fps = source.frames, source.fps
-        if (np.diff(source.pts) > 0).all():  # a broken file may show two frames at one time
-            return source.pts - source.pts[0], source.time_base, fps
-    return np.arange(frames), 1 / Fraction(fps).limit_denominator(60000), fps
+        fps, pts = source.fps, source.pts[shown]
+        if (np.diff(pts) > 0).all():  # a broken file may show two frames at one time
+            return pts - source.pts[0], source.time_base, fps
+    return shown, 1 / Fraction(fps).limit_denominator(60000), fps
 
 
 class TimeStrip:

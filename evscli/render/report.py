@@ -139,9 +139,10 @@ def subtitle(record: PrunedVideo) -> str:
     info = record.info
     t, h, w = info.grid_thw
     height, width = info.source_size
+    part = "" if info.part is None else f" ({info.part})"
     return (
-        f"{info.source.path}, {info.duration:.1f} s, {width}x{height}; {len(record.source_index)} "
-        f"sampled frames, grid {t}x{h}x{w}"
+        f"{info.source.path}, {info.duration:.1f} s{part}, {width}x{height}; "
+        f"{len(record.source_index)} sampled frames, grid {t}x{h}x{w}"
     )
 
 

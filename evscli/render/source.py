@@ -63,9 +63,9 @@ def open_source(path: Path, info: VideoInfo) -> VideoIndex:
             f"{path} shows {sizes[0]} and {info.id!r} was pruned from {sizes[1]}: name the right "
             "file with --video"
         )
-    if index.frames < info.source_frames:
+    if index.frames < (needed := info.frames.stop):
         raise VideoError(
             f"{path} has {index.frames} frames and {info.id!r} was pruned from "
-            f"{info.source_frames}: name the right file with --video"
+            f"{needed}: name the right file with --video"
         )
     return index

@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from evscli.errors import DamagedError, StoreError
-from evscli.records import SourceInfo, VideoInfo
+from evscli.records import Part, SourceInfo, VideoInfo
 from evscli.store.codec import canonical_json, from_json, parse_object, to_json
 from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, RUN_NAME, id_problem
 
@@ -53,6 +53,14 @@ class ShardHead:
         """Tokens kept of one video; None where that is not said as a number."""
         kept = self.videos[video_id].get("kept")
         return kept if type(kept) is int else None
+
+    def part(self, video_id: str) -> Part | None:
+        """Which part of its source one video is."""
+        part = self.videos[video_id].get("part")
+        try:
+            return None if part is None else from_json(Part, part)
+        except ValueError as error:
+            raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
 
     def _value(self, video_id: str, key: str) -> Any:
         try:

@@ -13,7 +13,7 @@ from sys import intern
 from typing import Any, TypeVar
 
 from evscli.errors import DamagedError, StoreError
-from evscli.records import Origin, SourceInfo
+from evscli.records import Origin, Part, SourceInfo
 from evscli.store.codec import canonical_json, from_json, parse_object
 from evscli.store.durable import append_lines, read_lines, sync_file, sync_folder
 from evscli.store.heads import read_head
@@ -39,11 +39,13 @@ class Entry:
     """What a query-aware method was asked."""
     kept: int | None = None
     """Tokens kept; None in lines of stores that were written before it was listed."""
+    part: Part | None = None
+    """Which part of its source it is; None: the whole."""
 
     @property
     def origin(self) -> Origin:
         """What the video was made from."""
-        return Origin(source=self.source, query=self.query)
+        return Origin(source=self.source, query=self.query, part=self.part)
 
 
 def read_manifest(path: Path) -> Iterator[Entry]:
@@ -95,6 +97,7 @@ def shard_entries(path: Path) -> list[Entry]:
             sha256=head.sha256(video_id),
             query=head.query(video_id),
             kept=head.kept(video_id),
+            part=head.part(video_id),
         )
         for video_id in head.videos
     ]
@@ -125,6 +128,7 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         name, shard, sha256, path = data["id"], data["shard"], data["sha256"], source["path"]
         videos, length, size = data["shard_videos"], data["shard_bytes"], source["size"]
         source_sha256, query, kept = source["sha256"], data.get("query"), data.get("kept")
+        part = data.get("part")
     except (KeyError, TypeError):
         return from_json(Entry, data)
     if not (
@@ -143,4 +147,5 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         sha256=sha256,
         query=query,
         kept=kept,
+        part=None if part is None else from_json(Part, part),
     )

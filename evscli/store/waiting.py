@@ -111,7 +111,7 @@ class WaitingFolder:
 def _waiting(info: VideoInfo, path: Path) -> WaitingVideo:
     return WaitingVideo(
         id=info.id,
-        origin=Origin(source=info.source, query=info.query),
+        origin=info.origin,
         path=path,
         size=path.stat().st_size,
     )

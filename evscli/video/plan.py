@@ -10,6 +10,7 @@ from typing import Protocol
 from evscli.errors import VideoError
 from evscli.records import FloatArray, FramePlan, IntArray
 from evscli.video.index import VideoIndex
+from evscli.video.parts import seconds_of
 
 
 class SamplingRules(Protocol):
@@ -37,22 +38,29 @@ class SamplingRules(Protocol):
         """[T] the seconds that the prompt text states, one per temporal patch."""
 
 
-def plan_frames(index: VideoIndex, rules: SamplingRules) -> FramePlan:
+def plan_frames(
+    index: VideoIndex, rules: SamplingRules, *, frames: range | None = None
+) -> FramePlan:
     """Which frames are used, and the grid they become.
+
+    Where only the consecutive `frames` of the source are wanted, they are sampled as a video of
+    their own: the rules see their number, and the times of the prompt count from the first of them.
 
     Raises VideoError, stage "plan", where the rules choose no frame, or one that does not exist.
     """
-    source_index = rules.sample(index.frames, index.fps)
-    _check_sampled(source_index, index)
+    frames = frames or range(index.frames)
+    chosen = rules.sample(len(frames), index.fps)
+    _check_sampled(chosen, index, frames)
+    source_index = chosen + frames.start
     height, width = rules.resized_size(len(source_index), *index.displayed_size)
     cell = rules.patch_size * rules.merge_size
     return FramePlan(
         source_index=source_index,
         frame_times=index.times[source_index],
-        prompt_times=rules.prompt_times(source_index, index.fps),
+        prompt_times=rules.prompt_times(chosen, index.fps),
         source_fps=index.fps,
-        source_frames=index.frames,
-        duration=index.duration,
+        source_frames=len(frames),
+        duration=seconds_of(index, frames),
         source_size=index.displayed_size,
         rotation=index.rotation,
         resized_size=(height, width),
@@ -64,16 +72,16 @@ def plan_frames(index: VideoIndex, rules: SamplingRules) -> FramePlan:
     )
 
 
-def _check_sampled(source_index: IntArray, index: VideoIndex) -> None:
-    if len(source_index) == 0:
+def _check_sampled(chosen: IntArray, index: VideoIndex, frames: range) -> None:
+    if len(chosen) == 0:
         raise VideoError(
-            f"no frame of {index.path} is sampled ({index.frames} frames, {index.fps:g} fps); "
+            f"no frame of {index.path} is sampled ({len(frames)} frames, {index.fps:g} fps); "
             "ask for more frames",
             stage="plan",
         )
-    if source_index.min() < 0 or source_index.max() >= index.frames:
+    if chosen.min() < 0 or chosen.max() >= len(frames):
         raise VideoError(
-            f"{index.path} has {index.frames} frames, but frames {source_index.min()} to "
-            f"{source_index.max()} are asked for; ask for fewer frames",
+            f"{index.path} has {len(frames)} frames, but frames {chosen.min()} to "
+            f"{chosen.max()} are asked for; ask for fewer frames",
             stage="plan",
         )

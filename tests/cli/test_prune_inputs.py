@@ -113,10 +113,32 @@ def test_a_damaged_member_is_named_as_the_tar_holds_it(videos: Path, tmp_path: P
     assert f"error: {tar}/in/cut.mp4 is an MP4 or MOV file without a usable index" in result.error
 
 
-def test_a_part_of_a_video_is_refused_before_any_work(videos: Path, tmp_path: Path) -> None:
-    row = {"path": str(videos / "a.mp4"), "start": 0.2, "end": 0.5}
-    (tmp_path / "list.jsonl").write_text(json.dumps(row))
+def test_rows_of_a_list_name_parts_of_videos(videos: Path, tmp_path: Path) -> None:
+    path = str(videos / "a.mp4")
+    rows = [
+        {"path": path, "start": 0.2, "end": 0.5},
+        {"path": path, "start": 0.25, "id": "tail"},
+        {"path": path, "start": 70},
+        {"path": path},
+    ]
+    (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
     result = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
-    assert result.code == 2
-    assert "parts of videos (columns start and end) cannot be pruned yet" in result.error
-    assert not (tmp_path / "store").exists()
+    assert result.code == 3, result
+    store = open_store(tmp_path / "store")
+    assert list(store) == ["a", "a@0.2-0.5", "tail"]
+    assert store.failures["a@70-"].stage == "plan"
+    assert "shows no frame from 70 s on" in result.error
+    for name, start, end in (("a@0.2-0.5", 0.2, 0.5), ("tail", 0.25, None)):
+        record = store[name]
+        part = record.info.part
+        assert part is not None
+        assert (part.start, part.end) == (start, end)
+        assert (record.frame_times >= start).all()
+        assert (record.frame_times < (end or 99)).all()
+    again = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
+    assert "3 already done" in again.out
+    rows[1]["start"] = 0.3
+    (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    moved = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
+    assert moved.code == 1
+    assert "was pruned from 0.25 s to its end under the id 'tail', and now 0.3 s" in moved.error

@@ -1,0 +1,65 @@
+"""Parts of a video: from seconds to the frames that are shown in them.
+
+Seconds count from the first frame and are taken as the decimal numbers that people write, so that
+a frame shown at 60 s begins the part from 60 on and is not in that before it, whatever the time
+base. Knows timelines, neither rules of sampling nor pixels.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from evscli.errors import VideoError
+from evscli.video.index import VideoIndex
+
+
+def frames_between(index: VideoIndex, start: float | None, end: float | None) -> range:
+    """The frames shown at `start` or later and before `end`; None is the video's own.
+
+    Raises VideoError, stage "plan", where there is none.
+    """
+    frames = range(_first_from(index, start or 0.0), _first_from(index, end))
+    if not frames:
+        span = f"from {start or 0.0:g} s on" if end is None else f"{start or 0.0:g} to {end:g} s"
+        raise VideoError(
+            f"{index.path} shows no frame {span}: it lasts {index.duration:.2f} s; "
+            "correct start and end, or leave it out",
+            stage="plan",
+        )
+    return frames
+
+
+def segments(index: VideoIndex, seconds: float, *, least: int) -> list[tuple[float, float]]:
+    """(start, end) of the parts that a video is cut into every so many seconds.
+
+    Parts with fewer than `least` frames are left out: gaps, and a rest too short to be sampled. A
+    video shorter than that is one part.
+    """
+    step = _exact(seconds)
+    count = int(-(-_exact(index.duration) // step))
+    spans = [(float(k * step), float((k + 1) * step)) for k in range(max(1, count))]
+    borders = [_first_from(index, start) for start, _ in spans] + [index.frames]
+    frames = np.diff(borders)
+    return [span for span, shown in zip(spans, frames, strict=True) if shown >= least] or spans[:1]
+
+
+def seconds_of(index: VideoIndex, frames: range) -> float:
+    """How long these frames last, the last one's own duration included."""
+    begins = index.pts[frames.start] - index.pts[0]
+    if frames.stop >= index.frames:
+        return index.duration - float(begins * index.time_base)
+    return float((index.pts[frames.stop] - index.pts[frames.start]) * index.time_base)
+
+
+def _first_from(index: VideoIndex, seconds: float | None) -> int:
+    """The first frame shown at or after that time; the number of frames where none is."""
+    if seconds is None:
+        return index.frames
+    ticks = -(-_exact(seconds) // index.time_base)
+    return int(np.searchsorted(index.pts, index.pts[0] + int(ticks), side="left"))
+
+
+def _exact(seconds: float) -> Fraction:
+    return Fraction(repr(float(seconds)))
