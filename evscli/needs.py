@@ -36,6 +36,7 @@ class Recipe:
     scorer: str | Path | None = None
     seed: int = 0
     store_scores: bool = False
+    segment: float | None = None
 
     def make(self, device: str) -> VideoPruner:
         """Load the model onto a device. Raises UsageError, ModelError and DeviceError."""
@@ -53,6 +54,7 @@ class Recipe:
             *self.requests,
             seed=self.seed,
             store_scores=self.store_scores,
+            segment=self.segment,
             scorer=scorer_weights(self.scorer, self.model, encoder, self.requests),
             queries=queries,
         )

@@ -358,6 +358,9 @@ class Failure:
     """Counted from 1 over all runs."""
     size: int | None = None
     """Bytes of the file that failed."""
+    whole: bool | None = None
+    """True: none of the segments of its source is known, since it could not be opened or indexed;
+    `id` is that of the first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from evscli.store import StoreWriter
 from evscli.video import VideoIndex, index_video
 
 PRUNE_PLANNED = VideoPruner.prune_planned
-DECODE_FILE = decoder._decode_file
+DECODE = decoder._decode
 _name = ""
 """Of the video that this decoder is at; a copy has another."""
 
@@ -29,7 +29,7 @@ _name = ""
 def install() -> None:
     """Have decoder processes that begin from now on behave as told by names."""
     decoder.index_video = _index
-    decoder._decode_file = _decode_file
+    decoder._decode = _decode
     VideoPruner.prune_planned = _prune
 
 
@@ -41,10 +41,10 @@ def _index(path: Path) -> VideoIndex:
     return index_video(path)
 
 
-def _decode_file(link: Connection, request: Request, path: Path) -> None:
+def _decode(link: Connection, request: Request, source: decoder.Source) -> None:
     global _name
     _name = request.video.path.name
-    DECODE_FILE(link, request, path)
+    DECODE(link, request, source)
 
 
 def _prune(

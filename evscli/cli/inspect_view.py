@@ -130,16 +130,15 @@ def _totals(summary: StoreSummary) -> Pairs:
 def _facts(summary: VideoSummary) -> Pairs:
     info, sampled = summary.info, sum(len(frame.frame_times) for frame in summary.frames)
     turned = f", turned by {info.rotation} degrees" if info.rotation else ""
+    part = "" if info.part is None else f" ({info.part})"
     yield "video", info.id
     yield "source", f"{info.source.path}, {size_text(info.source.size)}"
     yield "source sha256", info.source.sha256
     yield (
         "source video",
         f"{_pixels(info.source_size)}{turned}, {info.source_frames:,} frames at "
-        f"{info.source_fps:g} per second, {duration_text(info.duration)}",
+        f"{info.source_fps:g} per second, {duration_text(info.duration)}{part}",
     )
-    if info.part is not None:
-        yield "part", f"{info.part}: what is said of frames and seconds is said of it"
     yield "sampled", f"{sampled:,} frames at {_pixels(info.resized_size)}"
     yield "grid", f"{_grid(info)} (time x height x width)"
     yield "tokens", f"{info.tokens:,} -> {info.kept:,} ({info.retention:.1%})"

@@ -119,6 +119,14 @@ DecodeProcesses = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that decode. Default: one less than there are cores."),
 ]
+Segment = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Cut videos every so many seconds; each segment is sampled as a video of its own, "
+        "with the id video@start-end.",
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(

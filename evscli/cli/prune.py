@@ -47,6 +47,7 @@ def prune(
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
     resize: options.Resize = options.ResizePlace.cpu,
+    segment: options.Segment = None,
     shard_of: options.ShardOf = None,
     workers: options.Workers = None,
     processes: options.DecodeProcesses = None,
@@ -76,6 +77,7 @@ def prune(
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
     from evscli.corpus.resume import Retries
+    from evscli.corpus.segments import check_segment
     from evscli.corpus.share import parse_share
     from evscli.encoders.device import worker_devices
     from evscli.encoders.files import find_model
@@ -85,6 +87,8 @@ def prune(
 
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
     videos = with_query(find_videos(inputs), query)
+    if segment is not None:
+        check_segment(segment, videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
     query_rows(name, videos, requests)
@@ -98,6 +102,7 @@ def prune(
         scorer=scorer,
         seed=seed,
         store_scores=scores,
+        segment=segment,
     )
     engine = Engine(
         devices=worker_devices(device, workers),
@@ -105,6 +110,7 @@ def prune(
         timeout=timeout,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
         check_sources=check_sources,
+        segment=segment,
         share=parse_share(shard_of, os.environ),
     )
     known = find_model(name).name

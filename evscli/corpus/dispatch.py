@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
@@ -17,13 +17,26 @@ from evscli.records import Failure
 class Dispatch:
     """The jobs of one run, and what has become of them."""
 
-    def __init__(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
-        """Results are counted in `summaries`, one for each store."""
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        summaries: Sequence[Summary],
+        *,
+        stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Results are counted in `summaries`, one for each store.
+
+        `jobs` may come as they go; `stop` is called so that nobody waits for them any longer.
+        """
         self.summaries = [*summaries]
-        self.jobs = len(jobs)
-        """There were at the beginning."""
         self._changed = threading.Condition()
-        self._ready = deque(jobs)
+        self._jobs = iter(jobs)
+        self._stop = stop
+        self._drained = False
+        self._first: deque[Job] = deque()
+        """Handed out before all others."""
+        self._last: deque[Job] = deque()
+        """And behind them."""
         self._out: dict[str, Job] = {}
         """By id, what was handed out, with the stores whose result has not come."""
         self._again: dict[str, Job] = {}
@@ -32,26 +45,41 @@ class Dispatch:
     def __iter__(self) -> Iterator[Job]:
         """Jobs until all are settled; waits while results may still bring some back."""
         while True:
+            while (job := self.take()) is not None:
+                yield job
             with self._changed:
-                self._changed.wait_for(lambda: self._ready or self.settled or self._ended)
-                job = self.take()
-            if job is None:
-                return
-            yield job
+                self._changed.wait_for(
+                    lambda: self._first or self._last or self.settled or self._ended
+                )
+                if self._ended or self.settled:
+                    return
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do or to wait for."""
-        return not self._ready and not self._out
+        return self._drained and not self._first and not self._last and not self._out
 
     def take(self) -> Job | None:
-        """The next job, if one is there now."""
+        """The next job, if there is one; by one thread at a time. Raises what `jobs` does."""
+        if not self._first and not self._ended and not self._drained:
+            self._draw()
         with self._changed:
-            if self._ended or not self._ready:
+            ready = self._first or self._last
+            if self._ended or not ready:
                 return None
-            job = self._ready.popleft()
+            job = ready.popleft()
             self._out[job.video.id] = job
             return job
+
+    def _draw(self) -> None:
+        """Take one from the source, which may have to be waited for."""
+        job = next(self._jobs, None)
+        with self._changed:
+            if job is None:
+                self._drained = True
+                self._changed.notify_all()
+            else:
+                self._first.append(job)
 
     def settle(self, done: Done) -> bool:
         """Count a result; whether that video is to be tried again for that store."""
@@ -67,7 +95,7 @@ class Dispatch:
             if left is not None:
                 self._out[video] = left
             elif again := self._again.pop(video, None):
-                self._ready.append(again)
+                self._last.append(again)
             self._changed.notify_all()
         return retry is not None
 
@@ -75,7 +103,7 @@ class Dispatch:
         """Hand out again what a dead worker had; the video it was at is counted as a suspect."""
         with self._changed:
             jobs = [self._out.pop(video) for video in ids]
-            self._ready.extendleft(
+            self._first.extendleft(
                 reversed([job.after_crash() if job.video.id == suspect else job for job in jobs])
             )
             self._changed.notify_all()
@@ -85,3 +113,4 @@ class Dispatch:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+        self._stop()

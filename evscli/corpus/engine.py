@@ -33,7 +33,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How a run goes about its work; nothing of it changes a tensor."""
+    """How a run goes about its work; nothing of it changes a tensor of a video or segment."""
 
     devices: Sequence[str] = ("cpu",)
     """One for every worker."""
@@ -43,6 +43,8 @@ class Engine:
     """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
     retries: Retries = field(default_factory=Retries)
     check_sources: bool = False
+    segment: float | None = None
+    """Seconds after which videos are cut; None: not at all."""
     share: Share = Share()  # noqa: RUF009 - it is frozen
     """Of the videos, where several runs write to one store at a time."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from evscli.corpus.outcome import Outcome
+from evscli.errors import VideoError
 from evscli.records import VideoInput
 
 
@@ -18,6 +19,10 @@ class Job:
     """By the number of a store, how often it may be tried for that store."""
     crashes: int = 0
     """Workers that died while they were at it."""
+    share: float = 1.0
+    """Of what is to be done of its source."""
+    fault: VideoError | None = None
+    """Why its source cannot be cut into segments; then it is the first of them."""
 
     def again(self, store: int) -> Job | None:
         """The same for one store where it has just failed; None where its tries are used up."""

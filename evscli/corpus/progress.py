@@ -14,6 +14,9 @@ from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import file_size
 from evscli.records import Failure
 
+TINY = 1e-6
+"""More than the shares of a video's segments lack when they are added up."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class State:
@@ -53,9 +56,9 @@ class Progress:
         self._began = clock()
         self._videos = len(jobs)
         self._bytes = sum(file_size(job.video) or 0 for job in jobs)
-        self._stores_left = {job.video.id: len(job.tries) for job in jobs}
+        self._stores_left = {job.video.id: len(job.tries) for job in jobs if job.tries}
         self._lengths: dict[str, float] = {}
-        self._done_bytes = 0
+        self._done = self._done_bytes = 0.0
         self._failed: set[str] = set()
         self._seconds = 0.0
         self._tokens = self._kept = 0
@@ -63,7 +66,8 @@ class Progress:
     def add(self, done: Done) -> float:
         """Count a result that stands; the seconds of video that came to an end with it."""
         video, outcome = done.job.video, done.outcome
-        self._stores_left[video.id] -= 1
+        left = self._stores_left.setdefault(video.id, len(done.job.tries))
+        self._stores_left[video.id] = left - 1
         if isinstance(outcome, Failure):
             self._failed.add(video.id)
         else:
@@ -73,7 +77,8 @@ class Progress:
         if self._stores_left[video.id]:
             return 0.0
         del self._stores_left[video.id]
-        self._done_bytes += file_size(video) or 0
+        self._done += done.job.share
+        self._done_bytes += done.job.share * (file_size(video) or 0)
         seconds = self._lengths.pop(video.id, 0.0)
         self._seconds += seconds
         return seconds
@@ -86,7 +91,7 @@ class Progress:
         known = self._seconds / self._done_bytes if self._done_bytes else None
         return State(
             videos=self._videos,
-            done=self._videos - len(self._stores_left),
+            done=int(self._done + TINY),
             failed=len(self._failed),
             seconds=self._seconds,
             seconds_expected=None if known is None else self._seconds + left * known,

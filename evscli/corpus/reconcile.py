@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
+from evscli.corpus.segments import lost_segments
 from evscli.errors import StoreBusyError, StoreError
 from evscli.records import Failure, Origin, RunConfig, VideoInput
 from evscli.store import StoreWriter
@@ -42,11 +43,16 @@ def take_over(folder: Path, config: RunConfig, *, but: Container[int]) -> None:
                 pass
 
 
-def refuse_lost(videos: Sequence[VideoInput], folders: Sequence[Path]) -> None:
-    """Raise StoreError where a video is neither in a store nor among its failures."""
+def refuse_lost(
+    videos: Sequence[VideoInput], folders: Sequence[Path], *, segment: float | None = None
+) -> None:
+    """Raise StoreError where a video, or a segment of it, is neither in a store nor has failed."""
     for folder in folders:
         stock = stock_of(folder)
-        lost = [v for v in videos if v.id not in stock.finished and v.id not in stock.failed]
+        if segment is None:
+            lost = [v for v in videos if v.id not in stock.finished and v.id not in stock.failed]
+        else:
+            lost = lost_segments(videos, segment, stock)
         if lost:
             raise StoreError(
                 f"{len(lost)} videos are neither in {folder} nor among its failures, the first is "

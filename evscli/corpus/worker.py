@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from typing import Protocol
 
 from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Planner
@@ -62,7 +63,7 @@ def prune_jobs(
     Yields every job's result in each of its stores once it is written; `begun` is told whose turn
     it is. Closes `jobs` however it ends. Raises StoreError where a store cannot be written.
     """
-    requests = ((job, _request(job.video, pruner.encoder)) for job in jobs)
+    requests = ((job, job.fault or _request(job.video, pruner.encoder)) for job in jobs)
     planner = _planner(pruner.encoder)
     ahead = DecodeAhead(requests, planner, decoders, buffer_bytes=buffer_bytes)
     with closing(ahead), Writing(writers) as writing, closing(jobs):
@@ -151,6 +152,7 @@ class Writing:
     def _outcome(self, job: Job, store: int, result: Result) -> Outcome:
         writer = self._writers[store]
         if isinstance(result, VideoError):
-            return writer.fail(failure_of(job.video, result))
+            failure = failure_of(job.video, result)
+            return writer.fail(replace(failure, whole=True if job.fault else None))
         writer.add(result)
         return result.info

@@ -32,8 +32,9 @@ class VideoPruner:
     A video is decoded and encoded once for all selections that share an encoder pass. `seed`
     matters for random methods and drawn budgets only, and gives every video a draw of its own.
     `scorer` are the weights of a learned method; `queries` gives the rows [Q, D] of a video's query
-    to methods that need one. `scratch` is the folder for what outgrows memory. Raises UsageError
-    for a selection inside the encoder behind a block that it does not have.
+    to methods that need one. `scratch` is the folder for what outgrows memory. `segment` is the
+    seconds after which whoever asks cuts its videos, to be recorded. Raises UsageError for a
+    selection inside the encoder behind a block that it does not have.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class VideoPruner:
         scorer: Mapping[str, Tensor] | None = None,
         queries: QueryRows | None = None,
         scratch: Path | None = None,
+        segment: float | None = None,
     ) -> None:
         check_blocks(encoder, requests)
         self.encoder = encoder
@@ -54,6 +56,7 @@ class VideoPruner:
         self.scorer = scorer
         self.queries = queries
         self.scratch = scratch
+        self.segment = segment
 
     @property
     def configs(self) -> tuple[RunConfig, ...]:
@@ -64,6 +67,7 @@ class VideoPruner:
                 settings={
                     "encoder": dict(self.encoder.settings),
                     "selection": self._settings(request),
+                    **({} if self.segment is None else {"segment": self.segment}),
                 },
                 provenance=made_by,
             )

@@ -49,7 +49,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
-LATER = frozenset({"budget_rule", "kept", "part", "prune_at", "query", "size"})
+LATER = frozenset({"budget_rule", "kept", "part", "prune_at", "query", "size", "whole"})
 """Keys that stores have since they say something; older ones lack them."""
 
 

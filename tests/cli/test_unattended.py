@@ -300,3 +300,23 @@ def test_a_file_that_may_not_be_read_fails_alone(clips: Path, tmp_path: Path) ->
     again = run_evs("prune", folder, *PRUNE, "--retry-failed", cwd=tmp_path)
     assert again.code == 0, again
     assert len(open_store(tmp_path / "store")) == CLIPS
+
+
+def test_segments_survive_a_kill_and_are_the_same_with_several_workers(
+    clips: Path, tmp_path: Path
+) -> None:
+    segment = ("--segment", "0.25")
+    undisturbed = ("prune", clips, *PRUNE[:-1], "undisturbed", *segment)
+    assert run_evs(*undisturbed, cwd=tmp_path).code == 0
+    expected = open_store(tmp_path / "undisturbed")
+    assert len(expected) == 3 * CLIPS  # 16 frames at 24 a second: 6, 6 and 4
+    arguments = ("prune", clips, *PRUNE, *segment, "--workers", "2")
+    running = Running(*arguments, cwd=tmp_path, before=small_shards)
+    wait_until(partial(has_begun, running))
+    pid = running.process.pid or 0
+    running.send(signal.SIGKILL)
+    running.wait()
+    wait_until(partial(no_decoder_left, pid))
+    result = run_evs(*arguments, cwd=tmp_path)
+    assert result.code == 0, result
+    assert_same(open_store(tmp_path / "store"), expected)

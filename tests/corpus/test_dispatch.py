@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,33 @@ def test_closing_ends_the_handing_out(summaries: list[Summary]) -> None:
     dispatch.close()
     assert list(dispatch) == []
     assert dispatch.take() is None
+
+
+def test_jobs_may_come_as_they_go(summaries: list[Summary]) -> None:
+    drawn: list[str] = []
+
+    def come() -> Iterator[Job]:
+        for name in "ab":
+            drawn.append(name)
+            yield job(name)
+
+    dispatch = Dispatch(come(), summaries)
+    assert (drawn, dispatch.settled) == ([], False)
+    first = dispatch.take()
+    assert first is not None
+    assert (drawn, dispatch.settle(pruned(first))) == (["a"], False)
+    assert not dispatch.settled
+    assert [one.video.id for one in take_all(dispatch)] == ["b"]
+    assert dispatch.settled
+
+
+def take_all(dispatch: Dispatch) -> Iterator[Job]:
+    for one in dispatch:
+        yield one
+        dispatch.settle(pruned(one))
+
+
+def test_closing_lets_nobody_wait_for_jobs(summaries: list[Summary]) -> None:
+    stopped: list[bool] = []
+    Dispatch([], summaries, stop=lambda: stopped.append(True)).close()
+    assert stopped == [True]

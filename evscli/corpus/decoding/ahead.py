@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.decoding.wire import Request
+from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo
 from evscli.records import FrameChunk, FramePlan, SourceInfo
 from evscli.video import VideoIndex
@@ -115,13 +116,15 @@ class DecodeAhead(Generic[Job]):
 
     def __init__(
         self,
-        jobs: Iterable[tuple[Job, Request]],
+        jobs: Iterable[tuple[Job, Request | VideoError]],
         plan: Planner,
         processes: Sequence[DecoderProcess],
         *,
         buffer_bytes: int,
     ) -> None:
         """`jobs` are taken as processes come free, and may block; `plan` chooses the frames.
+
+        An error in place of a request is that of its video, which is not decoded.
 
         At most `buffer_bytes` of pixels wait for their use, shared by the processes.
         """
@@ -169,7 +172,7 @@ class DecodeAhead(Generic[Job]):
         finally:
             process.kill()
 
-    def _claim(self, lane: Lane) -> tuple[DecodedVideo[Job], Request] | None:
+    def _claim(self, lane: Lane) -> tuple[DecodedVideo[Job], Request | VideoError] | None:
         """The next job; it takes its place in the order at the same time."""
         with self._claiming:
             if lane.closed:
@@ -186,7 +189,13 @@ class DecodeAhead(Generic[Job]):
             self._order.put(video)
             return video, request
 
-    def _decode(self, process: DecoderProcess, video: DecodedVideo[Job], request: Request) -> None:
+    def _decode(
+        self, process: DecoderProcess, video: DecodedVideo[Job], request: Request | VideoError
+    ) -> None:
+        if isinstance(request, VideoError):
+            video.put(request)
+            return
+
         def choose(source: SourceInfo, index: VideoIndex) -> FramePlan:
             planned = self._plan(request, source, index)
             video.put(planned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,7 +30,7 @@ from evscli.corpus.decoding.wire import (
 from evscli.corpus.inputs import local_file
 from evscli.errors import EvsError, VideoError
 from evscli.provenance import source_info
-from evscli.records import FrameChunk, FramePlan
+from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
 from evscli.stage import stage
 from evscli.video import VideoIndex, decode_frames, index_video
 
@@ -43,37 +43,75 @@ def serve(link: Connection) -> None:
     # A crash is expected here, and its memory is of no use to anybody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
-    with suppress(EOFError, ConnectionError):
+    source = Source()
+    with suppress(EOFError, ConnectionError), closing(source):
         link.send(Ready())
         while True:
-            _answer(link, link.recv())
+            _answer(link, link.recv(), source)
 
 
-def _answer(link: Connection, request: Request) -> None:
+class Source:
+    """The source of the last request, kept open while requests are for parts of it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._open: object = None
+        self._index: VideoIndex | None = None
+        self.path: Path
+        """A copy where the video is no file of its own."""
+        self.info: SourceInfo
+
+    def open(self, request: Request) -> None:
+        """Have the source of a request at hand. Raises VideoError, stage "open"."""
+        video = request.video
+        with stage("open", video):
+            mark = _mark(video)
+            if video.is_part and self._open == mark:
+                return
+            self.close()
+            self.path = self._stack.enter_context(local_file(video, folder=request.copies))
+        with stage("open", video, copy=self.path):
+            self.info = source_info(video, self.path)
+        self._open = mark
+
+    def index(self, video: VideoInput) -> VideoIndex:
+        """Its timeline. Raises VideoError."""
+        if self._index is None:
+            with stage("index", video, copy=self.path):
+                self._index = index_video(self.path)
+        return self._index
+
+    def close(self) -> None:
+        """Let go of it; a copy is removed."""
+        self._open = self._index = None
+        self._stack.close()
+
+
+def _mark(video: VideoInput) -> object:
+    """What differs between two sources, and between two states of one. Raises OSError."""
+    if video.held is not None:
+        return video.held
+    now = video.path.stat()
+    return video.path, now.st_ino, now.st_size, now.st_mtime_ns
+
+
+def _answer(link: Connection, request: Request, source: Source) -> None:
     try:
-        _decode(link, request)
+        _decode(link, request, source)
     except VideoError as error:
         link.send(Failed(stage=error.stage, kind=error.kind, message=str(error)))
     except EvsError as error:
         link.send(Refused(message=str(error)))
+    finally:
+        if not request.video.is_part:
+            source.close()
 
 
-def _decode(link: Connection, request: Request) -> None:
-    video = request.video
-    with ExitStack() as stack:
-        with stage("open", video):
-            path = stack.enter_context(local_file(video, folder=request.copies))
-        _decode_file(link, request, path)
-
-
-def _decode_file(link: Connection, request: Request, path: Path) -> None:
-    video = request.video
-    with stage("open", video, copy=path):
-        source = source_info(video, path)
-    link.send(Opened(source=source))
-    with stage("index", video, copy=path):
-        index = index_video(path)
-    link.send(Indexed(index=replace(index, path=video.path)))
+def _decode(link: Connection, request: Request, source: Source) -> None:
+    source.open(request)
+    link.send(Opened(source=source.info))
+    index = source.index(request.video)
+    link.send(Indexed(index=replace(index, path=request.video.path)))
     plan = link.recv()
     if plan is None:
         return

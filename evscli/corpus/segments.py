@@ -1,0 +1,215 @@
+"""Cuts long videos into segments, a little ahead of the work on them.
+
+How long a video is shows only when its timeline is read, which a decoder process does: a poisonous
+file costs that process and nothing else. Knows stores by their stock only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Self
+
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.inputs.names import span_id
+from evscli.corpus.jobs import Job
+from evscli.corpus.outcome import Summary
+from evscli.corpus.resume import Retries, Stock, refuse_changed, work_left
+from evscli.errors import UsageError, VideoError
+from evscli.records import Failure, Origin, VideoInput
+from evscli.video.parts import segments
+
+AHEAD = 8
+"""Videos that are cut before their turn, at most."""
+
+LEAST_SECONDS = 0.1
+STOP_SECONDS = 0.05
+
+LEAST_FRAMES = 2
+"""Of a segment: what the families' processors put into one temporal patch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What became of one video."""
+
+    parts: Sequence[VideoInput]
+    fault: VideoError | None = None
+    """Why it cannot be cut; `parts` is only the first then."""
+
+
+class Cutter:
+    """Cuts videos every `seconds`; use it in a `with` statement."""
+
+    def __init__(self, seconds: float, decoder: DecoderProcess) -> None:
+        self.seconds = seconds
+        self._decoder = decoder
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._under_way: deque[Future[Cut]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Cut nothing more; the process is gone then."""
+        self.stop()
+        while any(cut.running() for cut in self._under_way):
+            self._decoder.interrupt()  # it may just have been being started
+            time.sleep(STOP_SECONDS)
+        self._decoder.kill()
+
+    def stop(self) -> None:
+        """Let nobody wait for a cut any longer: what is under way comes to nothing."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._decoder.interrupt()
+
+    def cut(self, videos: Iterable[VideoInput]) -> Iterator[Cut]:
+        """The parts of every video, in the order of `videos`. Raises EvsError."""
+        for video in videos:
+            self._under_way.append(self._thread.submit(self._cut, video))
+            if len(self._under_way) > AHEAD:
+                yield self._next()
+        while self._under_way:
+            yield self._next()
+
+    def _next(self) -> Cut:
+        cut = self._under_way[0].result()
+        self._under_way.popleft()
+        return cut
+
+    def _cut(self, video: VideoInput) -> Cut:
+        try:
+            index = self._decoder.look_into(video)
+        except VideoError as error:
+            return Cut(parts=[part_of(video, 0.0, self.seconds)], fault=error)
+        spans = segments(index, self.seconds, least=LEAST_FRAMES)
+        return Cut(parts=[replace(part_of(video, *span), segments=len(spans)) for span in spans])
+
+
+def part_of(video: VideoInput, start: float, end: float) -> VideoInput:
+    """A segment of a whole video."""
+    return replace(video, id=span_id(video.id, start, end), start=start, end=end)
+
+
+def whole_id(part: str) -> str:
+    """The id of the video that a segment is of."""
+    return part.rpartition("@")[0]
+
+
+def check_segment(seconds: float, videos: Iterable[VideoInput]) -> None:
+    """Raise UsageError for no length of segments, or a video that is a part of one already."""
+    if not LEAST_SECONDS <= seconds < inf:
+        raise UsageError(
+            f"--segment {seconds:g} is no length of segments: give seconds, {LEAST_SECONDS:g} or "
+            "more"
+        )
+    for video in videos:
+        if video.is_part:
+            raise UsageError(
+                f"{video.id}: a list with start and end names the parts itself; leave out "
+                "--segment, or these columns"
+            )
+
+
+def uncut(
+    videos: Sequence[VideoInput],
+    seconds: float,
+    stocks: Sequence[Stock],
+    summaries: Sequence[Summary],
+    *,
+    retries: Retries,
+    check_sources: bool = False,
+) -> list[VideoInput]:
+    """The videos of which a store may lack segments; those of the others are counted.
+
+    Raises MismatchError as `work_left` does.
+    """
+    tallies = [tally_of(stock) for stock in stocks]
+    left = []
+    for video in videos:
+        for tally in tallies:
+            tally.refuse_changed(video, check_sources=check_sources)
+        counts = [tally.settled(part_of(video, 0.0, seconds), retries) for tally in tallies]
+        if None in counts:
+            left.append(video)
+            continue
+        for summary, (finished, failed) in zip(summaries, filter(None, counts), strict=True):
+            summary.skipped += finished
+            summary.failed_earlier += failed
+    return left
+
+
+def lost_segments(videos: Iterable[VideoInput], seconds: float, stock: Stock) -> list[VideoInput]:
+    """The videos of which a segment is neither in a store nor has failed."""
+    tally, never = tally_of(stock), Retries(attempts=0)
+    return [v for v in videos if tally.settled(part_of(v, 0.0, seconds), never) is None]
+
+
+def segment_jobs(
+    cuts: Iterable[Cut],
+    stocks: Sequence[Stock],
+    summaries: Sequence[Summary],
+    *,
+    retries: Retries,
+) -> Iterator[Job]:
+    """The jobs of videos that are cut; segments that need none are counted."""
+    for cut in cuts:
+        jobs = work_left(cut.parts, stocks, summaries, retries=retries)
+        for job in jobs:
+            job = replace(job, share=1 / len(jobs))
+            if cut.fault is not None:  # it would fail again within this run
+                job = replace(job, fault=cut.fault, tries=dict.fromkeys(job.tries, 1))
+            yield job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What a store knows of segments, by the id of the whole video."""
+
+    some: Mapping[str, tuple[str, Origin]]
+    """The id of one finished segment, and what it was made from."""
+    finished: Mapping[str, int]
+    failed: Mapping[str, Sequence[Failure]]
+    """Segments that failed last."""
+
+    def refuse_changed(self, video: VideoInput, *, check_sources: bool) -> None:
+        """Raise MismatchError where segments are of another source than `video` is now."""
+        if video.id in self.some:
+            name, origin = self.some[video.id]
+            part = origin.part
+            assert part is not None, "every video of a store with segments is one"
+            stored = replace(video, id=name, start=part.start, end=part.end)
+            refuse_changed(stored, origin, check_sources=check_sources)
+
+    def settled(self, first: VideoInput, retries: Retries) -> tuple[int, int] | None:
+        """(finished, failed) segments of a video; None where some are left to be done.
+
+        `first` is its first segment.
+        """
+        name = whole_id(first.id)
+        failures = self.failed.get(name, ())
+        given_up = sum(not retries.left(failure, first) for failure in failures)
+        if name in self.some:
+            part = self.some[name][1].part
+            if part and part.segments == self.finished[name] + given_up:
+                return self.finished[name], given_up
+        elif given_up and any(failure.whole for failure in failures):
+            return 0, given_up
+        return None
+
+
+def tally_of(stock: Stock) -> Tally:
+    """Count the segments of a store."""
+    failed: dict[str, list[Failure]] = {}
+    for name, failure in stock.failed.items():
+        if name not in stock.finished:
+            failed.setdefault(whole_id(name), []).append(failure)
+    return Tally(
+        some={whole_id(name): (name, origin) for name, origin in stock.finished.items()},
+        finished=Counter(map(whole_id, stock.finished)),
+        failed=failed,
+    )

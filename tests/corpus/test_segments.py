@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.engine import Engine
+from evscli.corpus.inputs import find_videos
+from evscli.corpus.jobs import Done, Job
+from evscli.corpus.local import prune_corpus
+from evscli.corpus.outcome import Summary
+from evscli.corpus.progress import Progress
+from evscli.corpus.resume import Retries
+from evscli.corpus.segments import Cutter, check_segment
+from evscli.encoders import load_encoder
+from evscli.errors import MismatchError, UsageError, VideoError
+from evscli.pipeline import VideoPruner
+from evscli.pruners import check_selection
+from evscli.records import Failure, VideoInput
+from evscli.store import Store, open_store
+from evscli.video import VideoIndex
+from tests.videos import write_video
+
+IDS = ["a@0-1", "a@1-2", "a@2-3", "c@0-1"]
+
+
+@pytest.fixture(scope="module")
+def pruner() -> VideoPruner:
+    return VideoPruner(load_encoder("mini"), check_selection("vcast", 0.3), segment=1.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A video of 2.5 s, one that is none, and one of a second and a frame."""
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mp4", frames=60)
+    (tmp_path / "in" / "b.mp4").write_text("no video")
+    write_video(tmp_path / "in" / "c.mp4", frames=25, seed=1)
+    return tmp_path / "in"
+
+
+class Seen:
+    """Remembers what a run said; is interrupted after some results."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most
+        self.ids: list[str] = []
+        self.remarks: list[str] = []
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        self.files = [job.video.id for job in jobs]
+        self.before = summaries
+        self.progress = Progress(jobs)
+
+    def done(self, done: Done, *, again: bool) -> None:
+        assert not again
+        self.ids.append(done.outcome.id)
+        self.progress.add(done)
+        if len(self.ids) == self.most:
+            raise KeyboardInterrupt
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def run(
+    folder: Path,
+    pruner: VideoPruner,
+    *,
+    name: str = "store",
+    seen: Seen | None = None,
+    processes: int = 1,
+    retries: Retries | None = None,
+) -> tuple[Summary, Seen]:
+    seen = seen or Seen()
+    engine = Engine(segment=1.0, processes=processes, retries=retries or Retries())
+    (summary,) = prune_corpus(
+        find_videos([str(folder)]),
+        lambda _: pruner,
+        [folder.parent / name],
+        listener=seen,
+        engine=engine,
+    )
+    return summary, seen
+
+
+def assert_same(one: Store, other: Store) -> None:
+    assert list(one) == list(other)
+    for name in one:
+        mine, yours = one[name].tensors(), other[name].tensors()
+        assert all(torch.equal(mine[key], yours[key]) for key in mine)
+
+
+def test_videos_are_cut_and_every_segment_is_a_video(folder: Path, pruner: VideoPruner) -> None:
+    summary, seen = run(folder, pruner)
+    assert seen.files == ["a", "b", "c"]
+    assert seen.ids == [*IDS[:3], "b@0-1", IDS[3]]
+    assert (summary.pruned, summary.failed) == (4, 1)
+    store = open_store(folder.parent / "store")
+    assert list(store) == IDS
+    assert [store[name].info.duration for name in IDS] == [1.0, 1.0, 0.5, 1.0]
+    parts = [store[name].info.part for name in IDS]
+    assert [part.segments for part in parts if part] == [3, 3, 3, 1]
+    assert (store.failures["b@0-1"].stage, store.failures["b@0-1"].whole) == ("open", True)
+
+
+def test_progress_counts_files_by_the_shares_of_their_segments(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    state = run(folder, pruner)[1].progress.state()
+    assert (state.videos, state.done, state.failed) == (3, 3, 1)
+    assert state.seconds == 3.5
+    assert state.seconds_expected == pytest.approx(3.5)
+
+
+def test_the_number_of_processes_changes_no_byte(folder: Path, pruner: VideoPruner) -> None:
+    for name, processes in (("one", 1), ("three", 3)):
+        run(folder, pruner, name=name, processes=processes)
+    shard = "shard-0-00000.safetensors"
+    one, three = (folder.parent / name / shard for name in ("one", "three"))
+    assert one.read_bytes() == three.read_bytes()
+
+
+def test_a_second_run_looks_into_no_file(
+    folder: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(folder, pruner)
+    monkeypatch.setattr(DecoderProcess, "start", lambda _: pytest.fail("it started a decoder"))
+    summary, seen = run(folder, pruner)
+    assert (seen.files, seen.ids) == ([], [])
+    assert (summary.skipped, summary.failed_earlier) == (4, 1)
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_an_interrupted_run_is_gone_on_with(folder: Path, pruner: VideoPruner, most: int) -> None:
+    run(folder, pruner, name="undisturbed")
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, pruner, seen=Seen(most))
+    summary, seen = run(folder, pruner)
+    assert len(set(seen.ids) & set(IDS)) == summary.pruned <= 4 - (most < 4) * most
+    assert_same(open_store(folder.parent / "store"), open_store(folder.parent / "undisturbed"))
+
+
+def test_a_file_that_could_not_be_opened_is_cut_when_it_is_mended(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    run(folder, pruner)
+    write_video(folder / "b.mp4", frames=40)
+    summary, seen = run(folder, pruner)
+    assert (seen.files, seen.ids) == (["b"], ["b@0-1", "b@1-2"])
+    assert (summary.pruned, summary.skipped, summary.failed_earlier) == (2, 4, 0)
+    assert open_store(folder.parent / "store").failures == {}
+
+
+def test_a_file_that_cannot_be_opened_is_tried_once_in_a_run(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    for attempt in (1, 2):
+        assert run(folder, pruner, retries=Retries(attempts=2))[1].ids.count("b@0-1") == 1
+        failure = open_store(folder.parent / "store").failures["b@0-1"]
+        assert isinstance(failure, Failure)
+        assert failure.attempt == attempt
+    assert run(folder, pruner, retries=Retries(attempts=2))[1].files == []
+
+
+def test_another_file_under_a_finished_id_is_refused_before_any_work(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    run(folder, pruner)
+    write_video(folder / "c.mp4", frames=70)
+    with pytest.raises(MismatchError, match=r"c\.mp4 has .* bytes, the stored one had"):
+        run(folder, pruner)
+
+
+class Stuck:
+    """A decoder that is busy until somebody ends it."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def look_into(self, video: VideoInput) -> VideoIndex:
+        self.begun.set()
+        self.ended.wait()
+        raise VideoError(f"{video.name} was given up")
+
+    def interrupt(self) -> None:
+        self.ended.set()
+
+    def kill(self) -> None:
+        assert self.ended.is_set()
+
+
+def test_nobody_waits_for_a_cut_that_never_comes(folder: Path) -> None:
+    decoder = Stuck()
+    videos = find_videos([str(folder)])
+    with Cutter(1.0, decoder) as cutter:  # type: ignore[arg-type]
+        cuts = cutter.cut(videos)
+        waits = threading.Thread(target=lambda: next(cuts))
+        waits.start()
+        decoder.begun.wait()
+        cutter.stop()
+        waits.join()
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_only_a_length_is_a_length(seconds: float) -> None:
+    with pytest.raises(UsageError, match="is no length of segments"):
+        check_segment(seconds, [])
+
+
+def test_a_part_is_not_cut(folder: Path) -> None:
+    part = VideoInput(id="a@1-2", path=folder / "a.mp4", root=folder, start=1.0, end=2.0)
+    with pytest.raises(UsageError, match="names the parts itself"):
+        check_segment(1.0, [part])
