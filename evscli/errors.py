@@ -33,8 +33,8 @@ class UsageError(EvsError):
 class VideoError(EvsError):
     """One video cannot be used.
 
-    `stage` says where it failed: open, index, plan, decode, encode or prune; `kind` what it was, by
-    default the class of the error behind it.
+    `stage` says where it failed: open, index, plan, decode, encode, prune or write; `kind` what it
+    was, by default the class of the error behind it.
     """
 
     def __init__(self, message: str, *, stage: str = "open", kind: str | None = None) -> None:

@@ -21,6 +21,7 @@ from evscli.pipeline import VideoPruner
 from evscli.pruners import PruneRequest
 from evscli.pruners.given import needing
 from evscli.records import Sampling, VideoInput
+from evscli.store.schema import AUTO, resolve_store_dtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Recipe:
     seed: int = 0
     store_scores: bool = False
     segment: float | None = None
+    store_dtype: str = AUTO
 
     def make(self, device: str) -> VideoPruner:
         """Load the model onto a device. Raises UsageError, ModelError and DeviceError."""
@@ -55,6 +57,7 @@ class Recipe:
             seed=self.seed,
             store_scores=self.store_scores,
             segment=self.segment,
+            store_dtype=resolve_store_dtype(self.store_dtype, computed=encoder.info.dtype),
             scorer=scorer_weights(self.scorer, self.model, encoder, self.requests),
             queries=queries,
         )

@@ -270,6 +270,12 @@ class VideoInfo:
     """What was asked where that was no fraction, such as `4096tok`."""
     part: Part | None = None
     """Which part of its source it is; None: the whole."""
+    store_dtype: str | None = None
+    """What shards keep its tokens in: bfloat16, float16, float8 or int8; None: `model.dtype`."""
+    store_rms_error: float | None = None
+    """What is lost by that: root of the mean square, relative to that of the values."""
+    store_max_error: float | None = None
+    """The same of the row, one token in one plane, that loses most."""
 
     @property
     def origin(self) -> Origin:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from evscli.bundled import EXAMPLE_QUESTIONS, MINI
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model, refuse_empty, refuse_held
 from evscli.cli.notes import note, noted_warnings, progress, quiet_loading
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 METHODS = ("evs", "vcast", "vidcom2", "uniform-grid")
 BUDGETS = ("0.1", "0.25", "0.5")
 RANDOM = "random"
-QUESTION = "What happens in this video?"
-MINI_QUESTION = EXAMPLE_QUESTIONS[1]
 
 
 def compare(
@@ -59,6 +56,7 @@ def compare(
     Example: evs compare clips/ --method vcast --prune-at 1
     """
     from evscli.cli.compare_report import report
+    from evscli.compare.agreement import usual_question
     from evscli.compare.measure import Bench
     from evscli.compare.run import compare as compare_all
     from evscli.corpus.inputs import find_videos
@@ -90,7 +88,7 @@ def compare(
             encoder=encoder,
             requests=requests,
             language=None if no_language else language_of(name, device=device, dtype=dtype),
-            question=question or (MINI_QUESTION if name == MINI else QUESTION),
+            question=question or usual_question(name),
             scorer=scorer_weights(scorer, name, encoder, requests),
             queries=queries,
             seed=seed,

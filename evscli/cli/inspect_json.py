@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evscli.records import RunConfig, VideoInfo
 from evscli.store.codec import to_json
+from evscli.store.schema import token_bytes
 
 if TYPE_CHECKING:
     from evscli.cli.inspect_verify import Verified
@@ -57,7 +58,8 @@ def verify_document(verified: Verified) -> dict[str, Any]:
 
 def _video(info: VideoInfo) -> dict[str, Any]:
     values: dict[str, Any] = to_json(info)
-    return values | {"tokens": info.tokens, "retention": info.retention}
+    size = token_bytes(info.model, info.store_dtype)
+    return values | {"tokens": info.tokens, "retention": info.retention, "token_bytes": size}
 
 
 def _run(run: RunConfig | None) -> dict[str, Any]:

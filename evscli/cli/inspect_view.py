@@ -18,6 +18,7 @@ from rich.text import Text
 from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli.units import count_text, duration_text, size_text
 from evscli.records import Failure, ModelInfo, VideoInfo
+from evscli.store.schema import token_bytes
 
 if TYPE_CHECKING:
     from evscli.cli.inspect_verify import Verified
@@ -109,6 +110,7 @@ def _totals(summary: StoreSummary) -> Pairs:
         yield "model", _model(info.model)
         yield "method", _method(info)
         yield "budget", info.budget_rule or f"{info.budget:g}"
+        yield "token", _token(info)
     yield "fingerprint", summary.fingerprint[:12]
     failed = f", {len(summary.failures)} failed" if summary.failures else ""
     yield "videos", f"{len(summary.videos):,}{failed}, {duration_text(summary.seconds)} in all"
@@ -152,6 +154,8 @@ def _facts(summary: VideoSummary) -> Pairs:
     for note in info.notes:
         yield "note", note
     yield "model", _model(info.model)
+    yield "token", _token(info)
+    yield from _loss(info)
     yield "vision sha256", info.model.vision_sha256
     yield "shard", f"{summary.shard_name}, {size_text(summary.size)} for this video"
     yield "tensor sha256", summary.sha256
@@ -216,6 +220,21 @@ def _model(model: ModelInfo) -> str:
     planes = f", {model.deepstack_planes} DeepStack planes" if model.deepstack_planes else ""
     text = f"{model.name} ({model.model_type}, {model.dtype}, width {model.embed_dim}{planes})"
     return f"{text}; {MINI_NOTICE}" if model.name == MINI else text
+
+
+def _token(info: VideoInfo) -> str:
+    """What a token takes, with its DeepStack planes."""
+    stored = token_bytes(info.model, info.store_dtype)
+    if info.store_dtype is None:
+        return f"{stored:,} bytes in {info.model.dtype}"
+    computed = f"{token_bytes(info.model):,} in {info.model.dtype}"
+    return f"{stored:,} bytes in {info.store_dtype} (computed: {computed})"
+
+
+def _loss(info: VideoInfo) -> Pairs:
+    if info.store_rms_error is not None and info.store_max_error is not None:
+        rms, worst = f"{info.store_rms_error:.2g}", f"{info.store_max_error:.2g}"
+        yield "store error", f"{rms} of the values (root mean square), {worst} in the worst token"
 
 
 def _method(info: VideoInfo) -> str:

@@ -16,6 +16,16 @@ class ResizePlace(StrEnum):
     device = "device"
 
 
+class StoreDtypes(StrEnum):
+    """What shards keep tokens in."""
+
+    auto = "auto"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+    float8 = "float8"
+    int8 = "int8"
+
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -91,6 +101,13 @@ MethodOptions = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of random methods.")]
 Scores = Annotated[bool, typer.Option("--scores", help="Store every token's score too.")]
+StoreDtype = Annotated[
+    StoreDtypes,
+    typer.Option(
+        help="What shards keep tokens in; auto: what they were computed in. float8 and int8 have a "
+        "scale for every token. What that does to the next token is measured and printed.",
+    ),
+]
 Fps = Annotated[float | None, typer.Option(help="Frames per second to sample.")]
 NumFrames = Annotated[int | None, typer.Option(help="Frames to sample per video.")]
 MaxFrames = Annotated[int | None, typer.Option(help="Most frames to sample.")]

@@ -40,6 +40,7 @@ def prune(
     query: options.Query = None,
     seed: options.Seed = 0,
     scores: options.Scores = False,
+    store_dtype: options.StoreDtype = options.StoreDtypes.auto,
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,
@@ -103,6 +104,7 @@ def prune(
         seed=seed,
         store_scores=scores,
         segment=segment,
+        store_dtype=store_dtype.value,
     )
     engine = Engine(
         devices=worker_devices(device, workers),
@@ -121,6 +123,10 @@ def prune(
     listener = (Events if as_json else Report)(model=known, stores=folders)
     summaries = prune_corpus(videos, recipe.make, folders, listener=listener, engine=engine)
     listener.finish(summaries)
+    if store_dtype != options.StoreDtypes.auto:
+        from evscli.cli.storing import tell_loss
+
+        tell_loss(videos, recipe, folders[0], device=engine.devices[0], as_json=as_json)
     raise typer.Exit(exit_code(summaries))
 
 

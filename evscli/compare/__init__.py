@@ -3,7 +3,7 @@
     measure.py     one video: masks, times, diagnostics   rows.py  means, overlaps of masks
     agreement.py   what the model says next               run.py   many videos
     comparison.py  all of it together, as JSON            plot.py  as a picture
-    table.py       for terminals and Markdown
+    table.py       for terminals and Markdown             storing.py  what a store's dtype does
 
 It writes no store. Importing it imports nothing heavy.
 """

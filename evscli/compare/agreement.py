@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div
 
+from evscli.bundled import EXAMPLE_QUESTIONS, MINI
 from evscli.language.generate import LanguageModel
 from evscli.language.prefill import prefill
 from evscli.records import PrunedVideo
@@ -26,12 +27,22 @@ class Agreement:
     """Whether the likeliest token is the same."""
 
 
+def usual_question(model: str) -> str:
+    """One that a checkpoint knows the words of."""
+    return EXAMPLE_QUESTIONS[1] if model == MINI else "What happens in this video?"
+
+
 def next_token(language: LanguageModel, record: PrunedVideo, question: str) -> Tensor:
     """Log-probabilities [V] of the token after the prompt, float32 on the CPU."""
+    return next_logits(language, record, question).log_softmax(-1)
+
+
+def next_logits(language: LanguageModel, record: PrunedVideo, question: str) -> Tensor:
+    """Logits [V] of the token after the prompt, float32 on the CPU."""
     inputs = prefill(record, language.tokenizer, question, model=language.model)
     with torch.inference_mode():
         logits: Tensor = language.model(**inputs, logits_to_keep=1).logits[0, -1]
-    return logits.float().log_softmax(-1).cpu()
+    return logits.float().cpu()
 
 
 def agreement(unpruned: Tensor, pruned: Tensor) -> Agreement:

@@ -154,5 +154,8 @@ class Writing:
         if isinstance(result, VideoError):
             failure = failure_of(job.video, result)
             return writer.fail(replace(failure, whole=True if job.fault else None))
-        writer.add(result)
+        try:
+            writer.add(result)
+        except VideoError as error:
+            return writer.fail(failure_of(job.video, error))
         return result.info

@@ -44,6 +44,10 @@ class ModelFiles(Protocol):
         """A local path of the file, or None where the checkpoint has no such file."""
         ...
 
+    def held(self, filename: str) -> Path | None:
+        """The same, but None too for a file that is not on this machine yet."""
+        ...
+
 
 def find_model(model: str, *, revision: str | None = None) -> ModelFiles:
     """Resolve `mini`, a local folder or a hub id, in this order; `./mini` is a folder.
@@ -100,6 +104,10 @@ class LocalFolder:
         path = self.folder / filename
         return path if path.is_file() else None
 
+    def held(self, filename: str) -> Path | None:
+        """The same."""
+        return self.get(filename)
+
 
 class HubRepository:
     """A checkpoint on the hub; files land in the hub's own cache.
@@ -130,6 +138,13 @@ class HubRepository:
         if cached is None:
             return self._download(filename)
         # Neither a path nor None: the cache knows that this commit has no such file.
+        return Path(cached) if isinstance(cached, str) else None
+
+    def held(self, filename: str) -> Path | None:
+        """The file in the cache; nothing is downloaded."""
+        cached = huggingface_hub.try_to_load_from_cache(
+            self.name, filename, revision=self._revision
+        )
         return Path(cached) if isinstance(cached, str) else None
 
     def _download(self, filename: str) -> Path | None:

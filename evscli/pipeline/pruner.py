@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,11 @@ class VideoPruner:
     A video is decoded and encoded once for all selections that share an encoder pass. `seed`
     matters for random methods and drawn budgets only, and gives every video a draw of its own.
     `scorer` are the weights of a learned method; `queries` gives the rows [Q, D] of a video's query
-    to methods that need one. `scratch` is the folder for what outgrows memory. `segment` is the
-    seconds after which whoever asks cuts its videos, to be recorded. Raises UsageError for a
-    selection inside the encoder behind a block that it does not have.
+    to methods that need one. `store_dtype` is what stores are to keep tokens in where that is not
+    the encoder's; records say so, and stay as they are computed. `scratch` is the folder for what
+    outgrows memory. `segment` is the seconds after which whoever asks cuts its videos, to be
+    recorded. Raises UsageError for a selection inside the encoder behind a block that it does not
+    have.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class VideoPruner:
         *requests: PruneRequest,
         seed: int = 0,
         store_scores: bool = False,
+        store_dtype: str | None = None,
         scorer: Mapping[str, Tensor] | None = None,
         queries: QueryRows | None = None,
         scratch: Path | None = None,
@@ -53,6 +57,7 @@ class VideoPruner:
         self.requests = requests
         self.seed = seed
         self.store_scores = store_scores
+        self.store_dtype = store_dtype
         self.scorer = scorer
         self.queries = queries
         self.scratch = scratch
@@ -83,6 +88,8 @@ class VideoPruner:
             "options": dict(request.options),
             "store_scores": self.store_scores,
         }
+        if self.store_dtype is not None:
+            selection["store_dtype"] = self.store_dtype
         if request.prune_at is not None:
             selection["prune_at"] = request.prune_at
         if self.scorer is not None and "scorer" in request.needs:
@@ -140,7 +147,9 @@ class VideoPruner:
             )
             for number, request in requests.items():
                 try:
-                    yield number, choose(request)
+                    record = choose(request)
+                    info = replace(record.info, store_dtype=self.store_dtype)
+                    yield number, replace(record, info=info)
                 except VideoError as error:
                     yield number, error
 

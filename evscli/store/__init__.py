@@ -9,7 +9,7 @@
     writer.py    StoreWriter                         reader.py    open_store
     merge.py     StoreMerge                          compaction.py what it merges
     integrity.py is all of a store intact            processes.py work in several processes
-    summary.py   its numbers
+    narrow.py    tokens in narrower dtypes       summary.py   its numbers
 
 It knows no models, methods or videos. The names load on first use: looking at a store needs no
 torch.

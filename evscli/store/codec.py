@@ -49,7 +49,20 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
-LATER = frozenset({"budget_rule", "kept", "part", "prune_at", "query", "size", "whole"})
+LATER = frozenset(
+    {
+        "budget_rule",
+        "kept",
+        "part",
+        "prune_at",
+        "query",
+        "size",
+        "store_dtype",
+        "store_max_error",
+        "store_rms_error",
+        "whole",
+    }
+)
 """Keys that stores have since they say something; older ones lack them."""
 
 

@@ -15,7 +15,13 @@ from safetensors import SafetensorError, safe_open
 from evscli.errors import DamagedError, StoreError
 from evscli.records import Part, SourceInfo, VideoInfo
 from evscli.store.codec import canonical_json, from_json, parse_object, to_json
-from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, RUN_NAME, id_problem
+from evscli.store.schema import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    NARROW_VERSION,
+    RUN_NAME,
+    id_problem,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +85,9 @@ def describe(info: VideoInfo, sha256: str) -> dict[str, Any]:
 
 def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> str:
     """The value of a shard's metadata key. Raises ValueError or TypeError for what is not JSON."""
-    return canonical_json({"format": FORMAT_VERSION, "fingerprint": fingerprint, "videos": videos})
+    narrow = any(video.get("store_dtype") for video in videos.values())
+    version = NARROW_VERSION if narrow else FORMAT_VERSION
+    return canonical_json({"format": version, "fingerprint": fingerprint, "videos": videos})
 
 
 def read_head(path: Path) -> ShardHead:
@@ -112,10 +120,10 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
     version = data.get("format")
     if type(version) is not int:
         raise ValueError("key 'format' is missing")
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, NARROW_VERSION):
         raise StoreError(
-            f"{path} has format version {version}, this evs reads version {FORMAT_VERSION}: "
-            "upgrade with pip install --upgrade evscli"
+            f"{path} has format version {version}, this evs reads versions {FORMAT_VERSION} and "
+            f"{NARROW_VERSION}: upgrade with pip install --upgrade evscli"
         )
 
 

@@ -30,6 +30,8 @@ from evscli.store.run import read_run
 from evscli.store.schema import RUN_NAME, list_shards, shard_number
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from evscli.store.shard import Shard
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Store(Mapping[str, PrunedVideo]):
     """The videos of one store by id, in the order of ids.
 
     A record's tensors are views of the shard file; writing to one changes memory, not the file.
+    Tokens kept in a narrower dtype are made wide again, in memory, when a record is asked for.
     """
 
     def __init__(
@@ -95,6 +98,10 @@ class Store(Mapping[str, PrunedVideo]):
     def info(self, video_id: str) -> VideoInfo:
         """What is known of one video beside its tensors. Raises as `[id]` does."""
         return self._read(video_id, self._info_in)
+
+    def stored(self, video_id: str) -> dict[str, Tensor]:
+        """One video's tensors as they lie in its shard. Raises as `[id]` does."""
+        return self._read(video_id, self._tensors_in)
 
     def shard_name(self, video_id: str) -> str:
         """File name of the shard that holds a video. Raises as `[id]` does."""
@@ -149,6 +156,11 @@ class Store(Mapping[str, PrunedVideo]):
         shard = self._shard(name)
         self._require(shard.head, video_id)
         return shard.record(video_id)
+
+    def _tensors_in(self, name: str, video_id: str) -> dict[str, Tensor]:
+        shard = self._shard(name)
+        self._require(shard.head, video_id)
+        return shard.tensors(video_id)
 
     def _info_in(self, name: str, video_id: str) -> VideoInfo:
         head = self._head(name)

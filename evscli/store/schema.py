@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evscli.errors import UsageError
-from evscli.records import VideoInfo
+from evscli.records import ModelInfo, VideoInfo
 
 FORMAT_VERSION = 1
+
+NARROW_VERSION = 2
+"""Of a shard with tokens in a store dtype, which a reader of version 1 would take for others."""
 
 METADATA_KEY = "evs"
 """The only key of a shard's `__metadata__`; several would be written in random order."""
@@ -24,6 +27,17 @@ RUN_NAME = "run.json"
 
 DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 """Dtype names of embeddings in torch and in safetensors."""
+
+STORE_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float8": "F8_E4M3", "int8": "I8"}
+"""What embeddings may be kept in instead, in the words of `--store-dtype` and of safetensors."""
+
+AUTO = "auto"
+"""The store dtype that is the one tokens were computed in."""
+
+SCALED = frozenset({"float8", "int8"})
+"""Those with a scale for every row."""
+
+DTYPE_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "I8": 1}
 
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
 _MANIFEST = re.compile(r"manifest-(\d+)\.jsonl")
@@ -137,7 +151,7 @@ def split_key(key: str) -> tuple[str, str]:
 def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
     """Every tensor a video must have, for F = `frames` sampled frames."""
     model, grid = info.model, info.grid_thw
-    embeds = DTYPES.get(model.dtype, model.dtype)
+    embeds = _kept_in(model.dtype, info.store_dtype)
     layout = {
         "embeds": TensorSpec(embeds, (info.kept, model.embed_dim)),
         "position_ids": TensorSpec("I32", (info.kept, 3)),
@@ -149,7 +163,36 @@ def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
     if model.deepstack_planes:
         planes = (model.deepstack_planes, info.kept, model.embed_dim)
         layout["deepstack"] = TensorSpec(embeds, planes)
+    if info.store_dtype in SCALED:
+        for name in layout.keys() & {"embeds", "deepstack"}:
+            layout[f"{name}_scale"] = TensorSpec("F32", layout[name].shape[:-1])
     return layout
+
+
+def resolve_store_dtype(name: str, *, computed: str) -> str | None:
+    """What `--store-dtype` means for tokens `computed` in a dtype; None: just that.
+
+    Raises UsageError for an unknown name.
+    """
+    if name != AUTO and name not in STORE_DTYPES:
+        known = ", ".join((AUTO, *STORE_DTYPES))
+        raise UsageError(f"store dtype {name!r} is unknown; use one of {known}")
+    return None if name in (AUTO, computed) else name
+
+
+def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
+    """Bytes of one kept token in a shard: its embedding, DeepStack planes and scales."""
+    planes = 1 + model.deepstack_planes
+    width = DTYPE_BYTES[_kept_in(model.dtype, store_dtype)]
+    scales = DTYPE_BYTES["F32"] * planes if store_dtype in SCALED else 0
+    return planes * model.embed_dim * width + scales
+
+
+def _kept_in(computed: str, store_dtype: str | None) -> str:
+    """The dtype of tokens in a shard, in safetensors' words; a name nobody knows as it is."""
+    if store_dtype is None or computed not in DTYPES:
+        return DTYPES.get(computed, computed)
+    return STORE_DTYPES.get(store_dtype, store_dtype)
 
 
 def layout_problems(info: VideoInfo, found: Mapping[str, TensorSpec]) -> list[str]:

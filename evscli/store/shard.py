@@ -23,6 +23,7 @@ from evscli.store.heads import (
     open_safetensors,
     parse_head,
 )
+from evscli.store.narrow import widened
 from evscli.store.schema import (
     METADATA_KEY,
     TensorSpec,
@@ -37,6 +38,8 @@ BLOCK_BYTES = 8 << 20
 _DTYPE_NAMES = {
     torch.bool: "BOOL",
     torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.float8_e4m3fn: "F8_E4M3",
     torch.int32: "I32",
     torch.int64: "I64",
     torch.float16: "F16",
@@ -92,6 +95,7 @@ class Shard:
         info, tensors = self.info(video_id), self.tensors(video_id)
         if problems := layout_problems(info, specs(tensors)):
             raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
+        tensors = widened(info, tensors)
         known = {field.name for field in fields(PrunedVideo)} & tensors.keys()
         return PrunedVideo(info=info, **{name: tensors[name] for name in known})
 

@@ -80,6 +80,7 @@ class VideoSummary:
     size: int
     """Bytes of its tensors."""
     tensors: dict[str, TensorSpec]
+    """As they lie in the shard."""
     frames: tuple[FrameSummary, ...]
     run: RunConfig | None
 
@@ -108,8 +109,8 @@ def summarize_video(store: Store, video_id: str) -> VideoSummary:
     """Read one video. Raises StoreError for an unknown id, DamagedError."""
     from evscli.store.shard import specs
 
-    record, name = store[video_id], store.shard_name(video_id)
-    tensors = record.tensors()
+    record, tensors = store[video_id], store.stored(video_id)
+    name = store.shard_name(video_id)
     return VideoSummary(
         info=record.info,
         shard_name=name,

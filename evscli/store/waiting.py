@@ -8,7 +8,7 @@ limits.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evscli.errors import StoreError
@@ -16,6 +16,7 @@ from evscli.records import Origin, PrunedVideo, VideoInfo
 from evscli.store.checks import stored_problems, tensor_problems
 from evscli.store.durable import sync_file
 from evscli.store.heads import describe
+from evscli.store.narrow import narrowed
 from evscli.store.shard import Shard, ShardPart, digest, write_shard
 
 
@@ -54,14 +55,15 @@ class WaitingFolder:
     def add(self, record: PrunedVideo) -> WaitingVideo:
         """Write one video.
 
-        Raises StoreError where the record contradicts itself; OSError where the disk is full, with
-        the partial file removed.
+        Raises StoreError where the record contradicts itself, VideoError where its values do not
+        fit the store's dtype; OSError where the disk is full, with the partial file removed.
         """
-        tensors = record.tensors()
-        if problems := tensor_problems(record.info, tensors):
+        as_computed = replace(record.info, store_dtype=None)
+        if problems := tensor_problems(as_computed, record.tensors()):
             raise _refused(record.id, problems[0])
         path = self._next_path()
-        said = describe(record.info, digest(tensors))
+        info, tensors = narrowed(record)
+        said = describe(info, digest(tensors))
         part = ShardPart(id=record.id, description=said, tensors=tensors)
         try:
             write_shard(path, self._fingerprint, [part])

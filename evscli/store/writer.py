@@ -93,8 +93,9 @@ class StoreWriter:
     def add(self, record: PrunedVideo) -> None:
         """Keep one video; its tensors are not needed any longer afterwards.
 
-        Raises UsageError for an id that cannot be one, StoreError for an id that is finished, for a
-        record that contradicts itself, and where the disk is full.
+        Raises UsageError for an id that cannot be one, VideoError for values that do not fit the
+        store's dtype, StoreError for an id that is finished, for a record that contradicts itself,
+        and where the disk is full.
         """
         check_id(record.id)
         if record.id in self._finished:

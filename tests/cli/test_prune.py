@@ -170,3 +170,21 @@ def test_the_installed_script_answers() -> None:
     script = Path(sys.executable).parent / "evs"
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("evs ")
+
+
+def test_a_store_dtype_is_kept_to_and_its_loss_is_told(tmp_path: Path, clip: Path) -> None:
+    arguments = ("prune", clip, *VCAST, "-o", "store", "--json", "--store-dtype")
+    result = run_evs(*arguments, "int8", cwd=tmp_path)
+    assert result.code == 0, result.err
+    (told,) = (json.loads(line) for line in result.out.splitlines() if '"store_dtype"' in line)
+    assert (told["event"], told["store_dtype"], told["video"]) == ("store_dtype", "int8", "clip")
+    assert 0 < told["logit_difference"] < 1
+    assert 0 <= told["kl"] < 0.1
+    before = digests(tmp_path / "store")
+    assert run_evs(*arguments, "int8", cwd=tmp_path).code == 0
+    assert digests(tmp_path / "store") == before
+    other = run_evs(*arguments, "float8", cwd=tmp_path)
+    assert other.code == 1
+    assert 'selection.store_dtype is "int8" there and "float8" now' in other.error
+    answered = run_evs("ask", "store", "what happens first?", cwd=tmp_path)
+    assert answered.code == 0, answered.err

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from evscli import prefill, prune_video
-from evscli.datasets import VideoDataset, pack_videos
+from evscli.datasets import VideoDataset, VideoStream, pack_videos
 from evscli.errors import UsageError
 from evscli.records import PrunedVideo
-from evscli.store import StoreWriter
+from evscli.store import StoreWriter, open_store
+from tests.store.make_v2 import narrow
 from tests.store.samples import CONFIG, model, record
 from tests.store.test_writer import same
 
@@ -99,3 +101,14 @@ def test_a_batch_goes_to_prefill(clip: Path, tmp_path: Path, tokenizer: Any) -> 
         strict=True,
     ):
         assert torch.equal(one, other)
+
+
+def test_tokens_in_a_store_dtype_are_packed_as_they_were_computed(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", CONFIG) as writer:
+        for name in ("a", "b"):
+            writer.add(narrow("int8", name, dtype=torch.bfloat16))
+    dataset, opened = VideoDataset(tmp_path / "store"), open_store(tmp_path / "store")
+    for source in (dataset, VideoStream(dataset)):
+        (batch,) = DataLoader(source, batch_size=2, collate_fn=pack_videos)
+        assert batch.embeds.dtype == torch.bfloat16
+        assert all(same(video, opened[video.id]) for video in batch)

@@ -1,4 +1,4 @@
-"""docs/format.md and the committed version-1 stores: what every release must keep."""
+"""docs/format.md and the committed stores of its versions: what every release must keep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from torch import Tensor
 from evscli.records import Failure, ModelInfo, PrunedVideo, RunConfig, SourceInfo, VideoInfo
 from evscli.store import open_store, verify
 from evscli.store.manifest import Entry
-from tests.store.make_v1 import FOLDER, make
+from evscli.store.schema import STORE_DTYPES
+from tests.store import make_v1, make_v2
+from tests.store.make_v1 import FOLDER
+from tests.store.make_v2 import FOLDER as NARROW
 from tests.store.samples import CONFIG, failure, record
 from tests.store.test_writer import same
 
@@ -36,6 +39,11 @@ PINNED: dict[str, Any] = {
     ],
     "position_ids": [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 2], [0, 2, 1]],
     "deepstack": [-3.5, -6.0, 3.125, 7.25],
+}
+
+PINNED_NARROW = {
+    "float8": ([144.0, 384.0, -448.0, 320.0], 8 / 448),
+    "int8": ([-119.0, 127.0, -55.0, 13.0], 7.5 / 127),
 }
 
 
@@ -61,6 +69,34 @@ def test_the_documented_reader_reads_what_ours_reads(read_store: Reader, name: s
         assert tensors.keys() == mine.keys()
         assert all(torch.equal(tensors[key], mine[key]) for key in mine)
         assert info["kept"] == store.info(video_id).kept
+
+
+def test_the_documented_reader_makes_scaled_tokens_wide(read_store: Reader) -> None:
+    store, seen = open_store(NARROW), []
+    for video_id, info, tensors in read_store(NARROW):
+        mine = store[video_id].tensors()
+        assert tensors.keys() == mine.keys()
+        computed = getattr(torch, info["model"]["dtype"])
+        for key in ("embeds", "deepstack"):
+            tensors[key] = tensors[key].to(computed)
+        assert all(torch.equal(tensors[key], mine[key]) for key in mine)
+        seen.append(info["store_dtype"])
+    assert sorted(seen) == sorted(STORE_DTYPES)
+
+
+def test_a_shard_has_version_2_for_a_store_dtype_only() -> None:
+    for folder, version in ((NARROW, b"2"), (FOLDER / "plain", b"1")):
+        for path in folder.glob("shard-*"):
+            assert b'\\"format\\":%s,' % version in path.read_bytes()
+
+
+def test_version_2_stores_are_read_whole_with_the_values_stored() -> None:
+    store = open_store(NARROW)
+    assert list(verify(store)) == []
+    for store_dtype, (values, scale) in PINNED_NARROW.items():
+        stored = store.stored(store_dtype)
+        assert stored["embeds"][0].float().tolist() == values
+        assert stored["embeds_scale"][0] == torch.tensor(scale)
 
 
 def test_version_1_stores_are_read_whole() -> None:
@@ -93,14 +129,17 @@ def test_version_1_values_are_what_was_stored() -> None:
     assert deep.scores.dtype == torch.float16
 
 
-def test_this_release_writes_version_1_byte_for_byte(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("make", "folder"), [(make_v1.make, FOLDER), (make_v2.make, NARROW)])
+def test_this_release_writes_both_versions_byte_for_byte(
+    make: Callable[[Path], None], folder: Path, tmp_path: Path
+) -> None:
     make(tmp_path)
-    files = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*") if path.is_file())
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert files == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
     for name in files:
-        made, stored = (tmp_path / name).read_bytes(), (FOLDER / name).read_bytes()
+        made, stored = (tmp_path / name).read_bytes(), (folder / name).read_bytes()
         if name.name.startswith("manifest"):  # these say since what is kept
-            made = re.sub(rb'"kept":\d+,', b"", made)
+            made, stored = (re.sub(rb'"kept":\d+,', b"", text) for text in (made, stored))
         assert made == stored, name
 
 

@@ -21,7 +21,7 @@ def anonymous_bytes() -> int:
 
 
 def write_large_and_small(folder: Path) -> None:
-    """A record of 256 MiB in a scratch file and 64 of 2 MiB, in shards of 64 MiB."""
+    """256 MiB in a scratch file, the same again in int8, 64 records of 2 MiB; shards of 64 MiB."""
     video = record(grid=(4, 64, 64), embed_dim=1, dtype=torch.bfloat16)
     width = (256 * MIB) // (2 * video.info.kept)
     embeds = allocate((video.info.kept, width), torch.bfloat16, folder=folder.parent)
@@ -31,6 +31,7 @@ def write_large_and_small(folder: Path) -> None:
     before = anonymous_bytes()
     with StoreWriter(folder, CONFIG, shard_bytes=64 * MIB) as writer:
         writer.add(large)
+        writer.add(replace(large, info=replace(info, id="narrow", store_dtype="int8")))
         for number in range(64):
             writer.add(record(f"v{number}", grid=(4, 16, 16), embed_dim=1024))
         grown = anonymous_bytes() - before

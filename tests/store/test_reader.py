@@ -182,12 +182,13 @@ def test_a_shard_that_cannot_be_opened_is_not_called_missing(folder: Path) -> No
 
 
 def test_a_later_format_says_to_upgrade(folder: Path) -> None:
-    change_head(folder / SHARD, lambda evs: evs.update(format=2))
-    with pytest.raises(StoreError, match="format version 2, this evs reads version 1: upgrade"):
+    said = "format version 3, this evs reads versions 1 and 2: upgrade"
+    change_head(folder / SHARD, lambda evs: evs.update(format=3))
+    with pytest.raises(StoreError, match=said):
         open_store(folder)["day 2/b"]
     run = folder / "run.json"
-    run.write_text(run.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(StoreError, match="format version 2, this evs reads version 1: upgrade"):
+    run.write_text(run.read_text().replace('"format": 1', '"format": 3'))
+    with pytest.raises(StoreError, match=said):
         open_store(folder)
 
 

@@ -1,0 +1,69 @@
+"""What a store's dtype does to what the language model says next, on one stored video.
+
+The video is pruned again, and both the stored tokens and those as they were computed are prefilled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from evscli.compare.agreement import agreement, next_logits
+from evscli.corpus.inputs import local_file
+from evscli.errors import MismatchError
+from evscli.language.generate import enough_memory, load_language_model
+from evscli.language.room import refuse_without_room
+from evscli.needs import Recipe
+from evscli.records import PrunedVideo, VideoInput
+from evscli.store.schema import AUTO
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoringLoss:
+    """The next token after a stored video, against the same tokens as they were computed."""
+
+    video: str
+    store_dtype: str | None
+    question: str
+    logit_difference: float
+    """The largest of the vocabulary."""
+    kl: float
+    """KL divergence of the stored one's distribution from the other, in nats."""
+    same_token: bool
+    """Whether the likeliest token is the same."""
+
+
+def storing_loss(
+    stored: PrunedVideo, video: VideoInput, recipe: Recipe, *, device: str, question: str
+) -> StoringLoss:
+    """Measure one video of the store that the recipe's first selection made.
+
+    Raises ModelError where the checkpoint's language model is not there or not whole, DeviceError
+    where it does not fit, VideoError, and MismatchError where other tokens are kept now.
+    """
+    refuse_without_room(recipe.model, device=device, dtype=recipe.dtype)
+    computed = prune_again(video, replace(recipe, store_dtype=AUTO), device)
+    if not torch.equal(computed.keep_mask, stored.keep_mask):
+        raise MismatchError(
+            f"pruned again, {video.name} keeps other tokens than the store holds: check that it is "
+            "still the same file"
+        )
+    language = load_language_model(recipe.model, device=device, dtype=recipe.dtype)
+    with enough_memory(language.model.device, f"to prefill {stored.id}"):
+        full, narrow = (next_logits(language, one, question) for one in (computed, stored))
+    found = agreement(full.log_softmax(-1), narrow.log_softmax(-1))
+    return StoringLoss(
+        video=stored.id,
+        store_dtype=stored.info.store_dtype,
+        question=question,
+        logit_difference=float((full - narrow).abs().max()),
+        kl=found.kl,
+        same_token=found.same_token,
+    )
+
+
+def prune_again(video: VideoInput, recipe: Recipe, device: str) -> PrunedVideo:
+    """By the recipe's first selection, in this process. Raises VideoError, ModelError."""
+    with local_file(video) as path:
+        return recipe.make(device)(replace(video, path=path, root=path.parent, held=None))
