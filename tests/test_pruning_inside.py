@@ -168,8 +168,11 @@ def test_what_changes_tensors_is_in_the_fingerprint(
         settings("evs", "0.1234568:0.9", seed=1),
         settings("evs", "100.0001tok/s"),
         settings("evs", "100.0004tok/s"),
+        settings("evs", store_dtype="float8"),
+        settings("evs", store_dtype="int8"),
     ]
     assert len({*seen}) == len(seen)
+    assert "store_dtype" not in seen[0]  # as in stores from before there was a choice
 
 
 def test_one_selection_that_fails_leaves_the_others(

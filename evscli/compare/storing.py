@@ -51,7 +51,8 @@ def storing_loss(
         )
     language = load_language_model(recipe.model, device=device, dtype=recipe.dtype)
     with enough_memory(language.model.device, f"to prefill {stored.id}"):
-        full, narrow = (next_logits(language, one, question) for one in (computed, stored))
+        # In float64, since the divergence of a small loss is lost in float32's last digits.
+        full, narrow = (next_logits(language, one, question).double() for one in (computed, stored))
     found = agreement(full.log_softmax(-1), narrow.log_softmax(-1))
     return StoringLoss(
         video=stored.id,

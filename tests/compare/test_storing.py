@@ -66,7 +66,7 @@ def test_the_loss_is_that_of_the_records(stored: PrunedVideo, video: VideoInput)
     full, narrow = logits
     assert 0 < found.logit_difference == pytest.approx(float((full - narrow).abs().max()), rel=1e-3)
     p, q = full.softmax(-1), narrow.softmax(-1)
-    assert found.kl == pytest.approx(float((p * (p / q).log()).sum()), rel=0.05, abs=1e-6)
+    assert found.kl == pytest.approx(float((p * (p / q).log()).sum()), rel=0.05)
     assert found.same_token == bool(full.argmax() == narrow.argmax())
     assert (found.video, found.store_dtype) == ("clip", "int8")
 

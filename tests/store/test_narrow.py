@@ -18,7 +18,7 @@ from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.records import Failure, ModelInfo, PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreMerge, StoreWriter, open_store, verify
 from evscli.store import narrow as narrow_module
-from evscli.store.narrow import NARROW, narrowed, widened
+from evscli.store.narrow import NARROW, from_float8, narrowed, widened
 from evscli.store.schema import (
     expected_layout,
     layout_problems,
@@ -127,6 +127,13 @@ def test_the_error_is_that_of_what_a_reader_gets(
     worst = (errors.norm(dim=-1) / values.norm(dim=-1)).max()
     assert info.store_rms_error == pytest.approx(float(errors.norm() / values.norm()), rel=6e-3)
     assert info.store_max_error == pytest.approx(float(worst), rel=6e-3)
+
+
+def test_every_float8_is_made_wide_as_torch_does() -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn)
+    known = every.float().isfinite()
+    assert torch.equal(from_float8(every)[known], every.float()[known])
+    assert int(known.sum()) == 254
 
 
 def test_making_tokens_narrow_leaves_the_record_as_it_is() -> None:
