@@ -28,7 +28,6 @@ BLOCK_VALUES = 1 << 18
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 """Smaller ones would have fewer digits."""
 
-
 NARROW = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
@@ -168,11 +167,7 @@ def _norms(rows: Tensor) -> Tensor:
 
 def _beyond(video_id: str, values: Tensor, name: str) -> VideoError:
     top = max((float(values[place].abs().amax()) for place in _blocks(values.shape)), default=0.0)
-    found = f"values up to {top:,.0f}, beyond what {name} holds"
+    what, advice = f"values up to {top:,.0f}, beyond what {name} holds", "--store-dtype bfloat16"
     if not top < float("inf"):
-        found = "values that are not finite"
-    return VideoError(
-        f"video {video_id!r} has {found}: prune it with another --store-dtype, bfloat16 has the "
-        "range of float32",
-        stage="write",
-    )
+        what, advice = "values that are not finite", "--dtype float32"
+    return VideoError(f"video {video_id!r} has {what}: prune it with {advice}", stage="write")
