@@ -12,6 +12,7 @@ from evscli.cli.notes import noted_warnings, quiet_loading
 from evscli.cli.report import print_safely
 from evscli.compare.agreement import usual_question
 from evscli.compare.storing import StoringLoss, storing_loss
+from evscli.corpus.segments import part_of
 from evscli.errors import EvsError
 from evscli.needs import Recipe
 from evscli.records import VideoInput
@@ -24,6 +25,8 @@ def tell_loss(
 ) -> None:
     """Measure the first of `videos` that the store holds; nothing where no dtype is narrower."""
     opened = open_store(store)
+    if recipe.segment is not None:
+        videos = [part_of(video, 0.0, recipe.segment) for video in videos]
     video = next((video for video in videos if video.id in opened), None)
     if video is None or opened.info(video.id).store_dtype is None:
         return
