@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import torch
 
 from evscli.bundled import MINI_FOLDER
 from evscli.store import open_store
+from tests.disks import fill, mounted
 from tests.evs import Result, Running, run_evs
 from tests.videos import truncate, write_audio, write_video
 
@@ -230,22 +228,8 @@ def test_a_second_run_in_the_same_store(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a tmpfs needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(path: Path, *, leave: int) -> None:
-    """Write zeros until the disk is full, then free `leave` bytes."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    os.truncate(path, path.stat().st_size - leave)
+    with mounted(tmp_path / "disk", kilobytes=3072) as disk:
+        yield disk
 
 
 def test_a_full_disk(tmp_path: Path, clip: Path, small_disk: Path) -> None:

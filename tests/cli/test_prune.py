@@ -177,7 +177,11 @@ def test_a_store_dtype_is_kept_to_and_its_loss_is_told(tmp_path: Path, clip: Pat
     result = run_evs(*arguments, "int8", cwd=tmp_path)
     assert result.code == 0, result.err
     (told,) = (json.loads(line) for line in result.out.splitlines() if '"store_dtype"' in line)
-    assert (told["event"], told["store_dtype"], told["video"]) == ("store_dtype", "int8", "clip@0-9")
+    assert (told["event"], told["store_dtype"], told["video"]) == (
+        "store_dtype",
+        "int8",
+        "clip@0-9",
+    )
     assert 0 < told["logit_difference"] < 1
     assert 0 <= told["kl"] < 0.1
     before = digests(tmp_path / "store")

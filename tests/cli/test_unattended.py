@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from evscli.store import Store, open_store, verify
+from tests.disks import fill, mounted
 from tests.evs import Running, run_evs, wait_until
 from tests.faults import install, obey_permissions, small_shards
 from tests.videos import truncate, write_video
@@ -320,3 +321,20 @@ def test_segments_survive_a_kill_and_are_the_same_with_several_workers(
     result = run_evs(*arguments, cwd=tmp_path)
     assert result.code == 0, result
     assert_same(open_store(tmp_path / "store"), expected)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_disk_that_fills_up_under_the_run_costs_nothing_that_is_finished(
+    clips: Path, tmp_path: Path, undisturbed: Store, workers: str
+) -> None:
+    with mounted(tmp_path / "disk", kilobytes=4096) as disk:
+        fill(disk / "ballast", leave=600_000)
+        arguments = ("prune", clips, *PRUNE[:-1], disk / "store", "--workers", workers)
+        result = run_evs(*arguments, cwd=tmp_path, before=small_shards)
+        assert result.code == 1, result
+        assert "no space left" in result.error
+        assert "Traceback" not in result.err
+        assert 0 < len(open_store(disk / "store")) < CLIPS
+        (disk / "ballast").unlink()
+        assert run_evs(*arguments, cwd=tmp_path, before=small_shards).code == 0
+        assert_same(open_store(disk / "store"), undisturbed)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from evscli.corpus.inputs.fetch import local_file, source_size
 from evscli.errors import VideoError
 from evscli.records import HeldVideo, VideoInput
 from tests.corpus.inputs.tar_files import write_tar
+from tests.disks import mounted
 
 CLIP = bytes(range(256)) * 1000
 
@@ -110,15 +110,8 @@ def test_a_video_is_never_in_memory_as_a_whole(tmp_path: Path, scratch: Path) ->
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"cannot mount a small tmpfs here: {error}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with mounted(tmp_path / "disk", kilobytes=64) as disk:
+        yield disk
 
 
 def test_a_full_disk_stays_what_it_is(member: VideoInput, small_disk: Path) -> None:
