@@ -23,6 +23,7 @@ from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
 from evscli.cli.merge import merge
+from evscli.cli.plan import plan
 from evscli.cli.prune import prune
 from evscli.cli.train import train
 from evscli.cli.visualize import visualize
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (prune, inspect, merge, visualize, compare, ask, methods, models):
+for command in (prune, plan, inspect, merge, visualize, compare, ask, methods, models):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(train, name="train")

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evscli.bundled import MINI, MINI_NOTICE
+from evscli.cli.pairs import Pairs, print_pairs
 from evscli.cli.units import count_text, duration_text, size_text
 from evscli.records import Failure, ModelInfo, VideoInfo
 from evscli.store.schema import token_bytes
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 CHART_ROWS = 32
 """Most bars of a chart; where a video has more frames, a bar is the mean of several."""
 
-Pairs = Iterable[tuple[str, str]]
-
 
 def print_store(summary: StoreSummary) -> None:
     """The videos, the failures, and the totals last, where a terminal still shows them."""
@@ -38,14 +37,14 @@ def print_store(summary: StoreSummary) -> None:
             print(_line(info))
     elif summary.videos:
         console.print(_table(summary.videos, width=console.width))
-    _print_pairs(console, _failures(summary.failures))
-    _print_pairs(console, _totals(summary))
+    print_pairs(console, _failures(summary.failures))
+    print_pairs(console, _totals(summary))
 
 
 def print_video(summary: VideoSummary) -> None:
     """One video: what it came from, how it was pruned, and what is left of every frame."""
     console = Console(highlight=False)
-    _print_pairs(console, _facts(summary))
+    print_pairs(console, _facts(summary))
     if console.is_terminal:
         console.print(_chart(summary))
     else:
@@ -62,20 +61,6 @@ def print_problems(verified: Verified, *, named: bool) -> None:
         print(f"{where}{problem.message}")
     found = count_text(len(verified.problems), "problem") if verified.problems else "no problems"
     print(f"{verified.store}: {found}, {count_text(verified.videos, 'video')} checked")
-
-
-def _print_pairs(console: Console, pairs: Pairs) -> None:
-    """Names and values side by side, long values wrapped under themselves; tabs when piped."""
-    if not console.is_terminal:
-        for name, value in pairs:
-            print(f"{name}\t{value}")
-        return
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
-    for name, value in pairs:
-        grid.add_row(Text(name), Text(value))
-    console.print(grid)
 
 
 def _table(videos: Sequence[VideoInfo], *, width: int) -> Table:

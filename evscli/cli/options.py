@@ -163,6 +163,30 @@ JsonEvents = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
+# evs plan
+
+PlanMethods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        help="As for `evs prune`; may be repeated. Default: none, which keeps every token.",
+    ),
+]
+SampleSize = Annotated[
+    str | None,
+    typer.Option(
+        "--sample",
+        metavar="N",
+        help="Most videos to look into, or all; the rest is estimated from them. Default: 200, or "
+        "20 where some must be downloaded.",
+    ),
+]
+NoCalibrate = Annotated[
+    bool,
+    typer.Option("--no-calibrate", help="Leave the time out, for which a few videos are pruned."),
+]
+
 # evs ask
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Store made by `evs prune`.")]

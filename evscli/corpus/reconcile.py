@@ -26,7 +26,9 @@ class StoreStock:
 
 
 def stock_of(folder: Path) -> StoreStock:
-    """What is in a store now. Raises StoreError."""
+    """What is in a store now, nothing where there is none. Raises StoreError."""
+    if not folder.exists():
+        return StoreStock(finished={}, failed={})
     finished = read_catalogue(folder, keep=attrgetter("origin")).finished
     return StoreStock(finished=finished, failed=read_failures(folder))
 

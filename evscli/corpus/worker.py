@@ -63,8 +63,8 @@ def prune_jobs(
     Yields every job's result in each of its stores once it is written; `begun` is told whose turn
     it is. Closes `jobs` however it ends. Raises StoreError where a store cannot be written.
     """
-    requests = ((job, job.fault or _request(job.video, pruner.encoder)) for job in jobs)
-    planner = _planner(pruner.encoder)
+    requests = ((job, job.fault or request_of(job.video, pruner.encoder)) for job in jobs)
+    planner = planner_of(pruner.encoder)
     ahead = DecodeAhead(requests, planner, decoders, buffer_bytes=buffer_bytes)
     with closing(ahead), Writing(writers) as writing, closing(jobs):
         videos = iter(ahead)
@@ -79,11 +79,13 @@ def prune_jobs(
             decoded.drop()
 
 
-def _request(video: VideoInput, encoder: VideoEncoder) -> Request:
+def request_of(video: VideoInput, encoder: VideoEncoder) -> Request:
+    """What a decoder process is asked for."""
     return Request(video=video, chunk_frames=encoder.chunk_frames, resize=encoder.host_resize)
 
 
-def _planner(encoder: VideoEncoder) -> Planner:
+def planner_of(encoder: VideoEncoder) -> Planner:
+    """Chooses frames for an encoder; may be called from several threads."""
     # The rules are a processor of transformers, which promises nothing about threads.
     lock = threading.Lock()
 

@@ -37,6 +37,17 @@ def read_run(folder: Path) -> RunConfig:
     return run
 
 
+def check_run(folder: Path, config: RunConfig) -> None:
+    """Check that a store, where there is one, names the same settings; writes nothing.
+
+    Raises MismatchError as `claim_run` does, and DamagedError.
+    """
+    if (folder / RUN_NAME).exists():
+        _check_settings(folder, read_run(folder).settings, config.settings)
+    elif folder.is_dir():
+        _check_shards(folder, fingerprint(config.settings))
+
+
 def claim_run(folder: Path, config: RunConfig, *, temporary: Path) -> None:
     """Write run.json, or check that it names the same settings.
 

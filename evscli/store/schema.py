@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from evscli.errors import UsageError
@@ -37,7 +38,18 @@ AUTO = "auto"
 SCALED = frozenset({"float8", "int8"})
 """Those with a scale for every row."""
 
-DTYPE_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "I8": 1}
+ITEM_BYTES = {
+    "BOOL": 1,
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F16": 2,
+    "BF16": 2,
+    "I32": 4,
+    "F32": 4,
+    "I64": 8,
+    "F64": 8,
+}
+"""Of every dtype that the table of tensors names."""
 
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
 _MANIFEST = re.compile(r"manifest-(\d+)\.jsonl")
@@ -55,6 +67,11 @@ class TensorSpec:
 
     dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of such a tensor."""
+        return ITEM_BYTES[self.dtype] * prod(self.shape)
 
     def __str__(self) -> str:
         return f"{self.dtype} [{', '.join(map(str, self.shape))}]"
@@ -183,8 +200,8 @@ def resolve_store_dtype(name: str, *, computed: str) -> str | None:
 def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
     """Bytes of one kept token in a shard: its embedding, DeepStack planes and scales."""
     planes = 1 + model.deepstack_planes
-    width = DTYPE_BYTES[_kept_in(model.dtype, store_dtype)]
-    scales = DTYPE_BYTES["F32"] * planes if store_dtype in SCALED else 0
+    width = ITEM_BYTES[_kept_in(model.dtype, store_dtype)]
+    scales = ITEM_BYTES["F32"] * planes if store_dtype in SCALED else 0
     return planes * model.embed_dim * width + scales
 
 

@@ -43,7 +43,8 @@ PATIENCE_SECONDS = 600.0
 _STARTING = threading.Lock()
 """One child at a time: another's end of a link, inherited, would hide that the first one died."""
 
-ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan]
+ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan | None]
+"""None: no frame is wanted."""
 Message = TypeVar("Message")
 
 
@@ -165,7 +166,7 @@ class DecoderProcess:
             self._busy = False
             raise
         self._link.send(plan)
-        while isinstance(chunk := self._receive(), FrameChunk):
+        while plan is not None and isinstance(chunk := self._receive(), FrameChunk):
             yield chunk
         self._busy = False
 

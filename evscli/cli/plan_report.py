@@ -1,0 +1,250 @@
+"""What `evs plan` prints: a table of selections and the totals, lines when piped, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
+from evscli.cli.pairs import Pairs, print_pairs
+from evscli.cli.units import count_text, duration_text, size_text
+from evscli.corpus.outcome import Summary
+from evscli.records import ModelInfo
+from evscli.tables import new_table
+from evscli.texts import one_line
+
+if TYPE_CHECKING:
+    from evscli.corpus.estimate import Estimate, Prepared
+    from evscli.corpus.estimate.duration import Duration
+    from evscli.corpus.estimate.forecast import StoreForecast
+
+MOST_LISTED = 20
+"""Unreadable videos that are named to people; JSON names all."""
+
+WAITS = {
+    "decode": "decoding",
+    "encode": "encoding and pruning",
+    "write": "writing",
+    "cores": "processor cores, which decoding and encoding share",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One selection."""
+
+    store: Path
+    method: str
+    budget: str
+    before: Summary
+    forecast: StoreForecast
+
+    @property
+    def share(self) -> float:
+        """Of the tokens, kept."""
+        return self.forecast.kept / self.forecast.tokens if self.forecast.tokens else 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Of the sources' bytes, stored."""
+        size = self.forecast.source_bytes
+        return self.forecast.stored / size if size else 0.0
+
+
+def report(
+    estimate: Estimate, prepared: Prepared, folders: Sequence[Path], *, as_json: bool
+) -> int:
+    """Print it; the exit code: 0, 1 if no video can be read, 3 if some cannot."""
+    rows = rows_of(estimate, prepared, folders)
+    if as_json:
+        print(json.dumps(document(estimate, prepared, rows), indent=2))
+    else:
+        show(estimate, prepared, rows)
+    if not estimate.failures:
+        return 0
+    return SOME_FAILED if estimate.seen else NOTHING_DONE
+
+
+def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> list[Row]:
+    """A row for each store."""
+    return [
+        Row(
+            store=folder,
+            method=request.pruner.name,
+            budget=str(request.budget),
+            before=before,
+            forecast=forecast,
+        )
+        for folder, request, before, forecast in zip(
+            folders, prepared.pruner.requests, prepared.summaries, estimate.stores, strict=True
+        )
+    ]
+
+
+def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dict[str, Any]:
+    """All of it as JSON values."""
+    sample, whole = estimate.sample, estimate.forecast
+    return {
+        "model": estimate.model.name,
+        "videos": prepared.videos,
+        "to_do": sample.of,
+        "looked_into": len(sample.jobs),
+        "fetched": len(sample.fetched),
+        "exact": sample.is_whole,
+        "source_bytes": sample.bytes_of,
+        "seconds": whole.seconds,
+        "frames": round(whole.frames),
+        "tokens": round(whole.tokens),
+        "token_bytes": estimate.token_bytes,
+        "stores": [row_values(row) for row in rows],
+        "failures": [asdict(failure) for failure in estimate.failures],
+        "time": None if estimate.duration is None else time_values(estimate.duration),
+    }
+
+
+def row_values(row: Row) -> dict[str, Any]:
+    """One selection as JSON values."""
+    return {
+        "store": str(row.store),
+        "method": row.method,
+        "budget": row.budget,
+        "done": row.before.skipped,
+        "failed_earlier": row.before.failed_earlier,
+        "tokens": round(row.forecast.tokens),
+        "kept": round(row.forecast.kept),
+        "share": row.share,
+        "bytes": round(row.forecast.stored),
+        "of_source": row.ratio,
+    }
+
+
+def time_values(duration: Duration) -> dict[str, Any]:
+    """The time as JSON values."""
+    values = {**asdict(duration), "seconds": duration.seconds}
+    return {**values, "bottleneck": duration.bottleneck}
+
+
+def show(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> None:
+    """The table first, then what is the same for all selections."""
+    console = Console(highlight=False)
+    if estimate.seen and console.is_terminal:
+        console.print(table_of(rows, about="" if estimate.sample.is_whole else "~"))
+    elif estimate.seen:
+        for row in rows:
+            print("\t".join(cells(row)))
+    print_pairs(console, [*failure_pairs(estimate), *total_pairs(estimate, prepared, rows)])
+
+
+def table_of(rows: Sequence[Row], *, about: str) -> Table:
+    """A row for each selection; numbers that are estimated begin with `about`."""
+    table = new_table("method", "budget", "tokens", "kept", "%", "on disk", "of source")
+    for row in rows:
+        table.add_row(Text(row.method), row.budget, *(f"{about}{text}" for text in shown(row)))
+    return table
+
+
+def shown(row: Row) -> tuple[str, ...]:
+    """The numbers of a row for people."""
+    forecast = row.forecast
+    return (
+        f"{forecast.tokens:,.0f}",
+        f"{forecast.kept:,.0f}",
+        f"{row.share:.1%}",
+        size_text(round(forecast.stored)),
+        f"{row.ratio:.0%}" if row.ratio < 10 else f"{row.ratio:,.1f} times",
+    )
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The same for programs: plain numbers, bytes."""
+    values = row_values(row)
+    names = ("method", "budget", "tokens", "kept", "share", "bytes", "of_source")
+    return tuple(
+        f"{values[name]:.4f}" if isinstance(values[name], float) else str(values[name])
+        for name in names
+    )
+
+
+def failure_pairs(estimate: Estimate) -> Pairs:
+    """The videos that cannot be read."""
+    for failure in estimate.failures[:MOST_LISTED]:
+        yield "failed", one_line(f"{failure.id} ({failure.stage}): {failure.message}")
+    if (more := len(estimate.failures) - MOST_LISTED) > 0:
+        yield "failed", f"{more:,} more (--json names all)"
+
+
+def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> Pairs:
+    """What is the same for all selections."""
+    sample, whole = estimate.sample, estimate.forecast
+    yield from done_pairs(prepared, rows)
+    if not sample.of:
+        yield "videos", f"{prepared.videos:,}, nothing left to do"
+        return
+    about = "" if sample.is_whole else "about "
+    length = f", {about}{duration_text(whole.seconds)}" if estimate.seen else ""
+    left = "" if sample.of == prepared.videos else " to do"
+    failed = f", {len(estimate.failures):,} cannot be read" if estimate.failures else ""
+    of = "" if sample.is_whole else f" of {len(sample.jobs):,}"
+    yield (
+        "videos",
+        f"{sample.of:,}{left}{length}, {size_text(sample.bytes_of)}{failed}{of if failed else ''}",
+    )
+    if not sample.is_whole:
+        yield (
+            "sample",
+            f"from {len(sample.jobs):,} of {sample.of:,} videos, chosen by hash; totals are "
+            "estimates by the bytes of the files",
+        )
+    if sample.fetched:
+        size = sum(video.held.size for video in sample.fetched if video.held)
+        yield "fetched", f"{count_text(len(sample.fetched), 'video')} ({size_text(size)})"
+    if estimate.token_bytes is None:
+        return
+    yield "tokens", f"{about}{whole.tokens:,.0f} from {whole.frames:,.0f} frames, before pruning"
+    yield "a token", f"{estimate.token_bytes:,} bytes on disk ({values_text(estimate.model)})"
+    if estimate.duration is not None:
+        yield from time_pairs(estimate.duration, prepared)
+    yield "model", estimate.model.name
+
+
+def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
+    """What stores hold already."""
+    for row in rows:
+        parts = []
+        if row.before.skipped:
+            parts.append(f"{row.before.skipped:,} of {prepared.videos:,} are done already")
+        if row.before.failed_earlier:
+            earlier = f"{row.before.failed_earlier:,} failed earlier"
+            parts.append(f"{earlier} (--retry-failed tries them again)")
+        if parts:
+            yield "done", f"{', '.join(parts)} in {row.store}"
+
+
+def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
+    """How long it takes, and why."""
+    work = max(duration.parts.values())
+    yield (
+        "time",
+        f"about {duration_text(duration.seconds)}: {duration_text(duration.load)} until the model "
+        f"is loaded, then {duration_text(work)}",
+    )
+    engine = prepared.engine
+    alone = ", ".join(f"{name} {duration_text(value)}" for name, value in duration.parts.items())
+    tried = count_text(duration.videos, "video")
+    decoders = count_text(engine.lanes * len(engine.devices), "decoder")
+    workers = count_text(len(engine.devices), "worker")
+    yield "estimated", f"from {tried} tried here; alone: {alone}, by {decoders} and {workers}"
+    yield "bottleneck", WAITS[duration.bottleneck]
+
+
+def values_text(model: ModelInfo) -> str:
+    """What a token is made of."""
+    planes = f", {model.deepstack_planes} DeepStack planes" if model.deepstack_planes else ""
+    return f"{model.dtype}, width {model.embed_dim}{planes}"

@@ -1,0 +1,119 @@
+"""How fast this machine really decodes, encodes, prunes and writes: tried on a few videos.
+
+Each is done by itself, by the pieces that a run is made of, so that none waits for another. What is
+written goes to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.estimate.clip import Clip, decode_clip
+from evscli.corpus.estimate.forecast import Sums, decoding_of
+from evscli.corpus.jobs import Job
+from evscli.errors import VideoError
+from evscli.pipeline import VideoPruner, resized_here
+from evscli.records import PrunedVideo
+from evscli.scratch import scratch_folder
+from evscli.store import StoreWriter
+
+VIDEOS = 3
+SECONDS = 20.0
+"""In which they are tried, about; one that is long is tried in part."""
+
+Records = dict[int, list[PrunedVideo]]
+"""By the number of a store, what it would get."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort(Sums):
+    """What was done, and the seconds it took."""
+
+    videos: float = 0.0
+    decoding: float = 0.0
+    """As in `Forecast`."""
+    decode_seconds: float = 0.0
+    """Of one decoder process, with all that comes before the first frame."""
+    tokens: float = 0.0
+    """Before pruning."""
+    encode_seconds: float = 0.0
+    """Of one worker, with all selections."""
+    encode_cpu_seconds: float = 0.0
+    """The same of all cores."""
+    stored: float = 0.0
+    """Bytes of tensors."""
+    write_seconds: float = 0.0
+    """Of one writer."""
+
+
+def calibrate(jobs: Sequence[Job], pruner: VideoPruner, decoder: DecoderProcess) -> Effort:
+    """Try the first of `jobs` that can be decoded; `decoder` is ended.
+
+    Raises StoreError where the disk for temporary files is full.
+    """
+    began, total = time.monotonic(), Effort()
+    records: Records = defaultdict(list)
+    try:
+        for job in jobs:
+            if total.videos == VIDEOS or time.monotonic() - began > SECONDS:
+                break
+            with suppress(VideoError):  # what is wrong with a video is for the run to say
+                total += _try(job, pruner, decoder, total, records)
+    finally:
+        decoder.kill()
+    return total + _write(records, pruner)
+
+
+def _try(
+    job: Job, pruner: VideoPruner, decoder: DecoderProcess, before: Effort, records: Records
+) -> Effort:
+    share = SECONDS / VIDEOS / 2
+    clip = decode_clip(job.video, pruner.encoder, decoder, seconds=share)
+    if not before.videos:  # what is loaded and compiled at the first time is no part of the speed
+        before = _encode(job, clip.first(1), pruner, {})
+    chunk = clip.first(1).tokens * before.encode_seconds / before.tokens
+    effort = _encode(job, clip.first(max(1, int(share / chunk))), pruner, records)
+    return effort + Effort(
+        videos=1,
+        decoding=decoding_of(clip.planned.index, clip.planned.plan),
+        decode_seconds=clip.seconds,
+    )
+
+
+def _encode(job: Job, clip: Clip, pruner: VideoPruner, records: Records) -> Effort:
+    frames = resized_here(pruner.encoder, clip.planned, lambda: (chunk for chunk in clip.chunks))
+    began, cpu_before = time.perf_counter(), time.process_time()
+    for number, result in pruner.prune_planned(clip.planned, [*job.tries], frames=frames):
+        if isinstance(result, VideoError):
+            raise result
+        records.setdefault(number, []).append(result)
+    return Effort(
+        tokens=clip.tokens,
+        encode_seconds=time.perf_counter() - began,
+        encode_cpu_seconds=time.process_time() - cpu_before,
+    )
+
+
+def _write(records: Mapping[int, Sequence[PrunedVideo]], pruner: VideoPruner) -> Effort:
+    configs = pruner.configs
+    with tempfile.TemporaryDirectory(prefix=".evs-plan-", dir=scratch_folder()) as folder:
+        began = time.perf_counter()
+        for number, some in records.items():
+            with StoreWriter(Path(folder) / str(number), configs[number]) as writer:
+                for record in some:
+                    writer.add(record)
+        seconds = time.perf_counter() - began
+    stored = sum(
+        tensor.nbytes
+        for some in records.values()
+        for record in some
+        for tensor in record.tensors().values()
+    )
+    return Effort(stored=stored, write_seconds=seconds)

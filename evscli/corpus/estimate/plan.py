@@ -1,0 +1,159 @@
+"""What one run would do and take: the same videos, rules and stores, and none of its work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.engine import Engine, MakePruner
+from evscli.corpus.estimate.calibrate import Effort, calibrate
+from evscli.corpus.estimate.duration import Duration, duration_of
+from evscli.corpus.estimate.forecast import Forecast, StoreForecast
+from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
+from evscli.corpus.estimate.survey import Look, Seen, survey
+from evscli.corpus.outcome import Summary
+from evscli.corpus.reconcile import stock_of
+from evscli.corpus.resume import work_left
+from evscli.pipeline import VideoPruner
+from evscli.records import Failure, ModelInfo, VideoInput
+from evscli.store.run import check_run
+
+TRIED = 10
+"""Videos that calibration may choose from, as some cannot be decoded."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A run that could begin: the model is loaded, and what is left to do is known."""
+
+    pruner: VideoPruner
+    engine: Engine
+    videos: int
+    """With those that need nothing any more."""
+    summaries: Sequence[Summary]
+    """For each store what need not be done."""
+    sample: Sample
+    load_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What the run would do and take."""
+
+    model: ModelInfo
+    sample: Sample
+    forecast: Forecast
+    """Of the whole run."""
+    stores: Sequence[StoreForecast]
+    """The same for each store."""
+    seen: int
+    """Videos of the sample that can be read."""
+    failures: Sequence[Failure]
+    """The others."""
+    token_bytes: int | None
+    """That a kept token takes on disk; None where no video can be read."""
+    duration: Duration | None
+    """None where it was not asked for, or no video could be tried."""
+
+
+def prepare(
+    videos: Sequence[VideoInput],
+    make: MakePruner,
+    folders: Sequence[Path],
+    *,
+    engine: Engine,
+    most: int | None = None,
+    began: float,
+) -> Prepared:
+    """Load the model, ask the stores `folders` what is left, and take a sample of it.
+
+    At most `most` videos are looked into, by default `usual_size`; 0 is all of them. `began` is
+    when the command did, by `time.monotonic`. Raises what a run would raise before its work.
+    """
+    if len(engine.devices) > 1:
+        torch.set_num_threads(engine.threads)  # as each worker has
+    pruner = make(engine.devices[0])
+    loaded = time.monotonic() - began
+    for folder, config in zip(folders, pruner.configs, strict=True):
+        check_run(folder, config)
+    mine = engine.share.of(videos)
+    summaries = [Summary() for _ in folders]
+    jobs = work_left(mine, [*map(stock_of, folders)], summaries, retries=engine.retries)
+    return Prepared(
+        pruner=pruner,
+        engine=engine,
+        videos=len(mine),
+        summaries=summaries,
+        sample=take_sample(jobs, usual_size(jobs) if most is None else most or len(jobs)),
+        load_seconds=loaded,
+    )
+
+
+def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: None) -> list[Look]:
+    """Look into the sample; `advance` is told of every video.
+
+    Raises StoreError where the disk for copies of remote videos is full.
+    """
+    looks = []
+    with closing(survey(prepared.sample.jobs, prepared.pruner, _decoders(prepared))) as looking:
+        for look in looking:
+            looks.append(look)
+            advance(1)
+    return looks
+
+
+def estimate(prepared: Prepared, looks: Sequence[Look], *, timed: bool) -> Estimate:
+    """What the looks into the sample say of the run; `timed` tries a few of them for its time.
+
+    Raises StoreError where the disk for temporary files is full.
+    """
+    seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
+    factor = prepared.sample.factor
+    forecast = sum((each.forecast for each in seen), Forecast()).scaled(factor)
+    stores = [_store(seen, number).scaled(factor) for number in range(len(prepared.summaries))]
+    effort = _effort(prepared, looks) if timed else Effort()
+    return Estimate(
+        model=prepared.pruner.encoder.info,
+        sample=prepared.sample,
+        forecast=forecast,
+        stores=stores,
+        seen=len(seen),
+        failures=[look.outcome for look in looks if isinstance(look.outcome, Failure)],
+        token_bytes=seen[0].token_bytes if seen else None,
+        duration=_duration(prepared, forecast, stores, effort) if effort.videos else None,
+    )
+
+
+def _store(seen: Sequence[Seen], number: int) -> StoreForecast:
+    return sum((each.stores.get(number, StoreForecast()) for each in seen), StoreForecast())
+
+
+def _effort(prepared: Prepared, looks: Sequence[Look]) -> Effort:
+    good = [look.job for look in looks if isinstance(look.outcome, Seen)]
+    decoder = DecoderProcess(timeout=prepared.engine.timeout)
+    return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)
+
+
+def _duration(
+    prepared: Prepared, forecast: Forecast, stores: Sequence[StoreForecast], effort: Effort
+) -> Duration:
+    return duration_of(
+        forecast,
+        sum(store.stored for store in stores),
+        effort,
+        prepared.engine,
+        jobs=prepared.sample.of,
+        load=prepared.load_seconds,
+    )
+
+
+def _decoders(prepared: Prepared) -> list[DecoderProcess]:
+    engine, jobs = prepared.engine, len(prepared.sample.jobs)
+    count = max(1, min(jobs, engine.lanes * len(engine.devices)))
+    return [DecoderProcess(timeout=engine.timeout) for _ in range(count)]

@@ -1,0 +1,72 @@
+"""How many bytes a video will take in a store, from what would be said of it. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from evscli.records import VideoInfo
+from evscli.store.codec import canonical_json
+from evscli.store.heads import describe
+from evscli.store.manifest import Entry
+from evscli.store.schema import TensorSpec, expected_layout, shard_name, tensor_key
+from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
+
+SOME_DIGEST = "0" * 64
+
+
+def token_bytes(info: VideoInfo) -> int:
+    """Bytes that each kept token adds: its embedding, DeepStack planes and position."""
+    none, one = (_tensor_bytes(layout_of(replace(info, kept=n), frames=1)) for n in (0, 1))
+    return one - none
+
+
+def stored_bytes(info: VideoInfo, *, frames: int, scores: bool = False) -> int:
+    """Bytes of a video of `frames` sampled frames: tensors, header, metadata and manifest line.
+
+    What all videos of a shard or store share is left out, and so is how long places in a large
+    shard are written.
+    """
+    layout = layout_of(info, frames=frames, scores=scores)
+    return _tensor_bytes(layout) + _header_bytes(info, layout) + _line_bytes(info)
+
+
+def layout_of(info: VideoInfo, *, frames: int, scores: bool = False) -> dict[str, TensorSpec]:
+    """Every tensor of a video; with `scores` also those stored on request."""
+    layout = expected_layout(info, frames=frames)
+    return {**layout, "scores": TensorSpec("F16", info.grid_thw)} if scores else layout
+
+
+def _tensor_bytes(layout: Mapping[str, TensorSpec]) -> int:
+    return sum(spec.nbytes for spec in layout.values())
+
+
+def _header_bytes(info: VideoInfo, layout: Mapping[str, TensorSpec]) -> int:
+    places = {
+        tensor_key(info.id, name): {
+            "dtype": spec.dtype,
+            "shape": spec.shape,
+            "data_offsets": [SHARD_BYTES, SHARD_BYTES],
+        }
+        for name, spec in layout.items()
+    }
+    said = canonical_json({info.id: describe(info, SOME_DIGEST)})
+    return _length(canonical_json(places)) + _length(canonical_json(said))
+
+
+def _line_bytes(info: VideoInfo) -> int:
+    entry = Entry(
+        id=info.id,
+        shard=shard_name(0, 0),
+        shard_videos=SHARD_VIDEOS,
+        shard_bytes=SHARD_BYTES,
+        source=info.source,
+        sha256=SOME_DIGEST,
+        query=info.query,
+        kept=info.kept,
+    )
+    return _length(canonical_json(entry)) + 1
+
+
+def _length(text: str) -> int:
+    return len(text.encode())
