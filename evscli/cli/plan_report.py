@@ -135,31 +135,36 @@ def show(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> None:
     """The table first, then what is the same for all selections."""
     console = Console(highlight=False)
     if estimate.seen and console.is_terminal:
-        console.print(table_of(rows, about="" if estimate.sample.is_whole else "~"))
+        console.print(table_of(rows, exact=estimate.sample.is_whole))
     elif estimate.seen:
         for row in rows:
             print("\t".join(cells(row)))
     print_pairs(console, [*failure_pairs(estimate), *total_pairs(estimate, prepared, rows)])
 
 
-def table_of(rows: Sequence[Row], *, about: str) -> Table:
-    """A row for each selection; numbers that are estimated begin with `about`."""
+def table_of(rows: Sequence[Row], *, exact: bool) -> Table:
+    """A row for each selection."""
     table = new_table("method", "budget", "tokens", "kept", "%", "on disk", "of source")
     for row in rows:
-        table.add_row(Text(row.method), row.budget, *(f"{about}{text}" for text in shown(row)))
+        forecast = row.forecast
+        table.add_row(
+            Text(row.method),
+            row.budget,
+            number(forecast.tokens, exact=exact),
+            number(forecast.kept, exact=exact),
+            f"{row.share:.1%}",
+            f"{'' if exact else '~'}{size_text(round(forecast.stored))}",
+            f"{row.ratio:.0%}" if row.ratio < 10 else f"{row.ratio:,.1f} times",
+        )
     return table
 
 
-def shown(row: Row) -> tuple[str, ...]:
-    """The numbers of a row for people."""
-    forecast = row.forecast
-    return (
-        f"{forecast.tokens:,.0f}",
-        f"{forecast.kept:,.0f}",
-        f"{row.share:.1%}",
-        size_text(round(forecast.stored)),
-        f"{row.ratio:.0%}" if row.ratio < 10 else f"{row.ratio:,.1f} times",
-    )
+def number(value: float, *, exact: bool) -> str:
+    """A count; one that is estimated to three digits."""
+    if exact:
+        return f"{value:,.0f}"
+    digits = max(0, len(f"{value:.0f}") - 3)
+    return f"~{round(value, -digits):,.0f}"
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -187,31 +192,38 @@ def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> 
     if not sample.of:
         yield "videos", f"{prepared.videos:,}, nothing left to do"
         return
-    about = "" if sample.is_whole else "about "
-    length = f", {about}{duration_text(whole.seconds)}" if estimate.seen else ""
-    left = "" if sample.of == prepared.videos else " to do"
-    failed = f", {len(estimate.failures):,} cannot be read" if estimate.failures else ""
-    of = "" if sample.is_whole else f" of {len(sample.jobs):,}"
-    yield (
-        "videos",
-        f"{sample.of:,}{left}{length}, {size_text(sample.bytes_of)}{failed}{of if failed else ''}",
-    )
-    if not sample.is_whole:
+    exact = sample.is_whole
+    yield "videos", videos_text(estimate, left=sample.of < prepared.videos)
+    if not exact:
         yield (
             "sample",
-            f"from {len(sample.jobs):,} of {sample.of:,} videos, chosen by hash; totals are "
-            "estimates by the bytes of the files",
+            f"{len(sample.jobs):,} of {sample.of:,} videos, chosen by hash; totals are estimates, "
+            "by the bytes of the files",
         )
     if sample.fetched:
         size = sum(video.held.size for video in sample.fetched if video.held)
-        yield "fetched", f"{count_text(len(sample.fetched), 'video')} ({size_text(size)})"
+        yield "fetched", f"{count_text(len(sample.fetched), 'video')}, {size_text(size)}"
     if estimate.token_bytes is None:
         return
-    yield "tokens", f"{about}{whole.tokens:,.0f} from {whole.frames:,.0f} frames, before pruning"
+    tokens, frames = (number(value, exact=exact) for value in (whole.tokens, whole.frames))
+    yield "tokens", f"{tokens} from {frames} frames, before pruning"
     yield "a token", f"{estimate.token_bytes:,} bytes on disk ({values_text(estimate.model)})"
     if estimate.duration is not None:
         yield from time_pairs(estimate.duration, prepared)
     yield "model", estimate.model.name
+
+
+def videos_text(estimate: Estimate, *, left: bool) -> str:
+    """How many videos, how long and how large."""
+    sample = estimate.sample
+    parts = [f"{sample.of:,} to do" if left else f"{sample.of:,}"]
+    if estimate.seen:
+        about = "" if sample.is_whole else "about "
+        parts.append(f"{about}{duration_text(estimate.forecast.seconds)}")
+    parts.append(size_text(sample.bytes_of))
+    if failed := len(estimate.failures):
+        parts.append(f"{failed:,} of {len(sample.jobs):,} cannot be read")
+    return ", ".join(parts)
 
 
 def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
@@ -229,19 +241,18 @@ def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
 
 def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
     """How long it takes, and why."""
-    work = max(duration.parts.values())
     yield (
         "time",
         f"about {duration_text(duration.seconds)}: {duration_text(duration.load)} until the model "
-        f"is loaded, then {duration_text(work)}",
+        f"is loaded, then {duration_text(max(duration.parts.values()))}",
     )
+    parts = ", ".join(f"{name} {duration_text(value)}" for name, value in duration.parts.items())
+    yield "parts", f"{parts}, at the same time"
     engine = prepared.engine
-    alone = ", ".join(f"{name} {duration_text(value)}" for name, value in duration.parts.items())
-    tried = count_text(duration.videos, "video")
     decoders = count_text(engine.lanes * len(engine.devices), "decoder")
     workers = count_text(len(engine.devices), "worker")
-    yield "estimated", f"from {tried} tried here; alone: {alone}, by {decoders} and {workers}"
-    yield "bottleneck", WAITS[duration.bottleneck]
+    yield "bottleneck", f"{WAITS[duration.bottleneck]} (by {decoders} and {workers})"
+    yield "estimated", f"from {count_text(duration.videos, 'video')} tried here"
 
 
 def values_text(model: ModelInfo) -> str:

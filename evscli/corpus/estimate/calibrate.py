@@ -45,8 +45,6 @@ class Effort(Sums):
     """Before pruning."""
     encode_seconds: float = 0.0
     """Of one worker, with all selections."""
-    encode_cpu_seconds: float = 0.0
-    """The same of all cores."""
     stored: float = 0.0
     """Bytes of tensors."""
     write_seconds: float = 0.0
@@ -89,16 +87,12 @@ def _try(
 
 def _encode(job: Job, clip: Clip, pruner: VideoPruner, records: Records) -> Effort:
     frames = resized_here(pruner.encoder, clip.planned, lambda: (chunk for chunk in clip.chunks))
-    began, cpu_before = time.perf_counter(), time.process_time()
+    began = time.perf_counter()
     for number, result in pruner.prune_planned(clip.planned, [*job.tries], frames=frames):
         if isinstance(result, VideoError):
             raise result
         records.setdefault(number, []).append(result)
-    return Effort(
-        tokens=clip.tokens,
-        encode_seconds=time.perf_counter() - began,
-        encode_cpu_seconds=time.process_time() - cpu_before,
-    )
+    return Effort(tokens=clip.tokens, encode_seconds=time.perf_counter() - began)
 
 
 def _write(records: Mapping[int, Sequence[PrunedVideo]], pruner: VideoPruner) -> Effort:

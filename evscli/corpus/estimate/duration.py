@@ -1,12 +1,15 @@
 """How long a run takes, from what it comes to and how fast a few of its videos were.
 
-Its parts overlap, so it takes as long as the slowest; on the cores they share they do not.
+Its parts overlap, so it takes as long as the slowest, but not on cores that they share: there a
+decoder stops all threads of an encoder, which wait for each other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from os import sched_getaffinity
+
+import torch
 
 from evscli.corpus.engine import Engine
 from evscli.corpus.estimate.calibrate import Effort
@@ -27,7 +30,7 @@ class Duration:
     """By all workers, pruning included."""
     write: float
     cores: float
-    """That all of this takes on the cores of the machine, were they never idle."""
+    """Of all that keeps a core of the machine busy, were none ever idle."""
 
     @property
     def parts(self) -> dict[str, float]:
@@ -55,17 +58,21 @@ def duration_of(
 ) -> Duration:
     """The time that the engine takes for `forecast` and `stored` bytes, `load` measured."""
     decode = effort.decode_seconds * forecast.decoding / effort.decoding
-    tokens = forecast.tokens / effort.tokens
+    encode = effort.encode_seconds * forecast.tokens / effort.tokens
     write = effort.write_seconds * stored / effort.stored
-    cores = decode + effort.encode_cpu_seconds * tokens + write
     return Duration(
         videos=round(effort.videos),
         load=load,
         decode=decode / min(jobs, engine.lanes * len(engine.devices)),
-        encode=effort.encode_seconds * tokens / encoders(engine),
+        encode=encode / encoders(engine),
         write=write / len(engine.devices),
-        cores=cores / len(sched_getaffinity(0)),
+        cores=(decode + encode * busy_cores(engine) + write) / len(sched_getaffinity(0)),
     )
+
+
+def busy_cores(engine: Engine) -> int:
+    """Cores that one worker keeps busy while it encodes: that of its GPU, or one a thread."""
+    return torch.get_num_threads() if "cpu" in engine.devices else 1
 
 
 def encoders(engine: Engine) -> int:

@@ -18,10 +18,6 @@ from evscli.records import FramePlan, KeptTokens, VideoInfo
 from evscli.store.footprint import stored_bytes
 from evscli.video import VideoIndex
 
-FRAMES_OF_A_CHOSEN_ONE = 5.0
-"""How many frames are decoded in the time that a chosen one takes more, as it is converted and
-resized."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sums:
@@ -47,7 +43,8 @@ class Forecast(Sums):
     tokens: float = 0.0
     """Before pruning."""
     decoding: float = 0.0
-    """Pixels of the frames that a decoder passes, with what a chosen one costs more."""
+    """Pixels of the frames that a decoder passes, those of chosen ones twice: to convert and resize
+    a frame takes about as long as to decode it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +74,7 @@ def forecast_of(planned: PlannedVideo) -> Forecast:
 def decoding_of(index: VideoIndex, plan: FramePlan) -> float:
     """See `Forecast.decoding`."""
     height, width = index.coded_size
-    chosen = len(plan.source_index)
-    return float(height * width * (frames_passed(index, plan) + FRAMES_OF_A_CHOSEN_ONE * chosen))
+    return float(height * width * (frames_passed(index, plan) + len(plan.source_index)))
 
 
 def frames_passed(index: VideoIndex, plan: FramePlan) -> int:
