@@ -54,8 +54,8 @@ def main() -> None:
         "# What `evs plan` says against what `evs prune` does",
         "",
         f"{describe_machine()}. `python -m benchmarks.plan --rounds {rounds}`: mini, V-CAST at "
-        f"0.3; medians of {rounds} rounds in turns. The work is what comes after loading the model; "
-        "bytes are those of shards and manifests.",
+        f"0.3; medians of {rounds} rounds in turns. The work is what comes after the model is "
+        "loaded, the whole is the command; bytes are of shards and manifests.",
         "",
         "| corpus | work, said | work, real | said / real | whole, said | whole, real "
         "| said / real | bottleneck | bytes, said / real |",

@@ -78,6 +78,20 @@ class DecoderProcess:
             finally:
                 theirs.close()
 
+    def make_ready(self) -> None:
+        """Start the child, unless there is one, and wait until it can take a video.
+
+        Raises EvsError where that fails.
+        """
+        if self._process is not None:
+            return
+        self.start()
+        self._clock = Clock(START_SECONDS)
+        try:
+            self._expect(Ready)
+        except (EOFError, ConnectionError, TimeoutError):
+            raise _no_process(f"exit code {self.kill(grace=1)}") from None
+
     def decode(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
         """Have a video decoded: the frames that `choose` plans, chunk by chunk.
 
@@ -85,7 +99,7 @@ class DecoderProcess:
         child with it and Timeout where it took too long. Raises what `choose` does, and EvsError
         where the next video would fail as well. Left before its end, the child is killed.
         """
-        self._begin()
+        self.make_ready()
         if request.video.held is not None:
             self._copies = self._copies or copies_folder()
             request = replace(request, copies=self._copies)
@@ -137,17 +151,6 @@ class DecoderProcess:
         if process is not None:
             with suppress(ValueError):  # that thread has just closed it
                 process.kill()
-
-    def _begin(self) -> None:
-        """A child that is ready for a video."""
-        if self._process is not None:
-            return
-        self.start()
-        self._clock = Clock(START_SECONDS)
-        try:
-            self._expect(Ready)
-        except (EOFError, ConnectionError, TimeoutError):
-            raise _no_process(f"exit code {self.kill(grace=1)}") from None
 
     def _converse(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
         self._clock = Clock(PATIENCE_SECONDS if self.timeout is None else self.timeout)

@@ -24,7 +24,7 @@ from evscli.records import PrunedVideo
 from evscli.scratch import scratch_folder
 from evscli.store import StoreWriter
 
-VIDEOS = 3
+VIDEOS = 6
 SECONDS = 20.0
 """In which they are tried, about; one that is long is tried in part."""
 

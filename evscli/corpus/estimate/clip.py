@@ -51,6 +51,7 @@ def decode_clip(
         planned.append(plan_of(request, source, index))
         return planned[0].plan
 
+    decoder.make_ready()
     began = time.perf_counter()
     with closing(decoder.decode(request, choose)) as decoded:
         for chunk in decoded:

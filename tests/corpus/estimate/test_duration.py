@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from evscli.corpus.engine import Engine
+from evscli.corpus.estimate import duration
+from evscli.corpus.estimate.calibrate import Effort
+from evscli.corpus.estimate.duration import Duration, duration_of
+from evscli.corpus.estimate.forecast import Forecast
+
+FORECAST = Forecast(seconds=100, frames=200, tokens=10_000, decoding=1_000)
+EFFORT = Effort(
+    videos=2,
+    decoding=10,
+    decode_seconds=1,
+    tokens=1_000,
+    encode_seconds=2,
+    stored=100,
+    write_seconds=0.5,
+)
+GPUS = Engine(devices=("cuda:0", "cuda:1"), processes=4)
+
+
+@pytest.fixture(autouse=True)
+def _cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duration, "sched_getaffinity", lambda _: range(64))
+    monkeypatch.setattr(duration.torch, "get_num_threads", lambda: 64)
+
+
+def of(engine: Engine, *, jobs: int = 50) -> Duration:
+    return duration_of(FORECAST, 1_000, EFFORT, engine, jobs=jobs, load=7)
+
+
+def test_each_part_is_shared_by_those_who_do_it() -> None:
+    found = of(GPUS)
+    assert (found.decode, found.encode, found.write) == (100 / 4, 20 / 2, 5 / 2)
+    assert found.bottleneck == "decode"
+    assert found.seconds == 7 + 25
+
+
+def test_more_decoders_move_the_bottleneck_and_no_more_than_there_are_videos_help() -> None:
+    many = replace(GPUS, processes=40)
+    assert of(many).decode == 100 / 40
+    assert of(many).bottleneck == "encode"
+    assert of(many, jobs=3).decode == 100 / 3
+
+
+def test_workers_that_share_a_gpu_are_no_faster() -> None:
+    shared = Engine(devices=("cuda:0", "cuda:0"), processes=4)
+    assert of(shared).encode == 20
+
+
+def test_on_a_cpu_decoding_and_encoding_share_its_cores() -> None:
+    found = of(Engine(devices=("cpu",), processes=40))
+    assert found.encode == 20
+    assert found.cores == (100 + 20 * 64 + 5) / 64
+    assert found.bottleneck == "cores"
