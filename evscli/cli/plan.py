@@ -8,7 +8,7 @@ import time
 import typer
 
 from evscli.cli import options
-from evscli.cli.checks import check_output, name_model, refuse_empty, refuse_spans
+from evscli.cli.checks import check_output, name_model, refuse_empty
 from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.cli.prune import stores
@@ -42,6 +42,8 @@ def plan(
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
     resize: options.Resize = options.ResizePlace.cpu,
+    segment: options.Segment = None,
+    store_dtype: options.StoreDtype = options.StoreDtypes.auto,
     shard_of: options.ShardOf = None,
     workers: options.Workers = None,
     processes: options.DecodeProcesses = None,
@@ -68,6 +70,7 @@ def plan(
     from evscli.corpus.estimate import estimate, look_into, prepare
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.resume import Retries
+    from evscli.corpus.segments import check_segment
     from evscli.corpus.share import parse_share
     from evscli.encoders.device import worker_devices
     from evscli.encoders.files import find_model
@@ -76,7 +79,8 @@ def plan(
 
     requests = check_requests(method or [UNPRUNED], budget, budget_dist, option or [], prune_at)
     videos = with_query(find_videos(inputs), query)
-    refuse_spans(videos)
+    if segment is not None:
+        check_segment(segment, videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))
     folders = stores(find_model(name).name, requests, output)
@@ -87,6 +91,7 @@ def plan(
         processes=processes,
         timeout=timeout,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
+        segment=segment,
         share=parse_share(shard_of, os.environ),
     )
     recipe = Recipe(
@@ -99,6 +104,8 @@ def plan(
         scorer=scorer,
         seed=seed,
         store_scores=scores,
+        segment=segment,
+        store_dtype=store_dtype.value,
     )
     catch_termination()
     quiet_loading()

@@ -16,7 +16,6 @@ from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
 from evscli.cli.pairs import Pairs, print_pairs
 from evscli.cli.units import count_text, duration_text, size_text
 from evscli.corpus.outcome import Summary
-from evscli.records import ModelInfo
 from evscli.tables import new_table
 from evscli.texts import one_line
 
@@ -203,11 +202,11 @@ def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> 
     if sample.fetched:
         size = sum(video.held.size for video in sample.fetched if video.held)
         yield "fetched", f"{count_text(len(sample.fetched), 'video')}, {size_text(size)}"
-    if estimate.token_bytes is None:
+    if not estimate.seen:
         return
     tokens, frames = (number(value, exact=exact) for value in (whole.tokens, whole.frames))
     yield "tokens", f"{tokens} from {frames} frames, before pruning"
-    yield "a token", f"{estimate.token_bytes:,} bytes on disk ({values_text(estimate.model)})"
+    yield "a token", f"{estimate.token_bytes:,} bytes on disk ({values_text(estimate)})"
     if estimate.duration is not None:
         yield from time_pairs(estimate.duration, prepared)
     yield "model", estimate.model.name
@@ -231,7 +230,11 @@ def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
     for row in rows:
         parts = []
         if row.before.skipped:
-            parts.append(f"{row.before.skipped:,} of {prepared.videos:,} are done already")
+            if prepared.engine.segment is None:
+                parts.append(f"{row.before.skipped:,} of {prepared.videos:,} are done already")
+            else:
+                segments = count_text(row.before.skipped, "segment")
+                parts.append(f"{segments} are done already")
         if row.before.failed_earlier:
             earlier = f"{row.before.failed_earlier:,} failed earlier"
             parts.append(f"{earlier} (--retry-failed tries them again)")
@@ -255,7 +258,8 @@ def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
     yield "estimated", f"from {count_text(duration.videos, 'video')} tried here"
 
 
-def values_text(model: ModelInfo) -> str:
+def values_text(estimate: Estimate) -> str:
     """What a token is made of."""
+    model = estimate.model
     planes = f", {model.deepstack_planes} DeepStack planes" if model.deepstack_planes else ""
-    return f"{model.dtype}, width {model.embed_dim}{planes}"
+    return f"{estimate.store_dtype or model.dtype}, width {model.embed_dim}{planes}"

@@ -21,6 +21,7 @@ from evscli.corpus.outcome import Summary
 from evscli.corpus.resume import Retries, Stock, refuse_changed, work_left
 from evscli.errors import UsageError, VideoError
 from evscli.records import Failure, Origin, VideoInput
+from evscli.video import VideoIndex
 from evscli.video.parts import segments
 
 AHEAD = 8
@@ -86,8 +87,13 @@ class Cutter:
             index = self._decoder.look_into(video)
         except VideoError as error:
             return Cut(parts=[part_of(video, 0.0, self.seconds)], fault=error)
-        spans = segments(index, self.seconds, least=LEAST_FRAMES)
-        return Cut(parts=[replace(part_of(video, *span), segments=len(spans)) for span in spans])
+        return Cut(parts=cut_video(video, index, self.seconds))
+
+
+def cut_video(video: VideoInput, index: VideoIndex, seconds: float) -> list[VideoInput]:
+    """The segments of a whole video."""
+    spans = segments(index, seconds, least=LEAST_FRAMES)
+    return [replace(part_of(video, *span), segments=len(spans)) for span in spans]
 
 
 def part_of(video: VideoInput, start: float, end: float) -> VideoInput:

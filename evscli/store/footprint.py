@@ -13,12 +13,7 @@ from evscli.store.schema import TensorSpec, expected_layout, shard_name, tensor_
 from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
 
 SOME_DIGEST = "0" * 64
-
-
-def token_bytes(info: VideoInfo) -> int:
-    """Bytes that each kept token adds: its embedding, DeepStack planes and position."""
-    none, one = (_tensor_bytes(layout_of(replace(info, kept=n), frames=1)) for n in (0, 1))
-    return one - none
+SOME_ERROR = 0.0123
 
 
 def stored_bytes(info: VideoInfo, *, frames: int, scores: bool = False) -> int:
@@ -50,6 +45,8 @@ def _header_bytes(info: VideoInfo, layout: Mapping[str, TensorSpec]) -> int:
         }
         for name, spec in layout.items()
     }
+    if info.store_dtype is not None:
+        info = replace(info, store_rms_error=SOME_ERROR, store_max_error=SOME_ERROR)
     said = canonical_json({info.id: describe(info, SOME_DIGEST)})
     return _length(canonical_json(places)) + _length(canonical_json(said))
 
@@ -64,6 +61,7 @@ def _line_bytes(info: VideoInfo) -> int:
         sha256=SOME_DIGEST,
         query=info.query,
         kept=info.kept,
+        part=info.part,
     )
     return _length(canonical_json(entry)) + 1
 

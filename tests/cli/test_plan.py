@@ -76,6 +76,26 @@ def test_a_plan_is_what_a_run_then_does(videos: Path, tmp_path: Path) -> None:
     assert {row["done"] for row in document(left)["stores"]} == {2}
 
 
+def test_segments_and_store_dtypes_are_planned_as_they_are_made(
+    videos: Path, tmp_path: Path
+) -> None:
+    some = (videos / "a.mp4", videos / "day" / "b.mkv")
+    given = (*some, "--method", "vcast", "--budget", "0.3", "--segment", "1.5", "-o", "store")
+    given = (*given, "--store-dtype", "int8")
+    said = document(run_evs("plan", *given, "--no-calibrate", "--json", cwd=tmp_path))
+    assert run_evs("prune", *given, cwd=tmp_path).code == 0
+    store = open_store(tmp_path / "store")
+    assert list(store) == ["a@0-1.5", "a@1.5-3", "b@0-1.5", "b@1.5-3", "b@3-4.5"]
+    (row,) = said["stores"]
+    assert row["kept"] == sum(store.info(key).kept for key in store)
+    assert row["bytes"] == pytest.approx(written(store.path), rel=0.005)
+    sources = sum(path.stat().st_size for path in some)
+    assert row["of_source"] == pytest.approx(row["bytes"] / sources)
+    assert said["token_bytes"] == 3 * (128 + 4)
+    again = run_evs("plan", *given, cwd=tmp_path)
+    assert "5 segments are done already" in again.out
+
+
 def test_a_store_of_another_configuration_is_refused_as_by_a_run(
     videos: Path, tmp_path: Path
 ) -> None:
@@ -96,7 +116,7 @@ def test_people_see_the_sample_the_totals_and_what_cannot_be_read(
     )
     assert "sample\t4 of 5 videos, chosen by hash; totals are estimates" in result.out
     assert "failed\tempty (open): " in result.out
-    assert "a token\t780 bytes on disk (bfloat16, width 128, 2 DeepStack planes)" in result.out
+    assert "a token\t768 bytes on disk (bfloat16, width 128, 2 DeepStack planes)" in result.out
     assert "time" not in result.out
     assert list(tmp_path.iterdir()) == []
 

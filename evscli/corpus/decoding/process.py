@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -46,10 +46,6 @@ _STARTING = threading.Lock()
 ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan | None]
 """None: no frame is wanted."""
 Message = TypeVar("Message")
-
-
-class _LookedInto(Exception):  # noqa: N818 - it ends a conversation and is no error
-    """The timeline is all that was wanted."""
 
 
 class DecoderProcess:
@@ -116,14 +112,9 @@ class DecoderProcess:
     def look_into(self, video: VideoInput) -> VideoIndex:
         """Have the timeline of a video read, and nothing decoded. Raises as `decode` does."""
         seen: list[VideoIndex] = []
-
-        def leave(_: SourceInfo, index: VideoIndex) -> FramePlan:
-            seen.append(index)
-            raise _LookedInto
-
         request = Request(video=video, chunk_frames=1, resize=None)
-        with suppress(_LookedInto), closing(self.decode(request, leave)) as chunks:
-            next(chunks)
+        for _ in self.decode(request, lambda _, index: seen.append(index)):
+            raise AssertionError("no frame is wanted")
         return seen[0]
 
     def kill(self, *, grace: float = 0.0) -> int | None:

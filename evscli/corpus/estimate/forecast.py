@@ -104,4 +104,5 @@ def info_ahead(planned: PlannedVideo, pruner: VideoPruner, number: int) -> Video
     kept = request.expected_count(planned.plan.grid_thw)
     query = planned.video.query if "query" in request.needs else None
     none = KeptTokens(mask=torch.zeros(0, dtype=torch.bool), expected=kept)
-    return replace(video_info(planned, request, none, query=query), kept=kept)
+    info = video_info(planned, request, none, query=query)
+    return replace(info, kept=kept, store_dtype=pruner.store_dtype)

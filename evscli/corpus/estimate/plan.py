@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,17 @@ from evscli.corpus.estimate.calibrate import Effort, calibrate
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast, StoreForecast
 from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
-from evscli.corpus.estimate.survey import Look, Seen, survey
+from evscli.corpus.estimate.survey import Cut, Look, Seen, survey
+from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.reconcile import stock_of
-from evscli.corpus.resume import work_left
+from evscli.corpus.resume import Stock, work_left
+from evscli.corpus.segments import cut_video, uncut
 from evscli.pipeline import VideoPruner
 from evscli.records import Failure, ModelInfo, VideoInput
 from evscli.store.run import check_run
+from evscli.store.schema import token_bytes
+from evscli.video import VideoIndex
 
 TRIED = 10
 """Videos that calibration may choose from, as some cannot be decoded."""
@@ -40,6 +44,7 @@ class Prepared:
     """For each store what need not be done."""
     sample: Sample
     load_seconds: float
+    cut: Cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +61,10 @@ class Estimate:
     """Videos of the sample that can be read."""
     failures: Sequence[Failure]
     """The others."""
-    token_bytes: int | None
-    """That a kept token takes on disk; None where no video can be read."""
+    token_bytes: int
+    """That a kept token takes on disk."""
+    store_dtype: str | None
+    """What stores keep tokens in; None: what they are computed in."""
     duration: Duration | None
     """None where it was not asked for, or no video could be tried."""
 
@@ -84,7 +91,8 @@ def prepare(
         check_run(folder, config)
     mine = engine.share.of(videos)
     summaries = [Summary() for _ in folders]
-    jobs = work_left(mine, [*map(stock_of, folders)], summaries, retries=engine.retries)
+    stocks = [stock_of(folder) for folder in folders]
+    jobs, cut = _work(mine, stocks, summaries, engine)
     return Prepared(
         pruner=pruner,
         engine=engine,
@@ -92,7 +100,27 @@ def prepare(
         summaries=summaries,
         sample=take_sample(jobs, usual_size(jobs) if most is None else most or len(jobs)),
         load_seconds=loaded,
+        cut=cut,
     )
+
+
+def _work(
+    videos: Sequence[VideoInput],
+    stocks: Sequence[Stock],
+    summaries: Sequence[Summary],
+    engine: Engine,
+) -> tuple[list[Job], Cut]:
+    """The files that are left to do, and what is made of each."""
+    seconds, retries = engine.segment, engine.retries
+    if seconds is None:
+        return work_left(videos, stocks, summaries, retries=retries), lambda job, _: [job]
+    left = uncut(videos, seconds, stocks, summaries, retries=retries)
+
+    def cut(job: Job, index: VideoIndex) -> list[Job]:
+        segments = cut_video(job.video, index, seconds)
+        return work_left(segments, stocks, summaries, retries=retries)
+
+    return [Job(video=video, tries=dict.fromkeys(range(len(stocks)), 1)) for video in left], cut
 
 
 def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: None) -> list[Look]:
@@ -101,11 +129,15 @@ def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: 
     Raises StoreError where the disk for copies of remote videos is full.
     """
     looks = []
-    with closing(survey(prepared.sample.jobs, prepared.pruner, _decoders(prepared))) as looking:
+    with closing(_survey(prepared)) as looking:
         for look in looking:
             looks.append(look)
             advance(1)
     return looks
+
+
+def _survey(prepared: Prepared) -> Generator[Look]:
+    return survey(prepared.sample.jobs, prepared.pruner, _decoders(prepared), cut=prepared.cut)
 
 
 def estimate(prepared: Prepared, looks: Sequence[Look], *, timed: bool) -> Estimate:
@@ -113,19 +145,21 @@ def estimate(prepared: Prepared, looks: Sequence[Look], *, timed: bool) -> Estim
 
     Raises StoreError where the disk for temporary files is full.
     """
+    pruner = prepared.pruner
     seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
     factor = prepared.sample.factor
     forecast = sum((each.forecast for each in seen), Forecast()).scaled(factor)
     stores = [_store(seen, number).scaled(factor) for number in range(len(prepared.summaries))]
     effort = _effort(prepared, looks) if timed else Effort()
     return Estimate(
-        model=prepared.pruner.encoder.info,
+        model=pruner.encoder.info,
         sample=prepared.sample,
         forecast=forecast,
         stores=stores,
         seen=len(seen),
         failures=[look.outcome for look in looks if isinstance(look.outcome, Failure)],
-        token_bytes=seen[0].token_bytes if seen else None,
+        token_bytes=token_bytes(pruner.encoder.info, pruner.store_dtype),
+        store_dtype=pruner.store_dtype,
         duration=_duration(prepared, forecast, stores, effort) if effort.videos else None,
     )
 
@@ -135,7 +169,8 @@ def _store(seen: Sequence[Seen], number: int) -> StoreForecast:
 
 
 def _effort(prepared: Prepared, looks: Sequence[Look]) -> Effort:
-    good = [look.job for look in looks if isinstance(look.outcome, Seen)]
+    seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
+    good = [job for each in seen for job in each.jobs[:1]]
     decoder = DecoderProcess(timeout=prepared.engine.timeout)
     return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)
 

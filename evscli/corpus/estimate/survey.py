@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from evscli.corpus.decoding.ahead import Planner
@@ -13,7 +13,6 @@ from evscli.corpus.estimate.forecast import (
     Forecast,
     StoreForecast,
     forecast_of,
-    info_ahead,
     store_forecast,
 )
 from evscli.corpus.inputs import refuse_name
@@ -23,8 +22,11 @@ from evscli.corpus.worker import planner_of, request_of
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.records import Failure, SourceInfo
-from evscli.store.footprint import token_bytes
 from evscli.video import VideoIndex
+
+Cut = Callable[[Job, VideoIndex], Sequence[Job]]
+"""What is made of a video whose timeline is known: itself, or the segments that are left to do."""
+Part = tuple[Job, PlannedVideo]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,8 @@ class Seen:
     forecast: Forecast
     stores: Mapping[int, StoreForecast]
     """By the number of each store that wants it."""
-    token_bytes: int
-    """That a kept token takes in any of them."""
+    jobs: Sequence[Job]
+    """The input itself, or the segments of it that are left to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +49,15 @@ class Look:
 
 
 def survey(
-    jobs: Sequence[Job], pruner: VideoPruner, decoders: Sequence[DecoderProcess]
+    jobs: Sequence[Job],
+    pruner: VideoPruner,
+    decoders: Sequence[DecoderProcess],
+    *,
+    cut: Cut,
 ) -> Generator[Look]:
     """Look into the videos of `jobs`, in their order. However it ends, no process is left.
 
+    `cut` says what is made of each when its timeline is known.
     Raises StoreError where the disk for copies of remote videos is full.
     """
     planner = planner_of(pruner.encoder)
@@ -61,7 +68,7 @@ def survey(
     def look(job: Job) -> Look:
         decoder = free.get()
         try:
-            return Look(job=job, outcome=_seen(job, pruner, planner, decoder))
+            return Look(job=job, outcome=_seen(job, pruner, planner, decoder, cut))
         except VideoError as error:
             return Look(job=job, outcome=failure_of(job.video, error))
         finally:
@@ -79,31 +86,38 @@ def survey(
             decoder.kill()
 
 
-def _seen(job: Job, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess) -> Seen:
-    parts = planned_parts(job, pruner, planner, decoder)
+def _seen(
+    job: Job, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
+) -> Seen:
+    parts = planned_parts(job, pruner, planner, decoder, cut)
     return Seen(
-        forecast=sum(map(forecast_of, parts), Forecast()),
-        stores={
-            number: sum((store_forecast(part, pruner, number) for part in parts), StoreForecast())
-            for number in job.tries
-        },
-        token_bytes=token_bytes(info_ahead(parts[0], pruner, next(iter(job.tries)))),
+        forecast=sum((forecast_of(planned) for _, planned in parts), Forecast()),
+        stores={number: _in_store(parts, pruner, number) for number in job.tries},
+        jobs=[part for part, _ in parts],
     )
 
 
+def _in_store(parts: Sequence[Part], pruner: VideoPruner, number: int) -> StoreForecast:
+    wanted = [planned for part, planned in parts if number in part.tries]
+    forecasts = (store_forecast(planned, pruner, number) for planned in wanted)
+    total = sum(forecasts, StoreForecast())
+    return replace(total, source_bytes=total.source_bytes / max(1, len(wanted)))
+
+
 def planned_parts(
-    job: Job, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess
-) -> list[PlannedVideo]:
-    """Everything that a run would make of one input: here a video that is cut is several.
+    job: Job, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
+) -> list[Part]:
+    """Everything that a run would make of one input: a video that is cut is several.
 
     Raises VideoError, as a run would.
     """
     refuse_name(job.video)
     request = request_of(job.video, pruner.encoder)
-    parts: list[PlannedVideo] = []
+    parts: list[Part] = []
 
     def choose(source: SourceInfo, index: VideoIndex) -> None:
-        parts.append(planner(request, source, index))
+        for part in cut(job, index):
+            parts.append((part, planner(replace(request, video=part.video), source, index)))
 
     for _ in decoder.decode(request, choose):
         raise AssertionError("no frame is wanted")
