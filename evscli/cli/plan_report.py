@@ -250,7 +250,7 @@ def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
         f"is loaded, then {duration_text(max(duration.parts.values()))}",
     )
     parts = ", ".join(f"{name} {duration_text(value)}" for name, value in duration.parts.items())
-    yield "parts", f"{parts}, at the same time"
+    yield "parts", parts
     engine = prepared.engine
     decoders = count_text(engine.lanes * len(engine.devices), "decoder")
     workers = count_text(len(engine.devices), "worker")
