@@ -36,18 +36,35 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def run(installed: Path, cwd: Path, *arguments: str | Path) -> str:
-    """Standard output of `evs` in an interpreter that finds the package."""
+EACH = """
+import sys
+from evscli.cli import main
+for line in sys.argv[1:]:
+    sys.argv[1:] = line.split("|")
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+"""
+
+
+def run(installed: Path, cwd: Path, *commands: tuple[str | Path, ...]) -> str:
+    """Standard output of `evs`, each command in one interpreter that finds the package."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
-    command = [sys.executable, "-c", "from evscli.cli import main; main()", *arguments]
+    lines = ["|".join(map(str, command)) for command in commands]
     result = subprocess.run(
-        command, env=environment, cwd=cwd, check=True, capture_output=True, text=True
+        [sys.executable, "-c", EACH, *lines],
+        env=environment,
+        cwd=cwd,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return result.stdout
 
 
 def test_its_method_is_listed(installed: Path, tmp_path: Path) -> None:
-    methods = json.loads(run(installed, tmp_path, "methods", "--json"))
+    methods = json.loads(run(installed, tmp_path, ("methods", "--json")))
     (found,) = [method for method in methods if method["name"] == "brightness"]
     assert found["needs"] == ["pixels"]
     assert found["options"] == {"darkest": {"default": False, "values": "true or false"}}
@@ -55,8 +72,9 @@ def test_its_method_is_listed(installed: Path, tmp_path: Path) -> None:
 
 def test_its_method_prunes(installed: Path, tmp_path: Path, clip: Path) -> None:
     chosen = ("--method", "brightness", "--budget", "0.25")
-    run(installed, tmp_path, "prune", clip, *chosen, "-o", "bright")
-    run(installed, tmp_path, "prune", clip, *chosen, "--option", "darkest=true", "-o", "dark")
+    once = ("prune", clip, *chosen, "-o", "bright")
+    again = ("prune", clip, *chosen, "--option", "darkest=true", "-o", "dark")
+    run(installed, tmp_path, once, again)
     bright, dark = (open_store(tmp_path / name)["clip"] for name in ("bright", "dark"))
     assert bright.info.kept == dark.info.kept == int(bright.info.tokens * 0.25)
     assert not (bright.keep_mask & dark.keep_mask).any()
