@@ -50,6 +50,12 @@ def refuse_empty(**options: str | None) -> None:
             raise UsageError(f"--{option} is empty; give a value or leave the option out")
 
 
+def refuse_address(address: str | None) -> None:
+    """Raise UsageError for the address of a cluster where none is used."""
+    if address is not None:
+        raise UsageError(f"--address {address} is for --engine ray; add that or leave it out")
+
+
 def check_output(folder: Path) -> None:
     """Raise UsageError before any work where the results could not be written at its end."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())

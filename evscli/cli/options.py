@@ -26,6 +26,13 @@ class StoreDtypes(StrEnum):
     int8 = "int8"
 
 
+class EngineKind(StrEnum):
+    """Where workers run."""
+
+    local = "local"
+    ray = "ray"
+
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -120,6 +127,17 @@ Resize = Annotated[ResizePlace, typer.Option(help="cpu is exact; device is faste
 CheckSources = Annotated[
     bool, typer.Option("--check-sources", help="Hash finished videos again before skipping.")
 ]
+EngineName = Annotated[
+    EngineKind, typer.Option("--engine", help="local: on this machine; ray: on a Ray cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="The Ray cluster's, or local. Default: that of RAY_ADDRESS or of this machine, or "
+        "else a new one here.",
+    ),
+]
 ShardOf = Annotated[
     str | None,
     typer.Option(
@@ -130,7 +148,11 @@ ShardOf = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes that encode. Default: one for each GPU that may be used."),
+    typer.Option(
+        min=1,
+        help="Processes that encode. Default: one for each GPU that may be used; without any GPU "
+        "one, with --engine ray one for each node.",
+    ),
 ]
 DecodeProcesses = Annotated[
     int | None,

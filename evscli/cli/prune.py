@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from evscli.cli.checks import (
     NOTHING_DONE,
     SOME_FAILED,
     name_model,
+    refuse_address,
     refuse_empty,
 )
 from evscli.cli.interrupts import catch_termination
@@ -49,6 +51,8 @@ def prune(
     chunk_frames: options.ChunkFrames = 16,
     resize: options.Resize = options.ResizePlace.cpu,
     segment: options.Segment = None,
+    engine: options.EngineName = options.EngineKind.local,
+    address: options.Address = None,
     shard_of: options.ShardOf = None,
     workers: options.Workers = None,
     processes: options.DecodeProcesses = None,
@@ -71,12 +75,17 @@ def prune(
     from evscli.corpus.decoding.children import warm_up
 
     refuse_empty(budget_dist=budget_dist, model=model, output=output, scorer=scorer, query=query)
-    warm_up()  # it imports torch while this process does
+    refuse_empty(address=address)
+    on_ray = engine is options.EngineKind.ray
+    if not on_ray:
+        refuse_address(address)
+        warm_up()  # it imports torch while this process does
     from evscli.cli.events import Events
     from evscli.cli.report import Report
     from evscli.corpus.engine import Engine
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
+    from evscli.corpus.ray import prune_on_ray
     from evscli.corpus.resume import Retries
     from evscli.corpus.segments import check_segment
     from evscli.corpus.share import parse_share
@@ -106,8 +115,8 @@ def prune(
         segment=segment,
         store_dtype=store_dtype.value,
     )
-    engine = Engine(
-        devices=worker_devices(device, workers),
+    how = Engine(
+        devices=() if on_ray else worker_devices(device, workers),
         processes=processes,
         timeout=timeout,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
@@ -115,18 +124,22 @@ def prune(
         segment=segment,
         share=parse_share(shard_of, os.environ),
     )
+    run = prune_corpus
+    if on_ray:
+        run = partial(prune_on_ray, address=address, device=device, workers=workers)
     known = find_model(name).name
     folders = stores(known, requests, output)
     for folder in folders:
         remember(folder, dict.fromkeys(video.root for video in videos if video.held is None))
     catch_termination()
     listener = (Events if as_json else Report)(model=known, stores=folders)
-    summaries = prune_corpus(videos, recipe.make, folders, listener=listener, engine=engine)
+    summaries = run(videos, recipe.make, folders, listener=listener, engine=how)
     listener.finish(summaries)
     if store_dtype != options.StoreDtypes.auto:
         from evscli.cli.storing import tell_loss
 
-        tell_loss(videos, recipe, folders[0], device=engine.devices[0], as_json=as_json)
+        here = how.devices[0] if how.devices else device
+        tell_loss(videos, recipe, folders[0], device=here, as_json=as_json)
     raise typer.Exit(exit_code(summaries))
 
 

@@ -1,24 +1,20 @@
-"""Several workers, a process for each device, and who hands out the work to them.
+"""Several workers, one for each device, and who hands out the work to them.
 
 One that dies is replaced, and what it had is handed out again; a video during which two have died
-has failed. Knows no terminal, and of stores only where they are.
+has failed. Knows no terminal, of stores only where they are, and not what workers run in.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
-from evscli.corpus.decoding.children import start_child
 from evscli.corpus.dispatch import Dispatch
 from evscli.corpus.engine import Engine, MakePruner
 from evscli.corpus.jobs import Done, Job
-from evscli.corpus.member import Assignment, Begun, Finished, Stopped, Up, Want, work
+from evscli.corpus.member import Assignment, Begun, Finished, Message, Stopped, Up, Want
 from evscli.errors import EvsError
 from evscli.store import open_store
 
@@ -26,34 +22,69 @@ DEATHS = 3
 """Workers on one device that may die one after the other without any result."""
 
 
-class Member:
-    """One worker as the crew sees it."""
+class Link(Protocol):
+    """A worker that was started, and the way to it."""
 
-    def __init__(self, assignment: Assignment) -> None:
+    @property
+    def place(self) -> str:
+        """Where it runs, for messages."""
+
+    def give(self, job: Job | None) -> None:
+        """Hand it a job, or say that there are no more; it may have died."""
+
+    def bury(self) -> str:
+        """Let nothing of a dead one be left; how it ended."""
+
+
+LinkKind = TypeVar("LinkKind", bound=Link)
+
+
+class Workforce(Protocol[LinkKind]):
+    """What workers run in: starts them and carries what they say."""
+
+    def start(self, assignment: Assignment) -> LinkKind:
+        """Start a worker, without waiting for it."""
+
+    def hear(
+        self, links: Sequence[LinkKind]
+    ) -> Sequence[tuple[LinkKind, Sequence[Message] | None]]:
+        """Wait for words of some workers; None for one that is dead."""
+
+    def stop(self, links: Sequence[LinkKind]) -> None:
+        """End all that still run; they write what they have finished."""
+
+
+class Member(Generic[LinkKind]):
+    """One place in the crew, and the worker that has it now."""
+
+    def __init__(self, workforce: Workforce[LinkKind], assignment: Assignment) -> None:
+        """Start the worker."""
         self.assignment = assignment
+        self._workforce = workforce
         self.has: dict[str, Job] = {}
         """By id, what was handed to it and has not come back whole."""
         self.deaths = 0
         self.suspect: str | None = None
         """What the one before was at when it died."""
-        self.start()
+        self._start(assignment)
 
-    def start(self) -> None:
-        """Start its process."""
-        self.link, theirs = multiprocessing.Pipe()
-        self.process = start_child(work, theirs, self.assignment, parent=True)
-        theirs.close()
+    def _start(self, assignment: Assignment) -> None:
+        self.link = self._workforce.start(assignment)
         self.up = self.finished = False
         self.at: str | None = None
         self.wants = 0
+
+    def start_again(self) -> None:
+        """Start another worker for a dead one."""
+        self.suspect = self.at
+        self._start(replace(self.assignment, replaces=True))
 
     def give(self, job: Job | None) -> None:
         """Hand it a job, or say that there are no more."""
         self.wants -= 1
         if job is not None:
             self.has[job.video.id] = job
-        with suppress(ConnectionError):  # a death is heard of when something is expected of it
-            self.link.send(job)
+        self.link.give(job)
 
     def take_back(self, done: Done) -> None:
         """One store's result has come."""
@@ -62,21 +93,13 @@ class Member:
             self.has[video] = left
         self.deaths = 0
 
-    def bury(self) -> str:
-        """How its process ended."""
-        self.process.join(timeout=5)
-        self.process.kill()
-        self.process.join()
-        code = self.process.exitcode
-        self.link.close()
-        return signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
 
-
-class Crew:
+class Crew(Generic[LinkKind]):
     """A worker for every device; use it in a `with` statement."""
 
     def __init__(
         self,
+        workforce: Workforce[LinkKind],
         make: MakePruner,
         folders: Sequence[Path],
         engine: Engine,
@@ -84,6 +107,7 @@ class Crew:
         remark: Callable[[str], None],
     ) -> None:
         """Starts nothing yet; `remark` is told of workers that died."""
+        self._workforce = workforce
         self._assignments = [
             Assignment(
                 make=make,
@@ -96,7 +120,7 @@ class Crew:
         ]
         self._most = 2 * engine.lanes + 2
         self._remark = remark
-        self._members: list[Member] = []
+        self._members: list[Member[LinkKind]] = []
 
     def __enter__(self) -> Self:
         """Start the workers and wait until all have loaded the model and opened their stores.
@@ -104,7 +128,8 @@ class Crew:
         Raises what keeps one of them from it.
         """
         try:
-            self._members = [Member(assignment) for assignment in self._assignments]
+            for assignment in self._assignments:
+                self._members.append(Member(self._workforce, assignment))
             while not all(member.up for member in self._members):
                 for member, message in self._heard():
                     self._note(member, message)
@@ -139,20 +164,14 @@ class Crew:
                 else:
                     self._note(member, message)
 
-    def _heard(self) -> list[tuple[Member, object]]:
+    def _heard(self) -> Iterator[tuple[Member[LinkKind], Message | None]]:
         """What workers have said since; None for one that is dead."""
         by_link = {member.link: member for member in self._members if not member.finished}
-        heard = []
-        for link in wait([*by_link]):
-            assert isinstance(link, Connection)
-            try:
-                message = link.recv()
-            except (EOFError, ConnectionError):
-                message = None
-            heard.append((by_link[link], message))
-        return heard
+        for link, messages in self._workforce.hear([*by_link]):
+            for message in [None] if messages is None else messages:
+                yield by_link[link], message
 
-    def _note(self, member: Member, message: object) -> None:
+    def _note(self, member: Member[LinkKind], message: Message | None) -> None:
         if isinstance(message, Stopped):
             raise message.error
         if isinstance(message, Up):
@@ -165,24 +184,23 @@ class Crew:
             member.finished = True
         else:
             raise EvsError(
-                f"the worker on {member.assignment.device} ended ({member.bury()}) while it loaded "
+                f"the worker on {member.link.place} ended ({member.link.bury()}) while it loaded "
                 "the model or wrote its last shard: check the machine's memory and disk, then run "
                 "the same command again"
             )
 
-    def _replace(self, member: Member) -> None:
-        how, device = member.bury(), member.assignment.device
+    def _replace(self, member: Member[LinkKind]) -> None:
+        how, place = member.link.bury(), member.link.place
         member.deaths += 1
         if member.deaths >= DEATHS:
             raise EvsError(
-                f"{DEATHS} workers on {device} died one after the other ({how}): check the "
+                f"{DEATHS} workers on {place} died one after the other ({how}): check the "
                 "machine's memory, then run the same command again"
             )
-        self._remark(f"the worker on {device} died ({how}); another one goes on with its videos")
-        member.suspect = member.at
-        member.start()
+        self._remark(f"the worker on {place} died ({how}); another one goes on with its videos")
+        member.start_again()
 
-    def _regain(self, member: Member, dispatch: Dispatch) -> Iterator[Done]:
+    def _regain(self, member: Member[LinkKind], dispatch: Dispatch) -> Iterator[Done]:
         """Results that a dead worker did not come to tell; what has none is handed out again.
 
         Asked when the next one has listed what it left, so that no video is done twice.
@@ -205,9 +223,4 @@ class Crew:
                 self._note(member, message)
 
     def _stop(self) -> None:
-        """End all that still run; they write what they have finished."""
-        for member in self._members:
-            if member.process.is_alive():
-                member.process.terminate()
-        for member in self._members:
-            member.process.join()
+        self._workforce.stop([member.link for member in self._members])

@@ -39,6 +39,8 @@ class Engine:
     """One for every worker."""
     processes: int | None = None
     """That decode; by default one less than there are cores, and one at least for each worker."""
+    cores: int = field(default_factory=lambda: len(sched_getaffinity(0)))
+    """For all workers together; by default those of this machine."""
     timeout: float | None = None
     """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
     retries: Retries = field(default_factory=Retries)
@@ -62,12 +64,12 @@ class Engine:
     @property
     def threads(self) -> int:
         """With which each worker computes on a CPU."""
-        return max(1, len(sched_getaffinity(0)) // len(self.devices))
+        return max(1, self.cores // len(self.devices))
 
     @property
     def lanes(self) -> int:
         """Decoder processes of each worker."""
-        wanted = self.processes or len(sched_getaffinity(0)) - 1
+        wanted = self.processes or self.cores - 1
         return max(1, wanted // len(self.devices))
 
     def decoders(self, *, most: int | None = None) -> list[DecoderProcess]:

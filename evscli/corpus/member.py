@@ -1,27 +1,29 @@
-"""A worker in a process of its own: asks for jobs over a link and sends back what came of them."""
+"""The life of a worker: asks for jobs and says what came of them.
+
+It knows neither how it was started nor what carries its words: that is the boss's.
+"""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
+import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Event, Lock
+from typing import Protocol
 
 import torch
 
-from evscli.corpus.decoding.children import end_with_parent
 from evscli.corpus.engine import Engine, MakePruner
-from evscli.corpus.jobs import Job
+from evscli.corpus.jobs import Done
 from evscli.corpus.reconcile import take_over
-from evscli.corpus.worker import prune_jobs
-from evscli.errors import EvsError
+from evscli.corpus.worker import Turns, prune_jobs
+from evscli.errors import EvsError, StoreBusyError
+from evscli.pipeline import VideoPruner
+from evscli.records import RunConfig
 from evscli.store import StoreWriter
 
-LOOK_SECONDS = 0.2
-"""How often somebody who waits for a job looks whether the worker has ended."""
+LOCK_SECONDS = 120.0
+"""In which the lock of a dead worker must be free: a file server gives a lost machine's up late."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Assignment:
     engine: Engine
     writer: int
     """Number under which it writes to every store."""
+    replaces: bool = False
+    """Another one, that has died."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,42 +69,21 @@ class Finished:
     """It was told that there is no more to do, and everything is written."""
 
 
-class Boss:
-    """The other end of the link, for several threads."""
-
-    def __init__(self, link: Connection) -> None:
-        self._link = link
-        self._sending = Lock()
-        self._ended = Event()
-
-    def tell(self, message: object) -> None:
-        """Send something."""
-        with self._sending:
-            self._link.send(message)
-
-    def __iter__(self) -> Iterator[Job]:
-        """Jobs as they are handed out, until there are no more or the worker has ended."""
-        while True:
-            self.tell(Want())
-            while not self._link.poll(LOOK_SECONDS):
-                if self._ended.is_set():
-                    return
-            if (job := self._link.recv()) is None:
-                return
-            yield job
-
-    def close(self) -> None:
-        """Wait for no more jobs."""
-        self._ended.set()
+Message = Up | Want | Begun | Done | Stopped | Finished
 
 
-def work(link: Connection, assignment: Assignment) -> None:
-    """The life of a worker process. SIGTERM ends it with everything finished kept."""
-    end_with_parent()
-    # Ctrl-C reaches the whole group of processes; what it means is decided by who hands out work.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    boss = Boss(link)
+class Boss(Turns, Protocol):
+    """Who hands out jobs to one worker, for several threads."""
+
+    def tell(self, message: Message) -> None:
+        """Let it know something. Raises KeyboardInterrupt where the worker shall end at once."""
+
+
+def work(boss: Boss, assignment: Assignment) -> None:
+    """Do what is handed out until there is no more; KeyboardInterrupt ends it, all finished kept.
+
+    What keeps it from going on is told to the boss.
+    """
     with suppress(KeyboardInterrupt, ConnectionError):
         try:
             _work(boss, assignment)
@@ -120,11 +103,7 @@ def _work(boss: Boss, assignment: Assignment) -> None:
         for folder, config in zip(assignment.folders, pruner.configs, strict=True):
             take_over(folder, config, but=assignment.engine.numbers)
     with ExitStack() as stack:
-        writers = []
-        for folder, config in zip(assignment.folders, pruner.configs, strict=True):
-            writer = StoreWriter(folder, config, writer=assignment.writer)
-            writers.append(stack.enter_context(writer))
-            writer.flush()  # what a killed run left is in a manifest before work is handed out
+        writers = _open(stack, assignment, pruner)
         boss.tell(Up())
         results = prune_jobs(
             boss,
@@ -136,3 +115,25 @@ def _work(boss: Boss, assignment: Assignment) -> None:
         with closing(results):
             for done in results:
                 boss.tell(done)
+
+
+def _open(stack: ExitStack, assignment: Assignment, pruner: VideoPruner) -> list[StoreWriter]:
+    until = time.monotonic() + (LOCK_SECONDS if assignment.replaces else 0.0)
+    writers = []
+    for folder, config in zip(assignment.folders, pruner.configs, strict=True):
+        writer = _claimed(stack, folder, config, assignment.writer, until)
+        writer.flush()  # what a killed run left is in a manifest before work is handed out
+        writers.append(writer)
+    return writers
+
+
+def _claimed(
+    stack: ExitStack, folder: Path, config: RunConfig, number: int, until: float
+) -> StoreWriter:
+    while True:
+        try:
+            return stack.enter_context(StoreWriter(folder, config, writer=number))
+        except StoreBusyError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.2)

@@ -59,6 +59,14 @@ def every_lock(folder: Path) -> Iterator[list[int]]:
         yield sorted(held)
 
 
+def lock_holder(folder: Path, writer: int) -> tuple[str, int] | None:
+    """Host and process that the lock of a writer names, dead or alive; None where nobody is."""
+    try:
+        return _holder((folder / f"writer-{writer}.lock").read_bytes())
+    except FileNotFoundError:
+        return None
+
+
 def _allow_open_files(locks: int) -> None:
     """A job array may have had more writers than files that a process may open by default."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -92,12 +100,17 @@ def _is_named(handle: int, path: Path) -> bool:
         return False
 
 
-def _busy(path: Path, handle: int) -> str:
+def _holder(content: bytes) -> tuple[str, int] | None:
     try:
-        holder = json.loads(os.pread(handle, 4096, 0))
-        who = f"process {holder['pid']} on {holder['host']}"
+        holder = json.loads(content)
+        return holder["host"], holder["pid"]
     except (ValueError, KeyError, TypeError):
-        who = "another process"
+        return None
+
+
+def _busy(path: Path, handle: int) -> str:
+    holder = _holder(os.pread(handle, 4096, 0))
+    who = f"process {holder[1]} on {holder[0]}" if holder else "another process"
     return (
         f"{path.parent} is being written by {who} ({path.stem}): wait until it has ended, or use "
         "another store"

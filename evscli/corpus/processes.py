@@ -1,0 +1,118 @@
+"""Workers in processes of this machine, each at the other end of a pipe."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from threading import Event, Lock
+
+from evscli.corpus.decoding.children import end_with_parent, start_child
+from evscli.corpus.jobs import Job
+from evscli.corpus.member import Assignment, Message, Want, work
+
+LOOK_SECONDS = 0.2
+"""How often somebody who waits for a job looks whether the worker has ended."""
+
+
+class WorkerProcess:
+    """One worker's process, as its crew sees it."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Start it."""
+        self.pipe, theirs = multiprocessing.Pipe()
+        self._process = start_child(_live, theirs, assignment, parent=True)
+        theirs.close()
+        self.place = assignment.device
+
+    def give(self, job: Job | None) -> None:
+        """Hand it a job, or say that there are no more."""
+        with suppress(ConnectionError):  # a death is heard of when something is expected of it
+            self.pipe.send(job)
+
+    def bury(self) -> str:
+        """How it ended."""
+        self._process.join(timeout=5)
+        self._process.kill()
+        self._process.join()
+        code = self._process.exitcode
+        self.pipe.close()
+        return signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
+
+    def end(self) -> None:
+        """Have it write what it has finished."""
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        self._process.join()
+
+
+class Processes:
+    """Starts processes, and hears what they say."""
+
+    def start(self, assignment: Assignment) -> WorkerProcess:
+        """Start a worker."""
+        return WorkerProcess(assignment)
+
+    def hear(
+        self, links: Sequence[WorkerProcess]
+    ) -> list[tuple[WorkerProcess, Sequence[Message] | None]]:
+        """Wait for words of some workers; None for one that is dead."""
+        by_pipe = {link.pipe: link for link in links}
+        return [(by_pipe[pipe], _receive(pipe)) for pipe in wait([*by_pipe])]  # type: ignore[index,arg-type]
+
+    def stop(self, links: Sequence[WorkerProcess]) -> None:
+        """End all that still run; they write what they have finished."""
+        for link in links:
+            link.end()
+        for link in links:
+            link.join()
+
+
+def _receive(pipe: Connection) -> list[Message] | None:
+    try:
+        return [pipe.recv()]
+    except (EOFError, ConnectionError):
+        return None
+
+
+class PipeBoss:
+    """The boss at the other end of a pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._sending = Lock()
+        self._ended = Event()
+
+    def tell(self, message: Message) -> None:
+        """Send something."""
+        with self._sending:
+            self._pipe.send(message)
+
+    def __iter__(self) -> Iterator[Job]:
+        """Jobs as they are handed out, until there are no more or the worker has ended."""
+        while True:
+            self.tell(Want())
+            while not self._pipe.poll(LOOK_SECONDS):
+                if self._ended.is_set():
+                    return
+            if (job := self._pipe.recv()) is None:
+                return
+            yield job
+
+    def close(self) -> None:
+        """Wait for no more jobs."""
+        self._ended.set()
+
+
+def _live(pipe: Connection, assignment: Assignment) -> None:
+    """What happens in the process. SIGTERM ends it with everything finished kept."""
+    end_with_parent()
+    # Ctrl-C reaches the whole group of processes; what it means is decided by who hands out work.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    work(PipeBoss(pipe), assignment)

@@ -1,0 +1,50 @@
+"""Prunes many videos on a Ray cluster: every actor is one worker of the crew.
+
+Actors write to the stores themselves; what travels are jobs and one small row for each result. Ray
+restarts and repeats nothing here: who died at what, and what is left to do, is the crew's to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evscli.corpus.engine import Engine, Listener, MakePruner
+from evscli.corpus.outcome import Summary
+from evscli.corpus.ray.actors import Actors
+from evscli.corpus.ray.cluster import connected
+from evscli.corpus.ray.places import find_places
+from evscli.corpus.run import Run, prune_by_crew
+from evscli.records import VideoInput
+
+
+def prune_on_ray(
+    videos: Sequence[VideoInput],
+    make: MakePruner,
+    folders: Sequence[Path],
+    *,
+    listener: Listener,
+    engine: Engine,
+    address: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> list[Summary]:
+    """As `prune_corpus`, by actors on the cluster at `address`; `engine` gets its devices here.
+
+    Without an address it is the cluster of `RAY_ADDRESS` or of this machine, or else one that is
+    started here. Raises UsageError for a wrong address or device and where Ray is not installed,
+    DeviceError for GPUs that are not there, and EvsError where the cluster does not answer or has
+    no place for the workers.
+    """
+    with connected(address) as nodes:
+        places = find_places(nodes, device, workers)
+        engine = replace(engine, devices=places.devices, cores=places.cpus * len(places.devices))
+        run = Run(
+            videos=engine.share.of(videos),
+            make=make,
+            folders=folders,
+            listener=listener,
+            engine=engine,
+        )
+        return prune_by_crew(run, Actors(places))
