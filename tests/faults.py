@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from evscli.corpus.decoding import decoder
+from evscli.corpus.decoding import decoder, process
 from evscli.corpus.decoding.wire import Request
 from evscli.errors import VideoError
+from evscli.needs import Recipe
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
 from evscli.records import PrunedVideo
@@ -31,6 +32,19 @@ def install() -> None:
     decoder.index_video = _index
     decoder._decode = _decode
     VideoPruner.prune_planned = _prune
+
+
+def make_faulty(recipe: Recipe, device: str) -> VideoPruner:
+    """Make what prunes in a process of its own, where all of this is to happen."""
+    install()
+    small_shards()
+    process.serve = _serve
+    return recipe.make(device)
+
+
+def _serve(link: Connection) -> None:
+    install()
+    decoder.serve(link)
 
 
 def _index(path: Path) -> VideoIndex:

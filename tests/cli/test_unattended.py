@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
 from evscli.store import Store, open_store, verify
 from tests.disks import fill, mounted
 from tests.evs import Running, run_evs, wait_until
 from tests.faults import install, obey_permissions, small_shards
+from tests.stores import assert_same
 from tests.videos import truncate, write_video
 
 PRUNE = ("--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store")
@@ -39,18 +39,6 @@ def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("undisturbed")
     assert run_evs("prune", clips, *PRUNE, cwd=folder, before=small_shards).code == 0
     return open_store(folder / "store")
-
-
-def assert_same(store: Store, expected: Store) -> None:
-    """The same videos, tensor for tensor, and every one in exactly one shard."""
-    assert list(store) == list(expected)
-    for video in store:
-        one, other = store[video].tensors(), expected[video].tensors()
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[name], other[name]) for name in one)
-    assert list(verify(store)) == []
-    lines = [line for path in store.path.glob("manifest-*") for line in path.read_text().split()]
-    assert len(lines) == len(expected)
 
 
 def has_begun(running: Running) -> bool:

@@ -25,6 +25,9 @@ STOP_SECONDS = 60.0
 SEEN_SECONDS = 30.0
 """In which a file that a worker has written must be seen here; file servers take some."""
 
+LOOK_SECONDS = 0.2
+"""Between two looks."""
+
 THREADS = 4
 """Of an actor: one waits in `hear`, the others answer meanwhile."""
 
@@ -76,7 +79,8 @@ class WorkerActor:
             self._process = said
             return []
         if any(isinstance(message, Up) for message in said):
-            self._check_stores()
+            assert self._process is not None
+            refuse_elsewhere(self._assignment, self._process)
         return said or None
 
     def bury(self) -> str:
@@ -87,20 +91,6 @@ class WorkerActor:
     def stop(self) -> Any:
         """Ask it to write what it has finished; done with the answer that is to come."""
         return self._actor.stop.remote()
-
-    def _check_stores(self) -> None:
-        assert self._process is not None
-        holder = (self._process.host, self._process.pid)
-        until = time.monotonic() + SEEN_SECONDS
-        for folder in self._assignment.folders:
-            while lock_holder(folder, self._assignment.writer) != holder:
-                if time.monotonic() > until:
-                    raise StoreError(
-                        f"{holder[0]} does not write to {folder} as it is seen here: the store "
-                        "must be on a file system that all nodes of the Ray cluster share; name "
-                        "such a folder with -o"
-                    )
-                time.sleep(0.2)
 
 
 class Actors:
@@ -155,6 +145,20 @@ class Actors:
             "free on all nodes together): wait for other jobs or give fewer --workers, then run "
             "the same command again"
         )
+
+
+def refuse_elsewhere(assignment: Assignment, process: Process) -> None:
+    """Raise StoreError where a worker does not write to the stores that are seen here."""
+    until = time.monotonic() + SEEN_SECONDS
+    for folder in assignment.folders:
+        while lock_holder(folder, assignment.writer) != (process.host, process.pid):
+            if time.monotonic() > until:
+                raise StoreError(
+                    f"{process.host} does not write to {folder} as it is seen here: the store must "
+                    "be on a file system that all nodes of the Ray cluster share; name another "
+                    "with -o"
+                )
+            time.sleep(LOOK_SECONDS)
 
 
 def how_it_ended(text: str) -> str:

@@ -47,9 +47,9 @@ def connected(address: str | None) -> Iterator[list[Node]]:
 
 def import_ray() -> Any:
     """Ray, which says little from now on. Raises UsageError where it is not installed."""
-    # Ray reads both as it is imported: its C++ parts log to standard error, and a port where
-    # something else listens is asked 20 times, for 40 seconds each.
-    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
+    # Ray reads it as it is imported: a port where something else listens would be asked 20 times,
+    # for 40 seconds each.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")
     try:
         import ray
         from ray._private import worker

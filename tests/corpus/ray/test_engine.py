@@ -1,0 +1,206 @@
+"""Real runs by actors of a local cluster; an actor takes seconds to start, so they are few."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evscli.corpus.engine import Engine
+from evscli.corpus.inputs import find_videos
+from evscli.corpus.jobs import Done, Job
+from evscli.corpus.local import prune_corpus
+from evscli.corpus.member import Assignment
+from evscli.corpus.outcome import Summary
+from evscli.corpus.ray import actors, prune_on_ray
+from evscli.corpus.ray.actor import Process
+from evscli.errors import EvsError, StoreError
+from evscli.needs import Recipe
+from evscli.pruners import check_selection
+from evscli.store import Store, open_store
+from evscli.store.locks import lock_holder
+from evscli.store.schema import waiting_folder
+from tests.faults import make_faulty
+from tests.stores import assert_same
+from tests.videos import truncate, write_video
+
+ray = pytest.importorskip("ray", reason="Ray cannot be installed here")
+
+CLIPS = 12
+RECIPE = Recipe(model="mini", requests=(check_selection("vcast", 0.3),))
+FAULTY = partial(make_faulty, RECIPE)
+
+
+@pytest.fixture(scope="module")
+def _cluster() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else it is a file in the home
+        patch.setenv("RAY_worker_niceness", "0")  # as all else that runs here
+        patch.delenv("RAY_ADDRESS", raising=False)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=0,
+            include_dashboard=False,
+            object_store_memory=80 << 20,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(CLIPS):
+        write_video(folder / f"{number:02}.mp4", frames=16, seed=number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = tmp_path_factory.mktemp("undisturbed") / "store"
+    run(prune_corpus, RECIPE.make, clips, store)
+    return open_store(store)
+
+
+class Seen:
+    """Remembers what a run said."""
+
+    def __init__(self) -> None:
+        self.results: list[Done] = []
+        self.remarks: list[str] = []
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        self.jobs = [job.video.id for job in jobs]
+        self.skipped = summaries[0].skipped
+
+    def done(self, done: Done, *, again: bool) -> None:
+        assert not again
+        self.results.append(done)
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def run(
+    prune: Any, make: Any, folder: Path, store: Path, seen: Seen | None = None, **how: Any
+) -> Seen:
+    seen = seen or Seen()
+    how = {"engine": Engine(processes=2), **how}
+    prune(find_videos([str(folder)]), make, [store], listener=seen, **how)
+    return seen
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_poison_videos_fail_and_the_rest_are_as_from_the_local_engine(
+    clips: Path, tmp_path: Path, undisturbed: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, store = tmp_path / "in", tmp_path / "store"
+    shutil.copytree(clips, folder)
+    for name in ("fatal", "segfault"):
+        shutil.copy(folder / "00.mp4", folder / f"{name}.mp4")
+    truncate(shutil.copy(folder / "01.mp4", folder / "cut.mp4"))
+    (folder / "empty.mp4").touch()
+    seen = run(prune_on_ray, FAULTY, folder, store, workers=1)
+    assert Counter(done.job.video.id for done in seen.results) == Counter(seen.jobs)
+    assert {name: (f.stage, f.kind) for name, f in open_store(store).failures.items()} == {
+        "segfault": ("index", "Crashed"),
+        "fatal": ("encode", "Crashed"),
+        "cut": ("open", "InvalidDataError"),
+        "empty": ("open", "VideoError"),
+    }
+    assert len(seen.remarks) == 2
+    assert all("died (its worker process has died" in remark for remark in seen.remarks)
+    assert capfd.readouterr() == ("", "")
+    assert all(len(pickle.dumps(done)) < 4096 for done in seen.results)
+    assert_same(open_store(store), undisturbed)
+
+
+class Killing(Seen):
+    """At the third result, kills a worker that has finished something of which no shard is."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__()
+        self.store = store
+
+    def done(self, done: Done, *, again: bool) -> None:
+        super().done(done, again=again)
+        if len(self.results) == 3:
+            writer = next(n for n in (0, 1) if [*waiting_folder(self.store, n).glob("*.safe*")])
+            holder = lock_holder(self.store, writer)
+            assert holder is not None
+            os.kill(holder[1], signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_a_killed_actor_is_replaced_and_nothing_is_lost(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    store = tmp_path / "store"
+    seen = run(prune_on_ray, FAULTY, clips, store, Killing(store), workers=2)
+    assert sorted(done.job.video.id for done in seen.results) == seen.jobs
+    (remark,) = seen.remarks
+    assert remark.startswith("the worker on cpu of ")
+    assert "another one goes on with its videos" in remark
+    assert_same(open_store(store), undisturbed)
+
+
+class Interrupting(Seen):
+    """Presses Ctrl-C after the third result."""
+
+    def done(self, done: Done, *, again: bool) -> None:
+        super().done(done, again=again)
+        if len(self.results) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_what_was_interrupted_on_ray_is_resumed_here(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    store, interrupted = tmp_path / "store", Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        run(prune_on_ray, FAULTY, clips, store, interrupted, workers=1)
+    assert {done.job.video.id for done in interrupted.results} <= set(open_store(store))
+    assert not [*store.glob(".writer-*")]  # the actor has closed its shard
+    seen = run(prune_corpus, RECIPE.make, clips, store)
+    assert seen.skipped >= 3
+    assert_same(open_store(store), undisturbed)
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_a_cluster_that_is_busy_is_said_to_be(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors, "PLACE_SECONDS", 0.5)
+    others = ray.util.placement_group([{"CPU": 1}])
+    assert others.wait(60)
+    try:
+        with pytest.raises(
+            EvsError, match=r"no place for a worker with 2 CPUs for 0\.5 s \(1 CPUs"
+        ):
+            run(prune_on_ray, RECIPE.make, clips, tmp_path / "store", workers=1)
+    finally:
+        ray.util.remove_placement_group(others)
+
+
+def test_a_store_that_the_nodes_do_not_share_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors, "SEEN_SECONDS", 0)
+    assignment = Assignment(
+        make=RECIPE.make, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0
+    )
+    with pytest.raises(StoreError, match=r"far does not write to .* file system that all nodes"):
+        actors.refuse_elsewhere(assignment, Process(host="far", pid=1))
