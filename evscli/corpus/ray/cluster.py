@@ -88,7 +88,8 @@ def _join(ray: Any, address: str | None) -> None:
             _init(ray, address)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise _no_cluster(address or "local", reason.rstrip(".")) from error
+        token = "" if "RAY_AUTH_MODE" in os.environ else "; RAY_AUTH_MODE=token if it wants tokens"
+        raise _no_cluster(address or "local", reason.rstrip(".") + token) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray takes it for itself
