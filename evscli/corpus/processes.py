@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -12,6 +13,9 @@ from threading import Event, Lock
 from evscli.corpus.decoding.children import end_with_parent, start_child
 from evscli.corpus.jobs import Job
 from evscli.corpus.member import Assignment, Message, Want, work
+
+AGAIN_SECONDS = 1.0
+"""After which a worker that goes on is told again to end."""
 
 LOOK_SECONDS = 0.2
 """How often somebody who waits for a job looks whether the worker has ended."""
@@ -48,7 +52,9 @@ class WorkerProcess:
 
     def join(self) -> None:
         """Wait for its end."""
-        self._process.join()
+        while self._process.exitcode is None:
+            self._process.join(timeout=AGAIN_SECONDS)
+            self.end()  # Python drops an interrupt that comes in a finalizer
 
 
 class Processes:
@@ -108,11 +114,23 @@ class PipeBoss:
         """Wait for no more jobs."""
         self._ended.set()
 
+    def interrupt(self, *_: object) -> None:
+        """Raise KeyboardInterrupt, but where the worker is ending already: it may end in peace."""
+        if not self._ended.is_set():
+            raise KeyboardInterrupt
+
 
 def _live(pipe: Connection, assignment: Assignment) -> None:
     """What happens in the process. SIGTERM ends it with everything finished kept."""
     end_with_parent()
     # Ctrl-C reaches the whole group of processes; what it means is decided by who hands out work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    work(PipeBoss(pipe), assignment)
+    boss = PipeBoss(pipe)
+    signal.signal(signal.SIGTERM, boss.interrupt)
+    sys.unraisablehook = _without_interrupts
+    work(boss, assignment)
+
+
+def _without_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

@@ -58,9 +58,8 @@ class Run:
 def prune_by_crew(run: Run, workforce: Workforce[LinkKind]) -> list[Summary]:
     """Have several workers do it. Raises as `prune_corpus` does."""
     crew = Crew(workforce, run.make, run.folders, run.engine, remark=run.listener.remark)
-    with crew:
-        with run.begun([stock_of(folder) for folder in run.folders]) as (dispatch, _):
-            for done in crew.results(dispatch):
-                run.settle(dispatch, done)
+    with crew, run.begun([stock_of(folder) for folder in run.folders]) as (dispatch, _):
+        for done in crew.results(dispatch):
+            run.settle(dispatch, done)
     refuse_lost(run.videos, run.folders, segment=run.engine.segment)
     return dispatch.summaries

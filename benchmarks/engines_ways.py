@@ -1,0 +1,124 @@
+"""What benchmarks/engines.py does: the same videos by two workers, as processes and as actors.
+
+Seconds until the workers are up, model and all, and seconds of work after that are told apart:
+the first are paid once for each run. Ray gives its workers a low priority; here it is told not to,
+since a machine that does something else would slow one way only. All stores must hold the same
+tensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.corpus_ways import SAMPLES, Silent
+from benchmarks.machine import describe_machine
+from evscli.corpus.engine import Engine
+from evscli.corpus.inputs import find_videos
+from evscli.corpus.jobs import Job
+from evscli.corpus.local import prune_corpus
+from evscli.corpus.outcome import Summary
+from evscli.corpus.ray import prune_on_ray
+from evscli.corpus.ray.cluster import connected
+from evscli.needs import Recipe
+from evscli.pruners import check_selection
+from evscli.records import VideoInput
+from evscli.store import open_store
+
+RESULTS = Path(__file__).parent / "results" / "engines.md"
+WORKERS = 2
+
+
+class Watch(Silent):
+    """Notes when the workers are up."""
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:  # noqa: ARG002
+        """Notes the time."""
+        self.up = time.perf_counter()
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of one run."""
+
+    start: float
+    work: float
+
+
+def run(prune: Callable[..., list[Summary]], videos: Sequence[VideoInput], folder: Path) -> Took:
+    """Have it done by one engine."""
+    recipe = Recipe(model="mini", requests=(check_selection("vcast", 0.3),))
+    watch, began = Watch(), time.perf_counter()
+    prune(videos, recipe.make, [folder], listener=watch)
+    return Took(watch.up - began, time.perf_counter() - watch.up)
+
+
+def check_equal(one: Path, other: Path) -> None:
+    """Raise SystemExit unless both stores hold the same tensors."""
+    first, second = open_store(one), open_store(other)
+    same = list(first) == list(second) and all(
+        torch.equal(first[video].embeds, second[video].embeds) for video in first
+    )
+    if not same:
+        raise SystemExit("the stores differ")
+
+
+def measure(videos: Sequence[VideoInput], rounds: int) -> dict[str, list[Took]]:
+    """The ways in turns."""
+    ways = {
+        "processes": partial(prune_corpus, engine=Engine(devices=("cpu",) * WORKERS)),
+        "actors": partial(prune_on_ray, engine=Engine(), workers=WORKERS),
+    }
+    took: dict[str, list[Took]] = {name: [] for name in ways}
+    for number in range(rounds + 1):  # the first one warms up
+        with tempfile.TemporaryDirectory() as temporary:
+            for name, way in ways.items():
+                taken = run(way, videos, Path(temporary) / name)
+                took[name] += [taken] if number else []
+            check_equal(*(Path(temporary) / name for name in ways))
+    return took
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engines")
+    parser.add_argument("inputs", nargs="*", default=[str(SAMPLES)])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=8)
+    asked = parser.parse_args()
+    found = find_videos(asked.inputs)
+    videos = [replace(v, id=f"{v.id}-{copy}") for copy in range(asked.copies) for v in found]
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - so Ray spells it
+    with connected("local"):
+        took = measure(videos, asked.rounds)
+    lines = [
+        "# Two workers: processes against actors of Ray",
+        "",
+        f"{describe_machine()}. `python -m benchmarks.engines --rounds {asked.rounds} --copies "
+        f"{asked.copies}`: {len(videos)} videos, mini, V-CAST at 0.3; median and range of "
+        f"{asked.rounds} rounds in turns, equal tensors. The cluster was started before; "
+        f"load of the machine by all that ran: {os.getloadavg()[1]:.1f}.",
+        "",
+        "| two workers in | until they are up | work |",
+        "|---|---:|---:|",
+        *(
+            f"| {name} | {spread([t.start for t in taken])} | {spread([t.work for t in taken])} |"
+            for name, taken in took.items()
+        ),
+    ]
+    print("\n".join(lines))
+    RESULTS.write_text("\n".join(lines) + "\n")
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})"
