@@ -1,0 +1,67 @@
+"""The frozen dataclasses that travel between stages. They know no stage and do no work.
+
+    frames.py  which frames are used     inputs.py  videos to prune
+    tokens.py  on their way              stored.py  what a store holds
+
+Shapes use the field's letters: F sampled frames, T temporal patches, h x w cells of the merged
+grid, D embedding width, L DeepStack planes, K kept tokens. torch is only needed for annotations,
+so importing this package stays cheap.
+"""
+
+from evscli.records.frames import (
+    FloatArray,
+    FrameChunk,
+    FramePlan,
+    IntArray,
+    Part,
+    Sampling,
+)
+from evscli.records.inputs import (
+    HeldVideo,
+    VideoInput,
+)
+from evscli.records.stored import (
+    Failure,
+    ModelInfo,
+    OptionValue,
+    Origin,
+    PrunedVideo,
+    RunConfig,
+    SourceInfo,
+    VideoInfo,
+)
+from evscli.records.tokens import (
+    KeptTokens,
+    PixelSource,
+    PruneInputs,
+    VideoTokens,
+    VideoWindows,
+    WindowChoice,
+    WindowTokens,
+)
+
+__all__ = [
+    "Failure",
+    "FloatArray",
+    "FrameChunk",
+    "FramePlan",
+    "HeldVideo",
+    "IntArray",
+    "KeptTokens",
+    "ModelInfo",
+    "OptionValue",
+    "Origin",
+    "Part",
+    "PixelSource",
+    "PruneInputs",
+    "PrunedVideo",
+    "RunConfig",
+    "Sampling",
+    "SourceInfo",
+    "VideoInfo",
+    "VideoInput",
+    "VideoTokens",
+    "VideoWindows",
+    "WindowChoice",
+    "WindowTokens",
+]

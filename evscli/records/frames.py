@@ -1,0 +1,82 @@
+"""Which frames of a video are used, and their pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How densely frames are chosen; what is None is left to the checkpoint's processor."""
+
+    fps: float | None = None
+    num_frames: int | None = None
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Which part of its source a video is, where it is not the whole."""
+
+    start: float
+    """Seconds of the source from which its frames are taken."""
+    end: float | None
+    """Seconds of the source before which they end; None: its end."""
+    first_frame: int
+    """Number of its first frame in the source."""
+    source_seconds: float
+    """Duration of the whole source."""
+    segments: int | None = None
+    """How many the source was cut into, where it is one of those."""
+
+    def __str__(self) -> str:
+        end = "on" if self.end is None else f"to {self.end:g} s"
+        return f"{self.start:g} s {end} of {self.source_seconds:.1f} s"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FramePlan:
+    """Which frames of one video, or of a part of one, are used, and the grid they become."""
+
+    source_index: IntArray
+    """[F] 0-based frame numbers in the source, in presentation order."""
+    frame_times: FloatArray
+    """[F] real presentation times in seconds since the source's first frame."""
+    prompt_times: FloatArray
+    """[T] seconds by the processor's own rule, those of a part from its own first frame on: what
+    the prompt text says."""
+    source_fps: float
+    source_frames: int
+    """Of the part where it is one."""
+    duration: float
+    """Seconds, the last frame's own duration included; of the part where it is one."""
+    source_size: tuple[int, int]
+    """(height, width) in pixels as a viewer shows it: after rotation."""
+    rotation: int
+    """Degrees counter-clockwise a viewer turns the coded picture: 0, 90, 180 or 270."""
+    resized_size: tuple[int, int]
+    """(height, width) in pixels that the encoder sees."""
+    grid_thw: tuple[int, int, int]
+    """(T, h, w) cells of the merged grid: one cell is one token."""
+    part: Part | None = None
+    """None: the whole source."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrameChunk:
+    """A run of consecutive planned frames."""
+
+    start: int
+    """Position of the first frame within the plan."""
+    pixels: Tensor
+    """[f, 3, H, W] uint8, RGB."""
