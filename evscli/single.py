@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 
 from evscli.bundled import MINI
+from evscli.corpus.inputs.names import span_id
 from evscli.encoders import VideoEncoder, load_encoder
+from evscli.errors import UsageError
 from evscli.needs import query_rows, scorer_weights
 from evscli.pipeline import VideoPruner
 from evscli.pruners import check_selection
@@ -26,6 +29,8 @@ def prune_video(
     prune_at: int | None = None,
     scorer: str | Path | None = None,
     query: str | None = None,
+    start: float | None = None,
+    end: float | None = None,
     seed: int = 0,
     store_scores: bool = False,
     sampling: Sampling | None = None,
@@ -39,13 +44,22 @@ def prune_video(
     `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
     method `none` does without. `prune_at` is the block of the encoder after which to prune,
     `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
+    `start` and `end` are the seconds between which frames are taken, as of a video of their own.
     The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
     ModelError, DeviceError or VideoError, each with one line that says what to do.
     """
     path = Path(path)
     rule = parse_rule(budget) if isinstance(budget, str) else budget
     request = check_selection(method, rule, options, prune_at=prune_at)
-    video = VideoInput(id=path.stem, path=path, root=path.parent, query=query)
+    check_span(start, end)
+    video = VideoInput(
+        id=span_id(path.stem, start, end),
+        path=path,
+        root=path.parent,
+        query=query,
+        start=start,
+        end=end,
+    )
     check_given([request], [video], scorer=scorer)
     queries = query_rows(model, [video], [request])
     encoder = _encoder(model, device, dtype, chunk_frames, resize, sampling or Sampling())
@@ -58,6 +72,12 @@ def prune_video(
         queries=queries,
     )
     return pruner(video)
+
+
+def check_span(start: float | None, end: float | None) -> None:
+    """Raise UsageError unless 0 <= start < end."""
+    if not 0 <= (start or 0.0) < (inf if end is None else end):
+        raise UsageError(f"start {start} and end {end} are no part of a video: 0 <= start < end")
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
 from evscli.language.family import temporal_interval
-from evscli.pipeline import VideoPruner, encode_video, prune_encoded
+from evscli.pipeline import encode_video, prune_encoded
 from evscli.pipeline.frames import ahead
 from evscli.pruners import check_selection
 from evscli.pruners.seeds import video_seed
@@ -222,9 +222,8 @@ def test_a_part_is_what_a_file_of_it_alone_would_be(tmp_path: Path, method: str)
     alone = prune_video(
         cut_out(whole, tmp_path / "alone.mp4", range(24, 72)), method=method, budget=0.3
     )
-    encoder = load_encoder("mini", device="cpu")
-    pruner = VideoPruner(encoder, check_selection(method, 0.3))
-    record = pruner(VideoInput(id="part", path=whole, root=tmp_path, start=1.0, end=3.0))
+    record = prune_video(whole, method=method, budget=0.3, start=1.0, end=3.0)
+    assert record.id == "whole@1-3"
     assert record.info.part is not None
     assert record.info.part.first_frame == 24
     assert record.info.part.source_seconds == pytest.approx(4.0)
