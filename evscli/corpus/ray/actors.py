@@ -163,6 +163,8 @@ def refuse_elsewhere(assignment: Assignment, process: Process) -> None:
 
 def how_it_ended(text: str) -> str:
     """Ray's paragraph about a dead actor in a few words."""
+    if "is unavailable" in text:
+        return "it cannot be reached any more"
     cause = re.search(r"because (its [^.:]+)", text)
     kind = re.search(r"Worker exit type: (\w+)", text)
     said = [found[1] for found in (cause, kind) if found]

@@ -36,9 +36,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
     if ray.is_initialized():
         yield _nodes(ray)
         return
-    if given not in (None, "auto", "local"):
-        _probe(given)
-    _join(ray, given)
+    _join(ray, _checked(given))
     try:
         yield _nodes(ray)
     finally:
@@ -66,8 +64,33 @@ def _say_nothing(*_: object, **__: object) -> None:
     pass
 
 
+def _checked(address: str | None) -> str:
+    """`here` for the cluster that `ray start` began on this machine, or `local`, or HOST:PORT.
+
+    Raises UsageError for anything else, and EvsError where nobody answers: Ray itself would ask for
+    minutes, and take for ours any cluster that a process of this machine belongs to.
+    """
+    from ray._private.services import find_bootstrap_address
+
+    if address == "local":
+        return address
+    begun = find_bootstrap_address(None) if address in (None, "auto") else None
+    if address == "auto" and begun is None:
+        raise _no_cluster(address, "none was started on this machine")
+    where = begun or address
+    if where is None:
+        return "local"
+    try:
+        _probe(where)
+    except EvsError:
+        if address is not None:
+            raise
+        return "local"
+    return "here" if begun else where
+
+
 def _probe(address: str) -> None:
-    """Ray itself would ask for minutes. Raises UsageError and EvsError."""
+    """Raises UsageError for what is no address, EvsError where nothing answers at one."""
     match = re.fullmatch(r"([^:/\s]+):(\d{1,5})", address)
     if match is None or int(match[2]) > 65535:
         raise UsageError(
@@ -80,7 +103,7 @@ def _probe(address: str) -> None:
         raise _no_cluster(address, error.strerror or str(error)) from error
 
 
-def _join(ray: Any, address: str | None) -> None:
+def _join(ray: Any, address: str) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with warnings.catch_warnings():
@@ -89,27 +112,19 @@ def _join(ray: Any, address: str | None) -> None:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         token = "" if "RAY_AUTH_MODE" in os.environ else "; RAY_AUTH_MODE=token if it wants tokens"
-        raise _no_cluster(address or "local", reason.rstrip(".") + token) from error
+        raise _no_cluster(address, reason.rstrip(".") + token) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray takes it for itself
 
 
-def _init(ray: Any, address: str | None) -> None:
-    quiet = {"log_to_driver": False, "configure_logging": False}
-    if address != "local":
-        try:
-            ray.init(address=address or "auto", **quiet)
-        except ConnectionError:
-            if address is not None:
-                raise
-        else:
-            return
+def _init(ray: Any, address: str) -> None:
+    new = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        **quiet,
+        address=None if address == "here" else address,
+        log_to_driver=False,
+        configure_logging=False,
+        **(new if address == "local" else {}),
     )
 
 

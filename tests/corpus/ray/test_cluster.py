@@ -45,9 +45,14 @@ def test_a_missing_ray_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPa
         connected(None).__enter__()
 
 
+@pytest.mark.parametrize("begun", [None, "127.0.0.1:1"])
 def test_no_cluster_on_this_machine_is_said_where_one_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
+    begun: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    if begun:  # and has ended since
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(begun)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(EvsError, match="no Ray cluster can be joined at auto"):
+    with pytest.raises(EvsError, match=f"no Ray cluster can be joined at {begun or 'auto'} "):
         connected("auto").__enter__()
