@@ -5,7 +5,7 @@ Knows stores' records and no video's contents, except where their hashes are ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,15 +52,19 @@ def work_left(
     *,
     retries: Retries,
     check_sources: bool = False,
+    compared: bool = False,
 ) -> list[Job]:
     """The jobs of a run, in the order of `videos`; what needs none is counted in `summaries`.
 
     Finished means the same id and size, with `check_sources` also the same hash. Raises
-    MismatchError where a store holds another source or query under the same id.
+    MismatchError where a store holds another source or query under the same id, unless that was
+    `compared` before.
     """
     jobs = []
     for video in videos:
-        tries = dict(_tries(video, stocks, summaries, retries, check_sources))
+        if not compared:
+            refuse_any_changed(video, stocks, check_sources=check_sources)
+        tries = dict(_tries(video, stocks, summaries, retries))
         if tries:
             jobs.append(Job(video=video, tries=tries))
     return jobs
@@ -71,16 +75,21 @@ def _tries(
     stocks: Sequence[Stock],
     summaries: Sequence[Summary],
     retries: Retries,
-    check_sources: bool,
 ) -> Iterator[tuple[int, int]]:
     for number, (stock, summary) in enumerate(zip(stocks, summaries, strict=True)):
-        if (stored := stock.finished.get(video.id)) is not None:
-            refuse_changed(video, stored, check_sources=check_sources)
+        if video.id in stock.finished:
             summary.skipped += 1
         elif left := retries.left(stock.failed.get(video.id), video):
             yield number, left
         else:
             summary.failed_earlier += 1
+
+
+def refuse_any_changed(video: VideoInput, stocks: Iterable[Stock], *, check_sources: bool) -> None:
+    """Raise MismatchError where `video` is not what one of the stores was made from."""
+    for stock in stocks:
+        if (stored := stock.finished.get(video.id)) is not None:
+            refuse_changed(video, stored, check_sources=check_sources)
 
 
 def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:

@@ -47,7 +47,9 @@ class Run:
         )
         self.listener.begin([Job(video=video, tries={}) for video in left], summaries)
         with Cutter(engine.segment, DecoderProcess(timeout=engine.timeout)) as cutter:
-            to_come = segment_jobs(cutter.cut(left), stocks, summaries, retries=retries)
+            to_come = segment_jobs(
+                cutter.cut(left), engine.segment, stocks, summaries, retries=retries
+            )
             yield Dispatch(to_come, summaries, stop=cutter.stop), len(left)
 
     def settle(self, dispatch: Dispatch, done: Done) -> None:

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from math import inf
 from typing import Self
 
@@ -22,7 +23,7 @@ from evscli.corpus.resume import Retries, Stock, refuse_changed, work_left
 from evscli.errors import UsageError, VideoError
 from evscli.records import Failure, Origin, VideoInput
 from evscli.video import VideoIndex
-from evscli.video.parts import segments
+from evscli.video.parts import segment_span, segments
 
 AHEAD = 8
 """Videos that are cut before their turn, at most."""
@@ -38,9 +39,10 @@ LEAST_FRAMES = 2
 class Cut:
     """What became of one video."""
 
-    parts: Sequence[VideoInput]
+    video: VideoInput
+    parts: Sequence[VideoInput] = ()
     fault: VideoError | None = None
-    """Why it cannot be cut; `parts` is only the first then."""
+    """Why it cannot be cut; there are no `parts` then."""
 
 
 class Cutter:
@@ -86,8 +88,8 @@ class Cutter:
         try:
             index = self._decoder.look_into(video)
         except VideoError as error:
-            return Cut(parts=[part_of(video, 0.0, self.seconds)], fault=error)
-        return Cut(parts=cut_video(video, index, self.seconds))
+            return Cut(video=video, fault=error)
+        return Cut(video=video, parts=cut_video(video, index, self.seconds))
 
 
 def cut_video(video: VideoInput, index: VideoIndex, seconds: float) -> list[VideoInput]:
@@ -157,19 +159,30 @@ def lost_segments(videos: Iterable[VideoInput], seconds: float, stock: Stock) ->
 
 def segment_jobs(
     cuts: Iterable[Cut],
+    seconds: float,
     stocks: Sequence[Stock],
     summaries: Sequence[Summary],
     *,
     retries: Retries,
 ) -> Iterator[Job]:
-    """The jobs of videos that are cut; segments that need none are counted."""
+    """The jobs of videos that are cut; segments that need none are counted.
+
+    One that cannot be cut has one job, which fails: its first segment that a store lacks.
+    """
     for cut in cuts:
-        jobs = work_left(cut.parts, stocks, summaries, retries=retries)
+        fault = cut.fault
+        parts = cut.parts if fault is None else [first_left(cut.video, seconds, stocks)]
+        jobs = work_left(parts, stocks, summaries, retries=retries, compared=True)
         for job in jobs:
-            job = replace(job, share=1 / len(jobs))
-            if cut.fault is not None:  # it would fail again within this run
-                job = replace(job, fault=cut.fault, tries=dict.fromkeys(job.tries, 1))
-            yield job
+            # It would fail again within this run.
+            tries = job.tries if fault is None else dict.fromkeys(job.tries, 1)
+            yield replace(job, share=1 / len(jobs), fault=fault, tries=tries)
+
+
+def first_left(video: VideoInput, seconds: float, stocks: Sequence[Stock]) -> VideoInput:
+    """The first segment that a store has not, whether there is one or not."""
+    parts = (part_of(video, *segment_span(number, seconds)) for number in count())
+    return next(part for part in parts if any(part.id not in stock.finished for stock in stocks))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,12 +37,17 @@ def segments(index: VideoIndex, seconds: float, *, least: int) -> list[tuple[flo
     Parts with fewer than `least` frames are left out: gaps, and a rest too short to be sampled. A
     video shorter than that is one part.
     """
-    step = _exact(seconds)
-    count = int(-(-_exact(index.duration) // step))
-    spans = [(float(k * step), float((k + 1) * step)) for k in range(max(1, count))]
+    count = int(-(-_exact(index.duration) // _exact(seconds)))
+    spans = [segment_span(number, seconds) for number in range(max(1, count))]
     borders = [_first_from(index, start) for start, _ in spans] + [index.frames]
     frames = np.diff(borders)
     return [span for span, shown in zip(spans, frames, strict=True) if shown >= least] or spans[:1]
+
+
+def segment_span(number: int, seconds: float) -> tuple[float, float]:
+    """(start, end) of a segment of so many seconds, counted from 0."""
+    step = _exact(seconds)
+    return float(number * step), float((number + 1) * step)
 
 
 def seconds_of(index: VideoIndex, frames: range) -> float:

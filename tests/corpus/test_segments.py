@@ -167,6 +167,23 @@ def test_a_file_that_cannot_be_opened_is_tried_once_in_a_run(
     assert run(folder, pruner, retries=Retries(attempts=2))[1].files == []
 
 
+def test_a_file_that_can_be_opened_no_more_has_failed_where_segments_are_left(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, pruner, seen=Seen(1))
+    done = set(open_store(folder.parent / "store"))
+    assert "a@0-1" in done
+    size = (folder / "a.mp4").stat().st_size
+    (folder / "a.mp4").write_bytes(bytes(size))
+    for failed, earlier in ((2, 0), (0, 2)):
+        summary, _ = run(folder, pruner)
+        assert (summary.failed, summary.failed_earlier) == (failed, earlier)
+        failures = open_store(folder.parent / "store").failures
+        left = next(name for name in ("a@1-2", "a@2-3", "a@3-4") if name not in done)
+        assert set(failures) == {left, "b@0-1"}
+
+
 def test_another_file_under_a_finished_id_is_refused_before_any_work(
     folder: Path, pruner: VideoPruner
 ) -> None:

@@ -118,7 +118,7 @@ def _work(
 
     def cut(job: Job, index: VideoIndex) -> list[Job]:
         segments = cut_video(job.video, index, seconds)
-        return work_left(segments, stocks, summaries, retries=retries)
+        return work_left(segments, stocks, summaries, retries=retries, compared=True)
 
     return [Job(video=video, tries=dict.fromkeys(range(len(stocks)), 1)) for video in left], cut
 
