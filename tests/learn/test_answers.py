@@ -30,7 +30,7 @@ SEED = 20
 
 @pytest.fixture(scope="module")
 def tallies() -> list[Tally]:
-    return held_out_tallies(MINI_FOLDER, videos=24, seed=SEED)
+    return held_out_tallies(MINI_FOLDER, videos=16, seed=SEED)
 
 
 @pytest.fixture(scope="module")
