@@ -36,7 +36,9 @@ class EngineKind(StrEnum):
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...", help="Videos, folders, globs or lists (.txt, .csv, .jsonl)."
+        metavar="INPUT...",
+        help="Videos, folders, globs, lists (.txt, .csv, .jsonl, .parquet), tars of videos, any of "
+        "these at an address, or - for a list on standard input.",
     ),
 ]
 PruneMethods = Annotated[

@@ -86,9 +86,11 @@ class Progress:
     def state(self) -> State:
         """How far it is now."""
         elapsed = self._clock() - self._began
-        share = self._done_bytes / self._bytes if self._bytes else 0.0
-        left = self._bytes - self._done_bytes
-        known = self._seconds / self._done_bytes if self._done_bytes else None
+        # Shares of segments do not add up to the last bit.
+        done = min(self._done_bytes, self._bytes)
+        share = done / self._bytes if self._bytes else 0.0
+        left = self._bytes - done
+        known = self._seconds / done if done else None
         return State(
             videos=self._videos,
             done=int(self._done + TINY),

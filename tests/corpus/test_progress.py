@@ -61,3 +61,20 @@ def test_tokens_of_all_stores_are_counted(jobs: list[Job]) -> None:
     for store in (0, 1):
         progress.add(Done(job=jobs[2], store=store, outcome=info))
     assert (progress.state().tokens, progress.state().kept) == (2 * info.tokens, 2 * info.kept)
+
+
+def test_shares_of_segments_never_add_up_to_more_than_their_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1001)
+    video = VideoInput(id="a", path=tmp_path / "a", root=tmp_path)
+    for count in range(1, 120):
+        progress = Progress([Job(video=video, tries={})])
+        for number in range(count):
+            part = replace(video, id=f"a@{number}-{number + 1}", start=float(number))
+            job = Job(video=part, tries={0: 1}, share=1 / count)
+            progress.add(Done(job=job, store=0, outcome=pruned(1.1)))
+        state = progress.state()
+        assert (state.videos, state.done) == (1, 1)
+        assert state.seconds_expected is not None
+        assert state.eta is not None
+        assert state.seconds_expected >= state.seconds
+        assert state.eta >= 0
