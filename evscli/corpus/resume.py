@@ -119,7 +119,7 @@ def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) ->
 
 def _span(part: VideoInput | Part | None) -> str:
     start, end = (None, None) if part is None else (part.start, part.end)
-    return f"{start or 0.0:g} s to {'its end' if end is None else f'{end:g} s'}"
+    return f"{start or 0.0} s to {'its end' if end is None else f'{end} s'}"
 
 
 def _digest(video: VideoInput) -> str:

@@ -137,8 +137,10 @@ def test_rows_of_a_list_name_parts_of_videos(videos: Path, tmp_path: Path) -> No
         assert (record.frame_times < (end or 99)).all()
     again = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
     assert "3 already done" in again.out
-    rows[1]["start"] = 0.3
+    rows[1]["start"] = 0.2500001
     (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
     moved = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
     assert moved.code == 1
-    assert "was pruned from 0.25 s to its end under the id 'tail', and now 0.3 s" in moved.error
+    assert (
+        "was pruned from 0.25 s to its end under the id 'tail', and now 0.2500001 s" in moved.error
+    )
