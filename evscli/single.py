@@ -17,6 +17,7 @@ from evscli.pruners import check_selection
 from evscli.pruners.budget_rule import parse_rule
 from evscli.pruners.given import check_given
 from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
+from evscli.video import Damaged
 
 
 def prune_video(
@@ -34,6 +35,7 @@ def prune_video(
     seed: int = 0,
     store_scores: bool = False,
     sampling: Sampling | None = None,
+    damaged: str = Damaged.trim,
     device: str = "auto",
     dtype: str = "auto",
     chunk_frames: int = 16,
@@ -44,7 +46,8 @@ def prune_video(
     `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
     method `none` does without. `prune_at` is the block of the encoder after which to prune,
     `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
-    `start` and `end` are the seconds between which frames are taken, as of a video of their own.
+    `start` and `end` are the seconds between which frames are taken, as of a video of their own;
+    `damaged` is what is done about damage: `trim`, `skip` or `fail`.
     The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
     ModelError, DeviceError or VideoError, each with one line that says what to do.
     """
@@ -71,7 +74,7 @@ def prune_video(
         scorer=scorer_weights(scorer, model, encoder, [request]),
         queries=queries,
     )
-    return pruner(video)
+    return pruner(video, damaged=damaged)
 
 
 def check_span(start: float | None, end: float | None) -> None:

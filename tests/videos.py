@@ -44,6 +44,7 @@ def write_video(
     bframes: int = 2,
     gop: int = 12,
     open_gop: bool = False,
+    pix_fmt: str = "yuv420p",
     pts: Sequence[int] | None = None,
     rotation: int = 0,
     mirrored: bool = False,
@@ -64,7 +65,7 @@ def write_video(
     with av.open(str(path), "w", container_options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=fps, options=_options(codec, bframes, open_gop))
         stream.height, stream.width = size
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pix_fmt
         stream.gop_size = gop
         stream.max_b_frames = bframes
         stream.thread_count = 1

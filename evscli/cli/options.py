@@ -26,6 +26,21 @@ class StoreDtypes(StrEnum):
     int8 = "int8"
 
 
+class DamagedPolicy(StrEnum):
+    """What to do with damaged videos."""
+
+    trim = "trim"
+    skip = "skip"
+    fail = "fail"
+
+
+class SampledBy(StrEnum):
+    """Among what frames are spread evenly."""
+
+    index_ = "index"
+    time = "time"
+
+
 class EngineKind(StrEnum):
     """Where workers run."""
 
@@ -120,6 +135,21 @@ StoreDtype = Annotated[
 Fps = Annotated[float | None, typer.Option(help="Frames per second to sample.")]
 NumFrames = Annotated[int | None, typer.Option(help="Frames to sample per video.")]
 MaxFrames = Annotated[int | None, typer.Option(help="Most frames to sample.")]
+SampleBy = Annotated[
+    SampledBy,
+    typer.Option(
+        help="index: frames evenly spread by their number, as processors do; time: those shown at "
+        "even instants, for videos whose frames are far from even.",
+    ),
+]
+Damaged = Annotated[
+    DamagedPolicy,
+    typer.Option(
+        help="trim: leave out frames at the end that do not decode, and fail a video that is "
+        "damaged elsewhere; skip: leave damaged frames out wherever they are; fail: fail a video "
+        "for any damage. The last two decode everything once more.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[
     str, typer.Option(help="auto (the checkpoint's own), float32, bfloat16 or float16.")

@@ -38,6 +38,8 @@ def plan(
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,
+    sample_by: options.SampleBy = options.SampledBy.index_,
+    damaged: options.Damaged = options.DamagedPolicy.trim,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
@@ -90,6 +92,7 @@ def plan(
         devices=worker_devices(device, workers),
         processes=processes,
         timeout=timeout,
+        damaged=damaged.value,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
         segment=segment,
         share=parse_share(shard_of, os.environ),
@@ -97,7 +100,9 @@ def plan(
     recipe = Recipe(
         model=name,
         requests=tuple(requests),
-        sampling=Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames),
+        sampling=Sampling(
+            fps=fps, num_frames=num_frames, max_frames=max_frames, by=sample_by.value
+        ),
         dtype=dtype,
         chunk_frames=chunk_frames,
         resize=resize.value,

@@ -46,6 +46,8 @@ def prune(
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,
+    sample_by: options.SampleBy = options.SampledBy.index_,
+    damaged: options.Damaged = options.DamagedPolicy.trim,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     chunk_frames: options.ChunkFrames = 16,
@@ -105,7 +107,9 @@ def prune(
     recipe = Recipe(
         model=name,
         requests=tuple(requests),
-        sampling=Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames),
+        sampling=Sampling(
+            fps=fps, num_frames=num_frames, max_frames=max_frames, by=sample_by.value
+        ),
         dtype=dtype,
         chunk_frames=chunk_frames,
         resize=resize.value,
@@ -119,6 +123,7 @@ def prune(
         devices=() if on_ray else worker_devices(device, workers),
         processes=processes,
         timeout=timeout,
+        damaged=damaged.value,
         retries=Retries(failed=retry_failed, attempts=max_attempts),
         check_sources=check_sources,
         segment=segment,

@@ -13,6 +13,7 @@ from evscli.corpus.outcome import Summary
 from evscli.corpus.resume import Retries
 from evscli.corpus.share import Share
 from evscli.pipeline import VideoPruner
+from evscli.video import Damaged
 
 MakePruner = Callable[[str], VideoPruner]
 """Loads what a run prunes with onto a device; other processes can be sent it."""
@@ -43,6 +44,8 @@ class Engine:
     """For all workers together; by default those of this machine."""
     timeout: float | None = None
     """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
+    damaged: str = Damaged.trim
+    """The policy about damaged videos; whichever takes one takes the same of it."""
     retries: Retries = field(default_factory=Retries)
     check_sources: bool = False
     segment: float | None = None
@@ -75,4 +78,8 @@ class Engine:
     def decoders(self, *, most: int | None = None) -> list[DecoderProcess]:
         """The decoder processes of one worker, not yet started."""
         count = self.lanes if most is None else min(self.lanes, most)
-        return [DecoderProcess(timeout=self.timeout) for _ in range(count)]
+        return [self.decoder() for _ in range(count)]
+
+    def decoder(self) -> DecoderProcess:
+        """One decoder process, not yet started."""
+        return DecoderProcess(timeout=self.timeout, damaged=self.damaged)

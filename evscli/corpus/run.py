@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evscli.corpus.crew import Crew, LinkKind, Workforce
-from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.dispatch import Dispatch
 from evscli.corpus.engine import Engine, Listener, MakePruner
 from evscli.corpus.jobs import Done, Job
@@ -46,7 +45,7 @@ class Run:
             self.videos, engine.segment, stocks, summaries, retries=retries, check_sources=check
         )
         self.listener.begin([Job(video=video, tries={}) for video in left], summaries)
-        with Cutter(engine.segment, DecoderProcess(timeout=engine.timeout)) as cutter:
+        with Cutter(engine.segment, engine.decoder()) as cutter:
             to_come = segment_jobs(
                 cutter.cut(left), engine.segment, stocks, summaries, retries=retries
             )

@@ -112,6 +112,8 @@ def _settings(
     resize: str,
 ) -> dict[str, Any]:
     sampling = {**asdict(rules.sampling), "min_frames": getattr(processor, "min_frames", None)}
+    if sampling["by"] == "index":  # what every store before it was made by
+        del sampling["by"]
     return {
         "algorithm": ALGORITHM,
         "model_type": info.model_type,

@@ -71,7 +71,7 @@ class Molmo2Rules:
 def resolve_sampling(processor: Any, asked: Sampling) -> Sampling:
     """What was asked, completed by the checkpoint's values; either fps or num_frames is set."""
     if asked.fps is not None:
-        return Sampling(fps=float(asked.fps), max_frames=asked.max_frames)
+        return Sampling(fps=float(asked.fps), max_frames=asked.max_frames, by=asked.by)
     count = int(asked.num_frames or processor.num_frames)
     limit = count if asked.max_frames is None else asked.max_frames
-    return Sampling(num_frames=min(count, limit), max_frames=asked.max_frames)
+    return Sampling(num_frames=min(count, limit), max_frames=asked.max_frames, by=asked.by)

@@ -7,7 +7,7 @@ between releases. Knows no video file and no pixel.
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
 from evscli.errors import UsageError, VideoError
-from evscli.records import FloatArray, IntArray, Sampling
+from evscli.records import FloatArray, IntArray, SampleBy, Sampling
 
 DEFAULT_FPS = 2.0
 """Frames per second where a checkpoint names no sampling, as Qwen2.5-VL: the family's own rate."""
@@ -109,6 +109,9 @@ def check_sampling(asked: Sampling) -> None:
         raise UsageError("--fps and --num-frames exclude each other; give one of them")
     if asked.fps is not None and not 0 < asked.fps < float("inf"):
         raise UsageError(f"--fps must be a number above 0, got {asked.fps}; try --fps 2")
+    if asked.by not in get_args(SampleBy):
+        known = ", ".join(get_args(SampleBy))
+        raise UsageError(f"frames can be sampled by {known}, not by {asked.by!r}")
     for option, value in (("num-frames", asked.num_frames), ("max-frames", asked.max_frames)):
         if value is not None and value < 1:
             raise UsageError(f"--{option} must be at least 1, got {value}; try --{option} 32")
@@ -121,12 +124,12 @@ def resolve_sampling(processor: Any, asked: Sampling) -> Sampling:
     """
     max_frames = asked.max_frames if asked.max_frames is not None else int(processor.max_frames)
     if asked.fps is not None:
-        return Sampling(fps=float(asked.fps), max_frames=max_frames)
+        return Sampling(fps=float(asked.fps), max_frames=max_frames, by=asked.by)
     count = asked.num_frames if asked.num_frames is not None else processor.num_frames
     if count is None:
-        return Sampling(fps=float(processor.fps or DEFAULT_FPS), max_frames=max_frames)
+        return Sampling(fps=float(processor.fps or DEFAULT_FPS), max_frames=max_frames, by=asked.by)
     limit = count if asked.max_frames is None else asked.max_frames
-    return Sampling(num_frames=min(int(count), limit), max_frames=max_frames)
+    return Sampling(num_frames=min(int(count), limit), max_frames=max_frames, by=asked.by)
 
 
 def _size_only(processor: Any) -> Any:

@@ -9,7 +9,7 @@ from evscli.provenance import source_info
 from evscli.pruners.budget_rule import Demand
 from evscli.records import FramePlan, ModelInfo, Part, SourceInfo, VideoInput
 from evscli.stage import stage
-from evscli.video import SamplingRules, VideoIndex, index_video, plan_frames
+from evscli.video import Damaged, SamplingRules, VideoIndex, index_video, plan_frames
 from evscli.video.parts import frames_between
 
 
@@ -24,12 +24,14 @@ class PlannedVideo:
     plan: FramePlan
 
 
-def plan_video(video: VideoInput, encoder: VideoEncoder) -> PlannedVideo:
+def plan_video(
+    video: VideoInput, encoder: VideoEncoder, *, damaged: str = Damaged.trim
+) -> PlannedVideo:
     """Look into one video and choose its frames. Raises VideoError; its `stage` says where."""
     with stage("open", video):
         source = source_info(video)
     with stage("index", video):
-        index = index_video(video.path)
+        index = index_video(video.path, damaged=damaged)
     return plan_indexed(video, source, index, encoder)
 
 

@@ -23,6 +23,7 @@ from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.stage import stage
+from evscli.video import Damaged
 
 Choose = Callable[[PruneRequest], PrunedVideo]
 
@@ -100,12 +101,13 @@ class VideoPruner:
             selection["seed"] = self.seed
         return selection
 
-    def __call__(self, video: VideoInput) -> PrunedVideo:
-        """Prune one video by the first selection.
+    def __call__(self, video: VideoInput, *, damaged: str = Damaged.trim) -> PrunedVideo:
+        """Prune one video by the first selection; `damaged` is the policy about damage.
 
         Raises VideoError for whatever goes wrong with this video; its `stage` says where.
         """
-        _, result = next(self.prune(video, [0]))
+        planned = plan_video(video, self.encoder, damaged=damaged)
+        _, result = next(self.prune_planned(planned, [0]))
         if isinstance(result, VideoError):
             raise result
         return result

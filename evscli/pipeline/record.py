@@ -62,11 +62,12 @@ def video_info(
         budget=request.fraction,
         expected=kept.expected,
         kept=kept.count,
-        notes=kept.notes,
+        notes=plan.notes + kept.notes,
         query=query,
         prune_at=request.prune_at,
         budget_rule=None if request.rule is None else str(request.rule),
         part=plan.part,
+        damaged_frames=plan.damaged_frames or None,
     )
 
 

@@ -14,6 +14,7 @@ from evscli.records.frames import (
     FramePlan,
     IntArray,
     Part,
+    SampleBy,
     Sampling,
 )
 from evscli.records.inputs import (
@@ -56,6 +57,7 @@ __all__ = [
     "PruneInputs",
     "PrunedVideo",
     "RunConfig",
+    "SampleBy",
     "Sampling",
     "SourceInfo",
     "VideoInfo",

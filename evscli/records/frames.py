@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+SampleBy = Literal["index", "time"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class Sampling:
     fps: float | None = None
     num_frames: int | None = None
     max_frames: int | None = None
+    by: SampleBy = "index"
+    """index: evenly among the frames, as processors do; time: what is shown at even instants."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +73,10 @@ class FramePlan:
     """(T, h, w) cells of the merged grid: one cell is one token."""
     part: Part | None = None
     """None: the whole source."""
+    damaged_frames: int = 0
+    """Frames that are left out although others follow; `source_frames` counts them."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the source."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

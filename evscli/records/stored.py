@@ -92,6 +92,9 @@ class VideoInfo:
     """Which part of its source it is; None: the whole."""
     store_dtype: str | None = None
     """What shards keep its tokens in: bfloat16, float16, float8 or int8; None: `model.dtype`."""
+    damaged_frames: int | None = None
+    """Frames of the source that are damaged and were left out although others follow;
+    `source_frames` counts them."""
     store_rms_error: float | None = None
     """What is lost by that: root of the mean square, relative to that of the values."""
     store_max_error: float | None = None

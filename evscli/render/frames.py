@@ -67,10 +67,12 @@ def all_pictures(record: PrunedVideo, source: VideoIndex | None) -> Iterator[Ima
 
 def shown_frames(record: PrunedVideo, source: VideoIndex | None) -> IntArray:
     """Numbers of the frames that the video is, in its source."""
-    if source is not None and record.info.part is None:
-        return np.arange(source.frames)  # more than it had, where another file is forced
     frames = record.info.frames
-    return np.arange(frames.start, frames.stop)
+    if source is None:
+        return np.arange(frames.start, frames.stop)
+    if record.info.part is None:  # more than it had, where another file is forced
+        frames = range(source.frames)
+    return source.usable(frames)
 
 
 def as_picture(pixels: Tensor) -> Image.Image:

@@ -24,6 +24,7 @@ from evscli.render.strip import bar_edges, draw_bars
 from evscli.render.text import font, write
 from evscli.render.views import View
 from evscli.video import VideoIndex
+from evscli.video.container import open_video
 
 CODEC = "libx264"
 QUALITY = {"crf": "18", "preset": "veryfast"}
@@ -74,8 +75,9 @@ def pixel_shape(source: VideoIndex | None) -> Fraction:
     """Width over height of a pixel as a viewer shows it; 1 where the file does not say."""
     if source is None:
         return Fraction(1)
-    with av.open(str(source.path.absolute())) as container:
-        shape = container.streams.video[0].sample_aspect_ratio or Fraction(1)
+    container, stream = open_video(source.path)
+    with container:
+        shape = stream.sample_aspect_ratio or Fraction(1)
     return 1 / shape if source.rotation % 180 else shape
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from evscli.errors import MismatchError, VideoError
 from evscli.provenance import file_digest
 from evscli.records import VideoInfo
-from evscli.video import VideoIndex, index_video
+from evscli.video import Damaged, VideoIndex, index_video
 
 
 def find_source(info: VideoInfo, roots: Sequence[Path], *, force: bool = False) -> Path | None:
@@ -56,7 +56,8 @@ def is_source(path: Path, info: VideoInfo) -> bool:
 
 def open_source(path: Path, info: VideoInfo) -> VideoIndex:
     """The timeline of a source. Raises VideoError, also for frames or a size it does not have."""
-    index = index_video(path)
+    policy = Damaged.skip if info.damaged_frames else Damaged.trim
+    index = index_video(path, damaged=policy)
     if index.displayed_size != info.source_size:
         sizes = [f"{width}x{height}" for height, width in (index.displayed_size, info.source_size)]
         raise VideoError(

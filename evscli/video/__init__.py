@@ -1,10 +1,13 @@
 """The video stage: exact times, the frames to use, their pixels; knows no model, no method."""
 
+from evscli.video.damage import Damaged
 from evscli.video.decode import decode_frames
-from evscli.video.index import VideoIndex, index_video
+from evscli.video.index import index_video
 from evscli.video.plan import SamplingRules, plan_frames
+from evscli.video.timeline import VideoIndex
 
 __all__ = [
+    "Damaged",
     "SamplingRules",
     "VideoIndex",
     "decode_frames",

@@ -56,18 +56,36 @@ def _open(path: Path) -> InputContainer:
 
 
 def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is not a cover picture."""
+    """FFmpeg's best video stream among those that are no cover picture."""
     if container.format.name in PLAYLISTS:
         raise VideoError(f"{path} is a playlist, not a video; give the videos that it names")
-    for stream in container.streams.video:
-        if Disposition.attached_pic in stream.disposition:
-            continue
-        if stream.codec_context is None:
-            raise VideoError(f"no decoder for the codec of {path}; convert it to H.264")
-        return stream
+    films = [stream for stream in container.streams.video if not _is_picture(stream)]
+    if not films:
+        raise VideoError(_without_film(container, path))
+    best = container.streams.best("video")
+    stream = next((film for film in films if film is best), None) or max(films, key=_preference)
+    if stream.codec_context is None:
+        raise VideoError(f"no decoder for the codec of {path}; convert it to H.264")
+    return stream
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    return Disposition.attached_pic in stream.disposition
+
+
+def _preference(stream: VideoStream) -> tuple[bool, int, int]:
+    """What FFmpeg looks at, in its order, for where its choice was a cover."""
+    codec = stream.codec_context
+    size = 0 if codec is None else codec.width * codec.height
+    return Disposition.default in stream.disposition, stream.bit_rate or 0, size
+
+
+def _without_film(container: InputContainer, path: Path) -> str:
+    if container.streams.video:
+        return f"{path} has no video stream (only a cover picture); give a file with a film"
     kinds = sorted({stream.type for stream in container.streams})
     found = f"only {' and '.join(kinds)}" if kinds else "no streams at all"
-    raise VideoError(f"{path} has no video stream ({found}); give a file with pictures")
+    return f"{path} has no video stream ({found}); give a file with pictures"
 
 
 def _check_is_file(path: Path) -> None:

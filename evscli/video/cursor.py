@@ -3,32 +3,31 @@
 Knows one index and nothing about plans or pixels. The way is: go on where that is near; else seek
 to the key frame before; where that does not lead to the frame, seek further back; at last start
 at the beginning, as plain decoding does. So a frame is always the one that sequential decoding
-gives, wherever a container's seeking lands.
+gives, wherever a container's seeking lands, and none where that one is damaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, dropwhile
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
-from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
-from av.video.stream import VideoStream
 
 from evscli.records import IntArray
 from evscli.video.container import open_video
-from evscli.video.index import VideoIndex
+from evscli.video.events import Event, decode_counted, decode_timed, demuxed
+from evscli.video.judge import Shown, file_order, judge
+from evscli.video.timeline import VideoIndex
+
+if TYPE_CHECKING:
+    from evscli.video.events import VideoPacket
 
 SEEK_PAYS_FROM = 5
 """Frames that a seek must skip to be worth it: the decoder it empties has to fill again. With
 1280x720 H.264 on one thread, four cost as much as a seek."""
-
-SKIPPABLE = frozenset({"h264"})
-"""Codecs in which a frame marked as no reference is one for nothing at all: left undecoded, it
-changes no other. In HEVC it may be one for a higher temporal layer."""
 
 HERE = -1
 """A place to start from: where the decoder stands."""
@@ -45,11 +44,12 @@ class Cursor:
 
     def __init__(self, index: VideoIndex, *, wanted: IntArray, threads: int) -> None:
         self._index = index
+        self._order = file_order(index.places)
         self._wanted = frozenset(index.pts[wanted].tolist())
         self._threads = threads
         self._seeks = len(index.keyframe_pts) > 0
         self._number = -1
-        self._frame: VideoFrame | None = None
+        self._shown: Shown | None = None
         self._container, self._stream = open_video(index.path, threads=threads)
         self._frames = self._read_on()
         self.error = "it never comes"
@@ -68,12 +68,13 @@ class Cursor:
 
     def frame(self, number: int) -> VideoFrame | None:
         """Frame `number` in presentation order; None where it is damaged or never comes."""
-        if self._frame is not None and self._number == number:
-            return self._frame
+        if self._shown is not None and self._shown.number == number:
+            return self._shown.frame
         for start in self._starts(number):
             self._go(start)
             if self._advance(number):
-                return self._frame
+                assert self._shown is not None
+                return self._shown.frame
         return None
 
     def _starts(self, number: int) -> Iterator[int]:
@@ -108,78 +109,80 @@ class Cursor:
     def _go(self, start: int) -> None:
         if start == HERE:
             return
-        stood, self._number, self._frame = self._number, -1, None
+        stood, self._number, self._shown = self._number, -1, None
         if start == BEGINNING:
             self._container.close()
             self._container, self._stream = open_video(self._index.path, threads=self._threads)
             self._frames = self._read_on()
         else:
             passed = stood if stood < self._first_frame(start) else -1
-            self._frames = self._read_group(start, passed)
+            self._frames = judge(self._read_group(start, passed), self._order)
 
     def _advance(self, number: int) -> bool:
         """Decode up to frame `number`; False where it is passed by, damaged or never comes."""
-        try:
-            while self._number < number:
-                self._number, self._frame = next(self._frames)
-        except StopIteration:
-            return False
-        except av.FFmpegError as error:
-            self.error = str(error.strerror)
-            return False
-        if self._number == number and self._frame is not None and self._frame.is_corrupt:
-            self.error = "its data is damaged"
-            self._frame = None
-        return self._number == number and self._frame is not None
+        while self._number < number:
+            shown = next(self._frames, None)
+            if shown is None:
+                return False
+            self._number = shown.number
+            self._shown = shown if shown.is_whole else None
+        if self._number == number and self._shown is None:
+            self.error = "its data, or that of a frame it is predicted from, is damaged"
+        return self._shown is not None and self._number == number
 
-    def _read_on(self) -> Iterator[tuple[int, VideoFrame]]:
-        """(number, frame) from the beginning of the file."""
-        if len(self._index.keyframe_pts) == 0:
-            return enumerate(self._container.decode(self._stream))
-        return self._decode(self._container.demux(self._stream), int(self._index.pts[0]))
+    def _read_on(self) -> Iterator[Shown]:
+        """The frames from the beginning of the file."""
+        packets = demuxed(self._container.demux(self._stream))
+        if len(self._index.places) == 0:
+            events = decode_counted(self._stream.codec_context, packets)
+        else:
+            events = self._decode(packets, int(self._index.pts[0]))
+        return judge(events, self._order)
 
-    def _read_group(self, group: int, passed: int) -> Iterator[tuple[int, VideoFrame]]:
-        """(number, frame) from where a seek to `group` lands; frame `passed` lies before it."""
+    def _read_group(self, group: int, passed: int) -> Iterator[Event]:
+        """What comes from where a seek to `group` lands; frame `passed` lies before it."""
         self._container.seek(int(self._index.keyframe_pts[group]), stream=self._stream)
         # Some containers land between key frames: nothing there can be decoded.
-        packets = dropwhile(lambda p: not _is_start(p), self._container.demux(self._stream))
+        all_packets = demuxed(self._container.demux(self._stream))
+        packets = dropwhile(lambda p: not _is_start(p), all_packets)
         first = next(packets, None)
         if first is None or first.pts is None:
+            return
+        if not self._was_scanned(first):
+            self._seeks = False  # the container makes times up after a seek
             return
         if np.searchsorted(self._index.pts, first.pts) <= passed:
             # The seek went back although its key frame lay ahead: it would do so every time.
             self._seeks = False
         # What is shown before that key frame may lack the frames it is predicted from.
-        frames = self._decode(chain([first], packets), first.pts)
+        events = self._decode(chain([first], packets), first.pts)
         if not first.is_discard:
-            landed = next(frames, None)
-            if landed is None or not _is_clean(landed[1], first.pts):
+            landed = next(events, None)
+            if landed is None or (landed.frame and not _is_clean(landed.frame, first.pts)):
                 self._seeks = False
                 return
             yield landed
-        yield from frames
+        yield from events
 
-    def _decode(
-        self, packets: Iterable[Packet[VideoStream]], earliest: int
-    ) -> Iterator[tuple[int, VideoFrame]]:
-        context = self._stream.codec_context
-        skippable = context.name in SKIPPABLE
-        for packet in packets:
-            if skippable:
-                context.skip_frame = "DEFAULT" if self._counts(packet) else "NONREF"
-            for frame in packet.decode():
-                if frame.pts is None or frame.pts < earliest:
-                    continue
-                number = int(np.searchsorted(self._index.pts, frame.pts))
-                if number < self._index.frames and self._index.pts[number] == frame.pts:
-                    yield number, frame
+    def _was_scanned(self, key: VideoPacket) -> bool:
+        """Whether a key packet has the time and the place at which the scan saw one."""
+        keys = self._index.keyframe_pts
+        assert key.pts is not None
+        found = int(np.searchsorted(keys, key.pts))
+        if found == len(keys) or keys[found] != key.pts:
+            return False
+        return bool(self._index.keyframe_pos[found] == (-1 if key.pos is None else key.pos))
 
-    def _counts(self, packet: Packet[VideoStream]) -> bool:
+    def _decode(self, packets: Iterator[VideoPacket], earliest: int) -> Iterator[Event]:
+        context, pts = self._stream.codec_context, self._index.pts
+        return decode_timed(context, packets, pts, earliest=earliest, wanted=self._counts)
+
+    def _counts(self, packet: VideoPacket) -> bool:
         """Whether a packet's frame must come out even if no other is predicted from it."""
         return packet.pts is None or packet.is_keyframe or packet.pts in self._wanted
 
 
-def _is_start(packet: Packet[VideoStream]) -> bool:
+def _is_start(packet: VideoPacket) -> bool:
     return packet.is_keyframe and packet.pts is not None
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from evscli.errors import VideoError
 from evscli.records import FrameChunk, FramePlan
 from evscli.video.cursor import Cursor
-from evscli.video.index import VideoIndex
+from evscli.video.timeline import VideoIndex
 
 
 def decode_frames(
@@ -79,7 +79,7 @@ def _lost(reason: str, index: VideoIndex, plan: FramePlan, position: int) -> Vid
     return VideoError(
         f"{index.path}: {_frame_name(plan, position)} cannot be decoded ({reason}); {position} of "
         f"{len(plan.source_index)} frames came before it; copy or download the video again, or "
-        "re-encode what is there with ffmpeg",
+        "leave damaged frames out with --damaged skip",
         stage="decode",
     )
 

@@ -1,4 +1,4 @@
-"""The exact timeline of one video, read from its packets; as a rule only one frame is decoded.
+"""Reads the timeline of one video from its packets; as a rule only its last group is decoded.
 
 Knows nothing about sampling or pixels. Times come from demuxing: the entries of a container's own
 index are no presentation times where there are B-frames.
@@ -6,8 +6,10 @@ index are no presentation times where there are B-frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import atan2, pi
 from pathlib import Path
 
@@ -18,110 +20,147 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from evscli.errors import VideoError
-from evscli.records import FloatArray, IntArray
+from evscli.records import IntArray
 from evscli.video.container import open_video
-from evscli.video.scan import Scan, count_frames, scan_packets
-
-DEFAULT_FPS = 24.0
-"""For a file that says nothing about time; the Qwen processors assume the same."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class VideoIndex:
-    """Every frame of one video, in presentation order."""
-
-    path: Path
-    pts: IntArray
-    """[N] presentation times in units of `time_base`, ascending."""
-    keyframe_pts: IntArray
-    """[K] ascending times that decoding can start at. Empty where times do not tell frames apart:
-    then frames are counted from the start of the file."""
-    time_base: Fraction
-    """Seconds per unit."""
-    fps: float
-    """Average frames per second as the container states it."""
-    duration: float
-    """Seconds from the first frame to the end of the last one."""
-    coded_size: tuple[int, int]
-    """(height, width) in pixels as decoded."""
-    rotation: int
-    """Degrees counter-clockwise a viewer turns the coded picture: 0, 90, 180 or 270."""
-    mirrored: bool
-    """Whether a viewer swaps left and right after turning."""
-
-    @property
-    def frames(self) -> int:
-        """Number of frames, N."""
-        return len(self.pts)
-
-    @property
-    def times(self) -> FloatArray:
-        """[N] seconds since the first frame."""
-        return np.asarray((self.pts - self.pts[0]) * float(self.time_base))
-
-    @property
-    def displayed_size(self) -> tuple[int, int]:
-        """(height, width) in pixels after turning; pixels are taken as square."""
-        height, width = self.coded_size
-        return (height, width) if self.rotation % 180 == 0 else (width, height)
+from evscli.video.damage import Damage, Damaged, damaged_start, parse_damaged, refuse
+from evscli.video.rate import DEFAULT_RATE, last_duration
+from evscli.video.scan import KeyPacket, Scan, scan_packets
+from evscli.video.survey import Survey, survey_counted, survey_timed
+from evscli.video.tail import tail_is_whole
+from evscli.video.timeline import VideoIndex, no_frames
 
 
-def index_video(path: Path) -> VideoIndex:
+def index_video(path: Path, *, damaged: str = Damaged.trim) -> VideoIndex:
     """Read the timeline of the video at `path`.
 
+    `damaged` is the policy about damage. Frames at the end that never decode are no part of the
+    timeline: the last group is decoded to see whether there are some. With `skip` and `fail`
+    everything is decoded; what is damaged in the middle is then left out, or the reason to refuse
+    the video.
+
     Raises VideoError: stage "open" where there is no video stream that can be read, stage "index"
-    where it is damaged, cut short or without frames.
+    where it is damaged beyond what the policy allows, or without frames; UsageError for a policy
+    that does not exist.
     """
+    policy = parse_damaged(damaged)
     try:
         container, stream = open_video(path)
         with container:
-            scan = scan_packets(container, stream)
-            _check_complete(scan, path)
-            return _index(path, stream, scan if scan.tells_frames_apart else count_frames(path))
+            scan = scan_packets(container, stream, path)
+            if scan.first_error is not None and policy is not Damaged.skip:
+                raise damaged_start(path, scan.first_error)
+            if not scan.tells_frames_apart:
+                survey: Survey | None = survey_counted(path)
+            else:
+                survey = _survey_timed(path, stream, scan, policy)
+            index = _index(path, stream, scan, survey)
     except av.FFmpegError as error:
         message = f"{path} is damaged ({error.strerror}); copy or download it again"
         raise VideoError(message, stage="index") from error
+    return _under(policy, index, scan, survey)
 
 
-def _check_complete(scan: Scan, path: Path) -> None:
-    if scan.first_frame is None:
-        message = f"{path} holds no frame that can be decoded; check that it plays"
-        raise VideoError(message, stage="index")
-    if scan.is_cut_short:
-        raise VideoError(
-            f"{path} is cut short: its header states {scan.stated_seconds:.2f} s, its data ends at "
-            f"{scan.end_seconds:.2f} s; copy or download it again, or accept what is there by "
-            f"`ffmpeg -i {path.name} -c copy repaired{path.suffix}`",
-            stage="index",
-        )
+def _survey_timed(path: Path, stream: VideoStream, scan: Scan, policy: Damaged) -> Survey | None:
+    """What a sequential decode gives, where the packets do not suffice; None elsewhere."""
+    if scan.first_frame is None or not scan.shown:
+        raise _no_frame(path)
+    if policy is Damaged.trim and tail_is_whole(stream, scan):
+        return None
+    times = _times(scan)
+    return survey_timed(path, np.array(times.pts, dtype=np.int64), np.array(times.places))
 
 
-def _index(path: Path, stream: VideoStream, scan: Scan) -> VideoIndex:
-    assert scan.first_frame is not None
-    rotation, mirrored = _orientation(scan.first_frame)
-    pts = np.array(scan.pts, dtype=np.int64)
-    fps = _fps(stream, pts, scan.time_base)
-    last = scan.last_duration * float(scan.time_base) or 1 / fps
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """When frames are shown, and from where they can be decoded."""
+
+    time_base: Fraction
+    pts: Sequence[int]
+    durations: Sequence[int] = ()
+    places: Sequence[int] = ()
+    keys: Sequence[KeyPacket] = ()
+
+
+def _times(scan: Scan) -> Times:
+    """By the packets."""
+    return Times(
+        time_base=scan.time_base,
+        pts=scan.pts,
+        durations=[entry.duration for entry in scan.shown],
+        places=[entry.place for entry in scan.shown],
+        keys=scan.keys,
+    )
+
+
+def _counted(survey: Survey, scan: Scan, stated: Fraction | None) -> Times:
+    """The frames' own times where they ascend, else frame n is put at n / rate."""
+    times = [time for time in survey.times if time is not None]
+    if len(times) < len(survey.times) or any(late < early for early, late in pairwise(times)):
+        return Times(time_base=1 / (stated or DEFAULT_RATE), pts=range(len(survey.times)))
+    return Times(time_base=scan.time_base, pts=times)
+
+
+def _index(path: Path, stream: VideoStream, scan: Scan, survey: Survey | None) -> VideoIndex:
+    """The timeline up to where frames never decode, damaged ones included."""
+    stated = stream.average_rate or stream.guessed_rate
+    is_counted = survey is not None and not scan.tells_frames_apart
+    times = _counted(survey, scan, stated) if survey and is_counted else _times(scan)
+    end = len(times.pts) if survey is None else survey.end
+    first_frame = scan.first_frame
+    if first_frame is None and survey is not None:
+        first_frame = survey.first_frame
+    if first_frame is None or not end:
+        raise _no_frame(path)
+    pts, base = np.array(times.pts[:end], dtype=np.int64), times.time_base
+    last = last_duration(pts, times.durations[:end])
+    step = _step(pts, base, stated)
+    rotation, mirrored = _orientation(first_frame)
     return VideoIndex(
         path=path,
         pts=pts,
-        keyframe_pts=np.array(scan.keyframe_pts, dtype=np.int64),
-        time_base=scan.time_base,
-        fps=fps,
-        duration=float((pts[-1] - pts[0]) * scan.time_base) + last,
-        coded_size=(scan.first_frame.height, scan.first_frame.width),
+        places=np.array(times.places[:end], dtype=np.int64),
+        keyframe_pts=np.array([key.pts for key in times.keys], dtype=np.int64),
+        keyframe_pos=np.array([key.pos for key in times.keys], dtype=np.int64),
+        time_base=base,
+        last_seconds=last * base or step,
+        stated_rate=stated,
+        duration=float((pts[-1] - pts[0]) * base) + (last * float(base) or 1 / float(1 / step)),
+        coded_size=(first_frame.height, first_frame.width),
         rotation=rotation,
         mirrored=mirrored,
     )
 
 
-def _fps(stream: VideoStream, pts: IntArray, time_base: Fraction) -> float:
-    """What the container states; without that, what its times say; without those, the default."""
-    stated = stream.average_rate or stream.guessed_rate
-    if stated:
-        return float(stated)
-    span = float((pts[-1] - pts[0]) * time_base)
-    return (len(pts) - 1) / span if span > 0 else DEFAULT_FPS
+def _step(pts: IntArray, time_base: Fraction, stated: Fraction | None) -> Fraction:
+    """Seconds between frames: by what the container states, else by its times, else the default."""
+    span = int(pts[-1] - pts[0]) * time_base
+    if stated or not span:
+        return 1 / (stated or DEFAULT_RATE)
+    return span / (len(pts) - 1)
+
+
+def _under(policy: Damaged, index: VideoIndex, scan: Scan, survey: Survey | None) -> VideoIndex:
+    """The timeline as the policy has it, with a note of what is wrong. Raises VideoError."""
+    within = no_frames()
+    if survey is not None and policy is not Damaged.trim:
+        within = np.flatnonzero(~survey.whole[: survey.end])
+    damage = Damage(
+        at_end=0 if survey is None else len(survey.whole) - survey.end,
+        within=len(within),
+        stated_seconds=scan.stated_seconds if scan.is_cut_short else None,
+        end_seconds=scan.end_seconds,
+        broken=scan.broken,
+    )
+    if damage and policy is Damaged.fail:
+        raise refuse(damage, index.path)
+    if len(within) == index.frames:
+        raise _no_frame(index.path)
+    return replace(index, damaged=within, notes=damage.notes())
+
+
+def _no_frame(path: Path) -> VideoError:
+    message = f"{path} holds no frame that can be decoded; check that it plays"
+    return VideoError(message, stage="index")
 
 
 def _orientation(frame: VideoFrame) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from evscli.errors import VideoError
-from evscli.video.index import VideoIndex
+from evscli.video.timeline import VideoIndex
 
 
 def frames_between(index: VideoIndex, start: float | None, end: float | None) -> range:

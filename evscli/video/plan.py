@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from evscli.errors import VideoError
-from evscli.records import FloatArray, FramePlan, IntArray
-from evscli.video.index import VideoIndex
+from evscli.records import FloatArray, FramePlan, IntArray, Sampling
 from evscli.video.parts import seconds_of
+from evscli.video.timeline import VideoIndex
+
+CLOCK = 1000.0
+"""Instants per second among which those are chosen whose frames are taken."""
 
 
 class SamplingRules(Protocol):
     """What a checkpoint's processor says about frames, sizes and times."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """What was asked, completed by the processor's values."""
 
     @property
     def patch_size(self) -> int:
@@ -44,21 +53,28 @@ def plan_frames(
     """Which frames are used, and the grid they become.
 
     Where only the consecutive `frames` of the source are wanted, they are sampled as a video of
-    their own: the rules see their number, and the times of the prompt count from the first of them.
+    their own: the rules see their number and rate, and the times of the prompt count from the first
+    of them. Frames that the index leaves out are none to the rules.
 
     Raises VideoError, stage "plan", where the rules choose no frame, or one that does not exist.
     """
     frames = frames or range(index.frames)
-    chosen = rules.sample(len(frames), index.fps)
-    _check_sampled(chosen, index, frames)
-    source_index = chosen + frames.start
+    numbers = index.usable(frames)
+    if not len(numbers):
+        raise _all_damaged(index, frames)
+    if rules.sampling.by == "time":
+        seconds = float(index.span(frames))
+        source_index, prompt_times = _at_even_instants(index, rules, numbers, seconds)
+    else:
+        fps = index.rate(frames, count=len(numbers))
+        source_index, prompt_times = _evenly(index, rules, numbers, fps)
     height, width = rules.resized_size(len(source_index), *index.displayed_size)
     cell = rules.patch_size * rules.merge_size
     return FramePlan(
         source_index=source_index,
         frame_times=index.times[source_index],
-        prompt_times=rules.prompt_times(chosen, index.fps),
-        source_fps=index.fps,
+        prompt_times=prompt_times,
+        source_fps=index.rate(frames),
         source_frames=len(frames),
         duration=seconds_of(index, frames),
         source_size=index.displayed_size,
@@ -69,19 +85,56 @@ def plan_frames(
             height // cell,
             width // cell,
         ),
+        damaged_frames=len(frames) - len(numbers),
+        notes=index.notes,
     )
 
 
-def _check_sampled(chosen: IntArray, index: VideoIndex, frames: range) -> None:
+def _evenly(
+    index: VideoIndex, rules: SamplingRules, numbers: IntArray, fps: float
+) -> tuple[IntArray, FloatArray]:
+    """What the rules choose among the frames `numbers` [M], and the times of the prompt."""
+    chosen = rules.sample(len(numbers), fps)
+    _check_sampled(chosen, index, len(numbers), fps)
+    return numbers[chosen], rules.prompt_times(chosen, fps)
+
+
+def _at_even_instants(
+    index: VideoIndex, rules: SamplingRules, numbers: IntArray, seconds: float
+) -> tuple[IntArray, FloatArray]:
+    """What is shown of the frames `numbers` [M] at instants that the rules choose.
+
+    The rules see a video of `seconds` with a frame at every tick of a clock, so that the instants
+    are as even as they choose frames, and as many as they take for that length.
+    """
+    ticks = max(1, round(seconds * CLOCK))
+    chosen = rules.sample(ticks, CLOCK)
+    _check_sampled(chosen, index, ticks, CLOCK)
+    since = (index.pts[numbers] - index.pts[numbers[0]]) * float(index.time_base)
+    # Half a tick: a frame shown at an instant is not missed for the rounding of its time.
+    shown = np.searchsorted(since, chosen / CLOCK + 0.5 / CLOCK, side="right") - 1
+    return numbers[shown], rules.prompt_times(chosen, CLOCK)
+
+
+def _check_sampled(chosen: IntArray, index: VideoIndex, frames: int, fps: float) -> None:
     if len(chosen) == 0:
         raise VideoError(
-            f"no frame of {index.path} is sampled ({len(frames)} frames, {index.fps:g} fps); "
-            "ask for more frames",
+            f"no frame of {index.path} is sampled ({frames} frames, {fps:g} fps); ask for more "
+            "frames",
             stage="plan",
         )
-    if chosen.min() < 0 or chosen.max() >= len(frames):
+    if chosen.min() < 0 or chosen.max() >= frames:
         raise VideoError(
-            f"{index.path} has {len(frames)} frames, but frames {chosen.min()} to "
-            f"{chosen.max()} are asked for; ask for fewer frames",
+            f"{index.path} has {frames} frames, but frames {chosen.min()} to {chosen.max()} are "
+            "asked for; ask for fewer frames",
             stage="plan",
         )
+
+
+def _all_damaged(index: VideoIndex, frames: range) -> VideoError:
+    seconds = [f"{float(index.times[at]):.2f} s" for at in (frames.start, frames.stop - 1)]
+    return VideoError(
+        f"{index.path} shows nothing but damaged frames from {seconds[0]} to {seconds[1]}; copy or "
+        "download it again, or leave this part out",
+        stage="plan",
+    )

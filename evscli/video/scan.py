@@ -5,6 +5,7 @@ Knows nothing about what the facts are for, and judges only whether they are com
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -19,29 +20,69 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from evscli.video.container import open_video
+from evscli.video.asf import asf_seconds
 
-STATES_LENGTH = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv"})
+STATES_LENGTH = frozenset(
+    {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv", "gxf", "ivf", "mxf", "rm", "wtv"}
+)
 """Formats whose header states a length; for others FFmpeg estimates it from the data present."""
+
+BEGIN_ANYWHERE = frozenset({"mpegts", "mpeg"})
+"""Formats of broadcasts: what comes before the first key packet cannot be decoded, and need not."""
+
+TAIL_PACKETS = 4096
+"""Packets of a group that are held in memory, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One packet whose frame is shown. It is ordered by its time."""
+
+    pts: int
+    duration: int
+    """0 where unknown."""
+    place: int
+    """Its number in the file among those of its stream."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyPacket:
+    """One packet that decoding can start at, also where its own frame is not shown."""
+
+    pts: int
+    pos: int
+    """Byte in the file; -1 where the format does not tell."""
 
 
 @dataclass(kw_only=True)
 class Scan:
-    """What one pass found. Times are in units of `time_base`, in presentation order."""
+    """What one pass found. Times are in units of `time_base`."""
 
     time_base: Fraction
-    pts: list[int] = field(default_factory=list)
-    keyframe_pts: list[int] = field(default_factory=list)
-    """Times that decoding can start at, those of packets that are not shown included."""
-    last_duration: int = 0
-    """Of the last frame; 0 where unknown."""
+    shown: list[Entry] = field(default_factory=list)
+    """In presentation order, once all are known."""
+    keys: list[KeyPacket] = field(default_factory=list)
+    tail: list[Packet[VideoStream]] = field(default_factory=list)
+    """The packets from the last key packet but one on; none where they are more than
+    `TAIL_PACKETS`."""
+    last_key: int = 0
+    """Where in `tail` the last key packet is."""
     first_frame: VideoFrame | None = None
+    first_error: str | None = None
+    """What the decoder said of a packet before it gave the first frame."""
+    broken: str | None = None
+    """What the demuxer said where it could not go on."""
     tells_frames_apart: bool = True
     """Whether every frame has a time of its own that also survives decoding."""
     stated_seconds: float = 0.0
     """Length by the header; 0 where it states none."""
     end_seconds: float = 0.0
     """End of the last packet of any stream."""
+
+    @property
+    def pts(self) -> list[int]:
+        """[N] presentation times, ascending."""
+        return [entry.pts for entry in self.shown]
 
     @property
     def is_cut_short(self) -> bool:
@@ -56,73 +97,74 @@ class Scan:
         return self.stated_seconds - self.end_seconds > allowed
 
 
-def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
-    """Demux everything, decoding only up to the first frame. Raises av.FFmpegError if damaged."""
+def scan_packets(container: InputContainer, stream: VideoStream, path: Path) -> Scan:
+    """Demux everything, decoding only up to the first frame. Raises OSError."""
     assert stream.time_base is not None
     scan = Scan(time_base=stream.time_base)
-    shown: list[tuple[int, int]] = []
-    for packet in container.demux():
+    place = 0
+    for packet in _packets(container, scan):
         scan.end_seconds = max(scan.end_seconds, _end_seconds(packet))
         if packet.stream_index != stream.index:
             continue
+        own = cast("Packet[VideoStream]", packet)
         if scan.first_frame is None:
-            scan.first_frame = next(iter(stream.decode(packet)), None)
+            scan.first_frame = _try_first(stream, own, scan, container.format.name)
         if packet.pts is not None:
-            _note(scan, shown, packet)
-    scan.tells_frames_apart = _tells_frames_apart(container, scan, shown)
-    scan.stated_seconds = _stated_seconds(container, stream)
-    _settle(scan, shown)
+            _note(scan, packet, place)
+        place += 1
+        if len(scan.tail) < TAIL_PACKETS:
+            scan.tail.append(own)
+    if len(scan.tail) == TAIL_PACKETS:
+        scan.tail.clear()
+    scan.tells_frames_apart = _tells_frames_apart(container, scan)
+    scan.stated_seconds = _stated_seconds(container, stream, path)
+    _settle(scan)
     return scan
 
 
-def count_frames(path: Path) -> Scan:
-    """Decode everything, for a file whose packet times do not tell its frames apart.
-
-    The frames' own times are kept where they ascend, else frame n is put at n / fps.
-    """
-    container, stream = open_video(path)
-    with container:
-        assert stream.time_base is not None
-        scan = Scan(time_base=stream.time_base, tells_frames_apart=False)
-        times: list[int | None] = []
-        for frame in container.decode(stream):
-            scan.first_frame = scan.first_frame or frame
-            times.append(frame.pts)
-        known = [time for time in times if time is not None]
-        if len(known) < len(times) or any(late < early for early, late in pairwise(known)):
-            scan.time_base = 1 / (stream.average_rate or stream.guessed_rate or Fraction(24))
-            known = list(range(len(times)))
-    scan.pts = known
-    return scan
+def _packets(container: InputContainer, scan: Scan) -> Iterator[Packet[Stream]]:
+    """All packets, as far as the demuxer gets."""
+    try:
+        yield from container.demux()
+    except av.FFmpegError as error:
+        scan.broken = str(error.strerror)
 
 
-def _note(scan: Scan, shown: list[tuple[int, int]], packet: Packet[Stream]) -> None:
+def _try_first(
+    stream: VideoStream, packet: Packet[VideoStream], scan: Scan, container: str
+) -> VideoFrame | None:
+    try:
+        return next(iter(stream.decode(packet)), None)
+    except av.FFmpegError as error:
+        if packet.is_keyframe or scan.keys or container not in BEGIN_ANYWHERE:
+            scan.first_error = str(error.strerror)
+        return None
+
+
+def _note(scan: Scan, packet: Packet[Stream], place: int) -> None:
     assert packet.pts is not None
     if packet.is_keyframe:
-        scan.keyframe_pts.append(packet.pts)
+        scan.keys.append(KeyPacket(pts=packet.pts, pos=-1 if packet.pos is None else packet.pos))
+        del scan.tail[: scan.last_key]
+        scan.last_key = len(scan.tail)
     if not packet.is_discard:
-        shown.append((packet.pts, packet.duration or 0))
+        scan.shown.append(Entry(pts=packet.pts, duration=packet.duration or 0, place=place))
 
 
-def _tells_frames_apart(
-    container: InputContainer, scan: Scan, shown: list[tuple[int, int]]
-) -> bool:
+def _tells_frames_apart(container: InputContainer, scan: Scan) -> bool:
     """False for formats that store no presentation times, equal times, and clocks set back."""
     is_raw = container.format.flags & cast(int, FormatFlags.no_timestamps.value)
     stores_no_times = container.format.name == "avi" or bool(is_raw)
-    ascending = all(early < late for early, late in pairwise(scan.keyframe_pts))
-    distinct = len({pts for pts, _ in shown}) == len(shown)
-    return bool(shown) and ascending and distinct and not stores_no_times
+    ascending = all(early.pts < late.pts for early, late in pairwise(scan.keys))
+    distinct = len({entry.pts for entry in scan.shown}) == len(scan.shown)
+    return bool(scan.shown) and ascending and distinct and not stores_no_times
 
 
-def _settle(scan: Scan, shown: list[tuple[int, int]]) -> None:
+def _settle(scan: Scan) -> None:
     """Put the frames in order; what comes before the first decodable frame is never shown."""
-    if scan.first_frame is None or not shown:
-        return
-    start = scan.first_frame.pts
-    ordered = sorted(entry for entry in shown if start is None or entry[0] >= start)
-    scan.pts = [pts for pts, _ in ordered]
-    scan.last_duration = ordered[-1][1] if ordered else 0
+    start = None if scan.first_frame is None else scan.first_frame.pts
+    shown = (entry for entry in scan.shown if start is None or entry.pts >= start)
+    scan.shown = sorted(shown, key=lambda entry: entry.pts)
 
 
 def _end_seconds(packet: Packet[Stream]) -> float:
@@ -131,9 +173,12 @@ def _end_seconds(packet: Packet[Stream]) -> float:
     return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
-def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
-    if container.format.name == "avi":
+def _stated_seconds(container: InputContainer, stream: VideoStream, path: Path) -> float:
+    name = container.format.name
+    if name == "avi":
         return float(stream.frames / (stream.average_rate or 24))
-    if container.format.name in STATES_LENGTH and container.duration:
+    if name == "asf":
+        return asf_seconds(path)
+    if name in STATES_LENGTH and container.duration:
         return container.duration / av.time_base
     return 0.0

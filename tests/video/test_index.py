@@ -85,13 +85,6 @@ def test_rate_and_duration_include_the_last_frame(tmp_path: Path) -> None:
     assert index.time_base * int(index.pts[1] - index.pts[0]) == Fraction(1, 25)
 
 
-def test_fps_is_what_the_container_states_also_at_variable_rate(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.mkv", pts=[0, 10, 500, 3000])
-    with av.open(str(path)) as container:
-        stated = container.streams.video[0].average_rate
-    assert index_video(path).fps == stated
-
-
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_rotation_is_read_from_the_display_matrix(
@@ -122,22 +115,6 @@ def test_audio_that_lasts_longer_is_no_truncation(tmp_path: Path) -> None:
 def test_a_last_frame_that_stands_long_is_no_truncation(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mkv", pts=[0, 40, 80, 5000])
     assert index_video(path).frames == 4
-
-
-@pytest.mark.parametrize("name", ["cut.mkv", "cut.webm", "cut.avi", "cut.flv"])
-def test_a_file_that_ends_early_is_refused_with_both_figures(tmp_path: Path, name: str) -> None:
-    codec = "libvpx" if name.endswith("webm") else "libx264"
-    path = truncate(write_video(tmp_path / name, codec=codec), keep=0.6)
-    with pytest.raises(VideoError, match=r"states 2\.\d\d s, its data ends at 1\.\d\d s") as info:
-        index_video(path)
-    assert info.value.stage == "index"
-
-
-def test_a_truncated_file_with_its_index_in_front_is_refused(tmp_path: Path) -> None:
-    options = {"movflags": "+faststart"}
-    path = truncate(write_video(tmp_path / "clip.mp4", container_options=options), keep=0.6)
-    with pytest.raises(VideoError, match=r"states 2\.00 s, its data ends at 1\.\d\d s"):
-        index_video(path)
 
 
 def test_damage_to_the_first_frame_is_named(tmp_path: Path) -> None:

@@ -18,9 +18,12 @@ def index_of(pts: list[int], time_base: Fraction, *, last: int = 1) -> VideoInde
     return VideoIndex(
         path=Path("clip.mp4"),
         pts=times,
+        places=np.arange(len(times)),
         keyframe_pts=times[:1],
+        keyframe_pos=times[:1],
         time_base=time_base,
-        fps=24.0,
+        last_seconds=last * time_base,
+        stated_rate=Fraction(24),
         duration=float((times[-1] - times[0] + last) * time_base),
         coded_size=(96, 128),
         rotation=0,

@@ -74,11 +74,11 @@ class Source:
             self.info = source_info(video, self.path)
         self._open = mark
 
-    def index(self, video: VideoInput) -> VideoIndex:
+    def index(self, request: Request) -> VideoIndex:
         """Its timeline. Raises VideoError."""
         if self._index is None:
-            with stage("index", video, copy=self.path):
-                self._index = index_video(self.path)
+            with stage("index", request.video, copy=self.path):
+                self._index = index_video(self.path, damaged=request.damaged)
         return self._index
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ def _answer(link: Connection, request: Request, source: Source) -> None:
 def _decode(link: Connection, request: Request, source: Source) -> None:
     source.open(request)
     link.send(Opened(source=source.info))
-    index = source.index(request.video)
+    index = source.index(request)
     link.send(Indexed(index=replace(index, path=request.video.path)))
     plan = link.recv()
     if plan is None:

@@ -32,7 +32,7 @@ from evscli.corpus.decoding.wire import (
 from evscli.corpus.inputs.fetch import copies_folder
 from evscli.errors import EvsError, StoreError, VideoError
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
-from evscli.video import VideoIndex
+from evscli.video import Damaged, VideoIndex
 
 START_SECONDS = 300.0
 """In which a new child must have imported what it needs."""
@@ -51,9 +51,13 @@ Message = TypeVar("Message")
 class DecoderProcess:
     """A child process that decodes one video at a time, and a new one after each that is lost."""
 
-    def __init__(self, *, timeout: float | None = None) -> None:
-        """`timeout` is the seconds that one video may take. Nothing is started yet."""
+    def __init__(self, *, timeout: float | None = None, damaged: str = Damaged.trim) -> None:
+        """`timeout` is the seconds that one video may take, `damaged` the policy about damage.
+
+        Nothing is started yet.
+        """
         self.timeout = timeout
+        self.damaged = damaged
         self._process: BaseProcess | None = None
         self._link: Connection
         self._clock: Clock
@@ -96,6 +100,7 @@ class DecoderProcess:
         where the next video would fail as well. Left before its end, the child is killed.
         """
         self.make_ready()
+        request = replace(request, damaged=self.damaged)
         if request.video.held is not None:
             self._copies = self._copies or copies_folder()
             request = replace(request, copies=self._copies)

@@ -16,7 +16,7 @@ import torch
 
 from evscli.encoders.preprocess import Resize
 from evscli.records import FrameChunk, SourceInfo, VideoInput
-from evscli.video import VideoIndex
+from evscli.video import Damaged, VideoIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,8 @@ class Request:
     chunk_frames: int
     resize: Resize | None
     """None: frames are sent at the video's own size."""
+    damaged: str = Damaged.trim
+    """The policy about damage."""
     copies: Path | None = None
     """Folder for a copy of a video that is no file of its own."""
 

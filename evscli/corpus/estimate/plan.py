@@ -171,7 +171,7 @@ def _store(seen: Sequence[Seen], number: int) -> StoreForecast:
 def _effort(prepared: Prepared, looks: Sequence[Look]) -> Effort:
     seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
     good = [job for each in seen for job in each.jobs[:1]]
-    decoder = DecoderProcess(timeout=prepared.engine.timeout)
+    decoder = prepared.engine.decoder()
     return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)
 
 
@@ -191,4 +191,4 @@ def _duration(
 def _decoders(prepared: Prepared) -> list[DecoderProcess]:
     engine, jobs = prepared.engine, len(prepared.sample.jobs)
     count = max(1, min(jobs, engine.lanes * len(engine.devices)))
-    return [DecoderProcess(timeout=engine.timeout) for _ in range(count)]
+    return [engine.decoder() for _ in range(count)]

@@ -35,7 +35,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def ask(source: Source, video: VideoInput, start: float | None) -> None:
     part = replace(video, id=f"{video.id}@{start}", start=start)
     source.open(Request(video=part, chunk_frames=1, resize=None))
-    source.index(part)
+    source.index(Request(video=part, chunk_frames=1, resize=None))
 
 
 def test_parts_of_one_source_have_it_opened_once(video: VideoInput, opened: list[str]) -> None:
@@ -60,4 +60,4 @@ def test_a_file_that_was_replaced_is_opened_again(video: VideoInput, opened: lis
     os.utime(video.path, ns=(1, 1))
     ask(source, video, 0.5)
     assert opened == ["clip@0.0", "clip@0.5"]
-    assert source.index(video).frames == 36
+    assert source.index(Request(video=video, chunk_frames=1, resize=None)).frames == 36
