@@ -62,7 +62,7 @@ def test_segments_of_a_damaged_video_fail_alone(clips: Path, tmp_path: Path) -> 
     options = ("--segment", "0.8", "--json", "-o", "store")
     run = run_evs("prune", clips / "hole.mp4", *PRUNE, *options, cwd=tmp_path)
     assert run.code == 3
-    assert sorted(open_store(tmp_path / "store")) == ["hole@0-0.8", "hole@1.6-2.4"]
+    assert sorted(open_store(tmp_path / "store")) == ["hole@0-0.8", "hole@2.4-3.2"]
 
 
 def test_sampling_by_time_is_recorded_and_makes_a_store_of_its_own(tmp_path: Path) -> None:
