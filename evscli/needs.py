@@ -38,6 +38,7 @@ class Recipe:
     seed: int = 0
     store_scores: bool = False
     segment: float | None = None
+    ids: str | None = None
     store_dtype: str = AUTO
 
     def make(self, device: str) -> VideoPruner:
@@ -57,6 +58,7 @@ class Recipe:
             seed=self.seed,
             store_scores=self.store_scores,
             segment=self.segment,
+            ids=self.ids,
             store_dtype=resolve_store_dtype(self.store_dtype, computed=encoder.info.dtype),
             scorer=scorer_weights(self.scorer, self.model, encoder, self.requests),
             queries=queries,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ def compare(
     method: options.CompareMethods = None,
     budget: options.CompareBudgets = None,
     budget_dist: options.BudgetDist = None,
+    ids: options.Ids = options.IdRules.name,
     model: options.Model = None,
     output: options.Results = "evs-compare",
     option: options.MethodOptions = None,
@@ -56,6 +58,7 @@ def compare(
     Example: evs compare clips/ --method vcast --prune-at 1
     """
     from evscli.cli.compare_report import report
+    from evscli.cli.left_out import tell_left_out
     from evscli.compare.agreement import usual_question
     from evscli.compare.measure import Bench
     from evscli.compare.run import compare as compare_all
@@ -75,7 +78,8 @@ def compare(
     names = with_random(method or METHODS)
     requests = check_requests(names, budget or BUDGETS, budget_dist, option or [], prune_at)
     check_output(Path(output))
-    videos = with_query(find_videos(inputs), query)
+    told = partial(tell_left_out, as_json=False)
+    videos = with_query(find_videos(inputs, ids=ids.value, left_out=told), query)
     refuse_held(videos)
     check_given(requests, videos, scorer=scorer)
     name = name_model(model, videos=len(videos))

@@ -3,6 +3,7 @@
 start     what is to be done                pruned   a video is in a store
 failed    a video could not be pruned       progress how far the run is, now and then
 summary   one for each store, at the end
+left_out  before all others: how many files were not taken as videos, and of what kinds
 store_dtype  with --store-dtype: what it does to the next token after one video, or `not_measured`
 """
 

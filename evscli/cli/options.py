@@ -41,6 +41,19 @@ class SampledBy(StrEnum):
     time = "time"
 
 
+class IdRules(StrEnum):
+    """What ids videos get."""
+
+    name = "name"
+    suffix = "suffix"
+    tar = "tar"
+
+    @property
+    def recorded(self) -> str | None:
+        """What a store's settings say of it: nothing of the usual one."""
+        return None if self is IdRules.name else self.value
+
+
 class EngineKind(StrEnum):
     """Where workers run."""
 
@@ -54,6 +67,13 @@ Inputs = Annotated[
         metavar="INPUT...",
         help="Videos, folders, globs, lists (.txt, .csv, .jsonl, .parquet), tars of videos, any of "
         "these at an address, or - for a list on standard input.",
+    ),
+]
+Ids = Annotated[
+    IdRules,
+    typer.Option(
+        help="Ids of videos. name: the path below the input, without ending; suffix: with it; "
+        "tar: the tar's name before the member's.",
     ),
 ]
 PruneMethods = Annotated[

@@ -25,6 +25,7 @@ def plan(
     method: options.PlanMethods = None,
     budget: options.PruneBudgets = None,
     budget_dist: options.BudgetDist = None,
+    ids: options.Ids = options.IdRules.name,
     model: options.Model = None,
     output: options.Output = None,
     sample: options.SampleSize = None,
@@ -70,7 +71,7 @@ def plan(
     from evscli.cli.plan_report import report
     from evscli.corpus.engine import Engine
     from evscli.corpus.estimate import estimate, look_into, prepare
-    from evscli.corpus.inputs import find_videos
+    from evscli.corpus.inputs import LeftOut, find_videos
     from evscli.corpus.resume import Retries
     from evscli.corpus.segments import check_segment
     from evscli.corpus.share import parse_share
@@ -80,7 +81,9 @@ def plan(
     from evscli.pruners.given import check_given
 
     requests = check_requests(method or [UNPRUNED], budget, budget_dist, option or [], prune_at)
-    videos = with_query(find_videos(inputs), query)
+    left_out: list[LeftOut] = []
+    found = find_videos(inputs, ids=ids.value, left_out=left_out.append)
+    videos = with_query(found, query)
     if segment is not None:
         check_segment(segment, videos)
     check_given(requests, videos, scorer=scorer)
@@ -110,6 +113,7 @@ def plan(
         seed=seed,
         store_scores=scores,
         segment=segment,
+        ids=ids.recorded,
         store_dtype=store_dtype.value,
     )
     catch_termination()
@@ -120,7 +124,7 @@ def plan(
         with progress(len(prepared.sample.jobs), unit="video") as advance:
             looks = look_into(prepared, advance=advance)
         result = estimate(prepared, looks, timed=not no_calibrate)
-    raise typer.Exit(report(result, prepared, folders, as_json=as_json))
+    raise typer.Exit(report(result, prepared, folders, left_out, as_json=as_json))
 
 
 def sample_size(text: str | None) -> int | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evscli.corpus.estimate import Estimate, Prepared
     from evscli.corpus.estimate.duration import Duration
     from evscli.corpus.estimate.forecast import StoreForecast
+    from evscli.corpus.inputs import LeftOut
 
 MOST_LISTED = 20
 """Unreadable videos that are named to people; JSON names all."""
@@ -58,14 +59,21 @@ class Row:
 
 
 def report(
-    estimate: Estimate, prepared: Prepared, folders: Sequence[Path], *, as_json: bool
+    estimate: Estimate,
+    prepared: Prepared,
+    folders: Sequence[Path],
+    left_out: Sequence[LeftOut],
+    *,
+    as_json: bool,
 ) -> int:
     """Print it; the exit code: 0, 1 if no video can be read, 3 if some cannot."""
     rows = rows_of(estimate, prepared, folders)
     if as_json:
-        print(json.dumps(document(estimate, prepared, rows), indent=2))
+        kinds = {kind: count for each in left_out for kind, count in each.kinds.items()}
+        values = {**document(estimate, prepared, rows), "left_out": kinds}
+        print(json.dumps(values, indent=2))
     else:
-        show(estimate, prepared, rows)
+        show(estimate, prepared, rows, left_out)
     if not estimate.failures:
         return 0
     return SOME_FAILED if estimate.seen else NOTHING_DONE
@@ -130,7 +138,9 @@ def time_values(duration: Duration) -> dict[str, Any]:
     return {**values, "bottleneck": duration.bottleneck}
 
 
-def show(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> None:
+def show(
+    estimate: Estimate, prepared: Prepared, rows: Sequence[Row], left_out: Sequence[LeftOut]
+) -> None:
     """The table first, then what is the same for all selections."""
     console = Console(highlight=False)
     if estimate.seen and console.is_terminal:
@@ -138,7 +148,8 @@ def show(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> None:
     elif estimate.seen:
         for row in rows:
             print("\t".join(cells(row)))
-    print_pairs(console, [*failure_pairs(estimate), *total_pairs(estimate, prepared, rows)])
+    files = [("left out", f"{count_text(each.count, 'file')}: {each}") for each in left_out]
+    print_pairs(console, [*failure_pairs(estimate), *files, *total_pairs(estimate, prepared, rows)])
 
 
 def table_of(rows: Sequence[Row], *, exact: bool) -> Table:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evscli.corpus.outcome import Summary
     from evscli.pruners import PruneRequest
     from evscli.pruners.budget_rule import BudgetRule
+    from evscli.records import VideoInput
 
 
 def prune(
@@ -34,6 +35,7 @@ def prune(
     method: options.PruneMethods,
     budget: options.PruneBudgets = None,
     budget_dist: options.BudgetDist = None,
+    ids: options.Ids = options.IdRules.name,
     model: options.Model = None,
     output: options.Output = None,
     option: options.MethodOptions = None,
@@ -83,6 +85,7 @@ def prune(
         refuse_address(address)
         warm_up()  # it imports torch while this process does
     from evscli.cli.events import Events
+    from evscli.cli.left_out import tell_left_out
     from evscli.cli.report import Report
     from evscli.corpus.engine import Engine
     from evscli.corpus.inputs import find_videos
@@ -98,7 +101,8 @@ def prune(
     from evscli.render.roots import remember
 
     requests = check_requests(method, budget, budget_dist, option or [], prune_at)
-    videos = with_query(find_videos(inputs), query)
+    told = partial(tell_left_out, as_json=as_json)
+    videos = with_query(find_videos(inputs, ids=ids.value, left_out=told), query)
     if segment is not None:
         check_segment(segment, videos)
     check_given(requests, videos, scorer=scorer)
@@ -117,6 +121,7 @@ def prune(
         seed=seed,
         store_scores=scores,
         segment=segment,
+        ids=ids.recorded,
         store_dtype=store_dtype.value,
     )
     how = Engine(
@@ -135,7 +140,7 @@ def prune(
     known = find_model(name).name
     folders = stores(known, requests, output)
     for folder in folders:
-        remember(folder, dict.fromkeys(video.root for video in videos if video.held is None))
+        remember(folder, dict.fromkeys(video.root for video in videos if lies_here(video)))
     catch_termination()
     listener = (Events if as_json else Report)(model=known, stores=folders)
     summaries = run(videos, recipe.make, folders, listener=listener, engine=how)
@@ -154,6 +159,11 @@ def stores(model: str, requests: Sequence[PruneRequest], output: str | None) -> 
     if output is None:
         return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
     return [Path(output)] if len(names) == 1 else [Path(output) / name for name in names]
+
+
+def lies_here(video: VideoInput) -> bool:
+    """Whether it is a file of its own below its root."""
+    return video.held is None and video.fault is None
 
 
 def file_name(budget: BudgetRule) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from evscli.corpus.inputs import local_file, source_size
+from evscli.corpus.inputs import local_file
 from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary, file_size
 from evscli.errors import MismatchError
@@ -27,8 +27,11 @@ class Retries:
     """Tries of a video in all runs together; with `failed` in this run."""
 
     def left(self, failure: Failure | None, video: VideoInput) -> int:
-        """Tries that a video has, given its last failure. A changed file is a new video."""
-        if failure is None or self.failed or failure.size not in (None, file_size(video)):
+        """Tries that a video has, given its last failure.
+
+        A changed file is a new video, and so is one that was not there and has come, or has gone.
+        """
+        if failure is None or self.failed or failure.size != file_size(video):
             return self.attempts
         return max(0, self.attempts - failure.attempt)
 
@@ -93,9 +96,14 @@ def refuse_any_changed(video: VideoInput, stocks: Iterable[Stock], *, check_sour
 
 
 def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:
-    """Raise MismatchError where `video` is not what the store was made from."""
-    size, source = source_size(video), stored.source
-    if size != source.size:
+    """Raise MismatchError where `video` is not what the store was made from.
+
+    A file that is not there any more contradicts nothing; only its hash cannot be had.
+    """
+    size, source = file_size(video), stored.source
+    if size is None and check_sources:
+        changed = "is not there to be hashed again"
+    elif size not in (None, source.size):
         changed = f"has {size:,} bytes, the stored one had {source.size:,}"
     elif check_sources and _digest(video) != source.sha256:
         changed = "has other content than the stored one"

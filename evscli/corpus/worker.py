@@ -101,6 +101,7 @@ def _prune(decoded: DecodedVideo[Job], pruner: VideoPruner) -> Iterator[tuple[in
     job = decoded.job
     left = [*job.tries]
     try:
+        job.video.raise_fault()
         refuse_name(job.video)
         refuse_suspect(job)
         planned = decoded.planned()

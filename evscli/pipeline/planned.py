@@ -29,6 +29,7 @@ def plan_video(
 ) -> PlannedVideo:
     """Look into one video and choose its frames. Raises VideoError; its `stage` says where."""
     with stage("open", video):
+        video.raise_fault()
         source = source_info(video)
     with stage("index", video):
         index = index_video(video.path, damaged=damaged)

@@ -36,9 +36,9 @@ class VideoPruner:
     `scorer` are the weights of a learned method; `queries` gives the rows [Q, D] of a video's query
     to methods that need one. `store_dtype` is what stores are to keep tokens in where that is not
     the encoder's; records say so, and stay as they are computed. `scratch` is the folder for what
-    outgrows memory. `segment` is the seconds after which whoever asks cuts its videos, to be
-    recorded. Raises UsageError for a selection inside the encoder behind a block that it does not
-    have.
+    outgrows memory. `segment` is the seconds after which whoever asks cuts its videos, and
+    `ids` the rule by which they are named where that is not the usual one; both are recorded only.
+    Raises UsageError for a selection inside the encoder behind a block that it does not have.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class VideoPruner:
         queries: QueryRows | None = None,
         scratch: Path | None = None,
         segment: float | None = None,
+        ids: str | None = None,
     ) -> None:
         check_blocks(encoder, requests)
         self.encoder = encoder
@@ -63,6 +64,7 @@ class VideoPruner:
         self.queries = queries
         self.scratch = scratch
         self.segment = segment
+        self.ids = ids
 
     @property
     def configs(self) -> tuple[RunConfig, ...]:
@@ -74,6 +76,7 @@ class VideoPruner:
                     "encoder": dict(self.encoder.settings),
                     "selection": self._settings(request),
                     **({} if self.segment is None else {"segment": self.segment}),
+                    **({} if self.ids is None else {"ids": self.ids}),
                 },
                 provenance=made_by,
             )

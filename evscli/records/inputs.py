@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from evscli.errors import VideoError
 from evscli.texts import without_secrets
 
 
@@ -46,6 +47,13 @@ class VideoInput:
     segments: int | None = None
     """How many its source is cut into, where it is one of those."""
     held: HeldVideo | None = None
+    fault: VideoError | None = None
+    """Why it cannot be read, where that was seen when it was found."""
+
+    def raise_fault(self) -> None:
+        """Raise its `fault`, if there is one."""
+        if self.fault is not None:
+            raise self.fault
 
     @property
     def name(self) -> str:

@@ -179,7 +179,7 @@ def test_two_inputs_with_one_id(tmp_path: Path, clip: Path) -> None:
         (tmp_path / name).mkdir()
         shutil.copy(clip, tmp_path / name / "a.mp4")
     result = prune(tmp_path, "x/a.mp4", "y/a.mp4", *VCAST)
-    check(result, 2, "two inputs have the id 'a'")
+    check(result, 2, "1 id names several videos: 'a' (x/a.mp4, y/a.mp4)", "-o")
     assert not (tmp_path / "evs-out").exists()
 
 

@@ -120,6 +120,37 @@ def test_a_failed_video_whose_file_has_changed_is_tried_again(
     assert (summary.pruned, summary.failed) == (1, 0)
 
 
+def test_a_link_that_leads_nowhere_fails_alone_and_is_tried_when_its_file_has_come(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    away = folder.parent / "away.mp4"
+    (folder / "b.mp4").unlink()
+    (folder / "b.mp4").symlink_to(away)
+    summary, seen = run(folder, pruner)
+    assert seen.ids == ["a", "b", "c"]
+    assert (summary.pruned, summary.failed) == (2, 1)
+    failure = open_store(folder.parent / "store").failures["b"]
+    assert (failure.stage, failure.kind, failure.size) == ("open", "FileNotFoundError", None)
+    assert f"b.mp4 is a link to {away}, which is not there; fetch" in failure.message
+    summary, seen = run(folder, pruner)
+    assert (seen.ids, summary.skipped, summary.failed_earlier) == ([], 2, 1)
+    write_video(away, frames=16)
+    summary, seen = run(folder, pruner)
+    assert (seen.ids, summary.pruned, summary.skipped) == (["b"], 1, 2)
+
+
+def test_a_finished_video_whose_file_is_gone_since_is_finished(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    run(folder, pruner)
+    (folder / "a.mp4").rename(folder.parent / "kept.mp4")
+    (folder / "a.mp4").symlink_to("nowhere")
+    summary, seen = run(folder, pruner)
+    assert (seen.ids, summary.skipped, summary.failed_earlier) == ([], 2, 1)
+    with pytest.raises(MismatchError, match=r"a\.mp4 is not there to be hashed again"):
+        run(folder, pruner, Engine(check_sources=True))
+
+
 def test_a_failing_video_is_tried_at_the_end_until_its_attempts_are_used_up(
     folder: Path, pruner: VideoPruner
 ) -> None:

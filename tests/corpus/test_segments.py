@@ -95,6 +95,20 @@ def assert_same(one: Store, other: Store) -> None:
         assert all(torch.equal(mine[key], yours[key]) for key in mine)
 
 
+def test_a_video_that_is_not_there_is_cut_when_it_has_come(
+    folder: Path, pruner: VideoPruner
+) -> None:
+    away = (folder / "a.mp4").rename(folder.parent / "away.mp4")
+    (folder / "a.mp4").symlink_to(folder.parent / "come.mp4")
+    summary, seen = run(folder, pruner)
+    assert (summary.pruned, seen.ids) == (1, ["a@0-1", "b@0-1", IDS[3]])
+    failure = open_store(folder.parent / "store").failures["a@0-1"]
+    assert (failure.stage, failure.whole, failure.size) == ("open", True, None)
+    assert run(folder, pruner)[1].ids == []
+    away.rename(folder.parent / "come.mp4")
+    assert run(folder, pruner)[1].ids == IDS[:3]
+
+
 def test_videos_are_cut_and_every_segment_is_a_video(folder: Path, pruner: VideoPruner) -> None:
     summary, seen = run(folder, pruner)
     assert seen.files == ["a", "b", "c"]

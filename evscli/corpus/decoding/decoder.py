@@ -65,6 +65,7 @@ class Source:
         """Have the source of a request at hand. Raises VideoError, stage "open"."""
         video = request.video
         with stage("open", video):
+            video.raise_fault()
             mark = _mark(video)
             if video.is_part and self._open == mark:
                 return

@@ -111,6 +111,7 @@ def planned_parts(
 
     Raises VideoError, as a run would.
     """
+    job.video.raise_fault()
     refuse_name(job.video)
     request = request_of(job.video, pruner.encoder)
     parts: list[Part] = []

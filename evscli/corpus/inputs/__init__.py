@@ -1,6 +1,7 @@
 """From what a person names to videos with ids, and to a local file of each.
 
-    find.py      all inputs of a run         names.py     ids, suffixes, names no store can keep
+    find.py      all inputs of a run         names.py     suffixes, names no store can keep
+    found.py     videos, files left out      ids.py       ids by one of three rules, clashes
     paths.py     one input on this machine   urls.py      one input at an address
     folders.py   what a folder holds         remote.py    listing and reading by fsspec
     lists.py     lines, CSV, JSON lines      lookup.py    many addresses side by side
@@ -13,6 +14,7 @@ No video is opened here.
 
 from evscli.corpus.inputs.fetch import local_file, source_size
 from evscli.corpus.inputs.find import find_videos
+from evscli.corpus.inputs.found import LeftOut
 from evscli.corpus.inputs.names import refuse_name
 
-__all__ = ["find_videos", "local_file", "refuse_name", "source_size"]
+__all__ = ["LeftOut", "find_videos", "local_file", "refuse_name", "source_size"]

@@ -1,30 +1,34 @@
-"""Local folders and globs: the files below them, in the order of their paths. Opens no file."""
+"""Local folders and globs: what lies below them, in the order of its paths. Opens no file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evscli.corpus.inputs.names import VIDEO_SUFFIXES, WILDCARDS, has_suffix, is_hidden
+from evscli.corpus.inputs.found import FOLDER_LINK, SPECIAL_FILE, Found, ending_of
+from evscli.corpus.inputs.names import VIDEO_SUFFIXES, WILDCARDS, has_suffix, is_hidden, video_id
 from evscli.errors import UsageError, VideoError
+from evscli.records import VideoInput
 
-Found = tuple[Path, str]
-"""A file, and its path below the input root."""
+Seen = Found | str
+"""A file that is wanted, or the kind of one that is left out."""
 
 
-def videos_below(folder: Path, below: str = "") -> Iterator[Found]:
-    """The videos in `folder` and its subfolders; what is hidden is not entered.
+def folder_files(root: Path, below: str = "") -> Iterator[Seen]:
+    """The files in a folder and its subfolders, videos wanted; what is hidden is not entered.
 
-    Raises VideoError for a folder that cannot be read.
+    `below` is where below `root`, and ends in `/`. Raises VideoError for a folder that cannot be
+    read.
     """
-    for entry in _entries(folder):
+    for entry in _entries(root / below):
+        relative = f"{below}{entry.name}"
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from videos_below(folder / entry.name, f"{below}{entry.name}/")
-        elif has_suffix(entry.name, VIDEO_SUFFIXES) and _is_file(entry):
-            yield folder / entry.name, f"{below}{entry.name}"
+            yield from folder_files(root, f"{relative}/")
+        else:
+            yield _seen(entry, root, relative, VIDEO_SUFFIXES)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -38,24 +42,58 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link that leads nowhere it may: left to fail as a video, where it is told
-        return True
-
-
-def matches(root: Path, pattern: str, suffixes: frozenset[str]) -> list[Found]:
-    """The files below `root` that match a glob and end in one of `suffixes`, none of them hidden.
+def glob_files(root: Path, pattern: str, suffixes: frozenset[str]) -> Iterator[Seen]:
+    """The files below `root` that match a glob, none of them hidden; `suffixes` are wanted.
 
     Raises UsageError for a malformed glob.
     """
     try:
-        paths = [path for path in root.glob(pattern) if has_suffix(path.name, suffixes)]
+        paths = sorted(_matches(root, pattern))
     except ValueError as error:
         raise UsageError(f"malformed glob {pattern!r} ({error}); write it as in **/*.mp4") from None
-    found = [(path, path.relative_to(root).as_posix()) for path in sorted(paths)]
-    return [(path, below) for path, below in found if not is_hidden(below) and path.is_file()]
+    for path in paths:
+        relative = path.relative_to(root).as_posix()
+        if is_hidden(relative):
+            continue
+        seen = _seen(path, root, relative, suffixes)
+        if seen != FOLDER_LINK:  # folders match too, which a glob does not ask for
+            yield seen
+
+
+def _matches(root: Path, pattern: str) -> Iterable[Path]:
+    parent, _, name = pattern.rpartition("/")
+    if not parent or WILDCARDS & set(name):
+        return root.glob(pattern)
+    # glob() takes a link that leads nowhere for no file where the name has no wildcard.
+    return (folder / name for folder in root.glob(parent) if os.path.lexists(folder / name))
+
+
+def _seen(
+    entry: os.DirEntry[str] | Path, root: Path, relative: str, suffixes: frozenset[str]
+) -> Seen:
+    """What lies at an entry that is a file or a link."""
+    path, fault = root / relative, None
+    try:
+        if not entry.is_file():
+            if entry.is_dir():
+                return FOLDER_LINK
+            if not entry.is_symlink():
+                return SPECIAL_FILE
+            fault = dangling(path)
+    except OSError:  # a link that leads nowhere it may: left to fail as a video, where it is told
+        pass
+    if not has_suffix(relative, suffixes):
+        return ending_of(relative)
+    return Found(video=VideoInput(id=video_id(relative), path=path, root=root, fault=fault))
+
+
+def dangling(link: Path) -> VideoError:
+    """Why there is no video at a link that leads nowhere. Raises OSError where it is no link."""
+    return VideoError(
+        f"{link} is a link to {link.readlink()}, which is not there; fetch what it leads to (as "
+        "git annex get and dvc pull do), or remove the link",
+        kind=FileNotFoundError.__name__,
+    )
 
 
 def split_glob(path: Path) -> tuple[Path, str]:

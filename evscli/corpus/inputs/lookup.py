@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from evscli.corpus.inputs.attempts import attempt
+from evscli.corpus.inputs.attempts import MissingError, attempt
+from evscli.corpus.inputs.found import Item
 from evscli.corpus.inputs.names import url_path
 from evscli.corpus.inputs.remote import Remote
-from evscli.corpus.inputs.tars import tar_videos
+from evscli.corpus.inputs.tars import tar_items
 from evscli.errors import VideoError
-from evscli.records import HeldVideo, VideoInput
+from evscli.records import HeldVideo
 
 AT_ONCE = 32
 """Requests under way at one time."""
@@ -21,8 +22,11 @@ HEADER_BYTES = 64 << 10
 T = TypeVar("T")
 
 
-def url_tars(urls: Iterable[str]) -> list[list[VideoInput]]:
-    """The videos of each tar. Raises VideoError, and UsageError for one without videos."""
+def url_tars(urls: Iterable[str]) -> list[list[Item] | MissingError]:
+    """What each tar holds, or that it is not there.
+
+    Raises VideoError for one that cannot be read, and UsageError for one without videos.
+    """
     return _side_by_side(_tar, urls)
 
 
@@ -40,14 +44,17 @@ def _side_by_side(ask: Callable[[Remote], T], urls: Iterable[str]) -> list[T]:
         return list(pool.map(ask, places))
 
 
-def _tar(remote: Remote) -> list[VideoInput]:
-    return attempt(remote.name, partial(_index, remote))
+def _tar(remote: Remote) -> list[Item] | MissingError:
+    try:
+        return attempt(remote.name, partial(_index, remote))
+    except MissingError as error:
+        return error
 
 
-def _index(remote: Remote) -> list[VideoInput]:
+def _index(remote: Remote) -> list[Item]:
     try:
         with remote.open(block=HEADER_BYTES, ahead=True) as file:
-            return tar_videos(file, remote.url, url_path(remote.url))
+            return tar_items(file, remote.url, url_path(remote.url))
     except ValueError as error:  # how fsspec says it of a web server
         raise VideoError(
             f"the server gives no parts of {remote.name}; download it, and name the copy"

@@ -18,8 +18,15 @@ from evscli.store import check_id
 from evscli.texts import half_character, without_secrets
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()
+    (
+        ".3g2 .3gp .apng .asf .avi .divx .dv .f4v .flv .gif .ivf .m2t .m2ts .m4v .mkv .mov .mp4 "
+        ".mpe .mpeg .mpg .mts .mxf .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m "
+        # Streams without a container, which hold no times: their frames are counted.
+        ".264 .265 .av1 .h264 .h265 .hevc .m1v .m2v .mjpeg .mjpg .mpv .obu"
+    ).split()
 )
+"""FFmpeg in PyAV reads each of them. Not among them are `.ogg`, which is mostly sound, and `.avif`
+and `.webp`, which are mostly pictures."""
 TAR_SUFFIXES = frozenset({".tar"})
 WILDCARDS = frozenset("*?[")
 

@@ -1,4 +1,4 @@
-"""From the rows of a list to videos: the files, addresses and tars that a list names.
+"""From the rows of a list to what it names: files, addresses and tars.
 
 A list lies in a local folder, or below an address, which is a text here. Opens no video.
 """
@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+from evscli.corpus.inputs.folders import dangling
+from evscli.corpus.inputs.found import Found, Item
 from evscli.corpus.inputs.lists import Listed
 from evscli.corpus.inputs.lookup import url_files, url_tars
 from evscli.corpus.inputs.names import span_id, url_path, video_id
@@ -25,13 +27,14 @@ from evscli.texts import half_character
 ROWS = 1_000
 """Rows whose addresses are asked for their sizes together."""
 
-Found = HeldVideo | list[VideoInput] | VideoError
+There = HeldVideo | list[Item] | VideoError
 
 
-def row_videos(rows: Iterable[Listed], folder: Path | str) -> Iterator[VideoInput]:
-    """The videos that a list in `folder` names, which is the input root of what lies below it.
+def row_videos(rows: Iterable[Listed], folder: Path | str) -> Iterator[Item]:
+    """What a list in `folder` names, which is the input root of what lies below it.
 
-    Raises VideoError for a file that is not there, UsageError for a row that asks what cannot be.
+    A file that is not there is a video that fails. Raises UsageError for a row that asks what
+    cannot be, VideoError for a tar that cannot be read.
     """
     rows = iter(rows)
     while batch := list(islice(rows, ROWS)):
@@ -40,19 +43,16 @@ def row_videos(rows: Iterable[Listed], folder: Path | str) -> Iterator[VideoInpu
         found = _looked_up(urls)
         for row, place in placed:
             if isinstance(place, str):
-                yield from _remote(row, found[place], folder)
-            elif is_tar(row.path):
-                yield from _members(row, local_tar(place))
+                yield from _remote(row, place, found[place], folder)
             else:
-                yield _local(row, place, folder)
+                yield from _local(row, place, folder)
 
 
 def place_of(row: Listed, folder: Path | str) -> Path | str:
-    """The path, or the address as a text, that a row names. Raises UsageError, VideoError."""
+    """The path, or the address as a text, that a row names. Raises UsageError."""
     if is_url(row.path):
         return row.path
     if isinstance(folder, Path):
-        _refuse_missing(row, folder)
         return folder / row.path
     if posixpath.isabs(row.path):
         raise UsageError(
@@ -62,52 +62,80 @@ def place_of(row: Listed, folder: Path | str) -> Path | str:
     return joined(folder, row.path)
 
 
-def _refuse_missing(row: Listed, folder: Path) -> None:
-    path = os.path.join(folder, row.path)  # noqa: PTH118  the text is needed, a Path keeps it too
-    if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises for a name that is too long
-        return
-    fix = "correct the path" if half_character(row.path) is None else "write the list in UTF-8"
-    raise VideoError(f"{row.where}: no such file: {path}; {fix}")
-
-
-def _looked_up(urls: Iterable[str]) -> dict[str, Found]:
-    """What lies at each address: a tar's videos, or a file."""
+def _looked_up(urls: Iterable[str]) -> dict[str, There]:
+    """What lies at each address: what a tar holds, or a file."""
     tars = [url for url in urls if is_tar(url)]
     others = [url for url in urls if not is_tar(url)]
     return dict(zip([*tars, *others], [*url_tars(tars), *url_files(others)], strict=True))
 
 
-def _remote(row: Listed, found: Found, folder: Path | str) -> Iterator[VideoInput]:
-    if isinstance(found, VideoError):
-        raise VideoError(f"{row.where}: {found}") from found
-    if isinstance(found, list):
-        yield from _members(row, found)
-        return
-    path = url_path(found.url)
+def _remote(row: Listed, url: str, there: There, folder: Path | str) -> Iterator[Item]:
+    path = url_path(url)
     below = url_path(folder) if isinstance(folder, str) else None
     root = below if below is not None and path.is_relative_to(below) else path.parent
-    yield _one(row, path, _shared(str(root)), path.relative_to(root).as_posix(), found)
+    relative = path.relative_to(root).as_posix()
+    if isinstance(there, list):
+        yield from _members(row, relative, there)
+    elif isinstance(there, HeldVideo):
+        yield _one(row, path, _shared(str(root)), relative, held=there)
+    else:
+        yield _one(row, path, _shared(str(root)), relative, fault=_located(row, there))
 
 
-def _members(row: Listed, videos: Iterable[VideoInput]) -> Iterator[VideoInput]:
-    """The videos of a tar that a list names; one id, start or end cannot be that of several."""
+def _local(row: Listed, path: Path, folder: Path | str) -> Iterator[Item]:
+    assert isinstance(folder, Path), "a remote list names nothing on this machine"
+    root, relative = _below(path, row.path, folder)
+    fault = _missing(row, folder)
+    if fault is None and is_tar(row.path):
+        yield from _members(row, relative, local_tar(path))
+    else:
+        yield _one(row, path, root, relative, fault=fault)
+
+
+def _missing(row: Listed, folder: Path) -> VideoError | None:
+    """Why there is no file where a row names one; None where there is."""
+    path = os.path.join(folder, row.path)  # noqa: PTH118  the text is needed, a Path keeps it too
+    if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises for a name that is too long
+        return None
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114  likewise
+        return _located(row, dangling(Path(path)))
+    fix = "correct the path" if half_character(row.path) is None else "write the list in UTF-8"
+    error = VideoError(f"no such file: {path}; {fix}", kind=FileNotFoundError.__name__)
+    return _located(row, error)
+
+
+def _located(row: Listed, error: VideoError) -> VideoError:
+    """The same with the line of the list before it."""
+    return VideoError(f"{row.where}: {error}", kind=error.kind)
+
+
+def _members(row: Listed, below: str, items: Iterable[Item]) -> Iterator[Item]:
+    """What a tar that a list names holds; one id, start or end cannot be that of several."""
     if (row.id, row.start, row.end) != (None, None, None):
         raise UsageError(
             f"{row.where}: {row.path} holds several videos; leave out its id, start and end"
         )
-    return (replace(video, query=row.query) for video in videos)
+    for item in within(below, items):
+        if isinstance(item, Found):
+            item = replace(item, video=replace(item.video, query=row.query))
+        yield item
 
 
-def _local(row: Listed, path: Path, folder: Path | str) -> VideoInput:
-    assert isinstance(folder, Path), "a remote list names nothing on this machine"
-    root, relative = _below(path, row.path, folder)
-    return _one(row, path, root, relative)
+def within(below: str, items: Iterable[Item]) -> Iterator[Item]:
+    """The same from a tar that lies at the path `below` under its input root."""
+    return (replace(item, tar=below) if isinstance(item, Found) else item for item in items)
 
 
 def _one(
-    row: Listed, path: Path, root: Path, relative: str, held: HeldVideo | None = None
-) -> VideoInput:
-    return VideoInput(
+    row: Listed,
+    path: Path,
+    root: Path,
+    relative: str,
+    *,
+    held: HeldVideo | None = None,
+    fault: VideoError | None = None,
+) -> Found:
+    video = VideoInput(
         id=row.id or span_id(video_id(relative), row.start, row.end),
         path=path,
         root=root,
@@ -115,7 +143,9 @@ def _one(
         start=row.start,
         end=row.end,
         held=held,
+        fault=fault,
     )
+    return Found(video=video, has_own_id=row.id is not None)
 
 
 def _below(path: Path, written: str, folder: Path) -> tuple[Path, str]:

@@ -1,17 +1,19 @@
 """Tars of videos, as WebDataset lays them out: which members are videos, and where each begins.
 
-Only headers are read. What else a tar holds (captions, metadata) is passed over.
+Only headers are read. What else a tar holds (captions, metadata) is counted.
 """
 
 from __future__ import annotations
 
 import posixpath
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from evscli.corpus.inputs.names import TAR_SUFFIXES, has_suffix, is_video, video_id
+from evscli.corpus.inputs.found import Found, Item, LeftOut, ending_of
+from evscli.corpus.inputs.names import TAR_SUFFIXES, has_suffix, is_hidden, is_video, video_id
 from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
 from evscli.texts import without_secrets
@@ -30,39 +32,51 @@ def is_tar(place: str) -> bool:
     return has_suffix(name, TAR_SUFFIXES)
 
 
-def local_tar(path: Path) -> list[VideoInput]:
-    """The videos of a tar on this machine. Raises VideoError."""
+def local_tar(path: Path, *, below: str | None = None) -> list[Item]:
+    """What a tar on this machine holds, as `tar_items` has it. Raises VideoError."""
     try:
         with path.open("rb") as file:
-            return tar_videos(file, str(path), path)
+            return tar_items(file, str(path), path, below=below)
     except OSError as error:
         raise VideoError(f"cannot read {path} ({error.strerror}); check its permissions") from error
 
 
-def tar_videos(file: IO[bytes], url: str, tar: Path) -> list[VideoInput]:
-    """The videos of an open tar, in its order; `tar` is the path that names it.
+def tar_items(file: IO[bytes], url: str, tar: Path, *, below: str | None = None) -> list[Item]:
+    """The videos of an open tar, in its order, and what is left out of it.
 
-    A video's id is its member's name without extension. Raises VideoError for a tar that is
-    damaged or compressed and for a video that is no ordinary member, UsageError where there is no
-    video.
+    `tar` is the path that names it, `below` its path below its input root, by default its name.
+    A member that is a link or sparse is a video that fails. Raises VideoError for a tar that is
+    damaged or compressed, UsageError where there is no video.
     """
     name = without_secrets(url)
-    videos = []
+    found: list[Item] = []
+    kinds: Counter[str] = Counter()
     for member in _members(file, name):
         relative = posixpath.normpath(member.name).lstrip("/")
-        if not is_video(relative) or member.isdir():
+        if member.isdir() or is_hidden(relative):
             continue
-        if not member.isreg() or member.issparse():
-            raise VideoError(
-                f"{name}/{relative} is a link or a sparse file; pack the tar again with ordinary "
-                "files (tar --dereference --hard-dereference)"
-            )
+        if is_video(relative):
+            video = _video(member, relative, url, tar)
+            found.append(Found(video=video, tar=tar.name if below is None else below))
+        else:
+            kinds[ending_of(relative)] += 1
+    left_out = LeftOut(kinds=kinds)
+    if not found:
+        there = f" ({left_out} there)" if kinds else ""
+        raise UsageError(f"no videos in {name}{there}; name a tar that holds some")
+    return [*found, left_out]
+
+
+def _video(member: tarfile.TarInfo, relative: str, url: str, tar: Path) -> VideoInput:
+    video_path, name = tar / relative, video_id(relative)
+    if member.isreg() and not member.issparse():
         held = HeldVideo(url=url, size=member.size, offset=member.offset_data)
-        path = tar / relative
-        videos.append(VideoInput(id=video_id(relative), path=path, root=tar, held=held))
-    if not videos:
-        raise UsageError(f"no videos in {name}; name a tar that holds some")
-    return videos
+        return VideoInput(id=name, path=video_path, root=tar, held=held)
+    fault = VideoError(
+        f"{without_secrets(url)}/{relative} is a link or a sparse file; pack the tar again with "
+        "ordinary files (tar --dereference --hard-dereference)"
+    )
+    return VideoInput(id=name, path=video_path, root=tar, fault=fault)
 
 
 def _members(file: IO[bytes], name: str) -> Iterator[tarfile.TarInfo]:

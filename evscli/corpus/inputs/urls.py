@@ -1,4 +1,4 @@
-"""The videos at one address: of an object, a folder, a glob, a list or a tar that lies elsewhere.
+"""What lies at one address: an object, a folder, a glob, a list or a tar that lies elsewhere.
 
 A web server (https://) lists nothing, so there an address is one file. Reads no video.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from evscli.corpus.inputs.attempts import MissingError
 from evscli.corpus.inputs.fetch import local_copy
+from evscli.corpus.inputs.folders import Seen
+from evscli.corpus.inputs.found import Found, Item, ending_of
 from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
 from evscli.corpus.inputs.lookup import url_tars
 from evscli.corpus.inputs.names import (
@@ -20,16 +22,16 @@ from evscli.corpus.inputs.names import (
     url_path,
     video_id,
 )
-from evscli.corpus.inputs.paths import no_videos
+from evscli.corpus.inputs.paths import wanted
 from evscli.corpus.inputs.remote import WEB, Remote, RemoteFile, folder_of
-from evscli.corpus.inputs.rows import row_videos
+from evscli.corpus.inputs.rows import row_videos, within
 from evscli.corpus.inputs.tars import is_tar
 from evscli.errors import UsageError
 from evscli.records import HeldVideo, VideoInput
 
 
-def url_videos(url: str) -> Iterable[VideoInput]:
-    """The videos at or below an address. Raises VideoError, UsageError."""
+def url_videos(url: str) -> Iterable[Item]:
+    """What lies at or below an address. Raises VideoError, UsageError."""
     remote = Remote(url)
     if url.endswith("/"):
         return _folder(remote)
@@ -42,38 +44,45 @@ def url_videos(url: str) -> Iterable[VideoInput]:
     return _folder(remote) if size is None else _file(HeldVideo(url=url, size=size))
 
 
-def _folder(remote: Remote) -> Iterable[VideoInput]:
-    return _found(remote.url, remote.files_below(), f"no videos in folder {remote.name}")
+def _folder(remote: Remote) -> Iterable[Item]:
+    return _wanted(remote.url, remote.files_below(), f"no videos in folder {remote.name}")
 
 
-def _glob(url: str) -> Iterable[VideoInput]:
+def _glob(url: str) -> Iterable[Item]:
     parts = url.split("/")
     first = next(i for i, part in enumerate(parts) if WILDCARDS & set(part))
     root, pattern = "/".join(parts[:first]), "/".join(parts[first:])
     found, nothing = Remote(root).matching(pattern), f"no videos match {url}"
     if not is_tar(pattern):
-        return _found(root, found, nothing)
-    tars = [file.url for file in found if is_tar(file.below) and not is_hidden(file.below)]
+        return _wanted(root, found, nothing)
+    tars = [file for file in found if is_tar(file.below) and not is_hidden(file.below)]
     if not tars:
         raise UsageError(f"{nothing}; check the path")
-    return (video for videos in url_tars(tars) for video in videos)
+    held = zip(tars, url_tars(file.url for file in tars), strict=True)
+    return (item for file, items in held for item in _members(items, file.below))
 
 
-def _found(root: str, files: Iterable[RemoteFile], nothing: str) -> list[VideoInput]:
+def _members(items: list[Item] | MissingError, below: str | None = None) -> Iterable[Item]:
+    if isinstance(items, MissingError):
+        raise items
+    return items if below is None else within(below, items)
+
+
+def _wanted(root: str, files: Iterable[RemoteFile], nothing: str) -> Iterable[Item]:
     folder = url_path(root)
-    videos = [
-        _video(HeldVideo(url=file.url, size=file.size), folder)
-        for file in files
-        if is_video(file.below)
-    ]
-    if not videos:
-        raise no_videos(nothing)
-    return videos
+    shown = (file for file in files if file.below and not is_hidden(file.below))
+    return wanted((_seen(folder, file) for file in shown), nothing)
 
 
-def _file(held: HeldVideo) -> Iterable[VideoInput]:
+def _seen(root: Path, file: RemoteFile) -> Seen:
+    if not is_video(file.below):
+        return ending_of(file.below)
+    return _video(HeldVideo(url=file.url, size=file.size), root)
+
+
+def _file(held: HeldVideo) -> Iterable[Item]:
     if is_tar(held.url):
-        return url_tars([held.url])[0]
+        return _members(url_tars([held.url])[0])
     if has_suffix(held.shown, LIST_SUFFIXES):
         return row_videos(_list(held), folder_of(held.url))
     return [_video(held, url_path(held.url).parent)]
@@ -85,7 +94,7 @@ def _list(held: HeldVideo) -> Iterator[Listed]:
         yield from read_list(file, f"the list {held.shown}", suffix)
 
 
-def _video(held: HeldVideo, root: Path) -> VideoInput:
+def _video(held: HeldVideo, root: Path) -> Found:
     path = url_path(held.url)
-    relative = path.relative_to(root).as_posix()
-    return VideoInput(id=video_id(relative), path=path, root=root, held=held)
+    name = video_id(path.relative_to(root).as_posix())
+    return Found(video=VideoInput(id=name, path=path, root=root, held=held))

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from evscli.corpus.inputs import find_videos
+from evscli.corpus.inputs import LeftOut, find_videos
 from evscli.corpus.inputs.names import refuse_name
 from evscli.errors import UsageError, VideoError
+from tests.corpus.inputs.tar_files import write_tar
 
 
 def touch(*paths: Path) -> None:
@@ -55,7 +57,9 @@ def test_one_file_named_twice_is_one_video(tmp_path: Path) -> None:
 
 def test_two_files_with_one_id_are_refused_before_any_work(tmp_path: Path) -> None:
     touch(tmp_path / "x/a.mp4", tmp_path / "y/a.mkv")
-    with pytest.raises(UsageError, match=r"two inputs have the id 'a'.*x/a\.mp4.*y/a\.mkv.*-o"):
+    with pytest.raises(
+        UsageError, match=r"1 id names several videos: 'a' \(.*x/a\.mp4, .*y/a\.mkv"
+    ):
         ids(tmp_path / "x/a.mp4", tmp_path / "y/a.mkv")
 
 
@@ -126,12 +130,75 @@ def test_a_hidden_folder_is_not_entered(tmp_path: Path, monkeypatch: pytest.Monk
     assert entered == [tmp_path]
 
 
-def test_links_to_folders_are_not_followed_and_dead_links_are_no_videos(tmp_path: Path) -> None:
-    touch(tmp_path / "in/a.mp4", tmp_path / "out/b.mp4")
-    (tmp_path / "in/again").symlink_to(tmp_path / "in")
-    (tmp_path / "in/out.mp4").symlink_to(tmp_path / "out")
-    (tmp_path / "in/dead.mp4").symlink_to(tmp_path / "nowhere.mp4")
-    assert ids(tmp_path / "in") == ["a"]
+def test_files_that_are_no_videos_are_counted_by_kind(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("a.mp4", "1.txt", "day/2.TXT", "3.jpg", "README", "b.")))
+    touch(tmp_path / ".hidden.txt", tmp_path / ".git/config")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "day/out.mp4").symlink_to(tmp_path)
+    (tmp_path / "dead.jpg").symlink_to("nowhere")
+    told: list[LeftOut] = []
+    assert len(find_videos([str(tmp_path), str(tmp_path)], left_out=told.append)) == 1
+    (left_out,) = told
+    assert str(left_out) == "2 .jpg, 2 .txt, 2 folder links, 2 without an ending, 1 special file"
+    assert left_out.count == 9
+    find_videos([f"{tmp_path}/*"], left_out=told.append)
+    assert str(told[1]) == "2 .jpg, 2 without an ending, 1 .txt, 1 special file"
+    find_videos([f"{tmp_path}/*.mp4"], left_out=told.append)
+    assert str(told[2]) == "1 special file"
+    find_videos([str(tmp_path / "a.mp4")], left_out=told.append)
+    assert len(told) == 3
+
+
+def test_many_kinds_of_files_stay_one_short_line() -> None:
+    kinds = {f".{number}": number for number in range(1, 13)}
+    assert str(LeftOut(kinds=kinds)).endswith("6 .6, 5 .5, 10 of 4 other kinds")
+
+
+def test_what_else_is_there_is_said_where_no_video_is(tmp_path: Path) -> None:
+    touch(tmp_path / "a.txt", tmp_path / "b.webp")
+    with pytest.raises(
+        UsageError, match=r"no videos in folder \S+ \(1 \.txt, 1 \.webp there\); files"
+    ):
+        ids(tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_a_video_that_fails(tmp_path: Path) -> None:
+    touch(tmp_path / "in/day/a.mp4")
+    for name in ("in/day/dead.mp4", "in/night/dead.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to("/not/fetched.mp4")
+    dead = tmp_path / "in/day/dead.mp4"
+    givens = [
+        "in",
+        "in/*/*.mp4",
+        "in/**/*.mp4",
+        "in/*/dead.mp4",
+        "in/**/dead.mp4",
+        "in/day/dead.mp4",
+    ]
+    for given in givens:
+        found = {video.path: video for video in find_videos([str(tmp_path / given)])}
+        assert len(found) == (1 if given == "in/day/dead.mp4" else 2 + ("dead" not in given)), given
+        fault = pickle.loads(pickle.dumps(found[dead])).fault  # it travels to other processes
+        assert str(fault) == (
+            f"{dead} is a link to /not/fetched.mp4, which is not there; fetch what it leads to (as "
+            "git annex get and dvc pull do), or remove the link"
+        )
+        assert (fault.stage, fault.kind) == ("open", "FileNotFoundError")
+        with pytest.raises(VideoError, match="which is not there"):
+            found[dead].raise_fault()
+
+
+def test_a_list_or_tar_that_a_link_does_not_lead_to(tmp_path: Path) -> None:
+    for name in ("list.txt", "b.tar"):
+        (tmp_path / name).symlink_to("nowhere")
+    write_tar(tmp_path / "a.tar", {"x.mp4": b""})
+    with pytest.raises(VideoError, match=r"list\.txt is a link to nowhere, which is not there"):
+        ids(tmp_path / "list.txt")
+    good, dead = find_videos([f"{tmp_path}/*.tar"])
+    assert (good.fault, dead.id) == (None, "b")
+    assert "b.tar is a link to nowhere" in str(dead.fault)
 
 
 def test_a_link_that_cannot_be_followed_is_left_to_fail_alone(tmp_path: Path) -> None:

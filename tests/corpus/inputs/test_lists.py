@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ def test_a_video_is_asked_several_questions_under_several_ids(folder: Path) -> N
     found = find_videos([str(path)])
     assert [(video.id, video.query) for video in found] == [("one", "a ball"), ("two", "a star")]
     path.write_text("path,id,query\na.mp4,one,a ball\na.mp4,one,a star\n")
-    with pytest.raises(UsageError, match=r"is asked two questions under the id 'one'"):
+    with pytest.raises(
+        UsageError, match=r"'one' \(.*a\.mp4 asked 'a ball', .*a\.mp4 asked 'a star'\)"
+    ):
         find_videos([str(path)])
 
 
@@ -103,7 +106,7 @@ def test_spans_of_one_video_have_ids_of_their_own(folder: Path) -> None:
 def test_a_span_with_an_id_keeps_it_and_two_spans_cannot_share_one(folder: Path) -> None:
     rows = "path,id,start\na.mp4,one,1\na.mp4,one,1.0\n"
     assert [video.id for video in read(folder, "rows.csv", rows)] == ["one"]
-    with pytest.raises(UsageError, match=r"a\.mp4 is used twice, from other times.*'one'"):
+    with pytest.raises(UsageError, match=r"'one' \(.*a\.mp4@1-, .*a\.mp4@2-\)"):
         read(folder, "rows.csv", rows + "a.mp4,one,2\n")
 
 
@@ -148,13 +151,21 @@ def test_a_line_that_is_no_utf8_names_its_file(folder: Path) -> None:
 
 def test_a_line_in_another_encoding_says_which_is_meant(folder: Path) -> None:
     (folder / "list.txt").write_bytes("caf\u00e9.mp4\n".encode("latin-1"))
-    with pytest.raises(VideoError, match=r"line 1: no such file: .*; write the list in UTF-8"):
-        find_videos([str(folder / "list.txt")])
+    (video,) = find_videos([str(folder / "list.txt")])
+    assert re.search(r"line 1: no such file: .*; write the list in UTF-8", str(video.fault))
 
 
-def test_a_missing_file_is_named_with_its_line(folder: Path) -> None:
-    with pytest.raises(VideoError, match=r"list\.txt line 2: no such file: .*c\.mp4"):
-        read(folder, "list.txt", "a.mp4\nc.mp4\n")
+def test_a_missing_file_is_a_video_that_fails_and_named_with_its_line(folder: Path) -> None:
+    (folder / "dead.mp4").symlink_to("nowhere")
+    text = "path,id\na.mp4,\nc.mp4,third\n1.tar,\nday,\ndead.mp4,\n"
+    good, *missing = read(folder, "rows.csv", text)
+    assert good.fault is None
+    assert [video.id for video in missing] == ["third", "1", "day", "dead"]
+    for line, name, video in zip((3, 4, 5), ("c.mp4", "1.tar", "day"), missing, strict=False):
+        where = f"the list {folder}/rows.csv line {line}"
+        assert str(video.fault) == f"{where}: no such file: {folder}/{name}; correct the path"
+    assert "line 6: " in str(missing[-1].fault)
+    assert "dead.mp4 is a link to nowhere, which is not there; fetch" in str(missing[-1].fault)
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.jsonl"])

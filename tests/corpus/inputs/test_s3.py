@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
-from evscli.corpus.inputs import attempts, fetch, find_videos, lookup
+from evscli.corpus.inputs import LeftOut, attempts, fetch, find_videos, lookup
 from evscli.corpus.inputs.fetch import local_file
 from evscli.errors import UsageError, VideoError
 from tests.corpus.inputs.tar_files import write_tar
@@ -117,13 +117,24 @@ def test_a_list_names_objects_beside_it_and_elsewhere(bucket: Any, tmp_path: Pat
     assert (far.id, far.relative) == ("far", "x.mp4")
     local = tmp_path / "list.txt"
     local.write_text("s3://bucket/clips/z.mp4\ns3://bucket/clips/gone.mp4\n")
-    with pytest.raises(
-        VideoError, match=r"list\.txt line 2: no such .*: s3://bucket/clips/gone\.mp4"
-    ):
-        find_videos([str(local)])
-    local.write_text("s3://bucket/clips\n")
-    with pytest.raises(VideoError, match="line 1: s3://bucket/clips is a folder; name the files"):
-        find_videos([str(local)])
+    there, gone = find_videos([str(local)])
+    assert (there.fault, gone.id) == (None, "gone")
+    assert re.search(r"list\.txt line 2: no such .*: s3://bucket/clips/gone\.mp4", str(gone.fault))
+    local.write_text("s3://bucket/clips\ns3://bucket/gone/0.tar\n")
+    folder, tar = find_videos([str(local)])
+    assert "line 1: s3://bucket/clips is a folder; name the files" in str(folder.fault)
+    assert "line 2: no such file or folder: s3://bucket/gone/0.tar" in str(tar.fault)
+    with pytest.raises(VideoError, match=r"no such file or folder: s3://bucket/gone/0\.tar"):
+        find_videos(["s3://bucket/gone/0.tar"])
+
+
+def test_objects_that_are_no_videos_are_counted(bucket: Any) -> None:
+    for key in ("mixed/", "mixed/a.mp4", "mixed/1.txt", "mixed/day/2.json", "mixed/.x.txt"):
+        bucket(key, b"")
+    told: list[LeftOut] = []
+    for given in ("s3://bucket/mixed/", "s3://bucket/mixed/*", "s3://bucket/mixed/*.mp4"):
+        find_videos([given], left_out=told.append)
+    assert [str(left_out) for left_out in told] == ["1 .json, 1 .txt", "1 .txt"]
 
 
 def test_members_of_tars_are_copied_by_their_bytes_alone(
@@ -138,6 +149,8 @@ def test_members_of_tars_are_copied_by_their_bytes_alone(
         tar.unlink()
     videos = find_videos(["s3://bucket/shards/*.tar"])
     assert [video.id for video in videos] == ["0-a", "0-b", "1-a", "1-b", "2-a", "2-b"]
+    by_tar = find_videos(["s3://bucket/*/*.tar"], ids="tar")
+    assert [video.id for video in by_tar[:3]] == ["shards/0/0-a", "shards/0/0-b", "shards/1/1-a"]
     for video in videos:
         with local_file(video, folder=tmp_path) as path:
             assert path.read_bytes() == video.id[-1].encode() * 3333

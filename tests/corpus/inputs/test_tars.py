@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.corpus.inputs import find_videos
+from evscli.corpus.inputs import LeftOut, find_videos
 from evscli.corpus.inputs.names import refuse_name
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
@@ -39,6 +39,17 @@ def test_its_videos_come_in_its_order_with_their_members_names(tmp_path: Path) -
     assert (first.relative, first.name) == ("0002.mp4", f"{tar}/0002.mp4")
     assert content(first) == SAMPLES["0002.mp4"]
     assert content(second) == SAMPLES["0001.MP4"]
+
+
+def test_what_lies_beside_its_videos_is_counted(tmp_path: Path) -> None:
+    told: list[LeftOut] = []
+    tars = [write_tar(tmp_path / f"{n}.tar", {**SAMPLES, f"{n}.mp4": b"", ".x": b""}) for n in "01"]
+    (tmp_path / "list.txt").write_text("1.tar\n")
+    find_videos([str(tars[0]), f"{tmp_path}/list.txt"], ids="tar", left_out=told.append)
+    assert [str(left_out) for left_out in told] == ["4 .txt, 2 .json"]
+    only = write_tar(tmp_path / "only.tar", {"0001.json": b"{}"})
+    with pytest.raises(UsageError, match=r"no videos in \S+ \(1 \.json there\); name a tar"):
+        find_videos([str(only)])
 
 
 def test_only_headers_are_read(tmp_path: Path) -> None:
@@ -96,7 +107,9 @@ def test_equal_ids_in_two_tars_are_refused_and_one_tar_named_twice_is_not(tmp_pa
     one = write_tar(tmp_path / "1.tar", {"a.mp4": b"", "b.mp4": b""})
     two = write_tar(tmp_path / "2.tar", {"b.mp4": b""})
     assert ids(one, f"{tmp_path}/./1.tar", tmp_path / "1*.tar") == ["a", "b"]
-    with pytest.raises(UsageError, match=r"id 'b': .*1\.tar/b\.mp4 and .*2\.tar/b\.mp4; .*with -o"):
+    with pytest.raises(
+        UsageError, match=r"'b' \(.*1\.tar/b\.mp4, .*2\.tar/b\.mp4\); give --ids tar"
+    ):
         ids(one, two)
 
 
@@ -112,7 +125,7 @@ def test_a_list_names_tars_and_asks_all_their_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "symbolic", "sparse"])
-def test_a_video_that_is_no_ordinary_member_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_video_that_is_no_ordinary_member_fails_alone(tmp_path: Path, kind: str) -> None:
     info = tarfile.TarInfo("b.mp4")
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("a.mp4"))
@@ -121,8 +134,9 @@ def test_a_video_that_is_no_ordinary_member_is_refused(tmp_path: Path, kind: str
             kind, tarfile.GNUTYPE_SPARSE
         )
         tar.addfile(info)
-    with pytest.raises(VideoError, match=r"a\.tar/b\.mp4 is a link or a sparse file; pack"):
-        ids(tmp_path / "a.tar")
+    good, bad = find_videos([str(tmp_path / "a.tar")])
+    assert (good.fault, bad.id) == (None, "b")
+    assert "a.tar/b.mp4 is a link or a sparse file; pack" in str(bad.fault)
 
 
 def test_a_folder_that_is_called_like_a_video_is_none(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""What lies below an input: videos, whose ids are settled later, and files that are left out."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evscli.records import VideoInput
+
+NO_ENDING = "without an ending"
+FOLDER_LINK = "folder link"
+"""It is not followed, which could go round in circles."""
+SPECIAL_FILE = "special file"
+"""A pipe, a socket or a device: reading it could last for ever."""
+MOST_NAMED = 8
+"""Kinds that one line names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """One video."""
+
+    video: VideoInput
+    """Its id is its path below the input root without ending, or what a list gives it."""
+    tar: str | None = None
+    """Where a tar holds it, the path of that below the input root of the tar."""
+    has_own_id: bool = False
+    """Whether a list gives it its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Files that are not taken as videos, those with hidden names aside."""
+
+    kinds: Mapping[str, int]
+    """How many of each kind: an ending such as `.txt`, NO_ENDING, FOLDER_LINK or SPECIAL_FILE."""
+
+    @property
+    def count(self) -> int:
+        """Of all kinds together."""
+        return sum(self.kinds.values())
+
+    def __str__(self) -> str:
+        """`7 .txt, 3 .jpg, 2 without an ending`, the most frequent first."""
+        ordered = sorted(self.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+        named = [_counted(kind, count) for kind, count in ordered[:MOST_NAMED]]
+        if rest := ordered[MOST_NAMED:]:
+            named.append(f"{sum(count for _, count in rest):,} of {len(rest):,} other kinds")
+        return ", ".join(named)
+
+
+Item = Found | LeftOut
+
+
+def ending_of(name: str) -> str:
+    """The kind of a file by its name: its ending in lower case, or NO_ENDING."""
+    suffix = posixpath.splitext(name)[1].lower()
+    return NO_ENDING if suffix in ("", ".") else suffix
+
+
+def _counted(kind: str, count: int) -> str:
+    plural = "s" if kind in (FOLDER_LINK, SPECIAL_FILE) and count > 1 else ""
+    return f"{count:,} {kind}{plural}"
