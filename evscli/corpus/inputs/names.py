@@ -38,7 +38,7 @@ def has_suffix(name: str, suffixes: frozenset[str]) -> bool:
 
 def is_hidden(relative: str) -> bool:
     """Whether a file or a folder on the way to it has a name that begins with a dot."""
-    return relative.startswith(".") or "/." in relative
+    return any(part.startswith(".") and part != ".." for part in relative.split("/"))
 
 
 def is_video(relative: str) -> bool:

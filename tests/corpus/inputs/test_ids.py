@@ -93,10 +93,10 @@ def test_where_no_rule_tells_videos_apart_the_way_out_is_said(tmp_path: Path) ->
     assert ids("name", tmp_path) == ["x/a", "y/a"]
 
 
-def test_thousands_of_clashes_are_one_line_of_some_and_their_number(tmp_path: Path) -> None:
-    shards(tmp_path, *(f"{number:02}" for number in range(12)), keys=1000)
+def test_many_clashes_are_one_line_of_some_and_their_number(tmp_path: Path) -> None:
+    shards(tmp_path, *(f"{number:02}" for number in range(12)), keys=100)
     message = refusal("name", f"{tmp_path}/*.tar")
-    assert message.startswith("1,000 ids name several videos: '0000' (")
+    assert message.startswith("100 ids name several videos: '0000' (")
     assert message.count("'") == 20
     assert message.count("09.tar/0000.mp4 and 2 more)") == 1
-    assert "and 990 more; give --ids tar" in message
+    assert "and 90 more; give --ids tar" in message

@@ -85,6 +85,7 @@ def test_hidden_members_are_passed_over_and_leading_dots_dropped(tmp_path: Path)
 def test_a_member_above_the_tar_is_refused_alone(tmp_path: Path) -> None:
     members = {"../up.mp4": b"a", os.fsdecode(b"\xff.mp4"): b"", "good.mp4": b"b"}
     *bad, good = find_videos([str(write_tar(tmp_path / "a.tar", members))])
+    assert len(bad) == 2
     for video in bad:
         with pytest.raises(VideoError):
             refuse_name(video)
