@@ -5,6 +5,7 @@
     ├── VideoError            this video cannot be used (missing, damaged, no frames)
     ├── ModelError            this checkpoint cannot be used
     │   └── WrongModelError   a shard meets a model whose vision weights did not make it
+    ├── MethodError           a pruning method does not keep to its own rule
     ├── DeviceError           the device asked for is not there
     └── StoreError            this store cannot be written or read
         ├── StoreBusyError    another run is writing to it
@@ -54,6 +55,10 @@ class ModelError(EvsError):
 
 class WrongModelError(ModelError):
     """A shard is used with a model whose vision weights differ from those that made it."""
+
+
+class MethodError(EvsError):
+    """A pruning method keeps another number of tokens than it promised, or gives no selection."""
 
 
 class DeviceError(EvsError):

@@ -13,7 +13,7 @@ from evscli.encoders import VideoEncoder, load_encoder
 from evscli.errors import UsageError
 from evscli.needs import query_rows, scorer_weights
 from evscli.pipeline import VideoPruner
-from evscli.pruners import check_selection
+from evscli.pruners import Method, check_selection
 from evscli.pruners.budget_rule import parse_rule
 from evscli.pruners.given import check_given
 from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
@@ -23,7 +23,7 @@ from evscli.video import Damaged
 def prune_video(
     path: str | Path,
     *,
-    method: str,
+    method: Method,
     budget: float | str | None = None,
     model: str = MINI,
     options: Mapping[str, OptionValue] | None = None,
@@ -43,6 +43,8 @@ def prune_video(
 ) -> PrunedVideo:
     """Decode, encode and prune one video; nothing is written.
 
+    `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
+    returns `KeptTokens`.
     `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
     method `none` does without. `prune_at` is the block of the encoder after which to prune,
     `scorer` the file of a learned method's weights, `query` the question of a query-aware one.

@@ -10,6 +10,7 @@ import typer
 
 from evscli.bundled import EXAMPLE_QUESTIONS
 from evscli.cli import options
+from evscli.texts import one_line
 
 if TYPE_CHECKING:
     from evscli.pruners import Pruner
@@ -27,18 +28,22 @@ NEEDS = {
 def methods(as_json: options.Json = False) -> None:
     """List the pruning methods with their papers, options and needs.
 
+    A method of an installed package that cannot be used is listed as broken, with the reason.
+
     Example: evs methods
     """
-    from evscli.pruners import list_pruners
+    from evscli.pruners import broken_methods, list_pruners
 
-    pruners = list_pruners()
+    pruners, broken = list_pruners(), broken_methods()
     if as_json:
-        print(json.dumps([pruner.describe() for pruner in pruners], indent=2))
+        faults = [{"name": name, "broken": reason} for name, reason in broken.items()]
+        print(json.dumps([*(pruner.describe() for pruner in pruners), *faults], indent=2))
         return
     rows = [
         (pruner.name, pruner.summary, pruner.paper, _needs_of(pruner), _options_of(pruner))
         for pruner in pruners
     ]
+    rows += [(name, one_line(f"broken: {reason}"), "", "", "") for name, reason in broken.items()]
     _show(("method", "what it does", "paper", "needs", "options"), rows)
 
 

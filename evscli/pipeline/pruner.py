@@ -18,7 +18,7 @@ from evscli.pipeline.frames import Frames, decoded_here, decoded_once
 from evscli.pipeline.inside import begin_encoding, prune_begun
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
-from evscli.pruners import PruneRequest
+from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
@@ -68,7 +68,10 @@ class VideoPruner:
 
     @property
     def configs(self) -> tuple[RunConfig, ...]:
-        """For each selection the settings that change tensors, and the provenance beside them."""
+        """For each selection the settings that change tensors, and the provenance beside them.
+
+        Raises UsageError for a method of one's own whose source no store can be told by.
+        """
         made_by = provenance(device=str(self.encoder.device))
         return tuple(
             RunConfig(
@@ -92,6 +95,11 @@ class VideoPruner:
             "options": dict(request.options),
             "store_scores": self.store_scores,
         }
+        if not is_built_in(method):
+            selection["plugin"] = {
+                "package": None if method.plugin is None else method.plugin.distribution,
+                "source_sha256": source_digests(method),
+            }
         if self.store_dtype is not None:
             selection["store_dtype"] = self.store_dtype
         if request.prune_at is not None:

@@ -4,22 +4,35 @@ Importing this does not import torch; `evscli.pruners.positions`, what a mask le
 """
 
 from evscli.pruners.budget import parse_budget
+from evscli.pruners.method import Pruner
 from evscli.pruners.options import Option
-from evscli.pruners.registry import Pruner, get_pruner, list_pruners, method_names
+from evscli.pruners.registry import (
+    Method,
+    broken_methods,
+    get_pruner,
+    is_built_in,
+    list_pruners,
+    method_names,
+)
 from evscli.pruners.request import PruneRequest, check_selection
 from evscli.pruners.selection import PruneWarning, prune, select_tokens, select_windows
+from evscli.pruners.source import source_digests
 
 __all__ = [
+    "Method",
     "Option",
     "PruneRequest",
     "PruneWarning",
     "Pruner",
+    "broken_methods",
     "check_selection",
     "get_pruner",
+    "is_built_in",
     "list_pruners",
     "method_names",
     "parse_budget",
     "prune",
     "select_tokens",
     "select_windows",
+    "source_digests",
 ]

@@ -12,6 +12,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evscli.errors import UsageError
@@ -38,13 +39,34 @@ class Option:
 
 
 def function_options(function: Callable[..., object]) -> tuple[Option, ...]:
-    """The keyword-only parameters of `function`, in its own order."""
-    hints = get_type_hints(function)
+    """The keyword-only parameters of `function`, in its own order.
+
+    One without an annotation has the type of its default. Raises UsageError for one that is of no
+    type of an option, or has no default.
+    """
     return tuple(
-        _option(name, hints[name], parameter.default)
+        _option(name, _hint(function, parameter), parameter.default)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     )
+
+
+def _hint(function: Callable[..., object], parameter: inspect.Parameter) -> Any:
+    """The type of a parameter; only its own annotation must be one that can be looked up."""
+    if parameter.default is parameter.empty:
+        raise UsageError(f"option {parameter.name} of a method has no default: give it one")
+    if parameter.annotation is parameter.empty:
+        return type(parameter.default)
+    rule = function.func if isinstance(function, partial) else inspect.unwrap(function)
+    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    try:
+        hints = get_type_hints(alone, globalns=getattr(rule, "__globals__", None))
+    except NameError as error:
+        raise UsageError(
+            f"option {parameter.name} of a method has an annotation that is not known when it runs "
+            f"({error}): write it as bool, int, float, str or Literal"
+        ) from None
+    return hints[parameter.name]
 
 
 def check_options(
@@ -92,7 +114,10 @@ def _option(name: str, hint: Any, default: OptionValue | None) -> Option:
     if get_origin(hint) is Literal:
         return Option(name=name, kind=str, default=default, choices=get_args(hint))
     if hint not in _WANTED:
-        raise TypeError(f"option {name} must be a bool, int, float, str or Literal, not {hint}")
+        raise UsageError(
+            f"option {name} of a method must be a bool, int, float, str or Literal, not {hint}: "
+            "annotate it so"
+        )
     return Option(name=name, kind=hint, default=default)
 
 

@@ -1,16 +1,8 @@
-"""The methods by name: what each is, promises and needs. Importing it does not import torch.
-
-Other packages add a method by an entry point of the group `evscli.pruners` whose name is the
-method's and whose object is a `Pruner`; built-in names cannot be replaced.
-"""
+"""The methods by name, the built-in ones first. Importing it does not import torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from collections.abc import Callable
 
 from evscli.errors import UsageError
 from evscli.pruners.cdpruner import cdpruner, cdpruner_count
@@ -20,8 +12,10 @@ from evscli.pruners.dycoke import dycoke, dycoke_count
 from evscli.pruners.evs import evs, evs_count
 from evscli.pruners.first_of_2x2 import first_of_2x2, first_of_2x2_count
 from evscli.pruners.keep_all import keep_all, keep_all_count
+from evscli.pruners.method import Pruner, function_pruner
 from evscli.pruners.norm import norm, norm_count
-from evscli.pruners.options import Option, closest, function_options
+from evscli.pruners.options import closest
+from evscli.pruners.plugins import load_plugin, plugin_names, why_broken
 from evscli.pruners.random_subset import random_subset, random_subset_count
 from evscli.pruners.semvid import semvid, semvid_count
 from evscli.pruners.stts import stts, stts_count
@@ -30,77 +24,10 @@ from evscli.pruners.uniform_grid import uniform_grid, uniform_grid_count
 from evscli.pruners.vcast import vcast, vcast_count
 from evscli.pruners.vidcom2 import vidcom2, vidcom2_count
 from evscli.pruners.window_diff import window_diff, window_diff_count
-from evscli.records import KeptTokens, OptionValue, WindowChoice
+from evscli.records import KeptTokens
 
-ENTRY_POINT_GROUP = "evscli.pruners"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Pruner:
-    """One method."""
-
-    name: str
-    summary: str
-    """One line."""
-    paper: str
-    """Title and arXiv number, or `baseline`."""
-    function: Callable[..., KeptTokens] | Callable[..., WindowChoice]
-    """`(tokens, inputs, budget, *, options) -> KeptTokens`, pure; with `inside` from
-    `VideoWindows` to a `WindowChoice`."""
-    expected_count: Callable[..., int]
-    """`(T, N, budget, *, options) -> tokens kept` of T temporal patches of N tokens; takes the
-    options of `function` and raises UsageError for values that mean nothing."""
-    needs: frozenset[str] = frozenset()
-    """Which of `PruneInputs` it always needs: pixels, query, scorer."""
-    needs_by_option: Mapping[tuple[str, OptionValue], str] = field(default_factory=dict)
-    """What one value of an option needs besides: `{("space", "rgb"): "pixels"}`."""
-    random: bool = False
-    """Whether the seed matters."""
-    keeps_all: bool = False
-    """Whether it prunes nothing, so that the budget can only be 1."""
-    inside: int | None = None
-    """The block after which it runs inside an encoder by default; None: it scores tokens, and
-    windows inside an encoder only where asked to."""
-    algorithm_version: int = 1
-    """Raised when the same inputs give another mask than before."""
-
-    @property
-    def options(self) -> tuple[Option, ...]:
-        """What `--option` takes: the keyword-only parameters of `function`."""
-        return function_options(self.function)
-
-    def unusual(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-        """Those of `options` that are not its defaults."""
-        usual = {option.name: option.default for option in self.options}
-        return {name: value for name, value in options.items() if value != usual.get(name)}
-
-    def describe(self) -> dict[str, Any]:
-        """All of it as JSON values, for listings."""
-        return {
-            "name": self.name,
-            "summary": self.summary,
-            "paper": self.paper,
-            "options": {
-                option.name: {"default": option.default, "values": option.wanted}
-                for option in self.options
-            },
-            "needs": sorted(self.needs),
-            "needs_by_option": {
-                f"{name}={value}": need for (name, value), need in self.needs_by_option.items()
-            },
-            "random": self.random,
-            "inside": self.inside,
-            "algorithm_version": self.algorithm_version,
-        }
-
-    def needs_with(self, options: Mapping[str, OptionValue]) -> frozenset[str]:
-        """Which of `PruneInputs` it needs with these options."""
-        return self.needs | {
-            need
-            for (name, value), need in self.needs_by_option.items()
-            if options.get(name) == value
-        }
-
+Method = str | Pruner | Callable[..., KeptTokens]
+"""A method by its name, as it is, or as a plain function."""
 
 _BUILT_IN = (
     Pruner(
@@ -109,6 +36,7 @@ _BUILT_IN = (
         paper="Efficient Video Sampling, arXiv 2510.14624",
         function=evs,
         expected_count=evs_count,
+        content_decides_by_option=frozenset({"rule"}),
         needs_by_option={("space", "rgb"): "pixels"},
     ),
     Pruner(
@@ -124,6 +52,7 @@ _BUILT_IN = (
         paper="VidCom2, arXiv 2505.14454",
         function=vidcom2,
         expected_count=vidcom2_count,
+        content_decides_by_option=frozenset({"exact"}),
     ),
     Pruner(
         name="dtd",
@@ -131,6 +60,7 @@ _BUILT_IN = (
         paper="TimeChat-Online, arXiv 2504.17343",
         function=dtd,
         expected_count=dtd_count,
+        content_decides_by_option=frozenset({"threshold"}),
         needs_by_option={("space", "pixel"): "pixels"},
     ),
     Pruner(
@@ -228,47 +158,57 @@ _BUILT_IN = (
 )
 
 
+_BY_NAME = {pruner.name: pruner for pruner in _BUILT_IN}
+
+
 def get_pruner(name: str) -> Pruner:
-    """The method called `name`; raises UsageError that lists the methods for any other name."""
-    for pruner in _BUILT_IN:
-        if pruner.name == name:
-            return pruner
-    if name in _entry_points():
-        return _load(_entry_points()[name])
+    """The method called `name`.
+
+    Raises UsageError that lists the methods for any other name, and for a broken one says why.
+    """
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if name in plugin_names():
+        return load_plugin(name)
     known = method_names()
     raise UsageError(
         f"there is no method {name!r}{closest(name, known)}: choose from {', '.join(known)}"
     )
 
 
+def pruner_of(method: Method) -> Pruner:
+    """The method that is meant. Raises UsageError for what is none."""
+    if isinstance(method, Pruner):
+        return method
+    if isinstance(method, str):
+        return get_pruner(method)
+    if callable(method):
+        return function_pruner(method)
+    raise UsageError(
+        f"a method must be a name, a Pruner or a function, got {type(method).__name__}: "
+        "give one of these"
+    )
+
+
 def list_pruners() -> tuple[Pruner, ...]:
-    """Every method, the built-in ones first."""
-    return tuple(get_pruner(name) for name in method_names())
+    """Every method that can be used, the built-in ones first."""
+    broken = broken_methods()
+    found = [name for name in plugin_names() if name not in broken]
+    return (*_BUILT_IN, *map(load_plugin, found))
+
+
+def broken_methods() -> dict[str, str]:
+    """By name, why a method that an installed package adds cannot be used."""
+    reasons = {name: why_broken(name, taken=_BY_NAME) for name in plugin_names()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def method_names() -> tuple[str, ...]:
-    """The name of every method, the built-in ones first."""
-    built_in = [pruner.name for pruner in _BUILT_IN]
-    return (*built_in, *(name for name in _entry_points() if name not in built_in))
+    """The name of every method, the built-in ones first; those of packages are not loaded."""
+    return (*_BY_NAME, *(name for name in plugin_names() if name not in _BY_NAME))
 
 
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    found: Iterable[EntryPoint] = entry_points(group=ENTRY_POINT_GROUP)
-    return {point.name: point for point in sorted(found, key=lambda point: point.name)}
-
-
-def _load(point: EntryPoint) -> Pruner:
-    try:
-        pruner = point.load()
-    except Exception as error:  # whatever a foreign module raises while it is imported
-        raise UsageError(
-            f"method {point.name!r} cannot be loaded from {point.value} ({error}): "
-            "repair or uninstall the package that adds it"
-        ) from error
-    if not isinstance(pruner, Pruner):
-        raise UsageError(
-            f"method {point.name!r} at {point.value} is no Pruner: "
-            "repair or uninstall the package that adds it"
-        )
-    return pruner
+def is_built_in(pruner: Pruner) -> bool:
+    """Whether it comes with evs itself, which another process may have been sent a copy of."""
+    own = _BY_NAME.get(pruner.name)
+    return own is not None and own.function is pruner.function

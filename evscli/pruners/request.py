@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from evscli.errors import UsageError
 from evscli.pruners.budget import check_budget
 from evscli.pruners.budget_rule import BudgetRule, Demand, Fraction
+from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options
-from evscli.pruners.registry import Pruner, get_pruner
-from evscli.records import OptionValue
+from evscli.pruners.registry import Method, pruner_of
+from evscli.records import KeptTokens, OptionValue
 
 WHOLE = Fraction(value=1.0)
 
@@ -62,11 +63,18 @@ class PruneRequest:
     def expected_count(self, grid_thw: tuple[int, int, int]) -> int:
         """Tokens the method's rule promises to keep of a grid (T, h, w)."""
         t, h, w = grid_thw
-        return self.pruner.expected_count(t, h * w, self.fraction, **self.options)
+        return self.pruner.count(t, h * w, self.fraction, self.options)
+
+    def promised(self, kept: KeptTokens, grid_thw: tuple[int, int, int]) -> set[int]:
+        """The numbers of tokens that a selection must have: what its rule and itself promise."""
+        if self.pruner.leaves_open(self.options):
+            return set()
+        stated = {kept.expected}
+        return stated if self.pruner.content_decides else {*stated, self.expected_count(grid_thw)}
 
 
 def check_selection(
-    method: str,
+    method: Method,
     budget: float | BudgetRule | None = None,
     options: Mapping[str, object] | None = None,
     *,
@@ -74,19 +82,21 @@ def check_selection(
 ) -> PruneRequest:
     """The request for `method`, its options typed (values may be text) and defaults filled in.
 
+    `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
+    returns `KeptTokens`.
     `budget` may be left out for a method that keeps everything. Raises UsageError for an unknown
     method or option, a value of the wrong type or range, a budget outside (0, 1], and for
     `prune_at` with a method that cannot choose inside an encoder.
     """
-    pruner = get_pruner(method)
+    pruner = pruner_of(method)
     request = PruneRequest(
         pruner=pruner,
         budget=_budget_of(pruner, budget),
-        options=check_options(method, pruner.options, options or {}),
+        options=check_options(pruner.name, pruner.options, options or {}),
         prune_at=_block_of(pruner, prune_at),
     )
     _check_rate_of(request)
-    pruner.expected_count(2, 1, _some_fraction(request), **request.options)  # refuses bad values
+    pruner.count(2, 1, _some_fraction(request), request.options)  # refuses bad values
     return request
 
 

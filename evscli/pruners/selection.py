@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 
-from evscli.errors import UsageError
+from evscli.errors import MethodError, UsageError
+from evscli.pruners.registry import Method
 from evscli.pruners.request import PruneRequest, check_selection
 from evscli.records import (
     KeptTokens,
@@ -27,7 +28,8 @@ def select_tokens(
 ) -> KeptTokens:
     """The method's selection; what it has to say stays in `KeptTokens.notes`.
 
-    Raises UsageError where the method needs an input that is not given.
+    Raises UsageError where the method needs an input that is not given, and MethodError where it
+    does not keep what it promised.
     """
     method = request.pruner.name
     if request.pruner.inside is not None:
@@ -41,10 +43,7 @@ def select_tokens(
     if tokens.embeds.shape[-1] == 0:
         raise UsageError("the tokens have no values (D is 0): give embeds of shape [T, h, w, D]")
     kept = request.pruner.function(tokens, inputs, request.fraction, **request.options)
-    assert isinstance(kept, KeptTokens)
-    if tuple(kept.mask.shape) != tokens.grid_thw:
-        raise ValueError(f"{method} made a mask {tuple(kept.mask.shape)} for {tokens.grid_thw}")
-    return kept
+    return _as_promised(request, kept, tokens.grid_thw)
 
 
 def select_windows(
@@ -52,20 +51,48 @@ def select_windows(
 ) -> WindowChoice:
     """The method's selection among the windows of a video inside an encoder.
 
-    A method made for tokens sees the patches of a window side by side as one. Raises UsageError
-    where it needs an input that is not given.
+    A method made for tokens sees the patches of a window side by side as one. Raises as
+    `select_tokens` does.
     """
     _check_needs(request, inputs)
     function = request.pruner.function
     if request.pruner.inside is not None:
         choice = function(windows, inputs, request.fraction, **request.options)
+        if not isinstance(choice, WindowChoice):
+            raise _wrong_answer(request, choice, WindowChoice)
     else:
         tokens = VideoTokens.from_embeds(windows.states.flatten(-2))
         kept = function(tokens, inputs, request.fraction, **request.options)
-        assert isinstance(kept, KeptTokens)
-        choice = WindowChoice(kept=kept)
-    assert isinstance(choice, WindowChoice)
+        choice = WindowChoice(kept=_as_promised(request, kept, windows.grid_thw))
+    _as_promised(request, choice.kept, windows.grid_thw)
     return choice
+
+
+def _as_promised(request: PruneRequest, kept: object, grid_thw: tuple[int, int, int]) -> KeptTokens:
+    """What a method gave, where it is a selection of the number it promised."""
+    method = request.pruner.name
+    if not isinstance(kept, KeptTokens):
+        raise _wrong_answer(request, kept, KeptTokens)
+    shape, dtype = tuple(kept.mask.shape), str(kept.mask.dtype)
+    if shape != grid_thw or dtype != "torch.bool":
+        raise MethodError(
+            f"method {method!r} made a mask {shape} of {dtype} for a grid {grid_thw}: "
+            "let it return a mask [T, h, w] of torch.bool"
+        )
+    count = kept.count
+    for promised in request.promised(kept, grid_thw) - {count}:
+        raise MethodError(
+            f"method {method!r} promised {promised:,} of {kept.mask.numel():,} tokens and kept "
+            f"{count:,}: mend its rule, or the count that it states"
+        )
+    return kept
+
+
+def _wrong_answer(request: PruneRequest, given: object, wanted: type) -> MethodError:
+    return MethodError(
+        f"method {request.pruner.name!r} gave a {type(given).__name__} and no {wanted.__name__}: "
+        f"let it return a {wanted.__name__}"
+    )
 
 
 def _check_needs(request: PruneRequest, inputs: PruneInputs) -> None:
@@ -77,7 +104,7 @@ def _check_needs(request: PruneRequest, inputs: PruneInputs) -> None:
 
 def prune(
     tokens: VideoTokens,
-    method: str,
+    method: Method,
     *,
     budget: float | None = None,
     inputs: PruneInputs = _NO_INPUTS,
@@ -85,17 +112,19 @@ def prune(
 ) -> KeptTokens:
     """Choose which of `tokens` to keep: by `method`, a fraction `budget` in (0, 1] of them.
 
-    `options` are the method's own (`list_pruners()` has them). `mask` and `scores` of the answer
-    are on the tokens' device. Notes are emitted as PruneWarning. Raises UsageError for a request
-    that cannot be met, and for values that are not finite or too large to score.
+    `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
+    returns `KeptTokens`. `options` are the method's own (`list_pruners()` has them). `mask` and
+    `scores` of the answer are on the tokens' device. Notes are emitted as PruneWarning. Raises
+    UsageError for a request that cannot be met, and for values that are not finite or too large to
+    score, and MethodError where the method does not keep what it promised.
     """
     request = check_selection(method, budget, options)
     _check_values(tokens)
     kept = select_tokens(request, tokens, inputs)
     if kept.scores is not None and not kept.scores.isfinite().all():
         raise UsageError(
-            f"embeds hold values too large for {method!r}: its scores overflow in float32; "
-            "scale the embeds down"
+            f"embeds hold values too large for {request.pruner.name!r}: its scores overflow in "
+            "float32; scale the embeds down"
         )
     for note in kept.notes:
         warnings.warn(note, PruneWarning, stacklevel=2)

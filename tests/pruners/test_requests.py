@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from evscli.errors import UsageError
+from evscli.errors import MethodError, UsageError
 from evscli.pruners import (
     Pruner,
     check_selection,
     get_pruner,
     list_pruners,
     method_names,
+    plugins,
     prune,
-    registry,
     select_tokens,
 )
 from evscli.pruners.budget import check_budget, floor_count, parse_budget, round_count
@@ -185,8 +185,9 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = EntryPoint(name="broken", value="no_such_module:PRUNER", group="evscli.pruners")
     other = EntryPoint(name="other", value="math:pi", group="evscli.pruners")
     evs = EntryPoint(name="evs", value="math:pi", group="evscli.pruners")
-    points = {found.name: found for found in (point, broken, other, evs)}
-    monkeypatch.setattr(registry, "_entry_points", lambda: points)
+    points = {found.name: (found,) for found in (point, broken, other, evs)}
+    monkeypatch.setattr(plugins, "_entry_points", lambda: points)
+    plugins._load.cache_clear()
 
 
 @pytest.mark.usefixtures("plugin")
@@ -207,7 +208,7 @@ class TestPlugins:
     def test_a_mask_of_another_grid_is_refused(self) -> None:
         inputs = PruneInputs(query=torch.zeros(1, 8))
         assert prune(tokens(2, 2, 2), "example", budget=1.0, inputs=inputs).count == 8
-        with pytest.raises(ValueError, match=r"\(2, 2, 2\) for \(3, 2, 2\)"):
+        with pytest.raises(MethodError, match=r"\(2, 2, 2\) of torch.bool for a grid \(3, 2, 2\)"):
             prune(tokens(3, 2, 2), "example", budget=1.0, inputs=inputs)
 
     def test_an_input_it_needs_is_asked_for(self) -> None:
@@ -286,11 +287,16 @@ class TestOptions:
             parse_options("vcast", ["tau=1", "tau=2"])
 
     def test_a_signature_that_no_text_could_fill_is_a_mistake_of_the_method(self) -> None:
-        def wrong(*, sizes: list[int]) -> None:
+        def wrong(*, sizes: list[int] = ()) -> None:  # type: ignore[assignment]
             del sizes
 
-        with pytest.raises(TypeError, match="sizes"):
+        def endless(*, number: int) -> None:
+            del number
+
+        with pytest.raises(UsageError, match=r"option sizes .* must be a bool, int, float, str"):
             function_options(wrong)
+        with pytest.raises(UsageError, match=r"option number .* has no default"):
+            function_options(endless)
 
     def test_an_option_says_what_it_takes(self) -> None:
         assert Option(name="x", kind=bool, default=None).wanted == "true or false"

@@ -1,0 +1,147 @@
+"""What a pruning method is: its function, its count, what it needs. Imports no torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from operator import index
+from typing import Any
+
+from evscli.errors import EvsError, MethodError, UsageError
+from evscli.pruners.budget import round_count
+from evscli.pruners.options import Option, function_options
+from evscli.records import KeptTokens, OptionValue, WindowChoice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """Where a method comes from that an installed package adds."""
+
+    distribution: str
+    """Name and version of the package, as `evs-brightness 1.0`."""
+    module: str
+    """In which the method is put together."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pruner:
+    """One method."""
+
+    name: str
+    summary: str
+    """One line."""
+    paper: str
+    """Title and arXiv number, or `baseline`."""
+    function: Callable[..., KeptTokens] | Callable[..., WindowChoice]
+    """`(tokens, inputs, budget, *, options) -> KeptTokens`, pure; with `inside` from
+    `VideoWindows` to a `WindowChoice`."""
+    expected_count: Callable[..., int]
+    """`(T, N, budget, *, options) -> tokens kept` of T temporal patches of N tokens; takes the
+    options of `function` and raises UsageError for values that mean nothing. A selection of another
+    number fails, but where the content decides."""
+    content_decides: bool = False
+    """Whether the number follows from the video's content, so that `expected_count` says only about
+    how many; a selection is then held to the `expected` that it states itself."""
+    content_decides_by_option: frozenset[str] = frozenset()
+    """Options that, with another value than by default, leave the number open, as thresholds do."""
+    needs: frozenset[str] = frozenset()
+    """Which of `PruneInputs` it always needs: pixels, query, scorer."""
+    needs_by_option: Mapping[tuple[str, OptionValue], str] = field(default_factory=dict)
+    """What one value of an option needs besides: `{("space", "rgb"): "pixels"}`."""
+    random: bool = False
+    """Whether the seed matters."""
+    keeps_all: bool = False
+    """Whether it prunes nothing, so that the budget can only be 1."""
+    inside: int | None = None
+    """The block after which it runs inside an encoder by default; None: it scores tokens, and
+    windows inside an encoder only where asked to."""
+    algorithm_version: int = 1
+    """Raised when the same inputs give another mask than before."""
+    plugin: Plugin | None = None
+    """The package that adds it; set where it is found by its name."""
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """What `--option` takes: the keyword-only parameters of `function`."""
+        return function_options(self.function)
+
+    def unusual(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Those of `options` that are not its defaults."""
+        usual = {option.name: option.default for option in self.options}
+        return {name: value for name, value in options.items() if value != usual.get(name)}
+
+    def describe(self) -> dict[str, Any]:
+        """All of it as JSON values, for listings."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "paper": self.paper,
+            "options": {
+                option.name: {"default": option.default, "values": option.wanted}
+                for option in self.options
+            },
+            "needs": sorted(self.needs),
+            "needs_by_option": {
+                f"{name}={value}": need for (name, value), need in self.needs_by_option.items()
+            },
+            "random": self.random,
+            "inside": self.inside,
+            "algorithm_version": self.algorithm_version,
+        }
+
+    def leaves_open(self, options: Mapping[str, OptionValue]) -> bool:
+        """Whether an option leaves the number of tokens to the content."""
+        return bool(self.content_decides_by_option & self.unusual(options).keys())
+
+    def count(
+        self, frames: int, cells: int, budget: float, options: Mapping[str, OptionValue]
+    ) -> int:
+        """Tokens that its rule promises. Raises MethodError where the rule itself fails."""
+        try:
+            return index(self.expected_count(frames, cells, budget, **options))
+        except EvsError:
+            raise
+        except Exception as error:
+            raise MethodError(
+                f"method {self.name!r} cannot say how many of {frames} x {cells} tokens it keeps "
+                f"({type(error).__name__}: {error}): mend its expected_count"
+            ) from error
+
+    def needs_with(self, options: Mapping[str, OptionValue]) -> frozenset[str]:
+        """Which of `PruneInputs` it needs with these options."""
+        return self.needs | {
+            need
+            for (name, value), need in self.needs_by_option.items()
+            if options.get(name) == value
+        }
+
+
+def function_pruner(function: Callable[..., KeptTokens]) -> Pruner:
+    """A plain function `(tokens, inputs, budget, *, options) -> KeptTokens` as a method.
+
+    It has the function's name, its keyword-only parameters are the options, and `expected` of what
+    it returns is what it is held to. Raises UsageError for a function of another signature.
+    """
+    rule = function.func if isinstance(function, partial) else function
+    name = getattr(rule, "__name__", type(rule).__name__)
+    try:
+        inspect.signature(function).bind("tokens", "inputs", "budget")
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"function {name} cannot be a method ({error}): let it take (tokens, inputs, budget), "
+            "and options by keyword, each with a default"
+        ) from None
+    return Pruner(
+        name=name,
+        summary=(inspect.getdoc(rule) or "").partition("\n")[0],
+        paper="",
+        function=function,
+        expected_count=_about,
+        content_decides=True,
+    )
+
+
+def _about(frames: int, cells: int, budget: float, **_: OptionValue) -> int:
+    return round_count(frames * cells, budget)
