@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -26,27 +27,53 @@ def in_time(times: FloatArray, start: float | None, stop: float | None) -> list[
 
 
 def representative(patches: Sequence[int], cuts: Sequence[int], most: int) -> list[int]:
-    """At most `most` of `patches`: one of every scene, the longest first, then even gaps.
+    """At most `most` of `patches`, evenly spread: of every scene one at least, as far as they go.
 
-    `cuts` are the patches that begin a scene. Each further choice is the patch that is farthest
-    from all chosen ones, so that no stretch of time is left out.
+    `cuts` are the patches that begin a scene. Where there are more scenes than room, the longest
+    are shown.
     """
     if len(patches) <= most:
         return list(patches)
-    chosen = [scene[len(scene) // 2] for scene in scenes(patches, cuts)[:most]]
-    places = np.array(patches)
-    distance = np.abs(places[:, None] - np.array(chosen)).min(axis=1)
-    while len(chosen) < most:
-        place = int(distance.argmax())
-        chosen.append(patches[place])
-        distance = np.minimum(distance, np.abs(places - patches[place]))
-    return sorted(chosen)
+    found = scenes(patches, cuts)
+    if len(found) > most:
+        found = longest(found, most)
+    counts = shares([len(scene) for scene in found], most)
+    shown = (spread(scene, count) for scene, count in zip(found, counts, strict=True))
+    return [patch for chosen in shown for patch in chosen]
 
 
 def scenes(patches: Sequence[int], cuts: Sequence[int]) -> list[list[int]]:
-    """The patches between cuts, the longest scene first."""
+    """The patches between cuts, in their order."""
     edges = sorted(cuts)
     groups: dict[int, list[int]] = {}
     for patch in patches:
         groups.setdefault(int(np.searchsorted(edges, patch, side="right")), []).append(patch)
-    return sorted(groups.values(), key=len, reverse=True)
+    return list(groups.values())
+
+
+def longest(found: Sequence[list[int]], most: int) -> list[list[int]]:
+    """The `most` longest scenes in their order; of those as long as the last one, spread ones."""
+    least = sorted(map(len, found), reverse=True)[most - 1]
+    longer = [number for number, scene in enumerate(found) if len(scene) > least]
+    alike = [number for number, scene in enumerate(found) if len(scene) == least]
+    return [found[number] for number in sorted([*longer, *spread(alike, most - len(longer))])]
+
+
+def shares(lengths: Sequence[int], most: int) -> list[int]:
+    """How many patches each scene shows, `most` in all and each one at least.
+
+    The longest stretch of a scene that one patch stands for is as short as can be; among scenes
+    that need another one alike, evenly spread ones get it.
+    """
+    counts = [1] * len(lengths)
+    while (room := most - sum(counts)) > 0:
+        stretches = [Fraction(*pair) for pair in zip(lengths, counts, strict=True)]
+        alike = [n for n, stretch in enumerate(stretches) if stretch == max(stretches)]
+        for number in spread(alike, min(room, len(alike))):
+            counts[number] += 1
+    return counts
+
+
+def spread(items: Sequence[int], count: int) -> list[int]:
+    """`count` of `items`, each from the middle of a stretch of its own, all about as long."""
+    return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]

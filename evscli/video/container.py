@@ -14,6 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from evscli.errors import VideoError
+from evscli.video.unreadable import why_no_pictures, why_undecodable, why_unreadable
 
 # FFmpeg's own log would mix with ours, and passing it through Python can deadlock with threads.
 av.logging.set_level(None)
@@ -30,6 +31,8 @@ def open_video(path: Path, *, threads: int = 1) -> tuple[InputContainer, VideoSt
     _check_is_file(path)
     container = _open(path)
     try:
+        if why := why_undecodable(path, container.format.name):
+            raise VideoError(why)
         stream = _picture_stream(container, path)
     except VideoError:
         container.close()
@@ -52,7 +55,7 @@ def _open(path: Path) -> InputContainer:
     except PermissionError as error:
         raise VideoError(f"{path} may not be read; check its permissions") from error
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(_why_unreadable(path, error)) from error
+        raise VideoError(why_unreadable(path, error)) from error
 
 
 def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -61,7 +64,7 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
         raise VideoError(f"{path} is a playlist, not a video; give the videos that it names")
     films = [stream for stream in container.streams.video if not _is_picture(stream)]
     if not films:
-        raise VideoError(_without_film(container, path))
+        raise VideoError(why_no_pictures(path, container))
     best = container.streams.best("video")
     stream = next((film for film in films if film is best), None) or max(films, key=_preference)
     if stream.codec_context is None:
@@ -80,14 +83,6 @@ def _preference(stream: VideoStream) -> tuple[bool, int, int]:
     return Disposition.default in stream.disposition, stream.bit_rate or 0, size
 
 
-def _without_film(container: InputContainer, path: Path) -> str:
-    if container.streams.video:
-        return f"{path} has no video stream (only a cover picture); give a file with a film"
-    kinds = sorted({stream.type for stream in container.streams})
-    found = f"only {' and '.join(kinds)}" if kinds else "no streams at all"
-    return f"{path} has no video stream ({found}); give a file with pictures"
-
-
 def _check_is_file(path: Path) -> None:
     if path.is_dir():
         raise VideoError(f"{path} is a folder; give a video file")
@@ -95,14 +90,3 @@ def _check_is_file(path: Path) -> None:
         raise VideoError(f"no video at {path}; check the path")
     if path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes); copy or download it again")
-
-
-def _why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
-    with path.open("rb") as file:
-        is_mp4 = file.read(8)[4:] == b"ftyp"
-    if is_mp4:
-        return (
-            f"{path} is an MP4 or MOV file without a usable index: it was probably cut off; "
-            "copy or download it again"
-        )
-    return f"{path} is no video that can be read ({error.strerror}); check that it plays"

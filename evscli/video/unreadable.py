@@ -1,0 +1,165 @@
+"""What a file is that cannot be read as a video, and what to do about it. Decodes nothing.
+
+A file's name says little: pointers of version control, web pages and archives are saved as `.mp4`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+HEAD = 4096
+"""Bytes that are looked at."""
+
+POINTERS = (
+    (rb"version https://git-lfs\.github\.com/spec", "Git LFS", "git lfs pull"),
+    (rb"(?s)(outs|deps|md5|wdir|frozen):.*\b(md5|etag|hash): ?\S", "DVC", "dvc pull"),
+    (rb"(/?\.git|/)/?annex/objects/", "git-annex", "git annex get"),
+)
+"""How a file begins that stands for another one, whose it is, and what fetches that one."""
+
+ARCHIVES = (
+    (b"PK\x03\x04", "ZIP"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!\x1a\x07", "RAR"),
+)
+
+ENCRYPTED = frozenset({b"encv", b"drmi"})
+"""Sample entries of pictures in MP4 that only a key opens (ISO/IEC 23001-7, and Apple's)."""
+
+INSIDE = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+"""Boxes of MP4 on the way to sample entries."""
+
+
+def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
+    """What to say of a file that does not open: what it is, else the decoder's own words.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if known := what_it_is(head):
+        return f"{path} {known}"
+    return f"{path} is no video that can be read ({error.strerror}); check that it plays"
+
+
+def why_undecodable(path: Path, kind: str) -> str | None:
+    """What to say of a file that opens as a container of FFmpeg's `kind` and gives no picture."""
+    with path.open("rb") as file:
+        if "webp" in kind and _is_animated_webp(file.read(HEAD)):
+            return (
+                f"{path} is an animated WebP, which FFmpeg does not decode; convert it to GIF or "
+                "MP4, for example with ImageMagick"
+            )
+        if "mp4" in kind and any(entry in ENCRYPTED for entry in _sample_entries(file)):
+            return (
+                f"{path} is encrypted (DRM), so its pictures cannot be decoded; give a copy that "
+                "is not protected"
+            )
+    return None
+
+
+def why_no_pictures(path: Path, container: InputContainer) -> str:
+    """What to say of a file that opens and has no stream of pictures but covers."""
+    covers = [s for s in container.streams.video if Disposition.attached_pic in s.disposition]
+    kinds = {stream.type for stream in container.streams if stream not in covers}
+    found = [*sorted(kinds), *(["a cover picture"] if covers else [])]
+    if not found:
+        return (
+            f"{path} holds no streams at all: its recording was never finished; record, copy or "
+            "download it again"
+        )
+    only = f"only {', '.join(found[:-1])} and {found[-1]}" if found[1:] else f"only {found[0]}"
+    return f"{path} has no video stream ({only}); give a file with moving pictures"
+
+
+def what_it_is(head: bytes) -> str | None:
+    """What a file that begins with `head` is and what to do, where that can be told."""
+    if head[4:8] == b"ftyp":
+        return (
+            "is an MP4 or MOV file without a usable index: it was probably cut off; "
+            "copy or download it again"
+        )
+    for begins, whose, fetch in POINTERS:
+        if re.match(begins, head):
+            return f"is a pointer of {whose} and not the video itself; fetch that with {fetch}"
+    for begins, name in ARCHIVES:
+        if head.startswith(begins):
+            return f"is a {name} archive and no video; unpack it and give what is in it"
+    if head[257:262] == b"ustar":
+        return "is a tar and no video; name it .tar, and the videos in it are found"
+    if head and not any(head):
+        return "begins with zeros only: its copy or download was cut off; make it again"
+    return _what_text(head)
+
+
+def _what_text(head: bytes) -> str | None:
+    """The same of text."""
+    try:
+        text = head.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3 or len(head) < HEAD:  # a letter may be cut in two
+            return None
+        text = head[: error.start].decode("utf-8-sig")
+    begins = text.lstrip()[:200].lower()
+    if begins.startswith(("<!doctype html", "<html", "<head", "<body")):
+        return (
+            "is a web page and no video, as servers answer with where a link is old or asks for a "
+            "login; download the video itself"
+        )
+    if begins.startswith(("<?xml", "<error")):
+        return "is an XML text and no video, as servers answer with errors; download it again"
+    if begins.startswith(("{", "[")) and text.rstrip().endswith(("}", "]")):
+        return "is a JSON text and no video, as servers answer with errors; download it again"
+    if begins and all(letter.isprintable() or letter.isspace() for letter in text):
+        return "is no video that can be read (it is a text file); give the video itself"
+    return None
+
+
+def _is_animated_webp(head: bytes) -> bool:
+    """Whether the extended header has the flag of animations (WebP container, RFC 9649)."""
+    return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 0x02)
+
+
+def _sample_entries(file: BinaryIO) -> Iterator[bytes]:
+    """The four letters of every codec that an MP4 file names."""
+    size = file.seek(0, 2)
+    for kind, start, stop in _boxes(file, 0, size):
+        if kind == b"moov":
+            yield from _entries_inside(file, start, stop)
+            return
+
+
+def _entries_inside(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    for kind, first, last in _boxes(file, start, stop):
+        if kind in INSIDE:
+            yield from _entries_inside(file, first, last)
+        elif kind == b"stsd":
+            yield from (entry for entry, _, _ in _boxes(file, first + 8, last))
+
+
+def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+    """(type, first byte, end) of what every box in a stretch of an MP4 file holds."""
+    while start + 8 <= stop:
+        file.seek(start)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        header = 8
+        if size == 1 and start + 16 <= stop:
+            size, header = struct.unpack(">Q", file.read(8))[0], 16
+        if size == 0:
+            size = stop - start
+        if size < header:
+            return
+        yield kind, start + header, min(start + size, stop)
+        start += size
