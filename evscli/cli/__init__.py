@@ -23,11 +23,13 @@ from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
 from evscli.cli.merge import merge
+from evscli.cli.notes import DEBUG
 from evscli.cli.plan import plan
 from evscli.cli.prune import prune
 from evscli.cli.train import train
 from evscli.cli.visualize import visualize
 from evscli.errors import EvsError
+from evscli.installed import broken_torchvision
 from evscli.texts import one_line
 
 app = typer.Typer(
@@ -63,7 +65,8 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
     _debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error (works anywhere).")
+        bool,
+        typer.Option("--debug", help="Show tracebacks, of failing videos too (works anywhere)."),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -90,6 +93,7 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     Libraries in C turn a KeyboardInterrupt into errors of their own: where `interrupts` has grown,
     no error is taken for another thing.
     """
+    DEBUG.set(debug)
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="evs")
         sys.stdout.flush()
@@ -104,12 +108,14 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     except EvsError as error:
         return _fail(str(error), error.exit_code, debug=debug)
     except OSError as error:
-        return _fail(f"{error}; check the disk and permissions, and run again", 1, debug=debug)
+        said = f"{error}; check the disk and permissions, and run again"
+        return _fail(broken_torchvision(error) or said, 1, debug=debug)
     except Exception as error:
         if interrupts:
             return say_interrupted(arguments)
         what = f"{type(error).__name__}: {error}; this is a defect of evs"
-        return _fail(f"{what}: run again with --debug and report it", 1, debug=debug)
+        said = f"{what}: run again with --debug and report it"
+        return _fail(broken_torchvision(error) or said, 1, debug=debug)
     if code == INTERRUPTED:
         return say_interrupted(arguments)
     return code if isinstance(code, int) else 0

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
-from evscli.cli.notes import note
+from evscli.cli.notes import note, say_failure
 from evscli.cli.units import count_text
 from evscli.compare.comparison import Comparison
 from evscli.compare.plot import plot_comparison
 from evscli.compare.table import diagnostics_table, lines, overlaps_table, selections_table
 from evscli.store.durable import make_folder, replace_file
 from evscli.tables import as_markdown
-from evscli.texts import one_line
 
 MARKDOWN_NOTE = (
     "`share`: of the tokens before pruning. `choosing`: time of the choice alone, a mean over "
@@ -30,7 +28,7 @@ MARKDOWN_NOTE = (
 def report(comparison: Comparison, folder: Path, *, as_json: bool) -> int:
     """Write and print the results; the exit code. Without any video nothing is written."""
     for failure in comparison.failures:
-        print(f"error: {one_line(failure.message)}", file=sys.stderr)
+        say_failure(failure)
     if not comparison.measured:
         return NOTHING_DONE
     document = json.dumps(comparison.as_json(), indent=2)

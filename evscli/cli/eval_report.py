@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
-from evscli.cli.notes import note
+from evscli.cli.notes import note, say_failure
 from evscli.cli.units import count_text
 from evscli.learn.evaluation.correlation import Numbers
 from evscli.learn.evaluation.document import as_json as document_of
@@ -51,7 +51,7 @@ def report(result: Result, folder: Path, *, as_json: bool) -> int:
     """Write and print the results; the exit code. Without any answer nothing is written."""
     evaluation = result.evaluation
     for failure in evaluation.failures:
-        print(f"error: {failure.message}", file=sys.stderr)
+        say_failure(failure)
     if not evaluation.answered:
         if not evaluation.failures:
             print("error: no video gives rise to a question; raise --videos", file=sys.stderr)

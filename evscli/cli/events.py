@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evscli.cli.notes import SECONDS_BETWEEN_LINES
+from evscli.cli.notes import SECONDS_BETWEEN_LINES, show_traceback
 from evscli.cli.report import print_safely
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
@@ -49,6 +49,7 @@ class Events:
         """The events `pruned` and `failed`, now and then `progress`."""
         store = {"store": str(self.stores[done.store])}
         if isinstance(done.outcome, Failure):
+            show_traceback(done.outcome)
             emit("failed", {**store, **asdict(done.outcome), "again": again})
         else:
             emit("pruned", {**store, **pruned_values(done.outcome)})

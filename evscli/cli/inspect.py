@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,8 @@ def inspect(
 ) -> None:
     """Show what was kept: counts, the budget of every frame, where it came from.
 
+    Of a video that failed its reason is shown, and where in the code that was.
+
     Of a folder of stores, as several methods or budgets leave it, each has a line. With --verify
     shards are read in parallel, and the exit code is 1 where anything is wrong.
 
@@ -51,7 +54,9 @@ def inspect(
     elif video is None:
         _show_store(open_store(store), as_json=as_json)
     else:
-        _show_video(open_store(store), video, as_json=as_json)
+        opened = open_store(store)
+        show = _show_failure if video in opened.failures else _show_video
+        show(opened, video, as_json=as_json)
 
 
 def _verify(
@@ -107,6 +112,19 @@ def _show_video(store: Store, video: str, *, as_json: bool) -> None:
         _print_json(video_document(summary))
     else:
         print_video(summary)
+
+
+def _show_failure(store: Store, video: str, *, as_json: bool) -> None:
+    from evscli.cli.inspect_view import print_failure
+    from evscli.store.codec import to_json
+    from evscli.store.failures import read_traceback
+
+    failure = store.failures[video]
+    known = replace(failure, traceback=read_traceback(store.path, failure))
+    if as_json:
+        _print_json(to_json(known))
+    else:
+        print_failure(known)
 
 
 def _print_json(document: object) -> None:

@@ -53,6 +53,13 @@ def print_video(summary: VideoSummary) -> None:
             print("\t".join(("frame", *map(str, values))))
 
 
+def print_failure(failure: Failure) -> None:
+    """Why a video failed, and where."""
+    print_pairs(Console(highlight=False), _failure_facts(failure))
+    if failure.traceback is not None:
+        print(failure.traceback)
+
+
 def print_problems(verified: Verified, *, named: bool) -> None:
     """A line per problem of a store, and how many there are; with `named` each names the store."""
     folder = f"{verified.store}/" if named else ""
@@ -88,6 +95,14 @@ def _failures(failures: Sequence[Failure]) -> Pairs:
         yield "failed", f"{failure.id} ({failure.stage}, {tries}): {failure.message}"
 
 
+def _failure_facts(failure: Failure) -> Pairs:
+    yield "video", failure.id
+    yield "source", failure.path
+    yield "failed", failure.message
+    yield "stage", f"{failure.stage}, {failure.kind}"
+    yield "attempts", f"{failure.attempt:,}"
+
+
 def _totals(summary: StoreSummary) -> Pairs:
     yield "store", summary.path
     if summary.videos:
@@ -99,6 +114,8 @@ def _totals(summary: StoreSummary) -> Pairs:
     yield "fingerprint", summary.fingerprint[:12]
     failed = f", {len(summary.failures)} failed" if summary.failures else ""
     yield "videos", f"{len(summary.videos):,}{failed}, {duration_text(summary.seconds)} in all"
+    if summary.failures:
+        yield "failures", f"evs inspect {summary.path} ID shows where in the code one failed"
     if summary.waiting:
         waiting = count_text(summary.waiting, "finished video")
         yield "waiting", f"{waiting} without a shard yet: the run at work adds them, or the next"

@@ -7,15 +7,32 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
+from evscli.records import Failure
 from evscli.texts import one_line
 
 SECONDS_BETWEEN_LINES = 20
+
+DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
+"""Whether tracebacks were asked for."""
 
 
 def note(text: str) -> None:
     """Say something beside the answer."""
     print(f"note: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def say_failure(failure: Failure, more: str = "") -> None:
+    """Say in one line why a video failed, below the traceback where those were asked for."""
+    show_traceback(failure)
+    print(f"error: {one_line(failure.message)}{more}", file=sys.stderr, flush=True)
+
+
+def show_traceback(failure: Failure) -> None:
+    """Show where a video failed, where that was asked for."""
+    if DEBUG.get() and failure.traceback is not None:
+        print(failure.traceback, file=sys.stderr, flush=True)
 
 
 def quiet_loading() -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
+from evscli.cli.notes import show_traceback
 from evscli.cli.pairs import Pairs, print_pairs
 from evscli.cli.units import count_text, duration_text, size_text
 from evscli.corpus.outcome import Summary
@@ -68,6 +69,8 @@ def report(
 ) -> int:
     """Print it; the exit code: 0, 1 if no video can be read, 3 if some cannot."""
     rows = rows_of(estimate, prepared, folders)
+    for failure in estimate.failures:
+        show_traceback(failure)
     if as_json:
         kinds = {kind: count for each in left_out for kind, count in each.kinds.items()}
         values = {**document(estimate, prepared, rows), "left_out": kinds}

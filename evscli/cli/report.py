@@ -11,13 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from evscli.cli.notes import SECONDS_BETWEEN_LINES, note
+from evscli.cli.notes import SECONDS_BETWEEN_LINES, note, say_failure
 from evscli.cli.units import count_text, duration_text
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress, State
 from evscli.records import Failure, VideoInfo
-from evscli.texts import one_line
 
 
 def print_safely(line: str) -> None:
@@ -86,7 +85,7 @@ class Report:
         if (failure.id, failure.message) != self.said:
             self.said = (failure.id, failure.message)
             later = "; it will be tried again" if again else ""
-            print(f"error: {one_line(failure.message)}{later}", file=sys.stderr, flush=True)
+            say_failure(failure, later)
 
     def _tell(self, where: str, info: VideoInfo) -> None:
         print_safely(where + describe(info))

@@ -18,9 +18,11 @@ from evscli.corpus.jobs import Done
 from evscli.corpus.reconcile import take_over
 from evscli.corpus.worker import Turns, prune_jobs
 from evscli.errors import EvsError, StoreBusyError
+from evscli.installed import broken_torchvision
 from evscli.pipeline import VideoPruner
 from evscli.records import RunConfig
 from evscli.store import StoreWriter
+from evscli.tracebacks import note_traceback, traceback_of
 
 LOCK_SECONDS = 120.0
 """In which the lock of a dead worker must be free: a file server gives a lost machine's up late."""
@@ -87,13 +89,18 @@ def work(boss: Boss, assignment: Assignment) -> None:
     with suppress(KeyboardInterrupt, ConnectionError):
         try:
             _work(boss, assignment)
-        except EvsError as error:
-            boss.tell(Stopped(error=error))
         except Exception as error:
-            what = f"{type(error).__name__}: {error}; this is a defect of evs: report it"
-            boss.tell(Stopped(error=EvsError(what)))
+            boss.tell(Stopped(error=_stopping(error)))
         else:
             boss.tell(Finished())
+
+
+def _stopping(error: Exception) -> EvsError:
+    """What ended a worker, as it is told to the boss."""
+    what = f"{type(error).__name__}: {error}; this is a defect of evs: report it"
+    said = error if isinstance(error, EvsError) else EvsError(broken_torchvision(error) or what)
+    note_traceback(said, traceback_of(error), process="worker")
+    return said
 
 
 def _work(boss: Boss, assignment: Assignment) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from evscli.corpus.inputs import source_size
 from evscli.errors import VideoError
 from evscli.records import Failure, VideoInfo, VideoInput
+from evscli.tracebacks import traceback_of
 
 Outcome = VideoInfo | Failure
 
@@ -49,6 +50,7 @@ def failure_of(video: VideoInput, error: VideoError) -> Failure:
         kind=error.kind,
         message=str(error),
         size=file_size(video),
+        traceback=traceback_of(error),
     )
 
 

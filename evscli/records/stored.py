@@ -190,6 +190,8 @@ class Failure:
     whole: bool | None = None
     """True: none of the segments of its source is known, since it could not be opened or indexed;
     `id` is that of the first."""
+    traceback: str | None = None
+    """Where it happened; a store keeps it in a file of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,7 @@ LATER = frozenset(
         "store_dtype",
         "store_max_error",
         "store_rms_error",
+        "traceback",
         "whole",
     }
 )

@@ -1,7 +1,11 @@
-"""Videos that failed: one file of JSON lines per writer. It knows no shards."""
+"""Videos that failed: a file of JSON lines per writer, and one of their tracebacks.
+
+Those are long and seldom wanted, so they are read for one video only. It knows no shards.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -9,14 +13,53 @@ from evscli.records import Failure
 from evscli.store.codec import canonical_json, from_json, to_json
 from evscli.store.durable import append_lines
 from evscli.store.manifest import decode_lines
-from evscli.store.schema import list_failures
+from evscli.store.schema import list_failures, list_tracebacks
+
+TRACEBACK_BYTES = 16 << 20
+"""Of a file of tracebacks; no more are added to one that is as large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traceback:
+    """One line of a file of tracebacks."""
+
+    id: str
+    attempt: int
+    traceback: str
 
 
 def append_failure(path: Path, failure: Failure) -> None:
-    """Append one failure durably. Only the holder of the writer's lock may. Raises OSError."""
+    """Append one failure durably, without its traceback.
+
+    Only the holder of the writer's lock may. Raises OSError.
+    """
     # A file's name need not be text; that it failed is worth a line all the same.
-    values = {key: _readable(value) for key, value in to_json(failure).items()}
-    append_lines(path, [canonical_json(values)])
+    known = to_json(replace(failure, traceback=None))
+    append_lines(path, [canonical_json({key: _readable(value) for key, value in known.items()})])
+
+
+def append_traceback(path: Path, failure: Failure) -> None:
+    """Append the traceback of a failure durably, where it has one and there is room.
+
+    Only the holder of the writer's lock may. Raises OSError.
+    """
+    full = path.exists() and path.stat().st_size >= TRACEBACK_BYTES
+    if failure.traceback is not None and not full:
+        line = Traceback(id=failure.id, attempt=failure.attempt, traceback=failure.traceback)
+        append_lines(path, [canonical_json(line)])
+
+
+def read_traceback(folder: Path, failure: Failure) -> str | None:
+    """Where a video failed, of the attempt that `failure` is; None where no file says.
+
+    Raises DamagedError.
+    """
+    advice = "delete this file; only the tracebacks of failures are lost"
+    for path in list_tracebacks(folder).values():
+        for line in decode_lines(path, partial(from_json, Traceback), advice):
+            if (line.id, line.attempt) == (failure.id, failure.attempt):
+                return line.traceback
+    return None
 
 
 def read_failures(folder: Path) -> dict[str, Failure]:

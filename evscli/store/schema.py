@@ -54,6 +54,7 @@ ITEM_BYTES = {
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
 _MANIFEST = re.compile(r"manifest-(\d+)\.jsonl")
 _FAILURES = re.compile(r"failures-(\d+)\.jsonl")
+_TRACEBACKS = re.compile(r"tracebacks-(\d+)\.jsonl")
 _WRITER = re.compile(
     r"shard-(\d+)-\d{5,}\.safetensors|(?:manifest|failures)-(\d+)\.jsonl|writer-(\d+)\.lock"
     r"|\.writer-(\d+)"
@@ -92,6 +93,11 @@ def failures_name(writer: int) -> str:
     return f"failures-{writer}.jsonl"
 
 
+def tracebacks_name(writer: int) -> str:
+    """`tracebacks-<writer>.jsonl`"""
+    return f"tracebacks-{writer}.jsonl"
+
+
 def shard_number(name: str) -> tuple[int, int] | None:
     """(writer, number) of a shard's file name; None for another file."""
     match = _SHARD.fullmatch(name)
@@ -112,6 +118,11 @@ def list_manifests(folder: Path) -> dict[int, Path]:
 def list_failures(folder: Path) -> dict[int, Path]:
     """File of failures by writer, in the order of writers."""
     return _by_writer(_FAILURES, folder.iterdir())
+
+
+def list_tracebacks(folder: Path) -> dict[int, Path]:
+    """File of tracebacks by writer, in the order of writers."""
+    return _by_writer(_TRACEBACKS, folder.iterdir())
 
 
 def list_writers(folder: Path) -> list[int]:

@@ -19,11 +19,18 @@ from evscli.records import Failure, Origin, PrunedVideo, RunConfig
 from evscli.store.catalogue import check_sizes, read_catalogue
 from evscli.store.codec import fingerprint
 from evscli.store.durable import FULL, make_folder, publish
-from evscli.store.failures import append_failure, read_failures
+from evscli.store.failures import append_failure, append_traceback, read_failures
 from evscli.store.locks import writer_lock
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.run import claim_run
-from evscli.store.schema import check_id, failures_name, manifest_name, shard_name, waiting_folder
+from evscli.store.schema import (
+    check_id,
+    failures_name,
+    manifest_name,
+    shard_name,
+    tracebacks_name,
+    waiting_folder,
+)
 from evscli.store.waiting import WaitingFolder, WaitingVideo
 
 SHARD_BYTES = 256 << 20
@@ -115,9 +122,10 @@ class StoreWriter:
         counted = replace(failure, attempt=last.attempt + 1 if last else 1)
         try:
             append_failure(self.folder / failures_name(self._writer), counted)
+            append_traceback(self.folder / tracebacks_name(self._writer), counted)
         except OSError as error:
             raise self._refusal(error) from error
-        self._failed[failure.id] = counted
+        self._failed[failure.id] = replace(counted, traceback=None)  # of many it would be much
         return counted
 
     def flush(self) -> None:

@@ -12,6 +12,8 @@ import torch
 from evscli.errors import DamagedError, MismatchError, StoreBusyError, StoreError, UsageError
 from evscli.records import PrunedVideo, RunConfig
 from evscli.store import StoreWriter, open_store, verify
+from evscli.store import failures as failures_module
+from evscli.store.failures import read_traceback
 from evscli.store.manifest import read_manifest
 from tests.store.samples import CONFIG, SETTINGS, failure, record
 
@@ -320,3 +322,23 @@ def test_a_failure_with_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> No
     (found,) = open_store(tmp_path).failures.values()
     assert found.path == r"caf\udce9.mp4"
     assert found.message == "two\nlines"
+
+
+def test_tracebacks_are_kept_beside_failures_until_their_file_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StoreWriter(tmp_path, CONFIG, writer=3) as writer:
+        first = writer.fail(failure("x", traceback="Traceback one"))
+        second = writer.fail(failure("x", traceback="Traceback two"))
+        assert writer.failed["x"] == failure("x", attempt=2)
+        monkeypatch.setattr(failures_module, "TRACEBACK_BYTES", 1)
+        third = writer.fail(failure("x", traceback="Traceback three"))
+    assert open_store(tmp_path).failures["x"] == failure("x", attempt=3)
+    assert read_traceback(tmp_path, first) == "Traceback one"
+    assert read_traceback(tmp_path, second) == "Traceback two"
+    assert read_traceback(tmp_path, third) is None
+    assert "Traceback" not in (tmp_path / "failures-3.jsonl").read_text()
+    (tmp_path / "tracebacks-3.jsonl").write_text("torn\n")
+    with pytest.raises(DamagedError, match="delete this file; only the tracebacks"):
+        read_traceback(tmp_path, first)
+    assert verify(tmp_path) == []

@@ -32,6 +32,7 @@ from evscli.errors import EvsError, VideoError
 from evscli.provenance import source_info
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
 from evscli.stage import stage
+from evscli.tracebacks import traceback_of
 from evscli.video import VideoIndex, decode_frames, index_video
 
 
@@ -100,9 +101,10 @@ def _answer(link: Connection, request: Request, source: Source) -> None:
     try:
         _decode(link, request, source)
     except VideoError as error:
-        link.send(Failed(stage=error.stage, kind=error.kind, message=str(error)))
+        trace = traceback_of(error)
+        link.send(Failed(stage=error.stage, kind=error.kind, message=str(error), traceback=trace))
     except EvsError as error:
-        link.send(Refused(message=str(error)))
+        link.send(Refused(message=str(error), traceback=traceback_of(error)))
     finally:
         if not request.video.is_part:
             source.close()

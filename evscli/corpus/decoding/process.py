@@ -32,6 +32,7 @@ from evscli.corpus.decoding.wire import (
 from evscli.corpus.inputs.fetch import copies_folder
 from evscli.errors import EvsError, StoreError, VideoError
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
+from evscli.tracebacks import note_traceback
 from evscli.video import Damaged, VideoIndex
 
 START_SECONDS = 300.0
@@ -178,10 +179,14 @@ class DecoderProcess:
         message = receive(self._link, self._clock)
         if isinstance(message, Failed):
             self._busy = False
-            raise VideoError(message.message, stage=message.stage, kind=message.kind)
-        if isinstance(message, Refused):
-            raise StoreError(message.message)
-        return message
+            error: EvsError
+            error = VideoError(message.message, stage=message.stage, kind=message.kind)
+        elif isinstance(message, Refused):
+            error = StoreError(message.message)
+        else:
+            return message
+        note_traceback(error, message.traceback, process="decoder")
+        raise error
 
     def _too_slow(self, video: VideoInput) -> VideoError:
         limit = self._clock.limit

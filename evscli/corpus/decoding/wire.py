@@ -72,6 +72,7 @@ class Failed:
     stage: str
     kind: str
     message: str
+    traceback: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class Refused:
     """What every other video would meet as well, as a full disk; the run must end."""
 
     message: str
+    traceback: str
 
 
 class Clock:

@@ -1,0 +1,46 @@
+"""What is wrong with what is installed beside evs, told from an error. Imports none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from traceback import walk_tb
+
+TORCHVISION = "torchvision"
+
+
+def broken_torchvision(error: BaseException) -> str | None:
+    """What to say where an error comes of a torchvision that cannot be imported, else None.
+
+    transformers imports it wherever it is installed; one made for another torch fails then.
+    """
+    for link in _chain(error):
+        named = link.name or "" if isinstance(link, ImportError) else ""
+        if named.partition(".")[0] == TORCHVISION or _raised_in(link, TORCHVISION):
+            said = (str(link).splitlines() or [type(link).__name__])[0]
+            return (
+                f"torchvision {_version(TORCHVISION)} does not match torch {_version('torch')} "
+                f"({said}): evs does not need it, so remove it with pip uninstall torchvision, or "
+                "install the release that was made for this torch"
+            )
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those behind it, the first cause last."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _raised_in(error: BaseException, package: str) -> bool:
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return any(name.partition(".")[0] == package for name in modules)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "of no version"
