@@ -341,4 +341,4 @@ def test_tracebacks_are_kept_beside_failures_until_their_file_is_full(
     (tmp_path / "tracebacks-3.jsonl").write_text("torn\n")
     with pytest.raises(DamagedError, match="delete this file; only the tracebacks"):
         read_traceback(tmp_path, first)
-    assert list(verify(tmp_path)) == []
+    assert list(verify(open_store(tmp_path))) == []
