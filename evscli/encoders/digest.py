@@ -28,9 +28,9 @@ OLDER_MOLMO2 = "vision_backbone."
 """In the names of the vision weights of Molmo2 as they were first published."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VisionDigests:
-    """Two digests of the same vision weights."""
+    """Digests of the same vision weights in several dtypes."""
 
     stored: str
     """Of the weights in the dtype they have."""
@@ -38,6 +38,8 @@ class VisionDigests:
     """Of the weights rounded to bfloat16, to the nearest and ties to even."""
     is_bf16: bool
     """Whether that rounding changes no weight, so that `bf16` stands for all of their value."""
+    f16: str | None
+    """Of the weights in float16 where that holds each of their values, else None."""
 
 
 def vision_name(key: str) -> str | None:
@@ -73,17 +75,26 @@ def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
     weights = vision.state_dict() if isinstance(vision, nn.Module) else vision
     named = {name: value for key, value in weights.items() if (name := vision_name(key))}
     ordered = sorted((named or weights).items())
-    stored, bf16 = hashlib.sha256(), hashlib.sha256()
+    stored, bf16, f16 = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
     same = all(value.dtype == torch.bfloat16 for _, value in ordered)
-    exact = True
+    is_bf16 = is_f16 = True
     for name, weight in ordered:
         value = weight.detach().cpu()
         _add(stored, name, value)
         if not same:
             rounded = value.to(torch.bfloat16)
-            exact = exact and torch.equal(rounded.to(value.dtype), value)
+            is_bf16 = is_bf16 and torch.equal(rounded.to(value.dtype), value)
             _add(bf16, name, rounded)
-    return VisionDigests(stored.hexdigest(), (stored if same else bf16).hexdigest(), exact)
+        if is_f16:
+            rounded = value.to(torch.float16)
+            is_f16 = torch.equal(rounded.to(value.dtype), value)
+            _add(f16, name, rounded)
+    return VisionDigests(
+        stored=stored.hexdigest(),
+        bf16=(stored if same else bf16).hexdigest(),
+        is_bf16=is_bf16,
+        f16=f16.hexdigest() if is_f16 else None,
+    )
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

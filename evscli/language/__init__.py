@@ -1,5 +1,6 @@
-"""The language-model side: from stored shards to a prefilled prompt and an answer."""
+"""The language-model side: from stored shards to a prompt, an answer or a batch to train on."""
 
+from evscli.language.collate import ConversationCollator
 from evscli.language.prefill import prefill
 
-__all__ = ["prefill"]
+__all__ = ["ConversationCollator", "prefill"]

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from evscli.errors import UsageError
-from evscli.language.prompt import Messages, as_messages
+from evscli.language.prompt import as_messages
+from evscli.language.turns import Messages
 from evscli.records import PrunedVideo
 
 Videos = PrunedVideo | Sequence[PrunedVideo]

@@ -1,7 +1,7 @@
 """From stored shards and a prompt to the inputs of a language model.
 
-Brings prompt, positions and visual tokens together for one prompt or a left-padded batch. Knows
-nothing about stores, files or generation.
+Brings prompt, positions and visual tokens together for one prompt or a padded batch. Knows nothing
+about stores, files or generation.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BatchFeature
 
 from evscli.errors import UsageError
 from evscli.language.family import Family, family_of
+from evscli.language.identity import identity_beside, identity_of
+from evscli.language.inputs import ModelInputs
 from evscli.language.origin import check_origin
 from evscli.language.pairing import Prompt, Videos, pair_up
-from evscli.language.prompt import PromptBuilder, PromptIds
+from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
+from evscli.language.turns import Messages
+from evscli.language.wrapped import device_of
 from evscli.records import PrunedVideo
 
 
@@ -27,6 +30,7 @@ def prefill(
     prompt: Prompt | Sequence[Prompt],
     *,
     model: Any = None,
+    add_generation_prompt: bool = True,
     real_times: bool = False,
     force: bool = False,
 ) -> Any:
@@ -37,37 +41,76 @@ def prefill(
     entry per prompt. `processor` is the model's processor or its bare tokenizer. `prompt` is a
     question, a list of chat messages, or a list of either for a batch.
 
+    With `add_generation_prompt` the assistant's turn is opened, for `generate`; shorter prompts are
+    filled on the left. Without it the messages are a whole conversation to train on, shorter ones
+    are filled on the right, and `labels` come with the inputs.
+
     `model` puts the inputs on its device and is checked: the vision weights that made the shard
-    must be its own. Without it the checkpoint beside the tokenizer is checked instead. `force`
-    goes on with a warning where they differ. `real_times` writes the true presentation times into
-    the prompt where the processor's rule gives nominal ones (Qwen3-VL).
+    must be its own, in any dtype; it may be wrapped (`torch.compile`, PEFT, DataParallel) and its
+    language part quantised. Without it the checkpoint beside the tokenizer is checked instead.
+    `force` goes on with a warning where they differ. `real_times` writes the true presentation
+    times into the prompt where the processor's rule gives nominal ones (Qwen3-VL).
 
     Returns a BatchFeature (a mapping with `.to(device)`): `input_ids` and `attention_mask` [B, S],
-    `position_ids` [3, B, S] (Molmo2: [B, S]) as the full prompt has them, `mm_encoder_outputs`, and
-    for Molmo2 `mm_token_type_ids` [B, S]. `generate` with
-    several beams rewrites `mm_encoder_outputs`, so call prefill anew for each such call.
+    `position_ids` [3, B, S] (Molmo2: [B, S]) as the full prompt has them, `mm_encoder_outputs`, for
+    Molmo2 `mm_token_type_ids` [B, S], and without generation prompt `labels` [B, S]: the ids of
+    what the assistant says, each turn's end included, else -100. `generate` with several beams
+    rewrites `mm_encoder_outputs`, so call prefill anew for each such call.
 
     Raises UsageError (counts that differ, no chat template, arguments of a wrong type, control
-    tokens in a text, words that the tokenizer does not know), ModelError (unsupported model),
-    WrongModelError (other vision weights).
+    tokens in a text, words that the tokenizer does not know, no turn to learn), ModelError
+    (unsupported model), WrongModelError (other vision weights).
     """
-    prompts = pair_up(record, prompt)
     check_model(model)
-    videos = [video for group, _ in prompts for video in group]
-    family = common_family(videos)
-    builder = PromptBuilder.of(processor, family, real_times=real_times)
-    check_origin(videos[0].info.model, processor=processor, model=model, force=force)
-    rows = [builder.build(group, messages) for group, messages in prompts]
-    ids, mask, positions = pad_left(rows, pad_token(builder.tokenizer))
-    device = torch.device("cpu") if model is None else model.device
-    # A BatchFeature inside, so that moving every value by its own `.to` works too.
-    outputs = BatchFeature({"video": family.encoder_output(videos, device)})
-    if family.axes == 1:
-        positions = positions[0]
-    text = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
-    if family.seen_whole:
-        text["mm_token_type_ids"] = seen_whole(ids, builder.tokenizer, family)
-    return BatchFeature({**text, "mm_encoder_outputs": outputs}).to(device)
+    batch = Batch.of(pair_up(record, prompt), processor, real_times=real_times)
+    identity = identity_beside(processor) if model is None else identity_of(model)
+    check_origin(batch.videos[0].info.model, identity, force=force)
+    inputs = batch.inputs(add_generation_prompt=add_generation_prompt)
+    return inputs if model is None else inputs.to(device_of(model))
+
+
+class Batch:
+    """Prompts with their videos, all of one family."""
+
+    def __init__(
+        self, prompts: Sequence[tuple[Sequence[PrunedVideo], Messages]], builder: PromptBuilder
+    ) -> None:
+        self.prompts = prompts
+        self.builder = builder
+
+    @classmethod
+    def of(
+        cls,
+        prompts: Sequence[tuple[Sequence[PrunedVideo], Messages]],
+        processor: Any,
+        *,
+        real_times: bool,
+    ) -> Batch:
+        """Raises UsageError for records of several models, and for a processor without template."""
+        family = common_family([video for group, _ in prompts for video in group])
+        return cls(prompts, PromptBuilder.of(processor, family, real_times=real_times))
+
+    @property
+    def videos(self) -> list[PrunedVideo]:
+        """Of all prompts, in their order."""
+        return [video for group, _ in self.prompts for video in group]
+
+    def inputs(self, *, add_generation_prompt: bool) -> ModelInputs:
+        """What `prefill` returns, in main memory."""
+        family, tokenizer = self.builder.family, self.builder.tokenizer
+        rows = [
+            self.builder.build(group, messages, add_generation_prompt=add_generation_prompt)
+            for group, messages in self.prompts
+        ]
+        padded = pad(rows, pad_token(tokenizer), left=add_generation_prompt)
+        if family.axes == 1:
+            padded["position_ids"] = padded["position_ids"][0]
+        if family.seen_whole:
+            padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, family)
+        if add_generation_prompt:
+            del padded["labels"]
+        output = family.encoder_output(self.videos, torch.device("cpu"))
+        return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({"video": output})})
 
 
 def seen_whole(ids: Tensor, tokenizer: Any, family: Family) -> Tensor:
@@ -107,14 +150,24 @@ def pad_token(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id or 0) if token is None else int(token)
 
 
-def pad_left(rows: Sequence[PromptIds], pad: int) -> tuple[Tensor, Tensor, Tensor]:
-    """ids [B, S], attention mask [B, S] and positions [3, B, S]; positions are 0 in padding."""
+def pad(rows: Sequence[PromptIds], token: int, *, left: bool) -> dict[str, Tensor]:
+    """Ids, attention mask and labels [B, S], position ids [3, B, S], by the names they go under.
+
+    Positions are 0 in padding. The mask is there without padding too: without it and without cache
+    models with plain positions take gaps between these for the borders of packed sequences.
+    """
     length = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), length), pad)
-    mask = torch.zeros_like(ids)
+    ids = torch.full((len(rows), length), token)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
     positions = torch.zeros(3, len(rows), length, dtype=torch.int64)
     for index, row in enumerate(rows):
-        filled = slice(length - len(row.ids), None)
-        ids[index, filled], mask[index, filled] = row.ids, 1
+        size = len(row.ids)
+        filled = slice(length - size, None) if left else slice(size)
+        ids[index, filled], mask[index, filled], labels[index, filled] = row.ids, 1, row.labels
         positions[:, index, filled] = row.positions
-    return ids, mask, positions
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "position_ids": positions,
+        "labels": labels,
+    }

@@ -7,22 +7,25 @@ about models or batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from evscli.errors import UsageError
 from evscli.language.family import Family, Marks, VideoLayout
 from evscli.language.positions import place_videos
+from evscli.language.turns import Conversation, Messages, write_conversation
 from evscli.language.words import check_texts
 from evscli.records import PrunedVideo
 
-Messages = Sequence[Mapping[str, Any]]
+IGNORED = -100
+"""The label of what the loss of transformers passes over."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +36,8 @@ class PromptIds:
     """[S] int64, with exactly one placeholder for each kept visual token."""
     positions: Tensor
     """[3, S] int64: (t, h, w) position ids."""
+    labels: Tensor
+    """[S] int64: the ids of the assistant's turns where they are to be learned, else -100."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,18 +71,66 @@ class PromptBuilder:
             )
         return cls(family=family, tokenizer=tokenizer, template=template, real_times=real_times)
 
-    def build(self, videos: Sequence[PrunedVideo], messages: Messages) -> PromptIds:
-        """Token and position ids of one prompt.
+    def build(
+        self,
+        videos: Sequence[PrunedVideo],
+        messages: Messages,
+        *,
+        add_generation_prompt: bool = True,
+    ) -> PromptIds:
+        """Token and position ids of one prompt; without generation prompt labels too.
 
-        Raises UsageError if videos and items differ, or where a text cannot be read as typed.
+        Raises UsageError if videos and items differ, where a text cannot be read as typed, and
+        where there is nothing to learn.
         """
         check_texts(self.tokenizer, texts_of(messages))
         layouts = [self.layout(video) for video in videos]
-        text = self.place_texts(self.render(messages), layouts)
+        conversation = self.write(messages, add_generation_prompt=add_generation_prompt)
+        text = self.place_texts(conversation.text, layouts)
         ids = self.tokenizer(text, return_tensors="pt")["input_ids"][0]
+        learned = torch.zeros_like(ids, dtype=torch.bool)
+        if conversation.turns:
+            learned = self.tokens_within(text, self.move_turns(conversation, layouts))
         pad = self.pad_id()
         kept, positions = place_videos(ids, pad, layouts)
-        return PromptIds(ids=kept, positions=positions)
+        labels = torch.full_like(kept, IGNORED)
+        labels[kept != pad] = ids.where(learned, IGNORED)[ids != pad]
+        return PromptIds(ids=kept, positions=positions, labels=labels)
+
+    def write(self, messages: Messages, *, add_generation_prompt: bool) -> Conversation:
+        """The chat template's text, with one placeholder for each video, and the turns to learn."""
+        if add_generation_prompt:
+            return Conversation(text=self.render(messages, add_generation_prompt=True), turns=())
+        added = self.tokenizer.added_tokens_decoder.values()
+        special = [token.content for token in added if token.special]
+        return write_conversation(messages, self.render, special)
+
+    def move_turns(
+        self, conversation: Conversation, layouts: Sequence[VideoLayout]
+    ) -> list[tuple[int, int]]:
+        """Where the turns lie once every video's text is in its place."""
+
+        def move(end: int) -> int:
+            before = conversation.text[:end]
+            return len(self.place_texts(before, layouts[: before.count(self.marks.item)]))
+
+        return [(move(start), move(end)) for start, end in conversation.turns]
+
+    def tokens_within(self, text: str, spans: Sequence[tuple[int, int]]) -> Tensor:
+        """[s] bool: which tokens of `text` hold any of the characters of `spans`."""
+        if not self.tokenizer.is_fast:
+            raise UsageError(
+                f"the tokenizer {self.tokenizer.name_or_path!r} does not say which characters a "
+                "token holds, which labels need: use a fast one (tokenizer.json)"
+            )
+        offsets = self.tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+        starts, ends = offsets["offset_mapping"][0].T
+        within = torch.zeros_like(starts, dtype=torch.bool)
+        for start, end in spans:
+            touched = (ends > start) & (starts < end)
+            # All between the first and the last: some tokenizers give white space no characters.
+            within |= touched.cumsum(0).bool() & touched.flip(0).cumsum(0).flip(0).bool()
+        return within
 
     def pad_id(self) -> int:
         """The placeholder's id. Raises UsageError if it is not one token of this tokenizer."""
@@ -99,14 +152,20 @@ class PromptBuilder:
         times = real_patch_times(video) if self.real_times else video.prompt_times
         return self.family.layout(video, times.tolist(), self.marks)
 
-    def render(self, messages: Messages) -> str:
-        """The chat template's text, with one placeholder for each video."""
-        text: str = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            chat_template=self.template,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+    def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
+        """The chat template's text. Raises UsageError for messages that it refuses."""
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                chat_template=self.template,
+                add_generation_prompt=add_generation_prompt,
+                tokenize=False,
+            )
+        except (TemplateError, TypeError) as error:
+            raise UsageError(
+                f"the chat template refuses these messages ({error}): give roles and contents as "
+                "the model's card shows them"
+            ) from error
         return text
 
     def place_texts(self, text: str, layouts: Sequence[VideoLayout]) -> str:

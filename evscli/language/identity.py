@@ -1,0 +1,145 @@
+"""Whose vision weights a language model has: digests of them, which travel to other processes.
+
+Of a loaded model, or of a checkpoint on this machine where no model is at hand. Loads no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+from torch import Tensor, nn
+
+from evscli.bundled import MINI, MINI_FOLDER
+from evscli.encoders import VisionDigests, vision_digests
+from evscli.encoders.checkpoint import read_vision_weights
+from evscli.encoders.files import LocalFolder
+from evscli.errors import ModelError
+from evscli.language.wrapped import Held, inner_model, vision_side
+
+Dtypes = tuple[tuple[str, torch.dtype], ...]
+
+_known: WeakKeyDictionary[nn.Module, tuple[Held, Weights | None]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Vision weights, by their digests."""
+
+    digests: VisionDigests
+    dtypes: Dtypes
+    """Of every weight by its name inside the vision tower."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelIdentity:
+    """What must be known of the model that tokens are to go into."""
+
+    model_type: str | None
+    """None without a model."""
+    width: int | None
+    """Of its token embeddings; None without a model."""
+    held: Held
+    weights: Weights | None
+    """None unless they are whole."""
+    checkpoints: tuple[str, ...]
+    """Hub ids and folders that it may have been loaded from."""
+
+
+def identity_of(model: nn.Module) -> ModelIdentity:
+    """Of a loaded model, whatever wraps it; its weights are digested once. Raises UsageError."""
+    inner = inner_model(model)
+    if inner not in _known:
+        side = vision_side(inner)
+        weights = weights_of(side.weights) if side.held is Held.WHOLE else None
+        _known[inner] = side.held, weights
+    held, weights = _known[inner]
+    return ModelIdentity(
+        model_type=inner.config.model_type,
+        width=inner.config.get_text_config().hidden_size,
+        held=held,
+        weights=weights,
+        checkpoints=(inner.name_or_path,),
+    )
+
+
+def identity_beside(processor: Any) -> ModelIdentity:
+    """Of the checkpoint that a processor or tokenizer was loaded from, if it is on this machine."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    weights = checkpoint_weights(tokenizer.name_or_path)
+    return ModelIdentity(
+        model_type=None,
+        width=None,
+        held=Held.ABSENT if weights is None else Held.WHOLE,
+        weights=weights,
+        checkpoints=(),
+    )
+
+
+def weights_of(weights: Mapping[str, Tensor]) -> Weights:
+    """Digests and dtypes of vision weights."""
+    return Weights(
+        digests=vision_digests(weights),
+        dtypes=tuple((name, value.dtype) for name, value in sorted(weights.items())),
+    )
+
+
+def checkpoint_weights(name: str) -> Weights | None:
+    """Those of a checkpoint on this machine; None where it is not there, or incomplete."""
+    folder = checkpoint_folder(name)
+    return None if folder is None else folder_weights(folder)
+
+
+def rounded_digests(name: str, stored: str, dtypes: Dtypes) -> frozenset[str] | None:
+    """Digests that the vision weights of a checkpoint have when they are held in `dtypes`.
+
+    As loaded, and as loaded from a copy in float16 or bfloat16. None unless the checkpoint is on
+    this machine and its weights have the digest `stored`.
+    """
+    folder = checkpoint_folder(name)
+    found = None if folder is None else folder_weights(folder)
+    if folder is None or found is None or found.digests.stored != stored:
+        return None
+    return _rounded(folder, dtypes)
+
+
+@lru_cache(maxsize=8)
+def folder_weights(folder: Path) -> Weights | None:
+    """Those of the checkpoint in `folder`; None where they are incomplete or absent."""
+    try:
+        return weights_of(read_vision_weights(LocalFolder(folder, name=folder.name)))
+    except ModelError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _rounded(folder: Path, dtypes: Dtypes) -> frozenset[str]:
+    weights = read_vision_weights(LocalFolder(folder, name=folder.name))
+    if weights.keys() != {name for name, _ in dtypes}:
+        return frozenset()
+    copies = (None, torch.float16, torch.bfloat16)
+    return frozenset(
+        vision_digests({n: weights[n].to(copy or width).to(width) for n, width in dtypes}).stored
+        for copy in copies
+    )
+
+
+def checkpoint_folder(name: str) -> Path | None:
+    """The folder of `mini`, of a local checkpoint or of one in the hub's cache."""
+    if not name:
+        return None
+    folder = MINI_FOLDER if name == MINI else Path(name)
+    if folder.is_dir():
+        return folder
+    try:
+        config = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(config).parent if isinstance(config, str) else None

@@ -1,0 +1,125 @@
+"""The model of transformers inside whatever wraps it, and its vision weights as they were loaded.
+
+Sees through `torch.compile`, DataParallel, FSDP, PEFT and the hooks of accelerate by what they call
+and keep things, and imports none of them. Knows no digests and no records.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from evscli.encoders.checkpoint import DTYPES
+from evscli.errors import UsageError
+
+MOLMO2_PARTS = ("vision_tower", "multi_modal_projector")
+"""What the inner model of Molmo2 has instead of `visual`."""
+
+FSDP = "_fsdp_wrapped_module"
+WRAPPERS = re.compile(
+    rf"(?:^|(?<=\.))(?:_orig_mod|module|{FSDP}|_checkpoint_wrapped_module|base_layer"
+    r"|modules_to_save\.[^.]+)\."
+)
+"""What wrappers put into the names of weights."""
+REPLACED = re.compile(r"(?:^|\.)original_module\.")
+"""PEFT's name for a module that a trained copy stands for."""
+ADAPTER = re.compile(r"(?:^|\.)lora_")
+ADAPTER_OUTPUT = re.compile(r"(?:^|\.)lora_(?:embedding_)?B(?:\.|$)")
+
+
+class Held(Enum):
+    """How a model holds its vision weights."""
+
+    WHOLE = "whole"
+    ABSENT = "absent"
+    ELSEWHERE = "offloaded or sharded"
+    QUANTISED = "quantised"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VisionSide:
+    """The vision weights of a loaded model."""
+
+    held: Held
+    weights: Mapping[str, Tensor]
+    """By their names inside the vision tower, where they are whole."""
+
+
+def inner_model(model: nn.Module) -> PreTrainedModel:
+    """The model of transformers that `model` is or wraps; raises UsageError where there is none."""
+    for part in model.modules():
+        if isinstance(part, PreTrainedModel):
+            return part
+    raise UsageError(
+        f"model must be a loaded model of transformers, not {type(model).__name__}: load it with "
+        "AutoModelForImageTextToText.from_pretrained"
+    )
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model takes its inputs, also where some of its weights are on the meta device."""
+    for weight in model.parameters():
+        if not weight.is_meta:
+            return weight.device
+    hooks = (getattr(part, "_hf_hook", None) for part in model.modules())
+    places = (getattr(hook, "execution_device", None) for hook in hooks)
+    return torch.device(next((place for place in places if place is not None), "cpu"))
+
+
+def vision_side(model: nn.Module) -> VisionSide:
+    """The vision weights of a model, under the names that they have without any wrapper.
+
+    Adapters whose output is zero, as before training, change nothing and are left out.
+    """
+    parts = vision_parts(model)
+    # The weights of a sharded module are gathered by all its processes together: not here.
+    if any(FSDP in name for part in parts.values() for name, _ in part.named_modules()):
+        return VisionSide(held=Held.ELSEWHERE, weights={})
+    stored = {before + key: value for before, part in parts.items() for key, value in state(part)}
+    adapters = {name: value for name, value in stored.items() if ADAPTER.search(name)}
+    whole = {name: value for name, value in stored.items() if name not in adapters}
+    held = max((held_of(value) for value in whole.values()), default=Held.ABSENT, key=ORDER.index)
+    if held is not Held.WHOLE:
+        return VisionSide(held=held, weights={})
+    outputs = [value for name, value in adapters.items() if ADAPTER_OUTPUT.search(name)]
+    active = adapters if any(value.any() for value in outputs) else {}
+    return VisionSide(held=held, weights={**whole, **active})
+
+
+ORDER = [Held.WHOLE, Held.ABSENT, Held.ELSEWHERE, Held.QUANTISED]
+
+
+def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules that are the vision side, by what stands before their weights' names."""
+    for name, part in model.named_modules():
+        if name.split(".")[-1] == "visual":
+            return {"": part}
+        if all(hasattr(part, own) for own in MOLMO2_PARTS):
+            return {f"{own}.": getattr(part, own) for own in MOLMO2_PARTS}
+    return {}
+
+
+def state(part: nn.Module) -> list[tuple[str, Tensor]]:
+    """The weights of a module by their names without wrappers."""
+    kept = [(key, value) for key, value in part.state_dict().items() if not REPLACED.search(key)]
+    return [(WRAPPERS.sub("", key), value) for key, value in kept]
+
+
+def held_of(weight: object) -> Held:
+    """How one weight is held.
+
+    Quantising libraries store whole numbers or narrow ones, or subclasses of tensors that pass for
+    floating ones.
+    """
+    if not isinstance(weight, Tensor):
+        return Held.QUANTISED
+    if weight.is_meta or not weight.numel() or type(weight).__name__ == "DTensor":
+        return Held.ELSEWHERE
+    plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype in DTYPES
+    return Held.WHOLE if plain else Held.QUANTISED
