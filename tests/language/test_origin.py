@@ -90,7 +90,7 @@ def test_the_weights_of_one_model_object_are_digested_once(
         calls.append(vision)
         return vision_digests(vision)
 
-    monkeypatch.setattr("evscli.language.origin.vision_digests", counted)
+    monkeypatch.setattr("evscli.language.identity.vision_digests", counted)
     for _ in range(2):
         prefill(record, tokenizer, "what?", model=model)
     (weights,) = calls
@@ -132,10 +132,20 @@ def test_what_cannot_be_checked_is_said(
 
 
 def test_a_model_without_vision_tower_is_said(folder: Path, tokenizer: Any) -> None:
-    record, bare = record_of(load(folder)), load(folder)
+    record, bare = record_of(load(folder)), make_model("qwen3_vl")
     del bare.model.visual
     with pytest.warns(UserWarning, match="not checked.*absent"):
         prefill(record, tokenizer, "what?", model=bare)
+
+
+def test_a_model_without_vision_tower_is_known_by_its_checkpoint(
+    folder: Path, tokenizer: Any
+) -> None:
+    record, bare = record_of(load(folder)), load(folder)
+    del bare.model.visual
+    prefill(record, tokenizer, "what?", model=bare)
+    with pytest.raises(WrongModelError, match="not this model's"):
+        prefill(record_of(make_model("qwen3_vl", seed=5)), tokenizer, "what?", model=bare)
 
 
 def test_tokens_of_another_family_or_width_are_refused_even_with_force(tokenizer: Any) -> None:
