@@ -25,7 +25,7 @@ SHOWN_IDS = 5
 def ask(
     store: options.Store,
     words: options.QuestionWords,
-    model: options.LanguageModel = MINI,
+    model: options.LanguageModel = None,
     max_new_tokens: options.MaxNewTokens = 128,
     real_times: options.RealTimes = False,
     device: options.Device = "auto",
@@ -35,7 +35,8 @@ def ask(
 ) -> None:
     """Prefill a language model from a store and print its answer as it comes.
 
-    The answer goes to standard output, everything else to standard error. A word that the model
+    Without --model it is the one that the store was made with, if its name can be found again. The
+    answer goes to standard output, everything else to standard error. A word that the model
     does not know is refused; `evs models --words` lists those of mini.
 
     Example: evs ask evs-out/mini-vcast-0.3 "What happens?"
@@ -45,9 +46,9 @@ def ask(
     from evscli.store import open_store
 
     video, question = choose(open_store(store), words)
-    name_model(model, videos=1)
+    named = name_model(model or own_model(video), videos=1)
     quiet_loading()
-    language = load_language_model(model, device=device, dtype=dtype)
+    language = load_language_model(named, device=device, dtype=dtype)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         inputs = prefill(
@@ -83,6 +84,17 @@ def choose(store: Mapping[str, PrunedVideo], words: list[str]) -> tuple[PrunedVi
         named = f"name one before the question: {ids}" if ids else "prune some into it first"
         raise UsageError(f"the store holds {len(store)} videos: {named}")
     return store[next(iter(store))], question
+
+
+def own_model(video: PrunedVideo) -> str:
+    """The model whose vision tower made a video's tokens; raises UsageError for a folder's name."""
+    name = video.info.model.name
+    if name != MINI and "/" not in name:
+        raise UsageError(
+            f"the store was made with a model in a folder called {name!r}, and a store does not "
+            "know where that is: give it with --model FOLDER"
+        )
+    return name
 
 
 def show(text: str) -> None:

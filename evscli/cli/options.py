@@ -272,7 +272,10 @@ QuestionWords = Annotated[
     ),
 ]
 LanguageModel = Annotated[
-    str, typer.Option("--model", help="Checkpoint: a local folder, a hub id, or the bundled mini.")
+    str | None,
+    typer.Option(
+        "--model", help="Checkpoint: a local folder or a hub id. Default: the store's own model."
+    ),
 ]
 MaxNewTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
 RealTimes = Annotated[

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER, MINI_NOTICE
 from evscli.cli import run
+from evscli.errors import ModelError
 from evscli.records import RunConfig
 from evscli.store.writer import StoreWriter
 from tests.checkpoints import make_checkpoint
@@ -23,13 +25,14 @@ MASK = random_mask(GRID)
 KEPT = int(MASK.sum())
 
 
-def make_store(folder: Path, *ids: str) -> Path:
-    """A store of videos pruned with `mini`."""
+def make_store(folder: Path, *ids: str, model_name: str = "mini") -> Path:
+    """A store of videos pruned with `mini`, whatever it is called."""
     model = AutoModelForImageTextToText.from_pretrained(MINI_FOLDER, dtype=torch.float32)
     with StoreWriter(folder, RunConfig(settings={"made": "by hand"})) as writer:
         for name in ids:
             video = make_record(model, make_clip(model, GRID), name=name)
-            writer.add(pruned(video, MASK))
+            info = replace(video.info, model=replace(video.info.model, name=model_name))
+            writer.add(pruned(replace(video, info=info), MASK))
     return folder
 
 
@@ -136,6 +139,36 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     assert (result.code, "is not a store" in result.error) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["mini", "somebody/small"])
+def test_the_store_s_own_model_is_asked(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = make_store(tmp_path / "store", "clip", model_name=name), []
+
+    def remember(model: str, **_: object) -> None:
+        asked.append(model)
+        raise ModelError("that is all that this test wants to know")
+
+    monkeypatch.setattr("evscli.language.generate.load_language_model", remember)
+    assert run(["ask", str(store), QUESTION], debug=False) == 1
+    assert run(["ask", str(store), QUESTION, "--model", "other/one"], debug=False) == 1
+    assert asked == [name, "other/one"]
+
+
+def test_a_folder_s_name_is_not_looked_for(tmp_path: Path) -> None:
+    """It would be another folder on another day."""
+    store = make_store(tmp_path / "store", "clip", model_name="my-model")
+    (tmp_path / "my-model").symlink_to(MINI_FOLDER)
+    refused = run_evs("ask", store, QUESTION, cwd=tmp_path)
+    assert refused.code == 2
+    assert "a folder called 'my-model'" in refused.error
+    assert refused.error.endswith("give it with --model FOLDER")
+    named = run_evs(
+        "ask", store, QUESTION, "--model", "my-model", "--max-new-tokens", "2", cwd=tmp_path
+    )
+    assert named.code == 0, named
+
+
 def test_another_model_is_refused_unless_forced(one: Path, tmp_path: Path) -> None:
     other = copy_with_other_vision(tmp_path / "other")
     arguments = ("ask", one, QUESTION, "--model", other, "--max-new-tokens", "2")
@@ -144,7 +177,7 @@ def test_another_model_is_refused_unless_forced(one: Path, tmp_path: Path) -> No
     assert "--force-model" in refused.error
     forced = run_evs(*arguments, "--force-model", cwd=tmp_path)
     assert forced.code == 0, forced
-    assert "note: these tokens were made by the vision weights of 'tiny'" in forced.err
+    assert "note: these tokens were made by the vision weights of 'mini'" in forced.err
 
 
 def test_a_model_of_another_family_is_refused(one: Path, tmp_path: Path) -> None:
