@@ -76,24 +76,25 @@ def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
     named = {name: value for key, value in weights.items() if (name := vision_name(key))}
     ordered = sorted((named or weights).items())
     stored, bf16, f16 = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-    same = all(value.dtype == torch.bfloat16 for _, value in ordered)
+    dtypes = {value.dtype for _, value in ordered}
+    all_bf16, all_f16 = dtypes <= {torch.bfloat16}, dtypes == {torch.float16}
     is_bf16 = is_f16 = True
     for name, weight in ordered:
         value = weight.detach().cpu()
         _add(stored, name, value)
-        if not same:
+        if not all_bf16:
             rounded = value.to(torch.bfloat16)
             is_bf16 = is_bf16 and torch.equal(rounded.to(value.dtype), value)
             _add(bf16, name, rounded)
-        if is_f16:
+        if is_f16 and not all_f16:
             rounded = value.to(torch.float16)
             is_f16 = torch.equal(rounded.to(value.dtype), value)
             _add(f16, name, rounded)
     return VisionDigests(
         stored=stored.hexdigest(),
-        bf16=(stored if same else bf16).hexdigest(),
+        bf16=(stored if all_bf16 else bf16).hexdigest(),
         is_bf16=is_bf16,
-        f16=f16.hexdigest() if is_f16 else None,
+        f16=(stored if all_f16 else f16).hexdigest() if is_f16 else None,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import torch
@@ -87,10 +87,7 @@ class PromptBuilder:
         layouts = [self.layout(video) for video in videos]
         conversation = self.write(messages, add_generation_prompt=add_generation_prompt)
         text = self.place_texts(conversation.text, layouts)
-        ids = self.tokenizer(text, return_tensors="pt")["input_ids"][0]
-        learned = torch.zeros_like(ids, dtype=torch.bool)
-        if conversation.turns:
-            learned = self.tokens_within(text, self.move_turns(conversation, layouts))
+        ids, learned = self.encode(text, self.move_turns(conversation, layouts))
         pad = self.pad_id()
         kept, positions = place_videos(ids, pad, layouts)
         labels = torch.full_like(kept, IGNORED)
@@ -116,21 +113,19 @@ class PromptBuilder:
 
         return [(move(start), move(end)) for start, end in conversation.turns]
 
-    def tokens_within(self, text: str, spans: Sequence[tuple[int, int]]) -> Tensor:
-        """[s] bool: which tokens of `text` hold any of the characters of `spans`."""
-        if not self.tokenizer.is_fast:
-            raise UsageError(
-                f"the tokenizer {self.tokenizer.name_or_path!r} does not say which characters a "
-                "token holds, which labels need: use a fast one (tokenizer.json)"
-            )
-        offsets = self.tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
-        starts, ends = offsets["offset_mapping"][0].T
-        within = torch.zeros_like(starts, dtype=torch.bool)
-        for start, end in spans:
-            touched = (ends > start) & (starts < end)
-            # All between the first and the last: some tokenizers give white space no characters.
-            within |= touched.cumsum(0).bool() & touched.flip(0).cumsum(0).flip(0).bool()
-        return within
+    def encode(self, text: str, turns: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Token ids [s] of `text`, and which of them are of the turns.
+
+        A turn is a text of its own, as it is after a prompt that it answers: otherwise a line break
+        that it begins with would be one token with that before it.
+        """
+        ids = self.tokenizer(text[: turns[0][0]] if turns else text)["input_ids"]
+        learned = [False] * len(ids)
+        cuts = [place for turn in turns for place in turn]
+        for number, (start, end) in enumerate(pairwise([*cuts, len(text)] if turns else [])):
+            piece = self.tokenizer(text[start:end], add_special_tokens=False)["input_ids"]
+            ids, learned = ids + piece, learned + [number % 2 == 0] * len(piece)
+        return torch.tensor(ids), torch.tensor(learned)
 
     def pad_id(self) -> int:
         """The placeholder's id. Raises UsageError if it is not one token of this tokenizer."""

@@ -90,14 +90,15 @@ class Template:
 
         There are some where a template begins answers with more than its prompt, such as the empty
         thoughts of a model that reasons. Both are compared behind the message before, so that it
-        does not matter what a template does with earlier ones.
+        does not matter what a template does with earlier ones. Where a turn does not begin as the
+        prompt does (Molmo2's template has a space more), only what it says is meant.
         """
         previous = extended(marked, number - 1, self.mark)
         parts = self.render(previous, add_generation_prompt=False).split(self.mark)
         prompt = self.render(previous[:number], add_generation_prompt=True).split(self.mark)
         if len(parts) != 3 or len(prompt) != 2:
             raise not_found(number)
-        return len(parts[1]) - shared(parts[1], prompt[1])
+        return len(parts[1]) - len(prompt[1]) if parts[1].startswith(prompt[1]) else 0
 
     def ending(self, marked: Sequence[Any]) -> str:
         """What ends the turn: all that follows it, up to and with the first special token.
@@ -108,13 +109,6 @@ class Template:
         _, after = self.around([*marked, {"role": "user", "content": "?"}])
         found = self.special.search(after)
         return after[: found.end()] if found else ""
-
-
-def shared(first: str, second: str) -> int:
-    """Characters that two texts begin with alike."""
-    pairs = zip(first, second, strict=False)
-    unlike = (place for place, (one, other) in enumerate(pairs) if one != other)
-    return next(unlike, min(len(first), len(second)))
 
 
 def replaced(messages: Sequence[Any], number: int, text: str) -> list[Any]:

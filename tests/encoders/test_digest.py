@@ -54,6 +54,15 @@ def test_rounding_is_to_nearest_and_ties_to_even() -> None:
     assert vision_digests({"w": halfway}).bf16 == vision_digests({"w": nearest}).bf16
 
 
+def test_the_float16_digest_is_of_weights_that_float16_holds() -> None:
+    narrow = {name: value.to(torch.float16) for name, value in WEIGHTS.items()}
+    wide = {name: value.float() for name, value in narrow.items()}
+
+    assert vision_digests(WEIGHTS).f16 is None
+    assert vision_digests(narrow).f16 == vision_digests(narrow).stored
+    assert vision_digests(wide).f16 == vision_digests(narrow).stored
+
+
 def test_memory_layout_does_not_matter() -> None:
     turned = {**WEIGHTS, "b": WEIGHTS["b"].T.contiguous().T}
 

@@ -115,6 +115,42 @@ def test_the_prompt_of_an_answer_and_its_labels_are_the_whole_conversation(
     assert (said[last + 1 :] == IGNORED).all()
 
 
+def test_ids_are_those_of_the_template_s_text(tokenizer: Any, video: PrunedVideo) -> None:
+    messages = [user("what happens first?", videos=1), assistant("Two birds: it flies, 猫 ")]
+    inputs = prefill(video, tokenizer, messages, add_generation_prompt=False)
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    written = tokenizer.decode(inputs["input_ids"][0])
+    assert text[text.index("what") :] in written
+    assert torch.equal(
+        tokenizer(written, return_tensors="pt")["input_ids"][0], inputs["input_ids"][0]
+    )
+
+
+@pytest.mark.parametrize("said", ["\n\n a bird \n", " a bird", "", "\n"])
+def test_what_begins_or_ends_with_space_is_learned_as_it_is(
+    said: str, tokenizer: Any, video: PrunedVideo
+) -> None:
+    messages = [user("what?", videos=1), assistant("one"), user("and?"), assistant(said)]
+    inputs = prefill(video, tokenizer, messages, add_generation_prompt=False)
+    thoughts = "\n</think>\n\n" if "<think>" in tokenizer.chat_template else ""
+    # The template with thoughts leaves out line breaks that an answer begins with.
+    kept = said.lstrip("\n") if thoughts else said
+    assert learned(inputs, tokenizer) == f"one{END}{thoughts}{kept}{END}"
+
+
+def test_a_turn_that_begins_unlike_its_prompt_is_learned_from_what_it_says(
+    models: dict[str, PreTrainedModel],
+) -> None:
+    """Molmo2's template writes a space before such a turn."""
+    header = "{{- '<|im_start|>' + message.role"
+    spaced = "{{- ' ' if message.role == 'assistant' -}}" + header
+    tokenizer = byte_tokenizer(conversations.GATHERED.replace(header, spaced))
+    messages = [user("what?", videos=1), assistant("one"), user("and?"), assistant("two")]
+    inputs = prefill(half_clip(models, "molmo2"), tokenizer, messages, add_generation_prompt=False)
+    assert learned(inputs, tokenizer) == f"one{END}two{END}"
+    assert " <|im_start|>assistant" in tokenizer.decode(inputs["input_ids"][0])
+
+
 def test_a_later_video_moves_no_label(video: PrunedVideo, tokenizer: Any) -> None:
     messages = [
         user("what happens first?", videos=1),
