@@ -57,7 +57,7 @@ def identity_of(model: nn.Module) -> ModelIdentity:
     """Of a loaded model, whatever wraps it; its weights are digested once. Raises UsageError."""
     inner = inner_model(model)
     if inner not in _known:
-        side = vision_side(inner)
+        side = vision_side(model)
         weights = weights_of(side.weights) if side.held is Held.WHOLE else None
         _known[inner] = side.held, weights
     held, weights = _known[inner]

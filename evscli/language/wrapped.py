@@ -7,7 +7,7 @@ and keep things, and imports none of them. Knows no digests and no records.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -77,22 +77,19 @@ def vision_side(model: nn.Module) -> VisionSide:
 
     Adapters whose output is zero, as before training, change nothing and are left out.
     """
-    parts = vision_parts(model)
-    # The weights of a sharded module are gathered by all its processes together: not here.
-    if any(FSDP in name for part in parts.values() for name, _ in part.named_modules()):
+    # The weights of a sharded model are gathered by all its processes together: not here.
+    if any(FSDP in name for name, _ in model.named_modules()):
         return VisionSide(held=Held.ELSEWHERE, weights={})
+    parts = vision_parts(model)
     stored = {before + key: value for before, part in parts.items() for key, value in state(part)}
     adapters = {name: value for name, value in stored.items() if ADAPTER.search(name)}
     whole = {name: value for name, value in stored.items() if name not in adapters}
-    held = max((held_of(value) for value in whole.values()), default=Held.ABSENT, key=ORDER.index)
+    held = worst([held_of(value) for value in whole.values()])
     if held is not Held.WHOLE:
         return VisionSide(held=held, weights={})
     outputs = [value for name, value in adapters.items() if ADAPTER_OUTPUT.search(name)]
     active = adapters if any(value.any() for value in outputs) else {}
     return VisionSide(held=held, weights={**whole, **active})
-
-
-ORDER = [Held.WHOLE, Held.ABSENT, Held.ELSEWHERE, Held.QUANTISED]
 
 
 def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
@@ -109,6 +106,13 @@ def state(part: nn.Module) -> list[tuple[str, Tensor]]:
     """The weights of a module by their names without wrappers."""
     kept = [(key, value) for key, value in part.state_dict().items() if not REPLACED.search(key)]
     return [(WRAPPERS.sub("", key), value) for key, value in kept]
+
+
+def worst(held: Sequence[Held]) -> Held:
+    """How weights are held together, of how each is."""
+    return next(
+        (kind for kind in (Held.QUANTISED, Held.ELSEWHERE, Held.WHOLE) if kind in held), Held.ABSENT
+    )
 
 
 def held_of(weight: object) -> Held:

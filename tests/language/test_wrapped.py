@@ -215,8 +215,9 @@ def offload(model: PreTrainedModel) -> nn.Module:
 
 
 def shard(model: PreTrainedModel) -> nn.Module:
-    blocks = model.model.visual.blocks
-    blocks[0] = Holder(blocks[0], "_fsdp_wrapped_module")
+    """As FSDP does: a process has a piece of each weight."""
+    for weight in model.model.visual.parameters():
+        weight.data = weight.detach().flatten()[:1]
     return Holder(model, "_fsdp_wrapped_module")
 
 
