@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import warnings
 
+import torch
+
 from evscli.errors import ModelError, WrongModelError
 from evscli.language.family import family_of
-from evscli.language.identity import ModelIdentity, checkpoint_weights, rounded_digests
+from evscli.language.identity import (
+    ModelIdentity,
+    Weights,
+    checkpoint_weights,
+    rounded_digests,
+)
 from evscli.language.wrapped import Held
 from evscli.records import ModelInfo
 
@@ -45,7 +52,7 @@ def check_origin(made_by: ModelInfo, model: ModelIdentity, *, force: bool) -> No
 def is_same(made_by: ModelInfo, model: ModelIdentity) -> bool | None:
     """Whether the weights are those that made the tokens, in any dtype; None where nothing tells.
 
-    A value that float16 holds may have been rounded to it, which digests cannot undo: then the
+    Values may have been rounded in a way that digests cannot follow (`is_rounded`): then the
     weights that made the tokens are rounded likewise, where a checkpoint on this machine has them.
     """
     # Weights that are not whole in memory are taken for those of the checkpoint they came from.
@@ -61,7 +68,17 @@ def is_same(made_by: ModelInfo, model: ModelIdentity) -> bool | None:
         rounded = rounded_digests(name, made_by.vision_sha256, weights.dtypes)
         if rounded is not None:
             return digests.stored in rounded
-    return False if digests.f16 is None else None
+    return None if is_rounded(made_by, weights) else False
+
+
+def is_rounded(made_by: ModelInfo, weights: Weights) -> bool:
+    """Whether other digests may only mean that values were rounded.
+
+    To float16, which no digest of a shard is of, all of them or some; or some to bfloat16.
+    """
+    dtypes = {dtype for _, dtype in weights.dtypes}
+    some_bf16 = len(dtypes) > 1 and weights.digests.bf16 == made_by.vision_bf16_sha256
+    return weights.digests.f16 is not None or torch.float16 in dtypes or some_bf16
 
 
 def refuse(message: str, remedy: str, *, force: bool) -> None:
@@ -76,8 +93,8 @@ def not_checked(made_by: ModelInfo, model: ModelIdentity) -> str:
     message = f"vision weights not checked against those of {made_by.name!r}"
     if model.weights is not None:
         return (
-            f"{message}: float16 holds them rounded, and the checkpoint that made these tokens is "
-            "not on this machine to compare with"
+            f"{message}: they are rounded, and the checkpoint that made these tokens is not on "
+            "this machine to compare with"
         )
     if model.model_type is None:
         return f"{message}: pass model= to check them"

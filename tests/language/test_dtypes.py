@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import replace
 from itertools import product
@@ -31,7 +32,8 @@ def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     for name, dtype in DTYPES.items():
         model = load(make_checkpoint(root / name, request.param), torch.float32)
         with torch.no_grad():
-            first_weight(model).view(-1)[:2] = TINY
+            for weight in model.parameters():
+                weight.view(-1)[:2] = TINY
         model.to(dtype).save_pretrained(root / name)
     return root
 
@@ -99,7 +101,7 @@ def test_a_copy_in_float16_is_compared_with_the_checkpoint_where_that_is_at_hand
     load(folders / stored, torch.float16).save_pretrained(tmp_path / "copy")
     model = load(tmp_path / "copy", DTYPES[held])
     info = made_by(folders / stored)
-    with pytest.warns(UserWarning, match=r"not checked.*'somebody/tiny': float16 holds them"):
+    with pytest.warns(UserWarning, match=r"not checked.*'somebody/tiny': they are rounded"):
         check_origin(info, identity_of(model), force=False)
     add_to_cache(tmp_path / "hub", "somebody/tiny", folders / stored)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -107,6 +109,27 @@ def test_a_copy_in_float16_is_compared_with_the_checkpoint_where_that_is_at_hand
         warnings.simplefilter("error")
         check_origin(info, identity_of(model), force=False)
     other = load(tmp_path / "copy", DTYPES[held])
+    with torch.no_grad():
+        first_weight(other).view(-1)[-1:].mul_(2)
+    with pytest.raises(WrongModelError):
+        check_origin(info, identity_of(other), force=False)
+
+
+@pytest.mark.parametrize("held", ["bfloat16", "float16"])
+def test_weights_of_which_some_stay_in_float32_pass(held: str, folders: Path) -> None:
+    """As libraries that quantise, or train what is quantised, leave norms and biases."""
+    info = made_by(folders / "float32")
+    model = load(folders / "float32", torch.float32)
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            weight.data = weight.data.to(DTYPES[held])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_origin(info, identity_of(model), force=False)
+    alone = nameless(copy.deepcopy(model))
+    with pytest.warns(UserWarning, match="not checked.*they are rounded"):
+        check_origin(info, identity_of(alone), force=False)
+    other = copy.deepcopy(model)
     with torch.no_grad():
         first_weight(other).view(-1)[-1:].mul_(2)
     with pytest.raises(WrongModelError):
