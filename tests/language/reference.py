@@ -70,13 +70,28 @@ def make_clip(
 
 def make_record(model: PreTrainedModel, clip: Clip, **info: str) -> PrunedVideo:
     """An unpruned record of `clip` from the model's own vision tower, with its digests."""
+    return make_records(model, [clip], **info)[0]
+
+
+def make_records(model: PreTrainedModel, clips: list[Clip], **info: str) -> list[PrunedVideo]:
+    """Unpruned records of clips from one call of the tower, as the model's own forward makes it.
+
+    Matrix products of other shapes may be rounded otherwise, on some processors.
+    """
     digests = vision_digests(model.model.visual)
+    pixels = torch.cat([clip.pixels for clip in clips])
     with torch.no_grad():
-        output = model.model.get_video_features(clip.pixels, clip.patches)
+        output = model.model.get_video_features(pixels, torch.cat([clip.patches for clip in clips]))
     planes = getattr(output, "deepstack_features", None)
-    deepstack = torch.stack([plane[0] for plane in planes]) if planes else None
-    blank = make_blank(model, clip, **{"sha": digests.stored, "bf16": digests.bf16, **info})
-    return replace(blank, embeds=output.pooler_output[0], deepstack=deepstack)
+    sizes = [int(np.prod(clip.grid)) for clip in clips]
+    deepstack = [None] * len(clips)
+    if planes:
+        deepstack = list(torch.stack([torch.cat([*plane]) for plane in planes]).split(sizes, dim=1))
+    said = {"sha": digests.stored, "bf16": digests.bf16, **info}
+    return [
+        replace(make_blank(model, clip, **said), embeds=embeds, deepstack=planes)
+        for clip, embeds, planes in zip(clips, output.pooler_output, deepstack, strict=True)
+    ]
 
 
 def make_blank(model: PreTrainedModel, clip: Clip, **info: str) -> PrunedVideo:

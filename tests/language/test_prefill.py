@@ -17,6 +17,7 @@ from tests.language.reference import (
     half,
     make_clip,
     make_record,
+    make_records,
     reference_inputs,
 )
 
@@ -92,7 +93,7 @@ def test_several_videos_and_text_give_the_model_s_own_logits(
     parts = [{"type": "text", "text": "first"}, {"type": "video"}, {"type": "text", "text": "then"}]
     messages = [{"role": "user", "content": [*parts, {"type": "video"}]}]
     expected = logits(model, reference_inputs(model.config.model_type, tokenizer, clips, messages))
-    records = [make_record(model, clip) for clip in clips]
+    records = make_records(model, clips)
     assert torch.equal(logits(model, prefill(records, tokenizer, messages)), expected)
 
 
