@@ -95,9 +95,7 @@ def build_vision(
 
     Raises ModelError where names or shapes differ from what the configuration asks for.
     """
-    vision_class = load_name(checkpoint.family.vision)
-    with torch.device("meta"):
-        vision: nn.Module = vision_class(checkpoint.config)
+    vision = _empty_vision(checkpoint)
     _check_weights(vision.state_dict(), checkpoint)
     # A copy even where nothing changes: in a file tensors are not aligned as in memory, which
     # makes some matrix products round differently, and a file may change under a long run.
@@ -109,6 +107,27 @@ def build_vision(
         # Its frequencies are no weights, so the meta device left none; they stay in float32.
         vision.rotary_pos_emb = type(vision.rotary_pos_emb)(checkpoint.config).to(device)
     return vision.requires_grad_(False).eval()
+
+
+def _empty_vision(checkpoint: VisionCheckpoint) -> nn.Module:
+    """The tower on the meta device."""
+    depth = getattr(checkpoint.config, "vision_config", checkpoint.config).num_hidden_layers
+    if depth > len(checkpoint.weights):  # every block has some; building a million takes hours
+        raise ModelError(
+            f"{checkpoint.name}: its vision weights do not fit its config.json ({depth} blocks, "
+            f"and {len(checkpoint.weights)} weights); get the checkpoint again"
+        )
+    vision_class = load_name(checkpoint.family.vision)
+    try:
+        with torch.device("meta"):
+            vision: nn.Module = vision_class(checkpoint.config)
+    except Exception as error:  # whatever the class does with a value it does not know
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"{checkpoint.name}: no vision tower can be built as its config.json says "
+            f"({type(error).__name__}: {reason}); get the checkpoint again"
+        ) from error
+    return vision
 
 
 def load_name(name: str) -> Any:

@@ -17,11 +17,11 @@ from evscli.encoders.checkpoint import (
     stored_dtype,
 )
 from evscli.encoders.device import resolve_device, resolve_dtype
-from evscli.encoders.digest import json_digest, vision_digests
+from evscli.encoders.digest import vision_digests
 from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import find_model
 from evscli.encoders.molmo2_rules import Molmo2Rules
-from evscli.encoders.processor import load_video_processor, pixel_values
+from evscli.encoders.processor import load_video_processor, processor_digest
 from evscli.encoders.rules import ProcessorRules, check_sampling
 from evscli.encoders.shape import VisionShape
 from evscli.errors import UsageError
@@ -29,6 +29,9 @@ from evscli.records import ModelInfo, Sampling
 
 ALGORITHM = 1
 """Raised whenever the same settings would give other tokens than before."""
+
+LATER = ("min_pixels", "max_pixels", "total_pixels")
+"""Of a `Sampling`: what the first stores did not know."""
 
 BY_CHECKPOINT = Sampling()
 """Frames chosen as the checkpoint's processor does on its own."""
@@ -63,7 +66,7 @@ def load_encoder(
     family = checkpoint.family
     shape = load_name(family.shape)(checkpoint.config, processor, model=files.name)
     _check_chunk(chunk_frames, shape.temporal_patch_size)
-    rules = load_name(family.rules)(processor, sampling)
+    rules = load_name(family.rules)(processor, sampling, family.own_fps)
     width = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
     vision = build_vision(checkpoint, device=target, dtype=width)
     info = model_info(checkpoint, processor, shape, width)
@@ -92,7 +95,7 @@ def model_info(
         model_type=checkpoint.model_type,
         vision_sha256=digests.stored,
         vision_bf16_sha256=digests.bf16,
-        processor_sha256=json_digest(pixel_values(processor)),
+        processor_sha256=processor_digest(processor, checkpoint.family),
         dtype=str(dtype).removeprefix("torch."),
         embed_dim=shape.embed_dim,
         deepstack_planes=shape.planes,
@@ -111,9 +114,12 @@ def _settings(
     chunk_frames: int,
     resize: str,
 ) -> dict[str, Any]:
-    sampling = {**asdict(rules.sampling), "min_frames": getattr(processor, "min_frames", None)}
-    if sampling["by"] == "index":  # what every store before it was made by
+    asked = asdict(rules.sampling)
+    # What came later is written where it is asked for only, so that older stores go on.
+    sampling = {key: asked[key] for key in asked if key not in LATER or asked[key] is not None}
+    if sampling["by"] == Sampling().by:
         del sampling["by"]
+    sampling["min_frames"] = getattr(processor, "min_frames", None)
     return {
         "algorithm": ALGORITHM,
         "model_type": info.model_type,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from evscli.encoders.preprocess import RESAMPLE_MODES, Resize
+from evscli.encoders.preprocess import RESAMPLE_MODES, Resize, channel_constants
 from evscli.errors import ModelError
 
 
@@ -71,8 +71,8 @@ def molmo2_pixels(processor: Any, *, model: str) -> Molmo2Pixels:
         patch_size=int(processor.patch_size),
         pooling=int(rows),
         resample=mode,
-        mean=torch.tensor(processor.image_mean) * (1.0 / processor.rescale_factor),
-        std=torch.tensor(processor.image_std) * (1.0 / processor.rescale_factor),
+        mean=channel_constants(processor.image_mean, processor.rescale_factor),
+        std=channel_constants(processor.image_std, processor.rescale_factor),
     )
 
 

@@ -7,13 +7,14 @@ as for the other families.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from transformers.video_utils import VideoMetadata
 
-from evscli.encoders.rules import check_sampling
-from evscli.errors import VideoError
+from evscli.encoders.rules import check_sampling, takes_all
+from evscli.errors import UsageError, VideoError
 from evscli.records import FloatArray, IntArray, Sampling
 
 
@@ -22,13 +23,18 @@ class Molmo2Rules:
 
     temporal_patch_size = 1
 
-    def __init__(self, processor: Any, asked: Sampling) -> None:
-        """`processor` is a video processor of transformers, which stays as it is."""
+    def __init__(self, processor: Any, asked: Sampling, own_fps: float | None = None) -> None:
+        """`processor` is a video processor of transformers, which stays as it is.
+
+        Raises UsageError for what no video could be sampled by, and for numbers of pixels.
+        """
         check_sampling(asked)
-        self.sampling = resolve_sampling(processor, asked)
+        self.takes_all = takes_all(processor, asked, own_fps)
+        self.sampling = asked if self.takes_all else resolve_sampling(processor, asked)
         self.patch_size = int(processor.patch_size)
         self.merge_size = int(processor.pooling_size[0])
         self._size = (int(processor.size["height"]), int(processor.size["width"]))
+        _refuse_pixels(asked, self._size)
         self._processor = processor
         self._at_any_rate = copy(processor)
         self._at_any_rate.max_fps = None
@@ -39,7 +45,11 @@ class Molmo2Rules:
         Without a rate asked for, at most `num_frames` and at most the processor's own rate.
         """
         metadata = VideoMetadata(total_num_frames=frames, fps=fps)
-        if self.sampling.fps is None:
+        if self.takes_all:
+            chosen = self._at_any_rate.sample_frames(
+                metadata, num_frames=self.sampling.max_frames or frames
+            )
+        elif self.sampling.fps is None:
             chosen = self._processor.sample_frames(metadata, num_frames=self.sampling.num_frames)
         else:
             chosen = self._processor.sample_frames(metadata, fps=self.sampling.fps)
@@ -71,7 +81,17 @@ class Molmo2Rules:
 def resolve_sampling(processor: Any, asked: Sampling) -> Sampling:
     """What was asked, completed by the checkpoint's values; either fps or num_frames is set."""
     if asked.fps is not None:
-        return Sampling(fps=float(asked.fps), max_frames=asked.max_frames, by=asked.by)
+        return replace(asked, fps=float(asked.fps))
     count = int(asked.num_frames or processor.num_frames)
     limit = count if asked.max_frames is None else asked.max_frames
-    return Sampling(num_frames=min(count, limit), max_frames=asked.max_frames, by=asked.by)
+    return replace(asked, num_frames=min(count, limit))
+
+
+def _refuse_pixels(asked: Sampling, size: tuple[int, int]) -> None:
+    for name in ("min_pixels", "max_pixels", "total_pixels"):
+        if getattr(asked, name) is not None:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--{option} says nothing to this model, which sees every frame at "
+                f"{size[1]}x{size[0]} pixels; leave it out, and use --max-frames for fewer tokens"
+            )

@@ -6,7 +6,7 @@ module knows neither checkpoints nor models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -94,10 +94,17 @@ def pixel_format(processor: Any, *, model: str) -> QwenPixels:
         temporal_patch_size=int(processor.temporal_patch_size),
         merge_size=int(processor.merge_size),
         resample=mode,
-        # One constant each, multiplied in this order: the processors fuse rescale and normalise.
-        mean=torch.tensor(processor.image_mean) * (1.0 / processor.rescale_factor),
-        std=torch.tensor(processor.image_std) * (1.0 / processor.rescale_factor),
+        mean=channel_constants(processor.image_mean, processor.rescale_factor),
+        std=channel_constants(processor.image_std, processor.rescale_factor),
     )
+
+
+def channel_constants(values: float | Sequence[float], rescale_factor: float) -> Tensor:
+    """[3] float32 on the scale of uint8, of a value for each channel or one for all.
+
+    One constant each, multiplied in this order: the processors fuse rescale and normalise.
+    """
+    return (torch.tensor(values) * (1.0 / rescale_factor)).expand(3)
 
 
 def resize_exact(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:

@@ -6,25 +6,26 @@ sizing rules; it never touches a pixel here. Knows the layouts processor values 
 
 from __future__ import annotations
 
-import builtins
-import sys
-from importlib import import_module
-from importlib.util import find_spec, module_from_spec
-from threading import Lock
-from types import ModuleType
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from transformers.utils import is_torchvision_available
-
+from evscli.encoders.digest import json_digest
 from evscli.encoders.families import Family
 from evscli.encoders.files import ModelFiles, read_json
+from evscli.encoders.imports import import_class
+from evscli.encoders.processor_checks import check_size_as_saved, check_values
+from evscli.encoders.processor_class import OF_VIDEOS, processor_class
+from evscli.encoders.values import SavedValues
 from evscli.errors import ModelError
 
-CONFIGS = ("processor_config.json", "video_preprocessor_config.json", "preprocessor_config.json")
+NESTED = "processor_config.json"
+CONFIGS = (NESTED, "video_preprocessor_config.json", "preprocessor_config.json")
 """Where video values are looked for, in the order of transformers: nested in the newest, a file of
 their own, and in the oldest layout the image processor's values, which served videos as well."""
 
 NOT_ABOUT_PIXELS = (
+    "crop_size",
     "data_format",
     "device",
     "do_convert_rgb",
@@ -34,45 +35,66 @@ NOT_ABOUT_PIXELS = (
     "return_tensors",
     "video_metadata",
 )
-"""Values of a processor that change neither which frames are taken nor their pixels here."""
-
-_IMPORT = Lock()
+"""Values of a processor that change neither which frames are taken nor their pixels here; but for
+`do_sample_frames` where a checkpoint turns off what its class has on."""
 
 
 def load_video_processor(files: ModelFiles, family: Family) -> Any:
-    """The family's video processor with the checkpoint's values.
+    """The checkpoint's video processor with its values, of a class that the family's rules are for.
 
-    Raises ModelError where the checkpoint has none, or one that asks for another preparation than
-    resize, rescale and normalise.
+    Raises ModelError where the checkpoint has none, one of another class or of its own code, one
+    that asks for another preparation than resize, rescale and normalise, or a value that its class
+    cannot follow.
     """
-    values = processor_values(files)
-    processor_class = _import_class(family.video_processor)
+    saved = processor_values(files)
+    used_class = import_class(processor_class(saved, _config(files), family))
+    saved = replace(saved, values=_with_named_edges(saved.values))
+    check_size_as_saved(used_class, saved)
+    known = used_class.valid_kwargs.__annotations__
     try:
-        processor = processor_class.from_dict(_with_named_edges(values))
-    except (TypeError, ValueError, AttributeError) as error:
+        processor = used_class.from_dict({k: v for k, v in saved.values.items() if k in known})
+    except Exception as error:  # whatever the class does with values of any type
         raise ModelError(
-            f"{files.name}: its video processor values are not usable ({error}); "
-            "get the checkpoint again"
+            f"{saved.model}: {saved.file} holds values that {used_class.__name__} refuses "
+            f"({' '.join(str(error).split())}); correct them, or use the file of the model that "
+            "this one was made from"
         ) from error
-    _check_steps(processor, model=files.name)
+    check_values(processor, saved)
     return processor
 
 
-def processor_values(files: ModelFiles) -> dict[str, Any]:
+def processor_values(files: ModelFiles) -> SavedValues:
     """The saved values, from the first of `CONFIGS` that holds some."""
     for filename in CONFIGS:
         path = files.get(filename)
         if path is None:
             continue
-        values: Any = read_json(path, model=files.name)
-        if filename == "processor_config.json":
-            values = values.get("video_processor")
-        if isinstance(values, dict):
-            return values
+        saved = SavedValues(
+            model=files.name, file=filename, values=read_json(path, model=files.name)
+        )
+        if filename != NESTED:
+            return saved
+        nested = saved.values.get("video_processor")
+        if isinstance(nested, dict):
+            return replace(saved, values=nested, within="video_processor.")
+        if nested is not None:
+            raise saved.refuse("video_processor", nested, "which must be an object")
     raise ModelError(
         f"{files.name} has no video processor configuration ({', '.join(CONFIGS)}); "
         "add the one of the model it comes from"
     )
+
+
+def processor_digest(processor: Any, family: Family) -> str:
+    """Digest of all that decides frames and pixels: the values, and a class not the family's own.
+
+    The same for every checkpoint that says the same in other words.
+    """
+    values = pixel_values(processor)
+    name = type(processor).__name__
+    if name != family.video_processor.partition(":")[2]:
+        values[OF_VIDEOS] = name
+    return json_digest(values)
 
 
 def pixel_values(processor: Any) -> dict[str, Any]:
@@ -81,65 +103,21 @@ def pixel_values(processor: Any) -> dict[str, Any]:
     values = {name: getattr(processor, name, None) for name in names}
     values["size"] = dict(processor.size)
     values["resample"] = int(processor.resample)
+    if type(processor).do_sample_frames and not processor.do_sample_frames:
+        values["do_sample_frames"] = False
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _with_named_edges(values: dict[str, Any]) -> dict[str, Any]:
+def _config(files: ModelFiles) -> SavedValues:
+    path = files.get("config.json")
+    values = {} if path is None else read_json(path, model=files.name)
+    return SavedValues(model=files.name, file="config.json", values=values)
+
+
+def _with_named_edges(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Values whose `size` uses the edge names the classes read, where it was saved by pixels."""
     size = values.get("size")
-    if not isinstance(size, dict) or "shortest_edge" in size or "longest_edge" in size:
-        return values
-    if not {"min_pixels", "max_pixels"} <= size.keys():
+    if not isinstance(size, dict) or size.keys() != {"min_pixels", "max_pixels"}:
         return values
     edges = {"shortest_edge": size["min_pixels"], "longest_edge": size["max_pixels"]}
     return {**values, "size": edges}
-
-
-def _check_steps(processor: Any, *, model: str) -> None:
-    for step in ("do_resize", "do_rescale", "do_normalize"):
-        value = getattr(processor, step)
-        if value is False or (value is None and step != "do_resize"):  # Molmo2 always resizes
-            raise ModelError(f"{model}: a video processor with {step} off is not supported; set it")
-    if getattr(processor, "do_center_crop", None):
-        raise ModelError(f"{model}: a video processor that crops is not supported; turn it off")
-
-
-def _import_class(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    with _IMPORT:
-        if module in sys.modules or is_torchvision_available():
-            return getattr(import_module(module), attribute)
-        return getattr(_import_without_torchvision(module), attribute)
-
-
-class _Absent:
-    """Stands for a package that is not there, as far as attributes go."""
-
-    def __getattr__(self, _name: str) -> _Absent:
-        return _Absent()
-
-
-def _import_without_torchvision(name: str) -> ModuleType:
-    """Import a module that imports torchvision at its top and needs it only for pixels.
-
-    Only this one module is shown a stand-in, by an import function of its own, so no other
-    module or thread ever sees it.
-    """
-    spec = find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ModelError(f"this transformers has no {name}; install transformers 5.18 or later")
-    module = module_from_spec(spec)
-    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_or_stand_in}
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _import_or_stand_in(name: str, *rest: Any, **named: Any) -> Any:
-    if name.partition(".")[0] == "torchvision":
-        return _Absent()
-    return builtins.__import__(name, *rest, **named)

@@ -6,43 +6,58 @@ between releases. Knows no video file and no pixel.
 
 from __future__ import annotations
 
-from copy import copy
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
-import torch
-from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
+from evscli.encoders.sizing import check_pixels, size_by_rule, size_only
 from evscli.errors import UsageError, VideoError
 from evscli.records import FloatArray, IntArray, SampleBy, Sampling
-
-DEFAULT_FPS = 2.0
-"""Frames per second where a checkpoint names no sampling, as Qwen2.5-VL: the family's own rate."""
 
 
 class ProcessorRules:
     """Sampling and sizing of one checkpoint under one `Sampling`."""
 
-    def __init__(self, processor: Any, asked: Sampling) -> None:
-        """`processor` is a video processor of transformers, which stays as it is."""
+    def __init__(self, processor: Any, asked: Sampling, own_fps: float | None = None) -> None:
+        """`processor` is a video processor of transformers, which stays as it is.
+
+        `own_fps` is the rate of a family whose processor samples nothing by itself. Raises
+        UsageError for what no video could be sampled by.
+        """
         check_sampling(asked)
-        self.sampling = resolve_sampling(processor, asked)
+        self.sampling = resolve_sampling(processor, asked, own_fps)
+        self.takes_all = takes_all(processor, asked, own_fps)
+        if self.takes_all and asked.by == "time":
+            raise UsageError(
+                "this model's processor takes every frame, and instants need a number: give --fps "
+                "or --num-frames beside --sample-by time"
+            )
         self.patch_size = int(processor.patch_size)
         self.temporal_patch_size = int(processor.temporal_patch_size)
         self.merge_size = int(processor.merge_size)
-        self._processor = _size_only(processor)
+        check_pixels(asked, token=(self.patch_size * self.merge_size) ** 2)
+        self._processor = size_only(processor)
         # What is set here would come back as a default beside what `sample` asks for.
         self._processor.fps = self._processor.num_frames = None
         self._processor.max_frames = self.sampling.max_frames
+        if not self.takes_all and self.sampling.fps is self.sampling.num_frames is None:
+            self._check_rate_is_optional()
 
     def sample(self, frames: int, fps: float) -> IntArray:
         """[F] frame numbers out of `frames` shown at `fps` on average.
 
         Raises VideoError where the processor's rule gives none, as for too short a video.
         """
+        most = self.sampling.max_frames
+        count = self.sampling.num_frames
+        if self.takes_all:
+            count = min(frames, most or frames)
+            if count == frames:
+                return np.arange(frames)
         metadata = VideoMetadata(total_num_frames=frames, fps=fps)
-        wanted = {"fps": self.sampling.fps, "num_frames": self.sampling.num_frames}
+        wanted = {"fps": self.sampling.fps, "num_frames": count}
         try:
             index = np.asarray(self._processor.sample_frames(metadata, **wanted), dtype=np.int64)
         except ZeroDivisionError as error:  # fewer frames than a patch, rounded down to none
@@ -60,16 +75,10 @@ class ProcessorRules:
         Fewer frames than a temporal patch are sized as a whole patch, because the last frame is
         repeated to fill it. Raises VideoError where the rule refuses the shape.
         """
-        processor = self._processor
         frames = max(frames, self.temporal_patch_size)
         try:
-            size: tuple[int, int] = processor.resize(
-                videos=torch.empty((1, frames, 3, height, width), device="meta"),
-                size=processor.size,
-                resample=processor.resample,
-                factor=self.patch_size * self.merge_size,
-                temporal_factor=self.temporal_patch_size,
-                cap_pixels_per_frame=getattr(processor, "cap_pixels_per_frame", None),
+            size: tuple[int, int] = size_by_rule(
+                self._processor, self.sampling, frames, (height, width)
             )
         except ValueError as error:
             raise VideoError(
@@ -90,14 +99,20 @@ class ProcessorRules:
         averaged: FloatArray = (patches[:, 0] + patches[:, -1]) / 2
         return averaged
 
+    def _check_rate_is_optional(self) -> None:
+        try:
+            self._processor.sample_frames(VideoMetadata(total_num_frames=100, fps=25.0))
+        except TypeError as error:
+            raise UsageError(
+                "the model's processor has neither fps nor num_frames; give --fps or --num-frames"
+            ) from error
+
     def _cannot_sample(self, frames: int, fps: float, reason: str) -> str:
-        wanted = (
-            f"{self.sampling.num_frames} frames"
-            if self.sampling.num_frames is not None
-            else f"{self.sampling.fps:g} frames per second"
-        )
+        wanted = self.sampling
+        rate = "frames" if wanted.fps is None else f"{wanted.fps:g} frames per second"
+        what = rate if wanted.num_frames is None else f"{wanted.num_frames} frames"
         return (
-            f"the model's processor cannot take {wanted}, at most {self.sampling.max_frames}, from "
+            f"the model's processor cannot take {what}, at most {wanted.max_frames}, from "
             f"{frames} frames at {fps:g} per second ({reason}); use a longer video or change "
             "--fps, --num-frames or --max-frames"
         )
@@ -115,34 +130,44 @@ def check_sampling(asked: Sampling) -> None:
     for option, value in (("num-frames", asked.num_frames), ("max-frames", asked.max_frames)):
         if value is not None and value < 1:
             raise UsageError(f"--{option} must be at least 1, got {value}; try --{option} 32")
+    _check_pixels_asked(asked)
 
 
-def resolve_sampling(processor: Any, asked: Sampling) -> Sampling:
-    """What was asked, completed by the checkpoint's values; either fps or num_frames is set.
+def _check_pixels_asked(asked: Sampling) -> None:
+    least, limits = asked.min_pixels, {"max": asked.max_pixels, "total": asked.total_pixels}
+    for name, value in {"min": least, **limits}.items():
+        if value is not None and value < 1:
+            raise UsageError(
+                f"--{name}-pixels must be at least 1, got {value}; try --{name}-pixels 100000"
+            )
+    for name, value in limits.items():
+        if value is not None and least is not None and least > value:
+            raise UsageError(
+                f"--min-pixels {least} is more than --{name}-pixels {value}; lower the one or "
+                "raise the other"
+            )
 
-    A number of frames the checkpoint names wins over a rate, which is mostly a class default.
+
+def takes_all(processor: Any, asked: Sampling, own_fps: float | None) -> bool:
+    """Whether every frame is taken: the processor's sampling is off, and nothing else is said."""
+    named = asked.fps is not None or asked.num_frames is not None
+    return not named and own_fps is None and not processor.do_sample_frames
+
+
+def resolve_sampling(processor: Any, asked: Sampling, own_fps: float | None) -> Sampling:
+    """What was asked, completed by the checkpoint's values.
+
+    A number of frames the checkpoint names wins over a rate, which is mostly a class default. With
+    neither the class decides, or every frame is taken.
     """
-    max_frames = asked.max_frames if asked.max_frames is not None else int(processor.max_frames)
+    if takes_all(processor, asked, own_fps):
+        return asked
+    most = asked.max_frames if asked.max_frames is not None else int(processor.max_frames)
     if asked.fps is not None:
-        return Sampling(fps=float(asked.fps), max_frames=max_frames, by=asked.by)
+        return replace(asked, fps=float(asked.fps), max_frames=most)
     count = asked.num_frames if asked.num_frames is not None else processor.num_frames
-    if count is None:
-        return Sampling(fps=float(processor.fps or DEFAULT_FPS), max_frames=max_frames, by=asked.by)
-    limit = count if asked.max_frames is None else asked.max_frames
-    return Sampling(num_frames=min(int(count), limit), max_frames=max_frames, by=asked.by)
-
-
-def _size_only(processor: Any) -> Any:
-    """A processor of the same class and values whose `resize` returns the size it would resize to.
-
-    The class's own `resize` decides on a size and hands it to its base class; a class in between
-    catches it there.
-    """
-    between = type("_SizeOnly", (BaseVideoProcessor,), {"resize": _target_size})
-    sized = copy(processor)
-    sized.__class__ = type(type(processor).__name__, (type(processor), between), {})
-    return sized
-
-
-def _target_size(_self: Any, *, size: Any, **_ignored: Any) -> tuple[int, int]:
-    return int(size.height), int(size.width)
+    if count is not None:
+        limit = count if asked.max_frames is None else asked.max_frames
+        return replace(asked, num_frames=min(int(count), limit), max_frames=most)
+    fps = processor.fps or own_fps
+    return replace(asked, fps=None if fps is None else float(fps), max_frames=most)

@@ -8,10 +8,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from transformers.activations import ACT2FN
+
+from evscli.encoders.values import COUNT, POSITIVE, SavedValues, Want, is_count
 from evscli.errors import ModelError
 
 MOLMO2_POOLING = (3, 3)
 """Patches down and across in the window that becomes one token of a video."""
+
+
+QWEN_COUNTS = (
+    "depth",
+    "hidden_size",
+    "intermediate_size",
+    "num_heads",
+    "in_channels",
+    "patch_size",
+    "temporal_patch_size",
+    "spatial_merge_size",
+    "out_hidden_size",
+    "num_position_embeddings",
+    "window_size",
+    "tokens_per_second",
+)
+MOLMO2_COUNTS = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "patch_size",
+)
+ACTIVATION = Want(
+    "an activation that transformers has, such as silu", lambda value: value in ACT2FN
+)
+SIDES = Want(
+    "two whole numbers above 0",
+    lambda value: (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(is_count(side) for side in value)
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +74,11 @@ class VisionShape:
 
 
 def qwen_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
-    """Of a Qwen vision tower's configuration. Raises ModelError for another one's processor."""
+    """Of a Qwen vision tower's configuration.
+
+    Raises ModelError for a value that no tower can have, and for another one's processor.
+    """
+    _check_qwen(config, _saved(config, model, within="vision_config."))
     for name, expected in (
         ("patch_size", config.patch_size),
         ("temporal_patch_size", config.temporal_patch_size),
@@ -57,8 +100,12 @@ def qwen_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
 
 
 def molmo2_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
-    """Of a Molmo2 model's configuration. Raises ModelError for another one's processor."""
+    """Of a Molmo2 model's configuration.
+
+    Raises ModelError for a value that no tower can have, and for another one's processor.
+    """
     vision = config.vision_config
+    _check_molmo2(config, model)
     refuse_other("patch_size", processor.patch_size, vision.patch_size, model=model)
     size = [processor.size["height"], processor.size["width"]]
     refuse_other("size", size, list(vision.image_size), model=model)
@@ -85,6 +132,63 @@ def refuse_other(name: str, found: object, expected: object, *, model: str) -> N
     """Raise ModelError where a processor's value is not what the vision tower was made for."""
     if found != expected:
         raise ModelError(
-            f"{model}: its video processor has {name} {found} but its vision tower {expected}; "
-            "use the processor configuration of this model"
+            f"{model}: its video processor has {name} {found} but its vision tower {expected} "
+            "(config.json); use the processor configuration of this model"
         )
+
+
+def _check_qwen(config: Any, saved: SavedValues) -> None:
+    for key in QWEN_COUNTS:
+        if hasattr(config, key):
+            saved.check(key, getattr(config, key), COUNT)
+    saved.check("hidden_act", config.hidden_act, ACTIVATION)
+    heads, width = config.num_heads, config.hidden_size
+    if width % heads or width // heads % 4:
+        raise saved.refuse(
+            "num_heads", heads, f"which must divide hidden_size {width} into multiples of 4"
+        )
+    head_dim = getattr(config, "head_dim", None)
+    if head_dim not in (None, width // heads):
+        raise saved.refuse("head_dim", head_dim, f"which must be {width // heads} or absent")
+    theta = (config.rope_parameters or {}).get("rope_theta", 1)
+    saved.check("rope_parameters.rope_theta", theta, POSITIVE)
+    blocks = list(getattr(config, "deepstack_visual_indexes", ()))
+    if blocks != sorted({*blocks} & {*range(config.depth)}):
+        raise saved.refuse(
+            "deepstack_visual_indexes",
+            blocks,
+            f"which must be rising numbers of blocks, 0 to {config.depth - 1}",
+        )
+    window, cell = (
+        getattr(config, "window_size", None),
+        config.patch_size * config.spatial_merge_size,
+    )
+    if window is not None and window < cell:
+        raise saved.refuse(
+            "window_size", window, f"which must be {cell} at least: a token's pixels"
+        )
+
+
+def _check_molmo2(config: Any, model: str) -> None:
+    vision, adapter = config.vision_config, config.adapter_config
+    for part, within in ((vision, "vision_config."), (adapter, "adapter_config.")):
+        saved = _saved(part, model, within=within)
+        for key in MOLMO2_COUNTS:
+            if hasattr(part, key):
+                saved.check(key, getattr(part, key), COUNT)
+        saved.check("hidden_act", part.hidden_act, ACTIVATION)
+        heads, groups = part.num_attention_heads, part.num_key_value_heads
+        if heads % groups:
+            raise saved.refuse("num_key_value_heads", groups, f"which must divide {heads} heads")
+    _saved(vision, model, within="vision_config.").check("image_size", vision.image_size, SIDES)
+    depth, layers = vision.num_hidden_layers, adapter.vision_feature_layer
+    if not layers or not all(-depth <= layer < depth for layer in layers):
+        raise _saved(adapter, model, within="adapter_config.").refuse(
+            "vision_feature_layer",
+            layers,
+            f"which must be numbers of layers, {-depth} to {depth - 1}",
+        )
+
+
+def _saved(config: Any, model: str, *, within: str) -> SavedValues:
+    return SavedValues(model=model, file="config.json", values=config.to_dict(), within=within)

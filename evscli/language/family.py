@@ -13,12 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.models.molmo2.processing_molmo2 import Molmo2Processor
-from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
-from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from transformers.video_utils import VideoMetadata
 
+from evscli.encoders.families import require_installed
 from evscli.errors import DamagedError, ModelError
 from evscli.records import PrunedVideo
 
@@ -74,8 +72,8 @@ class VideoLayout:
 class Family:
     """The language side of one model family."""
 
-    processor: Any
-    """Its processor class in the installed transformers."""
+    processor: str
+    """Its processor class in transformers, written `module:name` and imported when used."""
     timestamps: bool
     """Whether the prompt says the time of every temporal patch."""
     marks: Callable[[Any], Marks]
@@ -93,15 +91,20 @@ class Family:
 
 
 def family_of(model_type: str) -> Family:
-    """The family of a checkpoint's `model_type`; raises ModelError for an unsupported one."""
+    """The family of a checkpoint's `model_type`.
+
+    Raises ModelError for an unsupported one, and for one that the installed transformers lacks.
+    """
     try:
-        return FAMILIES[model_type]
+        family = FAMILIES[model_type]
     except KeyError:
         known = ", ".join(FAMILIES)
         raise ModelError(
             f"no language-model side for model type {model_type!r} (supported: {known}): "
             "use a checkpoint of a supported type"
         ) from None
+    require_installed(model_type, model="this model")
+    return family
 
 
 def framewise_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
@@ -196,7 +199,7 @@ def deepstack_plane(record: PrunedVideo, plane: int) -> Tensor:
 
 
 QWEN2_5_VL = Family(
-    processor=Qwen2_5_VLProcessor,
+    processor="transformers.models.qwen2_5_vl.processing_qwen2_5_vl:Qwen2_5_VLProcessor",
     timestamps=False,
     marks=Marks.qwen,
     image_item="<|image_pad|>",
@@ -204,7 +207,7 @@ QWEN2_5_VL = Family(
     encoder_output=plain_output,
 )
 QWEN3_VL = Family(
-    processor=Qwen3VLProcessor,
+    processor="transformers.models.qwen3_vl.processing_qwen3_vl:Qwen3VLProcessor",
     timestamps=True,
     marks=Marks.qwen,
     image_item="<|image_pad|>",
@@ -212,7 +215,7 @@ QWEN3_VL = Family(
     encoder_output=deepstack_output,
 )
 MOLMO2 = Family(
-    processor=Molmo2Processor,
+    processor="transformers.models.molmo2.processing_molmo2:Molmo2Processor",
     timestamps=True,
     marks=Marks.molmo2,
     image_item="<|image|>",

@@ -17,6 +17,7 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from evscli.encoders.checkpoint import load_name
 from evscli.errors import UsageError
 from evscli.language.family import Family, Marks, VideoLayout
 from evscli.language.positions import place_videos
@@ -179,7 +180,7 @@ class PromptBuilder:
                 f"the prompt has {items} video items for {len(layouts)} records: give one "
                 '{"type": "video"} item per record, and no vision tokens in the text'
             )
-        shell = object.__new__(self.family.processor)
+        shell = object.__new__(load_name(self.family.processor))
         shell.video_token = self.marks.item
         texts, _ = shell.get_text_with_replacements([text], [], [v.text for v in layouts], [])
         placed: str = texts[0]

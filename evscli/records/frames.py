@@ -18,13 +18,19 @@ SampleBy = Literal["index", "time"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How densely frames are chosen; what is None is left to the checkpoint's processor."""
+    """How densely a video is sampled; what is None is left to the checkpoint's processor."""
 
     fps: float | None = None
     num_frames: int | None = None
     max_frames: int | None = None
     by: SampleBy = "index"
     """index: evenly among the frames, as processors do; time: what is shown at even instants."""
+    min_pixels: int | None = None
+    """Of a resized frame, at least."""
+    max_pixels: int | None = None
+    """Of a resized frame, at most."""
+    total_pixels: int | None = None
+    """Of all sampled frames of a video together, resized, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

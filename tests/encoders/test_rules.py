@@ -25,6 +25,10 @@ def make_processor(family: str, folder: Path, **values: Any) -> Any:
     return load_video_processor(LocalFolder(folder, name="m"), FAMILIES[family])
 
 
+def rules_of(processor: Any, family: str, asked: Sampling) -> ProcessorRules:
+    return ProcessorRules(processor, asked, FAMILIES[family].own_fps)
+
+
 @pytest.fixture(scope="module")
 def processors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {name: make_processor(name, tmp_path_factory.mktemp(name)) for name in QWEN}
@@ -67,13 +71,13 @@ def test_number_of_frames_is_taken_as_asked(family: str, processors: dict[str, A
 def test_max_frames_caps_every_way_of_sampling(
     family: str, asked: dict[str, Any], processors: dict[str, Any]
 ) -> None:
-    rules = ProcessorRules(processors[family], Sampling(max_frames=8, **asked))
+    rules = rules_of(processors[family], family, Sampling(max_frames=8, **asked))
 
     assert len(rules.sample(300, 30.0)) == 8
 
 
 def test_family_that_names_no_sampling_is_sampled_at_2_fps(processors: dict[str, Any]) -> None:
-    rules = ProcessorRules(processors["qwen2_5_vl"], Sampling())
+    rules = rules_of(processors["qwen2_5_vl"], "qwen2_5_vl", Sampling())
 
     assert rules.sampling == Sampling(fps=2.0, max_frames=768)
     assert len(rules.sample(300, 30.0)) == 20
@@ -83,17 +87,17 @@ def test_family_that_names_no_sampling_is_sampled_at_2_fps(processors: dict[str,
 def test_checkpoint_s_own_values_are_the_default(family: str, tmp_path: Path) -> None:
     processor = make_processor(family, tmp_path, fps=4, max_frames=20)
 
-    assert len(ProcessorRules(processor, Sampling()).sample(120, 30.0)) == 16
-    assert len(ProcessorRules(processor, Sampling()).sample(300, 30.0)) == 20
-    assert len(ProcessorRules(processor, Sampling(fps=1)).sample(300, 30.0)) == 10
+    assert len(rules_of(processor, family, Sampling()).sample(120, 30.0)) == 16
+    assert len(rules_of(processor, family, Sampling()).sample(300, 30.0)) == 20
+    assert len(rules_of(processor, family, Sampling(fps=1)).sample(300, 30.0)) == 10
 
 
 @pytest.mark.parametrize("family", QWEN)
 def test_checkpoint_that_names_a_number_of_frames_is_followed(family: str, tmp_path: Path) -> None:
     processor = make_processor(family, tmp_path, num_frames=6)
 
-    assert len(ProcessorRules(processor, Sampling()).sample(300, 30.0)) == 6
-    assert len(ProcessorRules(processor, Sampling(fps=1)).sample(300, 30.0)) == 10
+    assert len(rules_of(processor, family, Sampling()).sample(300, 30.0)) == 6
+    assert len(rules_of(processor, family, Sampling(fps=1)).sample(300, 30.0)) == 10
 
 
 @pytest.mark.parametrize(
