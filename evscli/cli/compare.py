@@ -42,6 +42,9 @@ def compare(
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,
+    min_pixels: options.MinPixels = None,
+    max_pixels: options.MaxPixels = None,
+    total_pixels: options.TotalPixels = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
@@ -86,7 +89,14 @@ def compare(
     quiet_loading()
     with noted_warnings():
         queries = query_rows(name, videos, requests)
-        sampling = Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames)
+        sampling = Sampling(
+            fps=fps,
+            num_frames=num_frames,
+            max_frames=max_frames,
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
+            total_pixels=total_pixels,
+        )
         encoder = load_encoder(name, device=device, dtype=dtype, sampling=sampling)
         bench = Bench(
             encoder=encoder,

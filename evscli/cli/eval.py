@@ -40,6 +40,9 @@ def evaluate(
     fps: options.Fps = None,
     num_frames: options.NumFrames = None,
     max_frames: options.MaxFrames = None,
+    min_pixels: options.MinPixels = None,
+    max_pixels: options.MaxPixels = None,
+    total_pixels: options.TotalPixels = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
@@ -68,7 +71,14 @@ def evaluate(
         dtype=dtype,
     )
     check_output(Path(output))
-    sampling = Sampling(fps=fps, num_frames=num_frames, max_frames=max_frames)
+    sampling = Sampling(
+        fps=fps,
+        num_frames=num_frames,
+        max_frames=max_frames,
+        min_pixels=min_pixels,
+        max_pixels=max_pixels,
+        total_pixels=total_pixels,
+    )
     if questions is None:
         refuse_with_films(sampling, per_token=per_token)
         result = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
@@ -153,8 +163,9 @@ def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:
     """Raise UsageError for options that need a file of questions."""
     if per_token or sampling != Sampling():
         raise UsageError(
-            "--fps, --num-frames, --max-frames and --per-token are for your own videos: give a "
-            "file of questions with --questions, or leave them out"
+            "--fps, --num-frames, --max-frames, --min-pixels, --max-pixels, --total-pixels and "
+            "--per-token are for your own videos: give a file of questions with --questions, or "
+            "leave them out"
         )
 
 

@@ -170,6 +170,12 @@ Damaged = Annotated[
         "for any damage. The last two decode everything once more.",
     ),
 ]
+MinPixels = Annotated[int | None, typer.Option(help="Pixels that a resized frame has at least.")]
+MaxPixels = Annotated[int | None, typer.Option(help="Pixels that a resized frame has at most.")]
+TotalPixels = Annotated[
+    int | None,
+    typer.Option(help="Pixels that all sampled frames of a video have together at most."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[
     str, typer.Option(help="auto (the checkpoint's own), float32, bfloat16 or float16.")

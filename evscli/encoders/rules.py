@@ -37,7 +37,7 @@ class ProcessorRules:
         self.patch_size = int(processor.patch_size)
         self.temporal_patch_size = int(processor.temporal_patch_size)
         self.merge_size = int(processor.merge_size)
-        check_pixels(asked, token=(self.patch_size * self.merge_size) ** 2)
+        check_pixels(processor, asked)
         self._processor = size_only(processor)
         # What is set here would come back as a default beside what `sample` asks for.
         self._processor.fps = self._processor.num_frames = None

@@ -181,13 +181,6 @@ def _check_molmo2(config: Any, model: str) -> None:
         if heads % groups:
             raise saved.refuse("num_key_value_heads", groups, f"which must divide {heads} heads")
     _saved(vision, model, within="vision_config.").check("image_size", vision.image_size, SIDES)
-    depth, layers = vision.num_hidden_layers, adapter.vision_feature_layer
-    if not layers or not all(-depth <= layer < depth for layer in layers):
-        raise _saved(adapter, model, within="adapter_config.").refuse(
-            "vision_feature_layer",
-            layers,
-            f"which must be numbers of layers, {-depth} to {depth - 1}",
-        )
 
 
 def _saved(config: Any, model: str, *, within: str) -> SavedValues:
