@@ -111,7 +111,8 @@ def build_vision(
 
 def _empty_vision(checkpoint: VisionCheckpoint) -> nn.Module:
     """The tower on the meta device."""
-    depth = getattr(checkpoint.config, "vision_config", checkpoint.config).num_hidden_layers
+    config = getattr(checkpoint.config, "vision_config", checkpoint.config)
+    depth = config.depth if hasattr(config, "depth") else config.num_hidden_layers
     if depth > len(checkpoint.weights):  # every block has some; building a million takes hours
         raise ModelError(
             f"{checkpoint.name}: its vision weights do not fit its config.json ({depth} blocks, "

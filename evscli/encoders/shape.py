@@ -150,7 +150,7 @@ def _check_qwen(config: Any, saved: SavedValues) -> None:
     head_dim = getattr(config, "head_dim", None)
     if head_dim not in (None, width // heads):
         raise saved.refuse("head_dim", head_dim, f"which must be {width // heads} or absent")
-    theta = (config.rope_parameters or {}).get("rope_theta", 1)
+    theta = (getattr(config, "rope_parameters", None) or {}).get("rope_theta", 1)
     saved.check("rope_parameters.rope_theta", theta, POSITIVE)
     blocks = list(getattr(config, "deepstack_visual_indexes", ()))
     if blocks != sorted({*blocks} & {*range(config.depth)}):
