@@ -48,6 +48,7 @@ def prune_video(
     `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
     method `none` does without. `prune_at` is the block of the encoder after which to prune,
     `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
+    `sampling` says how many frames and how large, where that is not left to the checkpoint.
     `start` and `end` are the seconds between which frames are taken, as of a video of their own;
     `damaged` is what is done about damage: `trim`, `skip` or `fail`.
     The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,

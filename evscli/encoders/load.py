@@ -51,8 +51,8 @@ def load_encoder(
     """Load the vision side of a checkpoint: a folder, a hub id, or `mini`.
 
     Only the vision weights are read. `dtype="auto"` keeps the dtype they are stored in.
-    `resize="device"` resizes on the device, faster there and approximate. Without `sampling` a
-    checkpoint that names none (Qwen2.5-VL) is sampled at 2 frames per second.
+    `resize="device"` resizes on the device, faster there and approximate. `sampling` takes the
+    place of the checkpoint's own values; a Qwen2.5-VL that names no rate gets 2 frames per second.
 
     Raises UsageError for a value that is not allowed, ModelError for a checkpoint that cannot be
     used and DeviceError for a device that is not there.

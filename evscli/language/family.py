@@ -90,7 +90,7 @@ class Family:
     """Tokens that attend to each other in both directions: the model must be told which."""
 
 
-def family_of(model_type: str) -> Family:
+def family_of(model_type: str, *, model: str = "this model") -> Family:
     """The family of a checkpoint's `model_type`.
 
     Raises ModelError for an unsupported one, and for one that the installed transformers lacks.
@@ -103,7 +103,7 @@ def family_of(model_type: str) -> Family:
             f"no language-model side for model type {model_type!r} (supported: {known}): "
             "use a checkpoint of a supported type"
         ) from None
-    require_installed(model_type, model="this model")
+    require_installed(model_type, model=model)
     return family
 
 

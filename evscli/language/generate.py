@@ -80,7 +80,7 @@ def check_type(files: ModelFiles) -> None:
     config = files.get("config.json")
     if config is None:
         raise ModelError(f"{files.name} has no config.json: name the folder of a model checkpoint")
-    family_of(str(read_json(config, model=files.name).get("model_type")))
+    family_of(str(read_json(config, model=files.name).get("model_type")), model=files.name)
 
 
 def answer(

@@ -150,9 +150,11 @@ class PromptBuilder:
 
     def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
         """The chat template's text. Raises UsageError for messages that it refuses."""
+        # Templates crash on a `content` of None, which releases of transformers leave out or not.
+        said = [{k: v for k, v in message.items() if v is not None} for message in messages]
         try:
             text: str = self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
+                said,
                 chat_template=self.template,
                 add_generation_prompt=add_generation_prompt,
                 tokenize=False,

@@ -6,16 +6,17 @@ import sys
 import pytest
 
 from evscli import encoders
-from evscli.encoders import list_families
+from evscli.encoders import families, list_families
 from evscli.encoders.families import family_of
 from evscli.errors import ModelError
+from evscli.language.family import family_of as language_family_of
 
 
 def test_lists_a_summary_for_every_family() -> None:
-    families = list_families()
+    listed = list_families()
 
-    assert set(families) == {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2"}
-    assert all(summary and "\n" not in summary for summary in families.values())
+    assert set(listed) == {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2"}
+    assert all(summary and "\n" not in summary for summary in listed.values())
 
 
 def test_listing_needs_neither_torch_nor_transformers() -> None:
@@ -35,6 +36,32 @@ def test_unsupported_type_is_refused_with_the_supported_ones(model_type: object)
         ModelError, match=r"my-model: model type .* qwen2_5_vl, qwen3_vl, qwen3_vl_"
     ):
         family_of(model_type, model="my-model")
+
+
+def test_family_that_the_installed_transformers_lacks_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(families, "find_spec", lambda _name: None)
+    monkeypatch.setattr(families, "version", lambda _name: "5.18.0")
+
+    for of in (family_of, language_family_of):
+        with pytest.raises(
+            ModelError,
+            match=r"m: model type .molmo2. needs transformers 5.20 or newer, and 5.18.0 is",
+        ):
+            of("molmo2", model="m")
+        of("qwen3_vl", model="m")
+
+
+def test_only_the_family_in_use_is_imported() -> None:
+    code = (
+        "import sys, evscli.encoders, evscli.language; evscli.encoders.load_encoder('mini');"
+        "print([name for name in sys.modules if 'molmo2.' in name and 'transformers' in name])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
 
 
 def test_every_public_name_is_there() -> None:
