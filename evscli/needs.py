@@ -5,23 +5,28 @@ A scorer and rows of a query are found in checkpoints. Refuses what is missing b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders.device import AUTO as AUTO_DTYPE
 from evscli.encoders.files import find_model
 from evscli.encoders.load import BY_CHECKPOINT
 from evscli.encoders.scorer import checkpoint_scorer, load_scorer
-from evscli.errors import UsageError
+from evscli.errors import MismatchError, UsageError
 from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pipeline import VideoPruner
 from evscli.pruners import PruneRequest
 from evscli.pruners.given import needing
-from evscli.records import Sampling, VideoInput
+from evscli.records import Sampling, VideoInput, dtype_text
+from evscli.store.run import encoder_dtypes
 from evscli.store.schema import AUTO, resolve_store_dtype
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +36,9 @@ class Recipe:
     model: str
     requests: tuple[PruneRequest, ...]
     sampling: Sampling = BY_CHECKPOINT
-    dtype: str = "auto"
+    dtype: str = AUTO_DTYPE
+    units: frozenset[str] | None = None
+    """The dtypes in which `auto` computes, as `load_encoder` takes them."""
     chunk_frames: int = 16
     resize: str = "cpu"
     scorer: str | Path | None = None
@@ -48,6 +55,7 @@ class Recipe:
             self.model,
             device=device,
             dtype=self.dtype,
+            units=self.units,
             chunk_frames=self.chunk_frames,
             resize=self.resize,
             sampling=self.sampling,
@@ -63,6 +71,49 @@ class Recipe:
             scorer=scorer_weights(self.scorer, self.model, encoder, self.requests),
             queries=queries,
         )
+
+
+def settled(recipe: Recipe, folders: Sequence[Path], units: Callable[[], frozenset[str]]) -> Recipe:
+    """The recipe without a dtype that every process would work out for itself.
+
+    `auto` is what the stores `folders` were made with, so that a run goes on alike on whatever
+    machine; where there is none yet, `units` are asked for. Raises MismatchError where stores
+    differ, and DamagedError.
+    """
+    if recipe.dtype != AUTO_DTYPE:
+        return recipe
+    found = {made: folder for folder in folders if (made := encoder_dtypes(folder)) is not None}
+    if len(found) > 1:
+        told = " and ".join(f"{folder} in {dtype_text(*made)}" for made, folder in found.items())
+        raise MismatchError(
+            f"dtype auto is what a store was made in, and these differ: {told}; prune into them "
+            "one by one, or name another folder with -o"
+        )
+    for kept, computed in found:
+        if kept == computed:
+            return replace(recipe, dtype=kept)
+        return replace(recipe, units=frozenset({computed}))
+    return replace(recipe, units=units())
+
+
+def run_settled(
+    recipe: Recipe,
+    folders: Sequence[Path],
+    units: Callable[[], frozenset[str]],
+    run: Callable[[Recipe], T],
+) -> T:
+    """Run by the settled recipe.
+
+    Of runs that begin at once on different machines the first to write its store settles it for
+    all: one that meets another's store begins again by that. Raises what `settled` and `run` do.
+    """
+    first = settled(recipe, folders, units)
+    try:
+        return run(first)
+    except MismatchError:
+        if (again := settled(recipe, folders, units)) == first:
+            raise
+        return run(again)
 
 
 def query_rows(

@@ -20,11 +20,18 @@ from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
 from evscli.language.family import temporal_interval
-from evscli.pipeline import encode_video, prune_encoded
+from evscli.pipeline import VideoPruner, encode_video, prune_encoded
 from evscli.pipeline.frames import ahead
-from evscli.pruners import check_selection
+from evscli.pruners import check_selection, select_tokens
 from evscli.pruners.seeds import video_seed
-from evscli.records import FrameChunk, PrunedVideo, RunConfig, Sampling, VideoInput
+from evscli.records import (
+    FrameChunk,
+    PrunedVideo,
+    RunConfig,
+    Sampling,
+    VideoInput,
+    VideoTokens,
+)
 from evscli.stage import stage
 from evscli.store import StoreWriter
 from tests.checkpoints import FAMILIES, make_checkpoint
@@ -115,6 +122,19 @@ def test_kept_rows_are_those_of_the_unpruned_video(clip: Path, method: str) -> N
     assert full.deepstack is not None
     assert torch.equal(record.deepstack, full.deepstack[:, rows])
     assert torch.equal(record.position_ids, record.keep_mask.nonzero().int())
+
+
+def test_without_units_the_mask_follows_from_tokens_as_they_are_stored(
+    clip: Path, tmp_path: Path
+) -> None:
+    encoder = load_encoder("mini", device="cpu", units={"float32"})
+    video = VideoInput(id="clip", path=clip, root=clip.parent)
+    asked = check_selection("none"), check_selection("vcast", 0.3)
+    full, record = (VideoPruner(encoder, request)(video) for request in asked)
+    stored = through_a_store(full, tmp_path).embeds.view(*record.info.grid_thw, -1)
+    assert stored.dtype == torch.bfloat16
+    again = select_tokens(asked[1], VideoTokens.from_embeds(stored))
+    assert torch.equal(again.mask, record.keep_mask)
 
 
 def test_one_encoding_can_be_pruned_again_and_again(clip: Path) -> None:

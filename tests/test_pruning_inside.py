@@ -86,6 +86,18 @@ def test_budget_one_inside_is_the_whole_encoder(
     assert inside.keep_mask.all()
 
 
+def test_without_units_only_what_comes_out_is_rounded(
+    encoder: VideoEncoder, video: VideoInput
+) -> None:
+    auto = load_encoder(MINI, device="cpu", units={"float32"})
+    kept, expected = (prune(one, video, "vcast", 0.3, after=1) for one in (auto, encoder))
+    assert torch.equal(kept.keep_mask, expected.keep_mask)
+    assert torch.equal(kept.embeds, expected.embeds.bfloat16())
+    assert kept.deepstack is not None
+    assert expected.deepstack is not None
+    assert torch.equal(kept.deepstack, expected.deepstack.bfloat16())
+
+
 def test_selections_share_their_passes_of_the_encoder(
     encoder: VideoEncoder, video: VideoInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress
 from evscli.records import Failure, VideoInfo
+from evscli.store.run import encoder_dtypes
 
 
 class Events:
@@ -43,7 +44,10 @@ class Events:
             }
             for store, before in zip(self.stores, summaries, strict=True)
         ]
-        emit("start", {"model": self.model, "videos": len(jobs), "stores": stores})
+        values = {"model": self.model, "videos": len(jobs), "stores": stores}
+        if (made := encoder_dtypes(self.stores[0])) is not None:
+            values |= dict(zip(("dtype", "compute_dtype"), made, strict=True))
+        emit("start", values)
 
     def done(self, done: Done, *, again: bool) -> None:
         """The events `pruned` and `failed`, now and then `progress`."""

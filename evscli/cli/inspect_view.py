@@ -220,7 +220,8 @@ def _span(times: Sequence[float]) -> str:
 
 def _model(model: ModelInfo) -> str:
     planes = f", {model.deepstack_planes} DeepStack planes" if model.deepstack_planes else ""
-    text = f"{model.name} ({model.model_type}, {model.dtype}, width {model.embed_dim}{planes})"
+    kind = f"{model.model_type}, {model.arithmetic}"
+    text = f"{model.name} ({kind}, width {model.embed_dim}{planes})"
     return f"{text}; {MINI_NOTICE}" if model.name == MINI else text
 
 

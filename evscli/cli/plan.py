@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 import typer
 
@@ -78,9 +79,9 @@ def plan(
     from evscli.corpus.resume import Retries
     from evscli.corpus.segments import check_segment
     from evscli.corpus.share import parse_share
-    from evscli.encoders.device import worker_devices
+    from evscli.encoders.device import common_units, worker_devices
     from evscli.encoders.files import find_model
-    from evscli.needs import Recipe, query_rows
+    from evscli.needs import Recipe, query_rows, settled
     from evscli.pruners.given import check_given
 
     requests = check_requests(method or [UNPRUNED], budget, budget_dist, option or [], prune_at)
@@ -129,6 +130,7 @@ def plan(
     quiet_loading()
     with noted_warnings():
         query_rows(name, videos, requests)
+        recipe = settled(recipe, folders, partial(common_units, engine.devices))
         prepared = prepare(videos, recipe.make, folders, engine=engine, most=most, began=began)
         with progress(len(prepared.sample.jobs), unit="video") as advance:
             looks = look_into(prepared, advance=advance)

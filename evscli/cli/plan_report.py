@@ -103,6 +103,8 @@ def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dic
     sample, whole = estimate.sample, estimate.forecast
     return {
         "model": estimate.model.name,
+        "dtype": estimate.model.dtype,
+        "compute_dtype": estimate.model.compute_dtype or estimate.model.dtype,
         "videos": prepared.videos,
         "to_do": sample.of,
         "looked_into": len(sample.jobs),
@@ -223,7 +225,7 @@ def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> 
     yield "a token", f"{estimate.token_bytes:,} bytes on disk ({values_text(estimate)})"
     if estimate.duration is not None:
         yield from time_pairs(estimate.duration, prepared)
-    yield "model", estimate.model.name
+    yield "model", f"{estimate.model.name} ({estimate.model.arithmetic})"
 
 
 def videos_text(estimate: Estimate, *, left: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,13 +94,13 @@ def prune(
     from evscli.corpus.engine import Engine
     from evscli.corpus.inputs import find_videos
     from evscli.corpus.local import prune_corpus
-    from evscli.corpus.ray import prune_on_ray
+    from evscli.corpus.ray import connected, prune_on_ray, units_on_ray
     from evscli.corpus.resume import Retries
     from evscli.corpus.segments import check_segment
     from evscli.corpus.share import parse_share
-    from evscli.encoders.device import worker_devices
+    from evscli.encoders.device import common_units, worker_devices
     from evscli.encoders.files import find_model
-    from evscli.needs import Recipe, query_rows
+    from evscli.needs import Recipe, query_rows, run_settled, settled
     from evscli.pruners.given import check_given
     from evscli.render.roots import remember
 
@@ -143,21 +144,28 @@ def prune(
         segment=segment,
         share=parse_share(shard_of, os.environ),
     )
-    run = prune_corpus
+    run, units = prune_corpus, partial(common_units, how.devices)
     if on_ray:
         run = partial(prune_on_ray, address=address, device=device, workers=workers)
+        units = partial(units_on_ray, address=address, device=device, workers=workers)
     known = find_model(name).name
     folders = stores(known, requests, output)
     for folder in folders:
         remember(folder, dict.fromkeys(video.root for video in videos if lies_here(video)))
     catch_termination()
     listener = (Events if as_json else Report)(model=known, stores=folders)
-    summaries = run(videos, recipe.make, folders, listener=listener, engine=how)
+
+    def go(recipe: Recipe) -> list[Summary]:
+        return run(videos, recipe.make, folders, listener=listener, engine=how)
+
+    with connected(address) if on_ray else nullcontext():
+        summaries = run_settled(recipe, folders, units, go)
     listener.finish(summaries)
     if store_dtype != options.StoreDtypes.auto:
         from evscli.cli.storing import tell_loss
 
         here = how.devices[0] if how.devices else device
+        recipe = settled(recipe, folders, units)
         tell_loss(videos, recipe, folders[0], device=here, as_json=as_json)
     raise typer.Exit(exit_code(summaries))
 

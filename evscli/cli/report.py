@@ -16,7 +16,8 @@ from evscli.cli.units import count_text, duration_text
 from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress, State
-from evscli.records import Failure, VideoInfo
+from evscli.records import Failure, VideoInfo, dtype_text
+from evscli.store.run import encoder_dtypes
 
 
 def print_safely(line: str) -> None:
@@ -73,7 +74,8 @@ class Report:
                 f"time    {state.seconds:.1f} s of video in {state.elapsed:.1f} s "
                 f"({state.speed:.1f} times real time)"
             )
-        print_safely(f"model   {self.model}")
+        made = encoder_dtypes(self.stores[0])
+        print_safely(f"model   {self.model}" + (f" ({dtype_text(*made)})" if made else ""))
         if len(summaries) == 1:
             print_safely(f"store   {self.stores[0]}")
 

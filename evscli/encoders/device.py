@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 
 import torch
 
 from evscli.errors import DeviceError, UsageError
 
+AUTO = "auto"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+UNITS_SINCE = {"bfloat16": (8, 0), "float16": (7, 0)}
+"""Compute capability of the first GPUs that have matrix units for a dtype."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -51,8 +55,48 @@ def resolve_dtype(name: str, *, stored: torch.dtype) -> torch.dtype:
 
     Raises UsageError for another word.
     """
-    if name == "auto":
+    if name == AUTO:
         return stored
     if name not in DTYPES:
         raise UsageError(f"dtype {name!r} is unknown; use auto, {', '.join(DTYPES)}")
     return DTYPES[name]
+
+
+def arithmetic_dtype(
+    name: str, *, kept: torch.dtype, device: torch.device, units: Collection[str] | None = None
+) -> torch.dtype:
+    """What an encoder computes in whose tokens are kept in `kept`.
+
+    A dtype that a person names is both. For `auto` it is float32 where there are no units for
+    `kept`: among `units`, by default those of the device.
+    """
+    if name != AUTO:
+        return kept
+    native = units_of(device) if units is None else units
+    return kept if str(kept).removeprefix("torch.") in native else torch.float32
+
+
+def units_of(device: torch.device) -> frozenset[str]:
+    """The names of the dtypes that a device has arithmetic units for; it emulates the others.
+
+    A CPU without them takes several times as long for bfloat16 as for float32.
+    """
+    return frozenset(name for name in DTYPES if name == "float32" or has_units(device, name))
+
+
+def common_units(devices: Iterable[str]) -> frozenset[str]:
+    """The dtypes that all of the devices have units for. Raises as `resolve_device` does."""
+    return frozenset.intersection(*(units_of(resolve_device(name)) for name in devices))
+
+
+def has_units(device: torch.device, name: str) -> bool:
+    """Whether a device has arithmetic units for bfloat16 or float16."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= UNITS_SINCE[name]
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if name == "float16":
+        return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+    # oneDNN supports bfloat16 from AVX-512 on, and emulates it on the first processors of these.
+    emulated = torch.cpu._is_avx2_supported() and not torch.cpu._is_avx512_bf16_supported()
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and not emulated

@@ -40,12 +40,18 @@ class VideoEncoder:
     shape: VisionShape
     device: torch.device
     dtype: torch.dtype
-    """Of weights and embeddings."""
+    """Of weights and arithmetic."""
     chunk_frames: int
     """Frames in one call of the tower; a multiple of the temporal patch."""
     resize_on_device: bool
     scratch: Path | None = None
     """Folder for tokens that outgrow memory; the system's temporary folder by default."""
+
+    @property
+    def token_dtype(self) -> torch.dtype:
+        """Of the embeddings, which are rounded to it where the arithmetic is wider."""
+        dtype: torch.dtype = getattr(torch, self.info.dtype)
+        return dtype
 
     @property
     def host_resize(self) -> Resize | None:
@@ -111,7 +117,9 @@ class VideoEncoder:
         """Run the windows chosen through the other blocks."""
         frames = self.chunk_frames // self.form.temporal_patch_size
         with torch.inference_mode():
-            return finish(prefix, choice, patches=frames * prefix.patches, device=self.device)
+            tokens = finish(prefix, choice, patches=frames * prefix.patches, device=self.device)
+            embeds, planes = self._rounded(tokens.embeds, tokens.planes)
+        return WindowTokens(embeds=embeds, planes=planes)
 
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size
@@ -141,15 +149,20 @@ class VideoEncoder:
             # Not around the loop: neither the decoder behind `chunks` nor the caller between two
             # results should run in inference mode.
             with torch.inference_mode():
-                tokens = encode_frames(tower, patches)
+                tokens = self._rounded(*encode_frames(tower, patches))
             yield tokens
+
+    def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Tokens in the dtype that they are kept in: methods see what a store will hold."""
+        dtype = self.token_dtype
+        return embeds.to(dtype), None if planes is None else planes.to(dtype)
 
     def _allocate(self, grid_thw: tuple[int, int, int]) -> VideoTokens:
         shape = (*grid_thw, self.info.embed_dim)
         planes = self.info.deepstack_planes
         return VideoTokens(
-            embeds=allocate(shape, self.dtype, folder=self.scratch),
-            deepstack=allocate((planes, *shape), self.dtype, folder=self.scratch)
+            embeds=allocate(shape, self.token_dtype, folder=self.scratch),
+            deepstack=allocate((planes, *shape), self.token_dtype, folder=self.scratch)
             if planes
             else None,
         )

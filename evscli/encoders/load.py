@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from evscli.encoders.checkpoint import (
     read_checkpoint,
     stored_dtype,
 )
-from evscli.encoders.device import resolve_device, resolve_dtype
+from evscli.encoders.device import arithmetic_dtype, resolve_device, resolve_dtype
 from evscli.encoders.digest import vision_digests
 from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import find_model
@@ -42,6 +43,7 @@ def load_encoder(
     *,
     device: str = "auto",
     dtype: str = "auto",
+    units: Collection[str] | None = None,
     chunk_frames: int = 16,
     resize: str = "cpu",
     sampling: Sampling = BY_CHECKPOINT,
@@ -50,7 +52,9 @@ def load_encoder(
 ) -> VideoEncoder:
     """Load the vision side of a checkpoint: a folder, a hub id, or `mini`.
 
-    Only the vision weights are read. `dtype="auto"` keeps the dtype they are stored in.
+    Only the vision weights are read. `dtype="auto"` keeps tokens in the dtype they are stored in,
+    and computes in it where the device has arithmetic units for it, else in float32; `units` names
+    the dtypes that count as such, by default as `units_of` says. Another dtype is both.
     `resize="device"` resizes on the device, faster there and approximate. `sampling` takes the
     place of the checkpoint's own values; a Qwen2.5-VL that names no rate gets 2 frames per second.
 
@@ -67,9 +71,10 @@ def load_encoder(
     shape = load_name(family.shape)(checkpoint.config, processor, model=files.name)
     _check_chunk(chunk_frames, shape.temporal_patch_size)
     rules = load_name(family.rules)(processor, sampling, family.own_fps)
-    width = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
-    vision = build_vision(checkpoint, device=target, dtype=width)
-    info = model_info(checkpoint, processor, shape, width)
+    kept = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
+    computed = arithmetic_dtype(dtype, kept=kept, device=target, units=units)
+    vision = build_vision(checkpoint, device=target, dtype=computed)
+    info = model_info(checkpoint, processor, shape, kept=kept, computed=computed)
     return VideoEncoder(
         info=info,
         rules=rules,
@@ -78,7 +83,7 @@ def load_encoder(
         for_grid=partial(load_name(family.tower), vision),
         shape=shape,
         device=target,
-        dtype=width,
+        dtype=computed,
         chunk_frames=chunk_frames,
         resize_on_device=resize == "device",
         scratch=scratch,
@@ -86,7 +91,12 @@ def load_encoder(
 
 
 def model_info(
-    checkpoint: VisionCheckpoint, processor: Any, shape: VisionShape, dtype: torch.dtype
+    checkpoint: VisionCheckpoint,
+    processor: Any,
+    shape: VisionShape,
+    *,
+    kept: torch.dtype,
+    computed: torch.dtype,
 ) -> ModelInfo:
     """What a shard records of the model; digests are of the weights as stored."""
     digests = vision_digests(checkpoint.weights)
@@ -96,13 +106,14 @@ def model_info(
         vision_sha256=digests.stored,
         vision_bf16_sha256=digests.bf16,
         processor_sha256=processor_digest(processor, checkpoint.family),
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=str(kept).removeprefix("torch."),
         embed_dim=shape.embed_dim,
         deepstack_planes=shape.planes,
         patch_size=shape.patch_size,
         temporal_patch_size=shape.temporal_patch_size,
         merge_size=shape.merge_size,
         tokens_per_second=shape.tokens_per_second,
+        compute_dtype=None if computed == kept else str(computed).removeprefix("torch."),
     )
 
 
@@ -120,7 +131,7 @@ def _settings(
     if sampling["by"] == Sampling().by:
         del sampling["by"]
     sampling["min_frames"] = getattr(processor, "min_frames", None)
-    return {
+    settings = {
         "algorithm": ALGORITHM,
         "model_type": info.model_type,
         "vision": info.vision_sha256,
@@ -130,6 +141,9 @@ def _settings(
         "dtype": info.dtype,
         "chunk_frames": chunk_frames,
     }
+    if info.compute_dtype is not None:
+        settings["compute_dtype"] = info.compute_dtype
+    return settings
 
 
 def _check_resize(resize: str) -> None:

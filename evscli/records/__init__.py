@@ -30,6 +30,7 @@ from evscli.records.stored import (
     RunConfig,
     SourceInfo,
     VideoInfo,
+    dtype_text,
 )
 from evscli.records.tokens import (
     KeptTokens,
@@ -66,4 +67,5 @@ __all__ = [
     "VideoWindows",
     "WindowChoice",
     "WindowTokens",
+    "dtype_text",
 ]

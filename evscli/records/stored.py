@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 OptionValue = bool | int | float | str
 
 
+def dtype_text(kept: str, computed: str) -> str:
+    """What tokens are kept and were computed in, such as `bfloat16 computed in float32`."""
+    return kept if kept == computed else f"{kept} computed in {computed}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """What must be known of a vision encoder once its tokens stand alone."""
@@ -35,6 +40,13 @@ class ModelInfo:
     merge_size: int
     tokens_per_second: float | None = None
     """Scale of temporal RoPE ids where a family has one (Qwen2.5-VL)."""
+    compute_dtype: str | None = None
+    """What the encoder computed in before embeddings were rounded to `dtype`; None: in `dtype`."""
+
+    @property
+    def arithmetic(self) -> str:
+        """Both in words."""
+        return dtype_text(self.dtype, self.compute_dtype or self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

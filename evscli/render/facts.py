@@ -42,7 +42,7 @@ def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         if info.prune_at is None
         else f"inside the encoder, after block {info.prune_at}",
         "question": info.query or "",
-        "model": f"{info.model.name} ({info.model.model_type}, {info.model.dtype})",
+        "model": f"{info.model.name} ({info.model.model_type}, {info.model.arithmetic})",
         "vision weights": f"sha256 {info.model.vision_sha256[:16]}…",
         "cells": " x ".join(map(str, info.grid_thw))
         + f", resized to {size_text(info.resized_size)}",

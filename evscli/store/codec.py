@@ -52,6 +52,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
 LATER = frozenset(
     {
         "budget_rule",
+        "compute_dtype",
         "damaged_frames",
         "kept",
         "part",

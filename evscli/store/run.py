@@ -37,6 +37,22 @@ def read_run(folder: Path) -> RunConfig:
     return run
 
 
+def encoder_dtypes(folder: Path) -> tuple[str, str] | None:
+    """What a store's tokens are kept and were computed in; None where it does not exist or say.
+
+    Without run.json its first shard says it. Raises DamagedError, or StoreError for a later format.
+    """
+    said: Any = None
+    if (folder / RUN_NAME).exists():
+        said = read_run(folder).settings.get("encoder")
+    elif folder.is_dir():
+        heads = (read_head(path) for path in list_shards(folder)[:1])
+        said = next((video.get("model") for head in heads for video in head.videos.values()), None)
+    if not isinstance(said, Mapping) or not isinstance(kept := said.get("dtype"), str):
+        return None
+    return kept, str(said.get("compute_dtype") or kept)
+
+
 def check_run(folder: Path, config: RunConfig) -> None:
     """Check that a store, where there is one, names the same settings; writes nothing.
 
@@ -78,9 +94,12 @@ def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
 
 def _check_settings(folder: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     if changed := differences(stored, to_json(asked)):
+        dtypes = ("encoder.dtype ", "encoder.compute_dtype ")
+        auto = any(text.startswith(dtypes) for text in changed)
+        way = " (--dtype auto takes its dtypes)" if auto else ""
         raise MismatchError(
             f"{folder} holds another configuration: {', '.join(changed)}; name another folder with "
-            "-o, or run with the settings it was made with"
+            f"-o, or run with the settings it was made with{way}"
         )
 
 

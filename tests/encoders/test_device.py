@@ -3,8 +3,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evscli.encoders.device import resolve_device, resolve_dtype, worker_devices
+from evscli.encoders.device import (
+    arithmetic_dtype,
+    common_units,
+    resolve_device,
+    resolve_dtype,
+    units_of,
+    worker_devices,
+)
 from evscli.errors import DeviceError, UsageError
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -78,3 +87,69 @@ def test_auto_dtype_is_the_stored_one() -> None:
 def test_unknown_dtype_is_refused_with_the_allowed_ones() -> None:
     with pytest.raises(UsageError, match="'int8' is unknown; use auto, float32, bfloat16, float16"):
         resolve_dtype("int8", stored=torch.float32)
+
+
+class TestArithmetic:
+    @pytest.mark.parametrize("kept", [torch.bfloat16, torch.float16])
+    def test_is_float32_where_a_device_has_no_units_for_the_checkpoints_dtype(
+        self, kept: torch.dtype
+    ) -> None:
+        few, all_ = {"float32"}, {"float32", "bfloat16", "float16"}
+        assert arithmetic_dtype("auto", kept=kept, device=CPU, units=few) == torch.float32
+        assert arithmetic_dtype("auto", kept=kept, device=CPU, units=all_) == kept
+
+    def test_is_in_the_dtype_that_is_asked_for_whatever_the_units(self) -> None:
+        kept = torch.bfloat16
+        assert arithmetic_dtype("bfloat16", kept=kept, device=CPU, units={"float32"}) == kept
+
+    def test_of_a_float32_checkpoint_is_float32(self) -> None:
+        assert arithmetic_dtype("auto", kept=torch.float32, device=CPU) == torch.float32
+
+
+class TestUnits:
+    @pytest.mark.parametrize(
+        ("onednn", "avx2", "avx512_bf16", "has"),
+        [
+            (False, True, False, False),  # AVX2 only
+            (True, True, False, False),  # AVX-512 without units: oneDNN emulates them
+            (True, True, True, True),
+            (True, False, False, True),  # Arm
+        ],
+    )
+    def test_for_bfloat16_of_a_cpu(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        onednn: bool,
+        avx2: bool,
+        avx512_bf16: bool,
+        has: bool,
+    ) -> None:
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+        monkeypatch.setattr(torch.cpu, "_is_avx2_supported", lambda: avx2)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+        assert ("bfloat16" in units_of(CPU)) == has
+
+    @pytest.mark.parametrize("onednn", [True, False])
+    def test_for_float16_of_a_cpu(self, monkeypatch: pytest.MonkeyPatch, onednn: bool) -> None:
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: onednn)
+        assert ("float16" in units_of(CPU)) == onednn
+
+    @pytest.mark.parametrize(
+        ("capability", "names"),
+        [
+            ((6, 1), {"float32"}),
+            ((7, 5), {"float32", "float16"}),
+            ((9, 0), {"float32", "float16", "bfloat16"}),
+        ],
+    )
+    def test_of_a_gpu_follow_from_its_compute_capability(
+        self, cuda: pytest.MonkeyPatch, capability: tuple[int, int], names: set[str]
+    ) -> None:
+        cuda.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+        assert units_of(torch.device("cuda", 1)) == names
+
+    def test_of_several_devices_are_those_that_all_have(self, cuda: pytest.MonkeyPatch) -> None:
+        older = {0: (9, 0), 1: (7, 5)}
+        cuda.setattr(torch.cuda, "get_device_capability", lambda device: older[device.index])
+        assert "bfloat16" in common_units(["cuda:0"])
+        assert common_units(["cuda:0", "cuda:1"]) == {"float32", "float16"}

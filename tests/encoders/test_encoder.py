@@ -147,6 +147,39 @@ def test_dtype_asked_for_is_the_dtype_of_weights_and_tokens(qwen3: Path) -> None
     assert (tokens.embeds - expected).abs().max() <= 0.1 * expected.abs().max()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_units_tokens_are_those_of_float32_rounded_to_the_checkpoints_dtype(
+    family: str, tmp_path: Path
+) -> None:
+    folder = str(make_checkpoint(tmp_path / "narrow", family, dtype=torch.bfloat16))
+    auto = load_encoder(folder, device="cpu", units={"float32"})
+    wide = load_encoder(folder, device="cpu", dtype="float32")
+    plan = make_plan(auto, 6, 96, 140)
+    pixels = random_frames(6, *plan.resized_size)
+
+    tokens, expected = (one.encode(chunks_of(pixels, 6), plan) for one in (auto, wide))
+
+    assert torch.equal(tokens.embeds, expected.embeds.bfloat16())
+    if expected.deepstack is not None and tokens.deepstack is not None:
+        assert torch.equal(tokens.deepstack, expected.deepstack.bfloat16())
+    assert (auto.info.dtype, auto.info.compute_dtype) == ("bfloat16", "float32")
+    assert auto.info.arithmetic == "bfloat16 computed in float32"
+
+
+def test_settings_name_the_arithmetic_only_where_it_is_not_that_of_the_tokens(
+    tmp_path: Path,
+) -> None:
+    folder = str(make_checkpoint(tmp_path / "narrow", "qwen3_vl", dtype=torch.bfloat16))
+    with_units, without = (
+        load_encoder(folder, device="cpu", units=units).settings
+        for units in ({"float32", "bfloat16"}, {"float32"})
+    )
+    asked = load_encoder(folder, device="cpu", dtype="bfloat16", units={"float32"}).settings
+    assert asked == with_units
+    assert "compute_dtype" not in with_units
+    assert dict(without) == {**with_units, "compute_dtype": "float32"}
+
+
 def test_incomplete_last_patch_repeats_its_last_frame(encoders: dict[str, VideoEncoder]) -> None:
     encoder = encoders["qwen3_vl"]
     plan = make_plan(encoder, 4, 64, 64)

@@ -18,6 +18,19 @@ from evscli.corpus.ray.places import find_places
 from evscli.corpus.run import Run, prune_by_crew
 from evscli.records import VideoInput
 
+__all__ = ["connected", "prune_on_ray", "units_on_ray"]
+
+
+def units_on_ray(
+    *, address: str | None = None, device: str = "auto", workers: int | None = None
+) -> frozenset[str]:
+    """The dtypes that a worker on the cluster has arithmetic units for, asked of one for all.
+
+    Raises as `prune_on_ray` does.
+    """
+    with connected(address) as nodes:
+        return Actors(find_places(nodes, device, workers)).units()
+
 
 def prune_on_ray(
     videos: Sequence[VideoInput],

@@ -13,6 +13,7 @@ from evscli.corpus.member import Assignment, Message, Stopped, Up
 from evscli.corpus.ray.actor import Process, Worker
 from evscli.corpus.ray.cluster import import_ray
 from evscli.corpus.ray.places import Places
+from evscli.encoders.device import common_units
 from evscli.errors import EvsError, StoreError
 from evscli.store.locks import lock_holder
 
@@ -108,6 +109,21 @@ class Actors:
             "max_concurrency": THREADS,
             "scheduling_strategy": "DEFAULT" if places.gpus else "SPREAD",
         }
+
+    def units(self) -> frozenset[str]:
+        """The dtypes that there are arithmetic units for in the place of one worker.
+
+        Raises EvsError where there is no place, or it cannot run evs.
+        """
+        one = {key: self._options[key] for key in ("num_cpus", "num_gpus", "scheduling_strategy")}
+        asked = self._ray.remote(common_units).options(max_retries=0, **one)
+        try:
+            answer = self._ray.get(asked.remote(self._places.devices[:1]), timeout=PLACE_SECONDS)
+        except self._ray.exceptions.GetTimeoutError:
+            raise self._no_place() from None
+        except self._ray.exceptions.RayError as error:
+            raise _cannot_run(error) from error
+        return frozenset(answer)
 
     def start(self, assignment: Assignment) -> WorkerActor:
         """Start a worker."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from evscli.corpus import worker
 from evscli.corpus.engine import Engine
@@ -22,8 +23,9 @@ from evscli.corpus.jobs import Done, Job
 from evscli.corpus.local import prune_corpus
 from evscli.corpus.member import Assignment
 from evscli.corpus.outcome import Summary
-from evscli.corpus.ray import actors, prune_on_ray
+from evscli.corpus.ray import actors, prune_on_ray, units_on_ray
 from evscli.corpus.ray.actor import Process
+from evscli.encoders.device import units_of
 from evscli.errors import EvsError, StoreError
 from evscli.needs import Recipe
 from evscli.pipeline import VideoPruner
@@ -177,6 +179,11 @@ def test_a_killed_actor_is_replaced_and_what_is_interrupted_then_is_resumed_here
 
 
 @pytest.mark.usefixtures("_cluster")
+def test_one_worker_is_asked_for_all_what_there_are_units_for() -> None:
+    assert units_on_ray(device="cpu") == units_of(torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("_cluster")
 def test_a_cluster_that_is_busy_is_said_to_be(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +195,8 @@ def test_a_cluster_that_is_busy_is_said_to_be(
             EvsError, match=r"no place for a worker with 2 CPUs for 0\.5 s \(1 CPUs"
         ):
             run(prune_on_ray, RECIPE.make, clips, tmp_path / "store", workers=1)
+        with pytest.raises(EvsError, match="no place for a worker with 2 CPUs"):
+            units_on_ray(workers=1)
     finally:
         ray.util.remove_placement_group(others)
 
