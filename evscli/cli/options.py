@@ -148,7 +148,7 @@ Scores = Annotated[bool, typer.Option("--scores", help="Store every token's scor
 StoreDtype = Annotated[
     StoreDtypes,
     typer.Option(
-        help="What shards keep tokens in; auto: what they were computed in. float8 and int8 have a "
+        help="What shards keep tokens in; auto: the dtype that they have. float8 and int8 have a "
         "scale for every token. What that does to the next token is measured and printed.",
     ),
 ]
@@ -178,7 +178,11 @@ TotalPixels = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[
-    str, typer.Option(help="auto (the checkpoint's own), float32, bfloat16 or float16.")
+    str,
+    typer.Option(
+        help="auto (the checkpoint's own; an encoder computes in float32 where the device has no "
+        "arithmetic units for that), float32, bfloat16 or float16.",
+    ),
 ]
 ChunkFrames = Annotated[int, typer.Option(help="Frames encoded at a time.")]
 Resize = Annotated[ResizePlace, typer.Option(help="cpu is exact; device is faster, approximate.")]

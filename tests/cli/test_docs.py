@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,47 @@ def test_the_readme_shows_what_compare_measured() -> None:
         assert line in table
 
 
-def test_the_readme_shows_what_prune_really_prints(tmp_path: Path) -> None:
-    (tmp_path / "sample_videos").symlink_to(ROOT / "sample_videos")
-    result = run_evs(
-        "prune", "sample_videos/", "--method", "vcast", "--budget", "0.3", cwd=tmp_path
-    )
-    assert result.code == 0
-    shown = [line for line in README.splitlines() if re.match(r"\S+: .* s of video$", line)]
-    assert shown
-    for line in shown:
-        assert line in result.out.splitlines()
+@pytest.fixture(scope="module")
+def shown() -> list[str]:
+    """The README's run of `evs prune` on the sample videos, and what is asked of its store."""
+    (block,) = re.findall(r"^```console\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    return str(block).splitlines()
+
+
+@pytest.fixture(scope="module")
+def pruned(shown: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "sample_videos").symlink_to(ROOT / "sample_videos")
+    result = run_evs(*shown[0].split()[2:], cwd=folder)
+    assert result.code == 0, result.err
+    return folder, result.out
+
+
+def test_the_readme_shows_what_prune_really_prints(
+    shown: list[str], pruned: tuple[Path, str]
+) -> None:
+    lines = [line for line in shown if re.match(r"\S+: .* s of video$", line)]
+    assert len(lines) == 5
+    for line in lines:
+        assert line in pruned[1].splitlines()
+
+
+def test_the_readme_shows_what_is_really_kept_of_frames(
+    shown: list[str], pruned: tuple[Path, str]
+) -> None:
+    (command,) = (line.split()[2:] for line in shown if line.startswith("$ evs inspect"))
+    printed = [line.split("\t") for line in run_evs(*command, cwd=pruned[0]).out.splitlines()]
+    rows = [line.split() for line in shown if re.match(r" +\d+ ", line)]
+    assert len(rows) == 2
+    for frame, prompt, source, kept, *_ in rows:
+        assert ["frame", frame, prompt, source, kept] in printed
+
+
+def test_the_readme_shows_what_mini_really_answers(
+    shown: list[str], pruned: tuple[Path, str]
+) -> None:
+    asked = [number for number, line in enumerate(shown) if line.startswith("$ evs ask")]
+    assert len(asked) == 3
+    for number in asked:
+        result = run_evs(*shlex.split(shown[number])[2:], cwd=pruned[0])
+        assert result.out.splitlines()[0] == shown[number + 2]
