@@ -64,7 +64,9 @@ def test_the_loss_is_that_of_the_records(stored: PrunedVideo, video: VideoInput)
         with torch.no_grad():
             logits.append(language.model(**inputs).logits[0, -1].double())
     full, narrow = logits
-    assert 0 < found.logit_difference == pytest.approx(float((full - narrow).abs().max()), rel=1e-3)
+    # Two forwards of logits near 10 differ in float32 by 1e-5, on some processors.
+    difference = float((full - narrow).abs().max())
+    assert 0 < found.logit_difference == pytest.approx(difference, abs=2e-5)
     p, q = full.softmax(-1), narrow.softmax(-1)
     assert found.kl == pytest.approx(float((p * (p / q).log()).sum()), rel=0.05)
     assert found.same_token == bool(full.argmax() == narrow.argmax())
