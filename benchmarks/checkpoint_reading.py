@@ -1,6 +1,4 @@
-"""What loading the vision part of a large checkpoint costs; writes results/checkpoint_reading.md.
-
-    python -m benchmarks.checkpoint_reading
+"""What loading the vision part of a large checkpoint costs.
 
 The checkpoint is made here: a small random vision tower beside a language model of about 2 GB,
 whose weights are holes in sparse files, in three shards of which one holds both. Each way loads it
@@ -10,7 +8,6 @@ says how much of the files it had to bring in (`mincore`).
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import json
 import mmap
@@ -19,15 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, Qwen3VLConfig
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 
-RESULTS = Path(__file__).parent / "results" / "checkpoint_reading.md"
 MB = 1 << 20
 VISION = {
     "depth": 8,
@@ -40,24 +37,37 @@ VISION = {
 TEXT = {
     "hidden_size": 2048,
     "intermediate_size": 6144,
-    "num_hidden_layers": 14,
     "num_attention_heads": 16,
     "num_key_value_heads": 8,
     "vocab_size": 80000,
 }
 PROCESSOR = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2, "fps": 2}
 WAYS = {
-    "evs: `load_encoder`": ("evs", "auto"),
-    "transformers: `AutoModelForImageTextToText.from_pretrained`": ("transformers", "auto"),
-    "evs, `dtype=float32`": ("evs", "float32"),
-    "transformers, `dtype=float32`": ("transformers", "float32"),
+    "evs": "evs: `load_encoder`",
+    "transformers": "transformers: `AutoModelForImageTextToText.from_pretrained`",
+    "evs float32": "evs, `dtype=float32`",
+    "transformers float32": "transformers, `dtype=float32`",
 }
 """Who loads, and in which dtype: as stored, or converted."""
 
 
-def make_checkpoint(folder: Path) -> tuple[int, int]:
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Seconds and MB of one way."""
+
+    seconds: float
+    peak: float
+    """Most resident memory, above what there was before."""
+    anonymous: float
+    """Memory after it, above what there was before."""
+    read: float = 0.0
+    """Of the files."""
+
+
+def make_checkpoint(folder: Path, layers: int) -> tuple[int, int]:
     """Write the checkpoint; returns bytes of vision weights and of all weights."""
-    config = Qwen3VLConfig(vision_config=VISION, text_config=TEXT, dtype="bfloat16")
+    text = {**TEXT, "num_hidden_layers": layers}
+    config = Qwen3VLConfig(vision_config=VISION, text_config=text, dtype="bfloat16")
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
     config.save_pretrained(folder)
@@ -67,7 +77,7 @@ def make_checkpoint(folder: Path) -> tuple[int, int]:
     rest = sorted(weights.keys() - vision.keys())
     parts = [[*vision, *rest[: len(rest) // 3]], rest[len(rest) // 3 :: 2], []]
     parts[2] = sorted(set(rest) - set(parts[0]) - set(parts[1]))
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, names in enumerate(parts):
         filename = f"model-{number + 1:05}-of-{len(parts):05}.safetensors"
         write_shard(folder / filename, {name: weights[name] for name in names}, set(vision))
@@ -79,24 +89,26 @@ def make_checkpoint(folder: Path) -> tuple[int, int]:
 
 def write_shard(path: Path, weights: dict[str, Tensor], filled: set[str]) -> None:
     """A bfloat16 safetensors file; weights that are not `filled` are holes."""
-    header, offset = {}, 0
+    header: dict[str, object] = {}
+    starts, offset = {}, 0
     for name, value in weights.items():
-        span = [offset, offset + value.nbytes]
+        starts[name], end = offset, offset + value.nbytes
+        span = [offset, end]
         header[name] = {"dtype": "BF16", "shape": list(value.shape), "data_offsets": span}
-        offset = span[1]
+        offset = end
     text = json.dumps(header).encode()
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         start = file.tell()
         for name in filled & weights.keys():
             random = torch.randn(weights[name].shape, dtype=torch.bfloat16) / 50
-            file.seek(start + header[name]["data_offsets"][0])
+            file.seek(start + starts[name])
             file.write(random.view(torch.uint8).numpy().tobytes())
         file.truncate(start + offset)
 
 
-def load(way: str, dtype: str, folder: str) -> dict[str, float]:
-    """Load in this process; seconds, and growth of memory in MB."""
+def load(way: str, dtype: str, folder: str) -> None:
+    """Load in this process, and print what it costs."""
     if way == "evs":
         from evscli.encoders import load_encoder
 
@@ -109,11 +121,12 @@ def load(way: str, dtype: str, folder: str) -> dict[str, float]:
     )
     seconds, after = time.perf_counter() - start, _memory()
     del kept
-    return {
-        "seconds": seconds,
-        "peak": (after["VmHWM"] - before["VmRSS"]) / 1024,
-        "anonymous": (after["RssAnon"] - before["RssAnon"]) / 1024,
-    }
+    cost = Cost(
+        seconds=seconds,
+        peak=(after["VmHWM"] - before["VmRSS"]) / 1024,
+        anonymous=(after["RssAnon"] - before["RssAnon"]) / 1024,
+    )
+    print(json.dumps(asdict(cost)))
 
 
 def _memory() -> dict[str, int]:
@@ -149,60 +162,59 @@ def _cached_pages(path: Path) -> int:
         return sum(page & 1 for page in pages)
 
 
-def measure(way: tuple[str, str], folder: Path) -> dict[str, float]:
+def cost_of(way: str, folder: Path) -> Cost:
     """What one way costs, in a fresh process."""
     drop_from_cache(folder)
     assert brought_in(folder) < 1, "this file system keeps pages that it was asked to drop"
-    command = [sys.executable, "-m", "benchmarks.checkpoint_reading", "--load", *way, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    costs: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return {**costs, "read": brought_in(folder)}
+    who, _, dtype = way.partition(" ")
+    code = "import sys; from benchmarks.checkpoint_reading import load; load(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, who, dtype or "auto", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    cost = Cost(**json.loads(done.stdout.splitlines()[-1]))
+    return replace(cost, read=brought_in(folder))
 
 
-def report() -> str:
-    """The results as a Markdown page."""
+def measure(*, layers: int = 14, ways: str = ",".join(WAYS)) -> Report:
+    """A language model of so many layers; some of the ways only."""
     with tempfile.TemporaryDirectory() as name:
-        vision, total = make_checkpoint(Path(name))
-        rows = [
-            f"| {label} | {cost['read']:.0f} | {cost['peak']:.0f} | {cost['anonymous']:.0f} | "
-            f"{cost['seconds']:.1f} |"
-            for label, cost in ((label, measure(way, Path(name))) for label, way in WAYS.items())
-        ]
-    return "\n".join([*_head(vision, total), *rows, ""])
-
-
-def _head(vision: int, total: int) -> list[str]:
-    return [
-        "# Loading the vision part of a large checkpoint",
-        "",
-        f"`python -m benchmarks.checkpoint_reading`, {describe_machine()}",
-        "",
-        "Qwen3-VL architecture in bfloat16, three shards, "
-        f"{total / MB:.0f} MB of weights of which {vision / MB:.0f} MB are the vision "
-        "tower's, beside language weights in one shard. Each way in a fresh process, files not in "
-        "the page cache before. Memory is growth over the process with everything imported. In the "
-        "stored dtype transformers maps the language weights and reads them when they are used; "
-        "what it reads here is the kernel's read-ahead.",
-        "",
-        "| way | MB of the files read | peak resident MB | anonymous MB after | seconds |",
-        "|---|---|---|---|---|",
-    ]
+        vision, total = make_checkpoint(Path(name), layers)
+        costs = {way: cost_of(way, Path(name)) for way in ways.split(",")}
+    rows = "\n".join(
+        f"| {WAYS[way]} | {cost.read:.0f} | {cost.peak:.0f} | {cost.anonymous:.0f} | "
+        f"{cost.seconds:.1f} |"
+        for way, cost in costs.items()
+    )
+    figures = {
+        f"{way} {name}": value for way in costs for name, value in asdict(costs[way]).items()
+    }
+    for dtype in ("", " float32"):
+        for name in ("read", "peak"):
+            ours, theirs = (figures.get(f"{who}{dtype} {name}") for who in ("evs", "transformers"))
+            if ours and theirs:
+                figures[f"transformers / evs{dtype} {name}"] = theirs / ours
+    return Report(
+        title="Loading the vision part of a large checkpoint",
+        body=(
+            f"Qwen3-VL architecture in bfloat16, three shards, {total / MB:.0f} MB of weights of "
+            f"which {vision / MB:.0f} MB are the vision tower's, beside language weights in one "
+            "shard. Each way in a fresh process, files not in the page cache before. Memory is "
+            "growth over the process with everything imported. In the stored dtype transformers "
+            "maps the language weights and reads them when they are used; what it reads here is "
+            "the kernel's read-ahead.\n\n"
+            "| way | MB of the files read | peak resident MB | anonymous MB after | seconds |\n"
+            f"|---|---|---|---|---|\n{rows}"
+        ),
+        figures={**figures, "weights": total / MB / 1024, "vision": vision / MB},
+    )
 
 
 def _total(weights: dict[str, Tensor]) -> int:
     return sum(value.nbytes for value in weights.values())
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--load", nargs=3, metavar=("WAY", "DTYPE", "FOLDER"), help=argparse.SUPPRESS
-    )
-    options = parser.parse_args()
-    if options.load:
-        print(json.dumps(load(*options.load)))
-    else:
-        text = report()
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(text)
-        print(text)
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"layers": 1, "ways": "evs"},
+    code=("encoders/load.py", "encoders/checkpoint.py", "encoders/files.py"),
+    minutes=1.5,
+)

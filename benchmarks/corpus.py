@@ -1,12 +1,151 @@
 """Many videos into one store: the local engine against a plain loop over videos.
 
-    python -m benchmarks.corpus [--rounds 5] [--copies 4] [INPUT...]
-
-What it does is in corpus_ways.py: every child process imports the main module anew, so this one
-imports nothing.
+The loop decodes, encodes, prunes and writes one video after the other in one process, with the same
+functions. All ways take turns in one process with the model loaded; the clean process that children
+are forks of has been started before. Then decoding alone and encoding alone say which of them the
+engine waits for. The stores of all ways must hold the same bytes.
 """
 
-if __name__ == "__main__":
-    from benchmarks.corpus_ways import main
+from __future__ import annotations
 
-    main()
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import Benchmark, Report
+from evscli.corpus.engine import Engine
+from evscli.corpus.inputs import find_videos
+from evscli.corpus.jobs import Done, Job
+from evscli.corpus.local import prune_corpus
+from evscli.corpus.outcome import Summary
+from evscli.encoders import load_encoder
+from evscli.pipeline import VideoPruner, encode_planned, plan_video, prune_encoded
+from evscli.pipeline.frames import decoded_once, resized
+from evscli.pruners import check_selection
+from evscli.records import VideoInput
+from evscli.store import StoreWriter
+from evscli.store.schema import list_shards
+
+SAMPLES = Path(__file__).parents[1] / "sample_videos"
+
+
+class Silent:
+    """Listens to a run and says nothing."""
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+        """Says nothing."""
+
+    def done(self, done: Done, *, again: bool) -> None:
+        """Says nothing."""
+
+    def remark(self, text: str) -> None:
+        """Says nothing."""
+
+
+def loop(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
+    """One video after the other."""
+    with StoreWriter(folder, pruner.configs[0]) as writer:
+        for video in videos:
+            writer.add(pruner(video))
+
+
+def engine(processes: int) -> Callable[[Sequence[VideoInput], VideoPruner, Path], None]:
+    """The local engine with so many decoder processes."""
+
+    def run(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
+        asked = Engine(processes=processes)
+        prune_corpus(videos, lambda _: pruner, [folder], listener=Silent(), engine=asked)
+
+    return run
+
+
+def alone(videos: Sequence[VideoInput], pruner: VideoPruner) -> tuple[float, float]:
+    """Seconds of decoding and resizing alone in one process, and of encoding and pruning alone."""
+    decoding = encoding = 0.0
+    for video in videos:
+        start = time.perf_counter()
+        planned = plan_video(video, pruner.encoder)
+        frames = decoded_once(partial(resized, pruner.encoder, planned), planned, None)
+        decoding += time.perf_counter() - start
+        start = time.perf_counter()
+        prune_encoded(encode_planned(planned, pruner.encoder, frames=frames), pruner.requests[0])
+        encoding += time.perf_counter() - start
+    return decoding, encoding
+
+
+def seconds(action: Callable[[], None]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def compare(
+    videos: Sequence[VideoInput], pruner: VideoPruner, rounds: int
+) -> tuple[dict[str, float], tuple[float, float]]:
+    """Median seconds of each way, and of decoding and encoding alone."""
+    ways = {
+        "plain loop": loop,
+        "engine, 1 decoder process": engine(1),
+        "engine, 2 decoder processes": engine(2),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):  # the first one warms up
+        with tempfile.TemporaryDirectory() as temporary:
+            for name, way in ways.items():
+                folder = Path(temporary) / name
+                taken = seconds(partial(way, videos, pruner, folder))
+                if number or not rounds:
+                    times[name].append(taken)
+            check_equal([Path(temporary) / name for name in ways])
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return medians, alone(videos, pruner)
+
+
+def check_equal(folders: Sequence[Path]) -> None:
+    """Raise SystemExit unless all stores have the same shards."""
+    contents = [[path.read_bytes() for path in list_shards(folder)] for folder in folders]
+    if any(content != contents[0] for content in contents):
+        raise SystemExit("the stores differ")
+
+
+def measure(*, rounds: int = 3, copies: int = 4, samples: int = 5) -> Report:
+    """All ways on so many of the sample videos, so many times each."""
+    found = find_videos([str(SAMPLES)])[:samples]
+    videos = [replace(v, id=f"{v.id}-{copy}") for copy in range(copies) for v in found]
+    pruner = VideoPruner(load_encoder("mini"), check_selection("vcast", 0.3))
+    medians, (decoding, encoding) = compare(videos, pruner, rounds)
+    length = sum(pruner(video).info.duration for video in found) * copies
+    base = medians["plain loop"]
+    rows = "\n".join(
+        f"| {name} | {taken:.2f} | {length / taken:.0f} | {base / taken:.2f} |"
+        for name, taken in medians.items()
+    )
+    return Report(
+        title="Many videos: the local engine against a plain loop",
+        body=(
+            f"{len(videos)} videos, {length:.0f} s of video, mini, V-CAST at 0.3; median of "
+            f"{rounds} rounds in turns, equal shards.\n\n"
+            f"| way | seconds | times real time | loop / way |\n|---|---:|---:|---:|\n{rows}\n\n"
+            f"Alone: decoding and resizing {decoding:.2f} s in one process, encoding and pruning "
+            f"{encoding:.2f} s. The bottleneck is {'decode' if decoding > encoding else 'encode'}."
+        ),
+        figures={
+            **medians,
+            "decoding": decoding,
+            "encoding": encoding,
+            "engine / loop": medians["engine, 2 decoder processes"] / base,
+        },
+    )
+
+
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"rounds": 0, "copies": 1, "samples": 1},
+    code=("corpus/local.py", "corpus/decoding/ahead.py", "corpus/worker.py"),
+    minutes=1.5,
+)

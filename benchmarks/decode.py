@@ -1,6 +1,4 @@
-"""Times three ways to sample frames of a long clip, and writes benchmarks/results/decode.md.
-
-    python -m benchmarks.decode [--minutes 2] [--repeats 3]
+"""Three ways to sample frames of a long clip.
 
 The clip is 1280x720 H.264 with B-frames, made here: a camera that wanders over a rough texture.
 Every way runs on one thread and ends with the same RGB pixels in one array (checked); what is
@@ -9,10 +7,10 @@ timed is processor time, which other work on the machine disturbs little.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli.records import FloatArray, IntArray
 from evscli.video import decode_frames, index_video, plan_frames
 
@@ -31,7 +29,6 @@ GROUPS = (60, 250)
 """Frames between key frames: two seconds, as streaming services cut; and x264's own default."""
 
 WANTED = (16, 64)
-RESULTS = Path(__file__).parent / "results" / "decode.md"
 
 Pixels = NDArray[np.uint8]
 Way = Callable[[Path, int], Pixels]
@@ -86,10 +83,11 @@ def convert_all(path: Path, wanted: int) -> Pixels:
     return np.stack(kept)
 
 
-WAYS: dict[str, Way] = {
-    "evs (index, seek, convert kept)": planned,
-    "decode all, convert kept": decode_all,
-    "decode all, convert all": convert_all,
+WAYS: dict[str, Way] = {"ours": planned, "kept": decode_all, "all": convert_all}
+NAMES = {
+    "ours": "evs (index, seek, convert kept)",
+    "kept": "decode all, convert kept",
+    "all": "decode all, convert all",
 }
 
 
@@ -123,6 +121,7 @@ def write_clip(path: Path, *, minutes: float, group: int) -> None:
         container.mux(stream.encode(None))
 
 
+@cache
 def _texture() -> Pixels:
     """Noise of many scales, as natural pictures have, [H, W, 3]."""
     random, height, width = np.random.default_rng(0), SIZE[0] + 400, SIZE[1] + 600
@@ -131,69 +130,65 @@ def _texture() -> Pixels:
         coarse = torch.from_numpy(random.normal(size=(1, 3, height // scale, width // scale)))
         smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
         total += scale**0.7 * smooth[0].permute(1, 2, 0).numpy()
-    return np.clip(128 + 40 * total / total.std(), 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(128 + 40 * total / total.std(), 0, 255).astype(np.uint8)
+    return pixels
 
 
-def _seconds(way: Way, path: Path, wanted: int) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
-    way(path, wanted)
+    work()
     return time.process_time() - start
 
 
-def measure(path: Path, wanted: int, repeats: int) -> dict[str, float]:
+def compare(path: Path, wanted: int, repeats: int) -> dict[str, float]:
     """Median seconds of every way; the ways take turns, so that a slow spell hits all."""
     reference = planned(path, wanted)
-    for way in WAYS.values():
+    for way in (decode_all, convert_all):
         assert np.array_equal(way(path, wanted), reference)
     runs = [
-        {name: _seconds(way, path, wanted) for name, way in WAYS.items()} for _ in range(repeats)
+        {name: _seconds(partial(way, path, wanted)) for name, way in WAYS.items()}
+        for _ in range(repeats)
     ]
     return {name: median(run[name] for run in runs) for name in WAYS}
 
 
-def report(minutes: float, repeats: int) -> str:
-    """The results as a Markdown page."""
+def measure(*, minutes: float = 2.0, repeats: int = 2) -> Report:
+    """Clips of so many minutes; medians of so many runs."""
+    figures: dict[str, float] = {}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for group in GROUPS:
             path = Path(folder) / f"{group}.mp4"
             write_clip(path, minutes=minutes, group=group)
-            index = median(
-                _seconds(lambda p, _: index_video(p).pts, path, 0) for _ in range(repeats)
-            )
+            index = partial(lambda p: index_video(p).pts, path)
+            figures[f"{group} index"] = median(_seconds(index) for _ in range(repeats))
             for wanted in WANTED:
-                seconds = measure(path, wanted, repeats)
-                ours = next(iter(seconds.values()))
-                rows += [
-                    f"| {group} | {wanted} | {name} | {value:.2f} | {value / ours:.1f} |"
-                    for name, value in seconds.items()
-                ]
-            rows.append(f"| {group} | - | of which the index | {index:.2f} | |")
-    return "\n".join([*_head(minutes, repeats), *rows, ""])
+                seconds = compare(path, wanted, repeats)
+                for name, value in seconds.items():
+                    ratio = value / seconds["ours"]
+                    figures[f"{group} {wanted} {name}"] = value
+                    figures[f"{group} {wanted} {name} / ours"] = ratio
+                    rows.append(
+                        f"| {group} | {wanted} | {NAMES[name]} | {value:.2f} | {ratio:.1f} |"
+                    )
+            rows.append(f"| {group} | - | of which the index | {figures[f'{group} index']:.2f} | |")
+    table = "\n".join(rows)
+    return Report(
+        title="Sampling frames of a long clip",
+        body=(
+            f"{minutes:g} minutes of 1280x720 H.264 at {FPS} fps with B-frames, medians of "
+            f"{repeats} runs that take turns, one thread each, in seconds of processor time; "
+            "pixels equal bit for bit.\n\n"
+            "| frames per group | frames wanted | way | CPU seconds | times ours |\n"
+            f"|---|---|---|---|---|\n{table}"
+        ),
+        figures=figures,
+    )
 
 
-def _head(minutes: float, repeats: int) -> list[str]:
-    return [
-        "# Sampling frames of a long clip",
-        "",
-        f"`python -m benchmarks.decode --minutes {minutes:g} --repeats {repeats}`: "
-        f"{minutes:g} minutes of 1280x720 H.264 at {FPS} fps with B-frames, medians of {repeats} "
-        "runs that take turns, one thread each, in seconds of processor time; pixels equal bit for "
-        "bit.",
-        "",
-        f"Ran {describe_machine()}.",
-        "",
-        "| frames per group | frames wanted | way | CPU seconds | times ours |",
-        "|---|---|---|---|---|",
-    ]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    text = report(options.minutes, options.repeats)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text)
-    print(text)
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"minutes": 0.04, "repeats": 1},
+    code=("video/index.py", "video/scan.py", "video/cursor.py", "video/decode.py"),
+    minutes=3,
+)

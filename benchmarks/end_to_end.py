@@ -1,7 +1,5 @@
 """One long video from file to stored tokens: ours, and what a user of transformers would write.
 
-    python -m benchmarks.end_to_end [--rounds 3] [--seconds 120]
-
 Both sides run in one process and take turns; the encoder is loaded before. The other side
 decodes the file from its start with PyAV as the reader of transformers does, resizes all frames at
 once, calls transformers' own vision forward, prunes with V-CAST's published loops and saves with
@@ -11,12 +9,12 @@ weighs on a CPU about as it does where a GPU encodes. Both must end with the sam
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -27,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import AutoModelForImageTextToText, PreTrainedModel, Qwen3VLConfig
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from benchmarks.pruners import reference_vcast
 from evscli.encoders import load_encoder
 from evscli.pipeline import VideoPruner
@@ -37,7 +35,6 @@ from evscli.store import StoreWriter
 
 FPS, HEIGHT, WIDTH = 30, 720, 1280
 BUDGET = 0.25
-RESULTS = Path(__file__).parent / "results" / "end_to_end.md"
 VISION = {
     "depth": 4,
     "hidden_size": 192,
@@ -131,50 +128,59 @@ def timed(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
     return time.perf_counter() - start, result
 
 
-def main() -> None:
-    """Make the clip and the checkpoint, let both sides take turns, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=120)
-    arguments = parser.parse_args()
+def measure(*, rounds: int = 3, seconds: int = 120) -> Report:
+    """Make the clip and the checkpoint, and let both sides take turns."""
     with tempfile.TemporaryDirectory(prefix="evs-end-to-end-") as temporary:
         folder = Path(temporary)
-        write_clip(folder / "clip.mp4", arguments.seconds)
+        write_clip(folder / "clip.mp4", seconds)
         model = write_checkpoint(folder / "model")
         pruner = VideoPruner(load_encoder(str(folder / "model")), check_selection("vcast", BUDGET))
         video = VideoInput(id="clip", path=folder / "clip.mp4", root=folder)
 
         def ours(number: int) -> Tensor:
-            with StoreWriter(folder / f"store-{number}", pruner.config) as writer:
+            with StoreWriter(folder / f"store-{number}", pruner.configs[0]) as writer:
                 record = pruner(video)
                 writer.add(record)
             return record.keep_mask
 
-        info = pruner(video)
-        indices, size = set(info.source_index.tolist()), info.info.resized_size
+        record = pruner(video)
+        indices, size = set(record.source_index.tolist()), record.info.resized_size
         times: dict[str, list[float]] = {"evs": [], "by hand": []}
-        for number in range(arguments.rounds):
-            spent, mask = timed(lambda number=number: ours(number))
+        for number in range(rounds):
+            spent, mask = timed(partial(ours, number))
             times["evs"].append(spent)
             path = folder / f"{number}.safetensors"
-            spent, other = timed(lambda path=path: by_hand(video.path, model, indices, size, path))
+            spent, other = timed(partial(by_hand, video.path, model, indices, size, path))
             times["by hand"].append(spent)
             if not torch.equal(mask, other):
                 raise SystemExit("the two sides keep different tokens")
     medians = {name: statistics.median(values) for name, values in times.items()}
-    grid = "x".join(map(str, info.info.grid_thw))
-    report = (
-        f"# One video from file to stored tokens\n\n`python -m benchmarks.end_to_end`, "
-        f"{describe_machine()}\n\n{arguments.seconds} s of {WIDTH}x{HEIGHT} H.264 at {FPS} fps, "
-        f"{len(indices)} frames sampled, grid {grid}, V-CAST at {BUDGET:g}, float32, median of "
-        f"{arguments.rounds} rounds in turns. Both keep the same tokens.\n\n"
-        "| way | seconds | ratio |\n|---|---:|---:|\n"
+    grid = "x".join(map(str, record.info.grid_thw))
+    rows = "\n".join(
+        f"| {name} | {spent:.2f} | {spent / medians['evs']:.2f} |"
+        for name, spent in medians.items()
     )
-    for name, seconds in medians.items():
-        report += f"| {name} | {seconds:.2f} | {seconds / medians['evs']:.2f} |\n"
-    RESULTS.write_text(report)
-    print(report)
+    return Report(
+        title="One video from file to stored tokens",
+        body=(
+            f"{seconds} s of {WIDTH}x{HEIGHT} H.264 at {FPS} fps, {len(indices)} frames sampled, "
+            f"grid {grid}, V-CAST at {BUDGET:g}, float32, median of {rounds} rounds in turns. Both "
+            f"keep the same tokens.\n\n| way | seconds | ratio |\n|---|---:|---:|\n{rows}"
+        ),
+        figures={**medians, "by hand / evs": medians["by hand"] / medians["evs"]},
+    )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"rounds": 1, "seconds": 4},
+    code=(
+        "video/decode.py",
+        "encoders/preprocess.py",
+        "encoders/attention.py",
+        "pipeline/planned.py",
+        "pipeline/frames.py",
+        "pruners/vcast.py",
+    ),
+    minutes=1.5,
+)

@@ -1,12 +1,126 @@
-"""Workers in processes against workers in actors of a Ray cluster on the same machine.
+"""Two workers in processes against two in actors of a Ray cluster on the same machine.
 
-    python -m benchmarks.engines [--rounds 3] [--copies 8] [INPUT...]
-
-What it does is in engines_ways.py: every child process imports the main module anew, so this one
-imports nothing.
+Seconds until the workers are up, model and all, and seconds of work after that are told apart:
+the first are paid once for each run. Ray gives its workers a low priority; here it is told not to,
+since a machine that does something else would slow one way only. All stores must hold the same
+tensors.
 """
 
-if __name__ == "__main__":
-    from benchmarks.engines_ways import main
+from __future__ import annotations
 
-    main()
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.corpus import SAMPLES, Silent
+from benchmarks.harness import Benchmark, Report
+from evscli.corpus.engine import Engine
+from evscli.corpus.inputs import find_videos
+from evscli.corpus.jobs import Job
+from evscli.corpus.local import prune_corpus
+from evscli.corpus.outcome import Summary
+from evscli.corpus.ray import prune_on_ray
+from evscli.corpus.ray.cluster import connected
+from evscli.needs import Recipe
+from evscli.pruners import check_selection
+from evscli.records import VideoInput
+from evscli.store import open_store
+
+WORKERS = 2
+
+
+class Watch(Silent):
+    """Notes when the workers are up."""
+
+    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:  # noqa: ARG002
+        """Notes the time."""
+        self.up = time.perf_counter()
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of one run."""
+
+    start: float
+    work: float
+
+
+def run(prune: Callable[..., list[Summary]], videos: Sequence[VideoInput], folder: Path) -> Took:
+    """Have it done by one engine."""
+    recipe = Recipe(model="mini", requests=(check_selection("vcast", 0.3),))
+    watch, began = Watch(), time.perf_counter()
+    prune(videos, recipe.make, [folder], listener=watch)
+    return Took(watch.up - began, time.perf_counter() - watch.up)
+
+
+def check_equal(one: Path, other: Path) -> None:
+    """Raise SystemExit unless both stores hold the same tensors."""
+    first, second = open_store(one), open_store(other)
+    if list(first) != list(second):
+        raise SystemExit("the stores hold other videos")
+    for video in first:
+        mine, yours = first[video].tensors(), second[video].tensors()
+        if mine.keys() == yours.keys() and all(torch.equal(mine[k], yours[k]) for k in mine):
+            continue
+        raise SystemExit("the stores differ")
+
+
+def compare(videos: Sequence[VideoInput], rounds: int) -> dict[str, list[Took]]:
+    """The ways in turns."""
+    ways = {
+        "processes": partial(prune_corpus, engine=Engine(devices=("cpu",) * WORKERS)),
+        "actors": partial(prune_on_ray, engine=Engine(), workers=WORKERS),
+    }
+    took: dict[str, list[Took]] = {name: [] for name in ways}
+    for number in range(rounds + 1):  # the first one warms up
+        with tempfile.TemporaryDirectory() as temporary:
+            for name, way in ways.items():
+                taken = run(way, videos, Path(temporary) / name)
+                took[name] += [taken] if number or not rounds else []
+            check_equal(*(Path(temporary) / name for name in ways))
+    return took
+
+
+def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5) -> Report:
+    """Both on so many of the sample videos, so many times each."""
+    found = find_videos([str(SAMPLES)])[:samples]
+    videos = [replace(v, id=f"{v.id}-{copy}") for copy in range(copies) for v in found]
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - so Ray spells it
+    with connected("local"):
+        took = compare(videos, rounds)
+    rows = "\n".join(
+        f"| {name} | {spread([t.start for t in taken])} | {spread([t.work for t in taken])} |"
+        for name, taken in took.items()
+    )
+    figures = {f"{name} up": statistics.median(t.start for t in took[name]) for name in took}
+    figures |= {f"{name} work": statistics.median(t.work for t in took[name]) for name in took}
+    return Report(
+        title="Two workers: processes against actors of Ray",
+        body=(
+            f"{len(videos)} videos, mini, V-CAST at 0.3; median and range of {rounds} rounds in "
+            "turns, equal tensors. The cluster was started before; load of the machine by all that "
+            f"ran: {os.getloadavg()[1]:.1f}.\n\n"
+            f"| two workers in | until they are up | work |\n|---|---:|---:|\n{rows}"
+        ),
+        figures=figures,
+    )
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})"
+
+
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"rounds": 0, "copies": 1, "samples": 2},
+    code=("corpus/processes.py", "corpus/crew.py", "corpus/ray/actors.py"),
+    minutes=2,
+)

@@ -1,14 +1,12 @@
 """Time and memory to find a million videos: in a folder, by a glob, by lists, in a tar.
 
-    python -m benchmarks.inputs [--files 1000000]
-
 Every input is found in a process of its own; its peak memory is the largest it ever held. The files
-are empty: no video is opened to find it. Writes results/inputs.md.
+are empty: no video is opened to find it.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import subprocess
 import sys
 import tarfile
@@ -18,12 +16,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 
-RESULTS = Path(__file__).parent / "results" / "inputs.md"
 IN_FOLDER = 1000
 FIND = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from evscli.corpus.inputs import find_videos
 
@@ -33,7 +30,7 @@ def peak():  # ru_maxrss would be that of the process which started this one
 before, start = peak(), time.perf_counter()
 videos = find_videos(sys.argv[1:])
 seconds = time.perf_counter() - start
-print(f"{len(videos):,} | {seconds:.1f} s | {(peak() - before) / 1024:,.0f} MiB |")
+print(json.dumps([len(videos), seconds, (peak() - before) / 1024]))
 """
 
 
@@ -64,29 +61,36 @@ def make_inputs(folder: Path, files: int) -> dict[str, str]:
     }
 
 
-def measure(given: str) -> str:
-    """The cells of one input's row, measured in a process that imports nothing else."""
+def find(given: str) -> tuple[int, float, float]:
+    """Videos, seconds and MiB of one input, in a process that imports nothing else."""
     command = [sys.executable, "-c", FIND, given]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    videos, seconds, grown = json.loads(said)
+    return videos, seconds, grown
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=1_000_000)
-    arguments = parser.parse_args()
+def measure(*, files: int = 1_000_000) -> Report:
+    """So many files."""
     with tempfile.TemporaryDirectory() as folder:
-        inputs = make_inputs(Path(folder), arguments.files)
-        rows = [f"| {name} | {measure(given)}" for name, given in inputs.items()]
-    text = (
-        "# Finding videos\n\n"
-        f"`python -m benchmarks.inputs --files {arguments.files}`, {describe_machine()}\n\n"
-        f"{IN_FOLDER:,} files in a folder, on a local disk that has just been written.\n\n"
-        "| input | videos | time | memory |\n|---|---:|---:|---:|\n" + "\n".join(rows) + "\n"
+        inputs = make_inputs(Path(folder), files)
+        found = {name: find(given) for name, given in inputs.items()}
+    rows = "\n".join(
+        f"| {name} | {videos:,} | {seconds:.1f} s | {grown:,.0f} MiB |"
+        for name, (videos, seconds, grown) in found.items()
     )
-    RESULTS.write_text(text)
-    print(text)
+    return Report(
+        title="Finding videos",
+        body=(
+            f"{IN_FOLDER:,} files in a folder, on a local disk that has just been written.\n\n"
+            f"| input | videos | time | memory |\n|---|---:|---:|---:|\n{rows}"
+        ),
+        figures={name.strip("`"): seconds for name, (_, seconds, _) in found.items()},
+    )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"files": 2000},
+    code=("corpus/inputs/find.py",),
+    minutes=4,
+)

@@ -1,6 +1,4 @@
-"""Times pruning inside the encoder against the FLOPs left, and writes results/inside.md.
-
-    python -m benchmarks.inside [--repeats 3] [--frames 8] [--device cpu]
+"""Pruning inside the encoder: the time it leaves against the FLOPs it leaves.
 
 The towers have the sizes of Qwen3-VL-2B's (24 blocks of width 1024) and Molmo2's (25 blocks of
 width 1152, 27x27 patches) and random weights. `whole` runs all blocks on all patches; each pruned
@@ -11,11 +9,10 @@ not counted; `over` is the time taken as a multiple of what that share says.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -28,7 +25,7 @@ from transformers.models.molmo2.configuration_molmo2 import (
 from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report, check_device
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
 from evscli.encoders.qwen3_vl import Qwen3Tower
@@ -37,7 +34,6 @@ from evscli.encoders.tower import Tower, encode_frames
 from evscli.pruners import PruneRequest, check_selection, select_windows
 from evscli.records import PruneInputs, WindowChoice
 
-RESULTS = Path(__file__).parent / "results" / "inside.md"
 SCORER_WIDTH = 1152
 
 
@@ -58,36 +54,44 @@ class Case:
     """Blocks that are run."""
 
 
-def qwen3_vl(frames: int, device: str) -> Case:
+def qwen3_vl(frames: int, heads: int, device: str) -> Case:
     """The vision tower of Qwen3-VL-2B on frames of 448x448."""
+    width = 64 * heads
     config = Qwen3VLVisionConfig(
         depth=24,
-        hidden_size=1024,
-        num_heads=16,
-        intermediate_size=4096,
+        hidden_size=width,
+        num_heads=heads,
+        intermediate_size=4 * width,
         out_hidden_size=2048,
         deepstack_visual_indexes=[5, 11, 17],
     )
     model = Qwen3VLVisionModel._from_config(config, attn_implementation="sdpa").to(device).eval()
     values = model.patch_embed.proj.weight[0].numel()
-    merged = 4 * 1024
+    merged = 4 * width
     return Case(
         name="Qwen3-VL-2B",
         tower=Qwen3Tower(model, (28, 28)),
         patches=torch.randn(frames, 28 * 28, values, device=device),
-        width=1024,
-        inner=4096,
+        width=width,
+        inner=4 * width,
         connector=4 * merged * (merged + 2048),
         used=24,
     )
 
 
-def molmo2(frames: int, device: str) -> Case:
+def molmo2(frames: int, heads: int, device: str) -> Case:
     """The vision tower of Molmo2 on its frames of 378x378."""
 
+    shared = {
+        "hidden_size": 72 * heads,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "attn_implementation": "sdpa",
+    }
+
     class Config:
-        vision_config = Molmo2VisionConfig(attn_implementation="sdpa")
-        adapter_config = Molmo2AdapterConfig(attn_implementation="sdpa")
+        vision_config = Molmo2VisionConfig(**shared, intermediate_size=269 * heads)
+        adapter_config = Molmo2AdapterConfig(**shared, intermediate_size=1184 * heads)
 
     model = Molmo2Vision(Config).to(device).eval()
     vision, adapter = Config.vision_config.hidden_size, Config.adapter_config
@@ -104,6 +108,42 @@ def molmo2(frames: int, device: str) -> Case:
         connector=attention + gated,
         used=tower.depth,
     )
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a selection leaves of the whole encoder."""
+
+    tower: str
+    request: PruneRequest
+    left: float
+    """Of the FLOPs."""
+    taken: float
+    """Of the time."""
+
+    @property
+    def over(self) -> float:
+        """The time as a multiple of what the FLOPs say."""
+        return self.taken / self.left
+
+    @property
+    def method(self) -> str:
+        """Its name, and what is unusual about its options."""
+        usual = self.request.options.get("refill", True)
+        return self.request.pruner.name + ("" if usual else " (refill=false)")
+
+    @property
+    def key(self) -> str:
+        """Its name among the figures."""
+        request = self.request
+        return f"{self.tower} {self.method} {request.budget} after {request.prune_at}"
+
+    def __str__(self) -> str:
+        """A line of the table."""
+        return (
+            f"| {self.tower} | {self.method} | {self.request.budget} | {self.request.prune_at} | "
+            f"{self.left:.3f} | {self.taken:.3f} | {self.over:.2f} |"
+        )
 
 
 def flops(case: Case, counts: list[int]) -> int:
@@ -175,12 +215,12 @@ def seconds(run: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def measure(case: Case, repeats: int, device: str) -> list[str]:
-    """A row of Markdown for every selection."""
+def compare(case: Case, repeats: int, device: str) -> list[Row]:
+    """A row for every selection."""
     inputs = PruneInputs(scorer=scorer_of(case, device), heads=case.tower.heads)
     asked = list(requests())
     runs = [pruned_run(case, request, inputs, device) for request in asked]
-    whole = lambda: encode_frames(case.tower, case.patches)  # noqa: E731
+    whole = partial(encode_frames, case.tower, case.patches)
     choices = [run() for run in runs]
     whole()
     times: list[list[float]] = [[] for _ in runs]
@@ -189,54 +229,40 @@ def measure(case: Case, repeats: int, device: str) -> list[str]:
         for place, run in enumerate(runs):
             times[place].append(seconds(run, device) / full)
     return [
-        row(case, request, share_left(case, request, choice), median(shares))
+        Row(case.name, request, share_left(case, request, choice), median(shares))
         for request, choice, shares in zip(asked, choices, times, strict=True)
     ]
 
 
-def row(case: Case, request: PruneRequest, left: float, taken: float) -> str:
-    """One line of the table."""
-    method = request.pruner.name + (
-        "" if request.options.get("refill", True) else " (refill=false)"
-    )
-    return (
-        f"| {case.name} | {method} | {request.budget} | {request.prune_at} | {left:.3f} | "
-        f"{taken:.3f} | {taken / left:.2f} |"
-    )
-
-
-def report(repeats: int, frames: int, device: str) -> str:
-    """The results as a Markdown page."""
-    machine = describe_machine()
-    if device != "cpu":
-        machine = f"{torch.cuda.get_device_name()}, {machine}"
-    head = [
-        "# Pruning inside the encoder",
-        "",
-        f"`python -m benchmarks.inside --repeats {repeats} --frames {frames} --device {device}`, "
-        f"{machine}",
-        "",
-        f"Random towers in float32, {frames} frames, medians of {repeats} rounds in which the runs "
-        "take turns. Shares of the whole encoder.",
-        "",
-        "| tower | method | budget | after block | of the FLOPs | of the time | over |",
-        "|---|---|---:|---:|---:|---:|---:|",
-    ]
-    rows = []
+def measure(*, repeats: int = 2, frames: int = 4, heads: int = 16, device: str = "cpu") -> Report:
+    """Medians of so many rounds on so many frames; the width of a tower follows from its heads."""
+    named, rows = check_device(device), []
     with torch.inference_mode():
         for make in (qwen3_vl, molmo2):
             torch.manual_seed(0)
-            rows += measure(make(frames, device), repeats, device)
-    return "\n".join([*head, *rows, ""])
+            rows += compare(make(frames, heads, device), repeats, device)
+    table = "\n".join(map(str, rows))
+    vcast = [row.over for row in rows if row.request.pruner.name == "vcast"]
+    return Report(
+        title="Pruning inside the encoder",
+        body=(
+            f"{named}Random towers in float32, {frames} frames, medians of {repeats} rounds in "
+            "which the runs take turns. Shares of the whole encoder.\n\n"
+            "| tower | method | budget | after block | of the FLOPs | of the time | over |\n"
+            f"|---|---|---:|---:|---:|---:|---:|\n{table}"
+        ),
+        figures={
+            **{f"{row.key}": row.taken for row in rows},
+            **{f"{row.key}, over": row.over for row in rows},
+            "vcast, least over": min(vcast),
+            "vcast, most over": max(vcast),
+        },
+    )
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=8)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    text = report(options.repeats, options.frames, options.device)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text)
-    print(text)
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"repeats": 1, "frames": 2, "heads": 2},
+    code=("encoders/early.py", "encoders/packing.py", "encoders/scorer.py"),
+    minutes=2.5,
+)

@@ -3,19 +3,17 @@
 Both clips are made here, and so is a checkpoint whose tokens are as large as a 2B model's
 (width 2048, three DeepStack planes) while its tower is small enough for a CPU. Anonymous memory
 is RssAnon of the process, read every 10 ms; tokens in scratch files do not count as anonymous.
-
-    python -m benchmarks.memory [--method vcast] [--budget 0.3]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -23,11 +21,12 @@ import numpy as np
 import torch
 from transformers import AutoModelForImageTextToText, Qwen3VLConfig
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli.store import open_store
 
-RESULTS = Path(__file__).parent / "results" / "memory.md"
-CLIPS = {"10 s": 10, "10 min": 600}
+SHORT = 10
+"""Seconds of the clip that the long one is held against."""
+
 FPS, HEIGHT, WIDTH = 24, 360, 640
 
 
@@ -98,41 +97,59 @@ def peak_of(command: list[str]) -> tuple[float, float]:
     return peak / 1024, time.monotonic() - start
 
 
-def main() -> None:
-    """Make the clips, prune each in a process of its own, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", default="vcast")
-    parser.add_argument("--budget", default="0.3")
-    arguments = parser.parse_args()
-    rows, peaks = [], []
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One clip pruned in a process of its own."""
+
+    tokens: int
+    kept: int
+    peak: float
+    """MiB"""
+    elapsed: float
+
+    @property
+    def size(self) -> float:
+        """MiB of the tokens before pruning."""
+        return self.tokens * 2048 * 2 * 4 / 2**20
+
+
+def prune(folder: Path, seconds: int, method: str, budget: str) -> Run:
+    """Make a clip and prune it."""
+    clip, store = folder / f"{seconds}.mp4", folder / f"store-{seconds}"
+    write_clip(clip, seconds)
+    command = [sys.executable, "-c", "from evscli.cli import main; main()", "prune", str(clip)]
+    command += ["--method", method, "--budget", budget, "--model", str(folder / "model")]
+    peak, elapsed = peak_of([*command, "-o", str(store)])
+    info = open_store(store).info(str(seconds))
+    return Run(tokens=info.tokens, kept=info.kept, peak=peak, elapsed=elapsed)
+
+
+def measure(*, method: str = "vcast", budget: str = "0.3", seconds: int = 600) -> Report:
+    """A clip of so many seconds against one of ten."""
     with tempfile.TemporaryDirectory(prefix="evs-memory-") as temporary:
         folder = Path(temporary)
         write_checkpoint(folder / "model")
-        for name, seconds in CLIPS.items():
-            clip, store = folder / f"{seconds}.mp4", folder / f"store-{seconds}"
-            write_clip(clip, seconds)
-            command = [sys.executable, "-c", "from evscli.cli import main; main()", "prune"]
-            command += [str(clip), "--method", arguments.method, "--budget", arguments.budget]
-            peak, elapsed = peak_of([*command, "--model", str(folder / "model"), "-o", str(store)])
-            info = open_store(store).info(str(seconds))
-            size = info.tokens * 2048 * 2 * 4 / 2**20
-            peaks.append(peak)
-            rows.append(
-                f"| {name} | {info.tokens:,} | {size:,.0f} MiB | {info.kept:,} | {peak:,.0f} MiB "
-                f"| {elapsed:.1f} s |"
-            )
-    lines = [
-        "# Peak anonymous memory against length\n",
-        f"`python -m benchmarks.memory`, {describe_machine()}\n",
-        f"{arguments.method} at {arguments.budget}, {WIDTH}x{HEIGHT} at {FPS} fps.\n",
-        "| clip | tokens | tokens in bytes | kept | peak anonymous | time |",
-        "|---|---:|---:|---:|---:|---:|",
-        *rows,
-        f"\nDifference: {peaks[1] - peaks[0]:,.0f} MiB.",
-    ]
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+        runs = {length: prune(folder, length, method, budget) for length in {SHORT, seconds}}
+    rows = "\n".join(
+        f"| {length} s | {run.tokens:,} | {run.size:,.0f} MiB | {run.kept:,} | {run.peak:,.0f} MiB "
+        f"| {run.elapsed:.1f} s |"
+        for length, run in sorted(runs.items())
+    )
+    above = runs[seconds].peak - runs[SHORT].peak
+    return Report(
+        title="Peak anonymous memory against length",
+        body=(
+            f"{method} at {budget}, {WIDTH}x{HEIGHT} at {FPS} fps.\n\n"
+            "| clip | tokens | tokens in bytes | kept | peak anonymous | time |\n"
+            f"|---|---:|---:|---:|---:|---:|\n{rows}\n\nDifference: {above:,.0f} MiB."
+        ),
+        figures={"difference": above, "tokens, GiB": runs[seconds].size / 1024},
+    )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"seconds": SHORT},
+    code=("scratch.py", "pipeline/planned.py", "pipeline/frames.py", "encoders/encoder.py"),
+    minutes=1.5,
+)

@@ -1,16 +1,13 @@
 """Time and memory to open a store of many videos, over many shards and writers.
 
-    python -m benchmarks.open_store [--videos 200000]
-
 Makes a store of shards of 200 videos by 64 writers, with headers as real shards have them and tiny
 tensors, since only headers and manifests are read. Each way of opening it runs in a process of its
 own; peak memory is what that process grows by after its imports. `headers` is what a user would do
-with safetensors alone: open every shard and map its ids. Writes results/open_store.md.
+with safetensors alone: open every shard and map its ids.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import re
@@ -21,10 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 
-RESULTS = Path(__file__).parent / "results" / "open_store.md"
+if TYPE_CHECKING:
+    from evscli.store.shard import ShardPart
+
 SAMPLE = Path(__file__).parents[1] / "sample_videos" / "fixed-camera.mp4"
 WRITERS, SHARD_VIDEOS = 64, 200
 
@@ -50,7 +50,7 @@ def make_store(folder: Path, videos: int) -> None:
         append_entries(folder / manifest_name(writer), shard_entries(path))
 
 
-def part_maker() -> Callable[[int], object]:
+def part_maker() -> Callable[[int], ShardPart]:
     """Makes the n-th video: the description of a real one under another id, with four tokens."""
     import torch
 
@@ -115,19 +115,18 @@ WAYS = {
 }
 
 
-def measure(way: str, folder: Path) -> None:
+def run(way: str, folder: str) -> None:
     """Run one way here and print videos, seconds and MiB."""
     import safetensors  # noqa: F401
 
     import evscli.store.reader
     import evscli.store.writer  # noqa: F401
 
-    Path("/proc/self/clear_refs").write_text(
-        "5"
-    )  # the peak so far, that of importing, is forgotten
+    # The peak so far, that of importing, is forgotten.
+    Path("/proc/self/clear_refs").write_text("5")
     before = peak_kib()
     start = time.perf_counter()
-    videos = WAYS[way](folder)
+    videos = WAYS[way](Path(folder))
     seconds = time.perf_counter() - start
     print(json.dumps([videos, seconds, (peak_kib() - before) / 1024]))
 
@@ -138,41 +137,43 @@ def peak_kib() -> int:
     return int(re.findall(r"VmHWM:\s+(\d+)", status)[0])
 
 
-def rows(folder: Path) -> Iterator[str]:
-    """A line of the table for each way, the second of two runs: files are in memory."""
+def rows(folder: Path, repeats: int) -> Iterator[tuple[str, str, float, float]]:
+    """Of each way its name, a line of the table, seconds and MiB."""
     for way, function in WAYS.items():
-        command = [sys.executable, "-m", "benchmarks.open_store", "--way", way, str(folder)]
-        for _ in range(2):
-            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        code = "import sys; from benchmarks.open_store import run; run(*sys.argv[1:])"
+        command = [sys.executable, "-c", code, way, str(folder)]
+        for _ in range(repeats):
+            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         videos, seconds, grown = json.loads(answer)
         what = (function.__doc__ or "").rstrip(".")
-        yield f"| {way} | {what} | {videos:,} | {seconds:.2f} s | {grown:.0f} MiB |"
+        line = f"| {way} | {what} | {videos:,} | {seconds:.2f} s | {grown:.0f} MiB |"
+        yield way, line, seconds, grown
 
 
-def main() -> None:
-    """Make the store, measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--videos", type=int, default=200_000)
-    parser.add_argument("--way", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        measure(arguments.way[0], Path(arguments.way[1]))
-        return
+def measure(*, videos: int = 200_000, repeats: int = 2) -> Report:
+    """A store of so many videos; the last of so many times counts, with files in memory."""
     with tempfile.TemporaryDirectory(prefix="evs-open-") as temporary:
         folder = Path(temporary) / "store"
-        make_store(folder, arguments.videos)
+        make_store(folder, videos)
         shards = len(list(folder.glob("shard-*")))
-        table = "\n".join(rows(folder))
-    text = (
-        "# Opening a store of many videos\n\n"
-        f"`python -m benchmarks.open_store --videos {arguments.videos}`, {describe_machine()}\n\n"
-        f"{arguments.videos:,} videos in {shards:,} shards by {WRITERS} writers, files cached.\n\n"
-        "| way | what it does | videos | time | memory |\n|---|---|---:|---:|---:|\n"
-        f"{table}\n"
+        ways = list(rows(folder, repeats))
+    table = "\n".join(line for _, line, _, _ in ways)
+    return Report(
+        title="Opening a store of many videos",
+        body=(
+            f"{videos:,} videos in {shards:,} shards by {WRITERS} writers, files cached.\n\n"
+            f"| way | what it does | videos | time | memory |\n|---|---|---:|---:|---:|\n{table}"
+        ),
+        figures={
+            **{way: seconds for way, _, seconds, _ in ways},
+            **{f"{way}, MiB": grown for way, _, _, grown in ways},
+        },
     )
-    RESULTS.write_text(text)
-    print(text)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"videos": 400, "repeats": 1},
+    code=("store/reader.py", "store/catalogue.py", "store/manifest.py"),
+    minutes=2,
+)

@@ -1,14 +1,11 @@
 """The time that `evs plan` estimates against the time that `evs prune` then takes.
 
-    python -m benchmarks.plan [--rounds 3]
-
 Both are run as commands, in turns: on the sample videos, and on 40 generated clips of three sizes
 and three lengths. The work is what comes after loading the model.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -18,9 +15,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results" / "plan.md"
+from benchmarks.harness import Benchmark, Report
+
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
-CLIPS = 40
 SIZES = ((180, 320), (360, 640), (720, 1280))
 LENGTHS = (48, 120, 240)
 CHOSEN = ("--method", "vcast", "--budget", "0.3", "--model", "mini")
@@ -39,47 +36,15 @@ class Round:
     real_bytes: int
 
 
-def main() -> None:
-    """Measure and write the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.plan")
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    from benchmarks.machine import describe_machine
-
-    with tempfile.TemporaryDirectory() as temporary:
-        clips = write_clips(Path(temporary) / "clips")
-        corpora = {"5 sample videos": SAMPLES, f"{CLIPS} clips": clips}
-        rows = [row(name, measure(folder, rounds)) for name, folder in corpora.items()]
-    lines = [
-        "# What `evs plan` says against what `evs prune` does",
-        "",
-        f"{describe_machine()}. `python -m benchmarks.plan --rounds {rounds}`: mini, V-CAST at "
-        f"0.3; medians of {rounds} rounds in turns. The work is what comes after the model is "
-        "loaded, the whole is the command; bytes are of shards and manifests.",
-        "",
-        "| corpus | work, said | work, real | said / real | whole, said | whole, real "
-        "| said / real | bottleneck | bytes, said / real |",
-        "|---|---:|---:|---:|---:|---:|---:|---|---:|",
-        *rows,
-    ]
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print(RESULTS.read_text())
-
-
-def write_clips(folder: Path) -> Path:
-    """40 clips, each another picture."""
+def write_clips(folder: Path, clips: int) -> Path:
+    """So many clips, each another picture."""
     from tests.videos import write_video
 
     folder.mkdir()
-    for number in range(CLIPS):
+    for number in range(clips):
         size, length = SIZES[number % 3], LENGTHS[number // 3 % 3]
         write_video(folder / f"{number:02}.mp4", frames=length, size=size, seed=number, gop=48)
     return folder
-
-
-def measure(folder: Path, rounds: int) -> list[Round]:
-    """Estimates and runs in turns."""
-    return [one_round(folder) for _ in range(rounds)]
 
 
 def one_round(folder: Path) -> Round:
@@ -110,24 +75,57 @@ def evs(*arguments: str) -> str:
     """What a command prints."""
     code = "from evscli.cli import main; main()"
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def median(rounds: list[Round], field: str) -> float:
+    """Of one number of all rounds."""
+    return float(statistics.median(getattr(each, field) for each in rounds))
 
 
 def row(name: str, rounds: list[Round]) -> str:
     """Medians as a row of the table."""
-
-    def median(field: str) -> float:
-        return statistics.median(getattr(each, field) for each in rounds)
-
-    pairs = [("work", "real_work"), ("whole", "real_whole")]
-    cells = [
-        f"{median(said):.2f} s | {median(real):.2f} s | {median(said) / median(real):.2f}"
-        for said, real in pairs
-    ]
+    cells = []
+    for field in ("work", "whole"):
+        said, real = median(rounds, field), median(rounds, f"real_{field}")
+        cells.append(f"{said:.2f} s | {real:.2f} s | {said / real:.2f}")
     bottleneck = statistics.mode(each.bottleneck for each in rounds)
-    share = median("bytes") / median("real_bytes")
+    share = median(rounds, "bytes") / median(rounds, "real_bytes")
     return f"| {name} | {' | '.join(cells)} | {bottleneck} | {share:.4f} |"
 
 
-if __name__ == "__main__":
-    main()
+def measure(*, rounds: int = 2, clips: int = 40) -> Report:
+    """On the sample videos, and on so many clips."""
+    with tempfile.TemporaryDirectory() as temporary:
+        corpora = {"samples": SAMPLES}
+        if clips:
+            corpora["clips"] = write_clips(Path(temporary) / "clips", clips)
+        measured = {
+            name: [one_round(folder) for _ in range(rounds)] for name, folder in corpora.items()
+        }
+    names = {"samples": "5 sample videos", "clips": f"{clips} clips"}
+    rows = "\n".join(row(names[name], all_rounds) for name, all_rounds in measured.items())
+    figures: dict[str, float] = {}
+    for name, all_rounds in measured.items():
+        said, real = median(all_rounds, "work"), median(all_rounds, "real_work")
+        figures |= {f"{name} said": said, f"{name} real": real, f"{name} said / real": said / real}
+    return Report(
+        title="What `evs plan` says against what `evs prune` does",
+        body=(
+            f"mini, V-CAST at 0.3; medians of {rounds} rounds in turns. The work is what comes "
+            "after the model is loaded, the whole is the command; bytes are of shards and "
+            "manifests.\n\n"
+            "| corpus | work, said | work, real | said / real | whole, said | whole, real "
+            "| said / real | bottleneck | bytes, said / real |\n"
+            f"|---|---:|---:|---:|---:|---:|---:|---|---:|\n{rows}"
+        ),
+        figures=figures,
+    )
+
+
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"rounds": 1, "clips": 0},
+    code=("corpus/estimate/calibrate.py", "corpus/estimate/duration.py"),
+    minutes=2,
+)

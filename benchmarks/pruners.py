@@ -1,30 +1,26 @@
 """How fast the pruners are, in passes of one norm over the same tokens.
 
-    python -m benchmarks.pruners [--rounds 9] [--json FILE]
-
 Every round runs the norm pass, our method and a plain loop written from the published formulas,
-one after the other, so that a busy machine slows all of them alike; medians are printed. Knows
+one after the other, so that a busy machine slows all of them alike; medians are given. Knows
 nothing of encoders, files or stores.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli.pruners import check_selection, select_tokens
 from evscli.records import VideoTokens
 
-GRID = (384, 14, 14)
+CELLS = (14, 14)
 WIDTH = 2048
 BUDGET = 0.25
 
@@ -62,7 +58,8 @@ def reference_spread(tokens: Tensor, direction: Tensor) -> Tensor:
     cosine = functional.cosine_similarity(tokens, direction.expand_as(tokens), dim=-1)
     norms = tokens.norm(dim=-1)
     low, high = norms.amin(-1, keepdim=True), norms.amax(-1, keepdim=True)
-    return 1 - cosine + (norms - low) / (high - low + 1e-6)
+    spread: Tensor = 1 - cosine + (norms - low) / (high - low + 1e-6)
+    return spread
 
 
 def reference_top(scores: Tensor, directions: Tensor) -> Tensor:
@@ -117,7 +114,7 @@ def reference_vidcom2(embeds: Tensor) -> Tensor:
 def reference_nearness(tokens: Tensor, centre: Tensor) -> Tensor:
     """The sum of five Gaussians of the distance to `centre`."""
     squares = (tokens - centre).square().sum(dim=-1)
-    return sum(torch.exp(-squares / (2 * a)) for a in (1 / 8, 1 / 4, 1 / 2, 1, 2))
+    return reduce(torch.add, (torch.exp(-squares / (2 * a)) for a in (1 / 8, 1 / 4, 1 / 2, 1, 2)))
 
 
 def ours(method: str) -> Callable[[Tensor], Tensor]:
@@ -145,24 +142,25 @@ PLAIN = {
 """What a method is held against."""
 
 
-def synthetic_tokens(dtype: torch.dtype) -> Tensor:
+def synthetic_tokens(frames: int, dtype: torch.dtype) -> Tensor:
     """A drifting scene with noise: [T, h, w, D]."""
     generator = torch.Generator().manual_seed(0)
-    embeds = torch.randn((*GRID, WIDTH), generator=generator).mul_(0.3)
-    for t in range(1, GRID[0]):
+    embeds = torch.randn((frames, *CELLS, WIDTH), generator=generator).mul_(0.3)
+    for t in range(1, frames):
         embeds[t] += 0.9 * embeds[t - 1]
     return embeds.to(dtype)
 
 
-def measure(embeds: Tensor, rounds: int) -> dict[str, float]:
+def compare(embeds: Tensor, rounds: int) -> dict[str, float]:
     """Median seconds of each case; one round to warm up is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in CASES}
-    for _ in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, run in CASES.items():
             start = time.perf_counter()
             run(embeds)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times[1:]) for name, times in seconds.items()}
+            if number or not rounds:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
 
 
 def agreement(embeds: Tensor) -> dict[str, float]:
@@ -191,28 +189,31 @@ def table(seconds: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure, print Markdown, and write JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    t, h, w = GRID
-    results: dict[str, object] = {"machine": describe_machine(), "grid": GRID, "width": WIDTH}
-    print(f"# Speed of the pruners\n\n{t} x {h * w} tokens of width {WIDTH}, budget {BUDGET}.")
-    print(f"`python -m benchmarks.pruners`, {describe_machine()}; medians over", end=" ")
-    print(f"{arguments.rounds} rounds that alternate the cases.")
-    for dtype in (torch.float32, torch.bfloat16):
-        embeds = synthetic_tokens(dtype)
-        seconds, shares = measure(embeds, arguments.rounds), agreement(embeds)
-        name = str(dtype).removeprefix("torch.")
-        results[name] = {"seconds": seconds, "agreement": shares}
-        print(f"\n## {name}\n\n{table(seconds)}")
-        print("Share of the plain form's tokens (scored in this dtype) that ours keeps:", end=" ")
-        print(", ".join(f"{key} {value:.4f}" for key, value in shares.items()) + ".")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+def measure(*, rounds: int = 5, frames: int = 384) -> Report:
+    """Medians over so many rounds on so many frames, in two dtypes."""
+    body = (
+        f"{frames} x {CELLS[0] * CELLS[1]} tokens of width {WIDTH}, budget {BUDGET}; medians over "
+        f"{rounds} rounds that alternate the cases."
+    )
+    figures: dict[str, float] = {}
+    for name in ("float32", "bfloat16"):
+        embeds = synthetic_tokens(frames, getattr(torch, name))
+        seconds, shares = compare(embeds, rounds), agreement(embeds)
+        said = ", ".join(f"{key} {value:.4f}" for key, value in shares.items())
+        body += (
+            f"\n\n## {name}\n\n{table(seconds)}\n"
+            f"Share of the plain form's tokens (scored in this dtype) that ours keeps: {said}."
+        )
+        figures |= {f"{name} {case}": 1000 * value for case, value in seconds.items()}
+        for method, plain in PLAIN.items():
+            figures[f"{name} plain / {method}"] = seconds[plain] / seconds[method]
+        figures[f"{name} loop / vcast"] = seconds["vcast, loop over frames"] / seconds["vcast"]
+    return Report(title="Speed of the pruners", body=body, figures=figures)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"rounds": 0, "frames": 4},
+    code=("pruners/evs.py", "pruners/vcast.py", "pruners/vidcom2.py", "records/tokens.py"),
+    minutes=1.5,
+)

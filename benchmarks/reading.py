@@ -1,15 +1,12 @@
 """Verifying, merging and reading a store as a job array leaves it: 64 writers with a shard each.
 
-    python -m benchmarks.reading [--videos 1024]
-
 Videos keep 64 to 1,024 tokens of width 1,024 in bfloat16. Files are in memory, so what is measured
 is the work and not the disk. Peak disk is looked at after every new shard is listed and before its
-sources go, by an audit hook. Writes results/reading.md.
+sources go, by an audit hook.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import subprocess
 import sys
@@ -23,13 +20,12 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli import prune_video
 from evscli.datasets import PackedVideos, TokenBatches, VideoDataset, VideoStream, pack_videos
 from evscli.records import PrunedVideo, RunConfig
 from evscli.store import StoreMerge, StoreWriter
 
-RESULTS = Path(__file__).parent / "results" / "reading.md"
 SAMPLE = Path(__file__).parents[1] / "sample_videos" / "fixed-camera.mp4"
 WRITERS, WIDTH, BUDGET, BATCH = 64, 1024, 8192, 8
 
@@ -80,8 +76,8 @@ def verify(folder: Path, processes: int) -> float:
     return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
-def merge(folder: Path) -> Iterator[str]:
-    """Lines about a merge."""
+def merge(folder: Path) -> str:
+    """A sentence about a merge."""
     before, peak = size_of(folder), 0
 
     def watch(event: str, arguments: Any) -> None:
@@ -95,7 +91,7 @@ def merge(folder: Path) -> Iterator[str]:
         took = seconds(lambda: list(work.run()))
         new = work.totals()
     largest = max(path.stat().st_size for path in folder.glob("shard-*"))
-    yield (
+    return (
         f"{old.shards} shards of {old.bytes / 1e6:,.0f} MB become {new.shards} of "
         f"{new.bytes / 1e6:,.0f} MB in {took:.1f} s ({old.bytes / 1e6 / took:,.0f} MB/s, every "
         f"digest checked); at most {(peak - before) / 1e6:,.0f} MB more on disk, the largest new "
@@ -109,7 +105,7 @@ def read(loader: Iterable[PackedVideos]) -> float:
 
 
 def readings(folder: Path) -> Iterator[str]:
-    """Lines of a table: ways to read all videos, packed."""
+    """A line of the table for each way to read all videos, packed."""
     dataset = VideoDataset(folder)
     batches = TokenBatches(dataset, max_tokens=BUDGET, shuffle=True)
     size = 2 * WIDTH * int(dataset.kept.sum())
@@ -135,50 +131,53 @@ def readings(folder: Path) -> Iterator[str]:
             yield f"| {name} | {workers} | {len(dataset) / took:,.0f} | {size / 1e6 / took:,.0f} |"
 
 
-def filling(folder: Path) -> str:
-    """How full batches are."""
+def filling(folder: Path) -> tuple[float, int, float]:
+    """How full batches by tokens are, how many there are, and how full padded ones would be."""
     dataset = VideoDataset(folder)
     batches = list(TokenBatches(dataset, max_tokens=BUDGET, shuffle=True))
-    packed = dataset.kept.sum() / (BUDGET * len(batches))
+    packed = float(dataset.kept.sum()) / (BUDGET * len(batches))
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
-    padded = sum(len(rows) * dataset.kept[rows].max() for rows in order.split(BATCH))
-    return (
-        f"Batches of at most {BUDGET:,} tokens are {packed:.1%} full on average ({len(batches)} "
-        f"batches); of batches of {BATCH} videos padded to the longest, "
-        f"{dataset.kept.sum() / padded:.1%} would be tokens."
+    chunks = (order[start : start + BATCH] for start in range(0, len(order), BATCH))
+    padded = sum(len(rows) * int(dataset.kept[rows].max()) for rows in chunks)
+    return packed, len(batches), float(dataset.kept.sum()) / padded
+
+
+def measure(*, videos: int = 1024, repeats: int = 2) -> Report:
+    """A store of so many videos, verified so many times."""
+    with tempfile.TemporaryDirectory(prefix="evs-reading-") as temporary:
+        folder = Path(temporary) / "store"
+        make_store(folder, videos)
+        size = size_of(folder) / 1e6
+        times = {count: min(verify(folder, count) for _ in range(repeats)) for count in (1, 2)}
+        merged, ways = merge(folder), "\n".join(readings(folder))
+        packed, batches, padded = filling(folder)
+    verified = "\n".join(
+        f"| {WRITERS} shards of {size:,.0f} MB | {count} | {took:.1f} s |"
+        for count, took in times.items()
+    )
+    return Report(
+        title="Verifying, merging and reading",
+        body=(
+            "`evs inspect --verify`, starting it and importing torch included:\n\n"
+            f"| store | processes | time |\n|---|---:|---:|\n{verified}\n\n`evs merge`:\n\n"
+            f"{merged}\n\nReading all of the merged store into packed batches, in a second epoch:"
+            f"\n\n| way | processes | videos/s | MB/s |\n|---|---:|---:|---:|\n{ways}\n\n"
+            f"Batches of at most {BUDGET:,} tokens are {packed:.1%} full on average ({batches} "
+            f"batches); of batches of {BATCH} videos padded to the longest, {padded:.1%} would be "
+            "tokens."
+        ),
+        figures={
+            "size, GB": size / 1000,
+            **{f"verify {count}": took for count, took in times.items()},
+            "packed, %": 100 * packed,
+            "padded, %": 100 * padded,
+        },
     )
 
 
-def main() -> None:
-    """Make the store, measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--videos", type=int, default=1024)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="evs-reading-") as temporary:
-        folder = Path(temporary) / "store"
-        make_store(folder, arguments.videos)
-        table = ["| store | processes | time |", "|---|---:|---:|"]
-        for processes in (1, 2):
-            took = min(verify(folder, processes) for _ in range(2))
-            table.append(
-                f"| 64 shards of {size_of(folder) / 1e6:,.0f} MB | {processes} | {took:.1f} s |"
-            )
-        lines = [
-            "# Verifying, merging and reading\n",
-            f"`python -m benchmarks.reading --videos {arguments.videos}`, {describe_machine()}\n",
-            "`evs inspect --verify`, starting it and importing torch included:\n",
-            *table,
-            "\n`evs merge`:\n",
-            *merge(folder),
-            "\nReading all of the merged store into packed batches, in a second epoch:\n",
-            "| way | processes | videos/s | MB/s |",
-            "|---|---:|---:|---:|",
-            *readings(folder),
-            f"\n{filling(folder)}",
-        ]
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-
-
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"videos": WRITERS, "repeats": 1},
+    code=("store/integrity.py", "store/merge.py", "datasets/stream.py", "datasets/batches.py"),
+    minutes=2,
+)

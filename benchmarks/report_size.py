@@ -1,8 +1,6 @@
-"""Measures the largest report: 768 frames of noise, three stores with scores.
+"""The size of the largest report: 768 frames of noise, three stores with scores.
 
-    python -m benchmarks.report_size
-
-Writes results/report_size.md. Noise is what a JPEG shrinks worst, so reports of real videos are
+Noise is what a JPEG shrinks worst, so reports of real videos are
 smaller.
 """
 
@@ -17,26 +15,25 @@ import av
 import numpy as np
 import torch
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli import prune_video
 from evscli.records import PrunedVideo
 from evscli.render.report import html_report
 from evscli.render.views import views_of
 from evscli.video import index_video
 
-RESULTS = Path(__file__).parent / "results" / "report_size.md"
-FRAMES, SIZE, GRID = 768, (720, 1280), (384, 22, 40)
+SIZE, CELLS = (720, 1280), (22, 40)
 
 
-def noisy_video(path: Path) -> Path:
-    """Frames of noise of another kind each."""
+def noisy_video(path: Path, frames: int) -> Path:
+    """So many frames of noise of another kind each."""
     generator = np.random.default_rng(0)
     noise = generator.integers(0, 256, (SIZE[0] + 64, SIZE[1] + 64, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         stream.height, stream.width = SIZE
         stream.pix_fmt = "yuv420p"
-        for number in range(FRAMES):
+        for number in range(frames):
             y, x = number % 64, number * 7 % 64
             picture = np.ascontiguousarray(noise[y : y + SIZE[0], x : x + SIZE[1]])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -44,15 +41,16 @@ def noisy_video(path: Path) -> Path:
     return path
 
 
-def whole_record(video: Path) -> PrunedVideo:
+def whole_record(video: Path, frames: int) -> PrunedVideo:
     """A record as if every frame had been sampled, a quarter of its cells kept, with scores."""
     record = prune_video(video, method="random", budget=0.5)
-    scores = torch.rand(GRID, generator=torch.Generator().manual_seed(0))
+    grid = (frames // 2, *CELLS)
+    scores = torch.rand(grid, generator=torch.Generator().manual_seed(0))
     mask = scores > 0.75
-    index = torch.arange(FRAMES)
+    index = torch.arange(frames)
     return replace(
         record,
-        info=replace(record.info, grid_thw=GRID, kept=int(mask.sum())),
+        info=replace(record.info, grid_thw=grid, kept=int(mask.sum())),
         keep_mask=mask,
         scores=scores.half(),
         source_index=index,
@@ -60,25 +58,30 @@ def whole_record(video: Path) -> PrunedVideo:
     )
 
 
-def main() -> None:
-    """Measure, print and write."""
+def measure(*, frames: int = 768) -> Report:
+    """Of so many frames."""
     with tempfile.TemporaryDirectory() as folder:
-        video = noisy_video(Path(folder) / "noise.mp4")
-        record = whole_record(video)
+        video = noisy_video(Path(folder) / "noise.mp4", frames)
+        record = whole_record(video, frames)
         views = views_of([(Path(name), record) for name in "abc"], scores=True, must=True)
         start = time.perf_counter()
         page = html_report(views, index_video(video))
         seconds = time.perf_counter() - start
-    t, h, w = GRID
-    text = (
-        "# Size of the largest report\n\n"
-        f"`python -m benchmarks.report_size`, {describe_machine()}\n\n"
-        f"{FRAMES} frames of noise of {SIZE[1]}x{SIZE[0]}, three stores of {t}x{h}x{w} cells with "
-        f"scores: {len(page.encode()) / 1e6:.1f} MB, made in {seconds:.0f} s.\n"
+    size = len(page.encode()) / 1e6
+    cells = "x".join(map(str, record.info.grid_thw))
+    return Report(
+        title="Size of the largest report",
+        body=(
+            f"{frames} frames of noise of {SIZE[1]}x{SIZE[0]}, three stores of {cells} cells with "
+            f"scores: {size:.1f} MB, made in {seconds:.0f} s."
+        ),
+        figures={"MB": size, "seconds": seconds},
     )
-    RESULTS.write_text(text)
-    print(text)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"frames": 8},
+    code=("render/report.py", "render/jpegs.py"),
+    minutes=1,
+)

@@ -1,7 +1,5 @@
 """Thousands of short clips through the local engine: do memory and open files stay flat?
 
-    python -m benchmarks.soak [--clips 2000] [--broken 20]
-
 Runs `evs prune` as a process of its own with its default number of decoders, and some clips
 that fail, and looks at it and all its children twice a second: memory that is theirs alone (Pss,
 so that shared pages count once) and open files.
@@ -9,7 +7,6 @@ so that shared pages count once) and open files.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -19,11 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli.store import open_store
 from tests.videos import truncate, write_video
 
-RESULTS = Path(__file__).parent / "results" / "soak.md"
 DIFFERENT = 25
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Of the clips done, at which the state is reported."""
@@ -41,7 +37,7 @@ class Look:
 
 def make_clips(folder: Path, clips: int, broken: int) -> None:
     """Clips of a second, `broken` of them cut off."""
-    for number in range(DIFFERENT):
+    for number in range(min(DIFFERENT, clips)):
         write_video(folder / f"{number:05}.mp4", frames=24, seed=number)
     for number in range(DIFFERENT, clips):
         shutil.copy(folder / f"{number % DIFFERENT:05}.mp4", folder / f"{number:05}.mp4")
@@ -90,47 +86,56 @@ def run(folder: Path) -> tuple[list[Look], float, int]:
     return looks, time.monotonic() - start, evs.returncode
 
 
-def report(looks: list[Look], clips: int) -> list[str]:
-    """Rows at some shares of the clips, each the highest since the one before."""
-    rows, seen = [], 0
+def stretches(looks: list[Look], clips: int) -> list[Look]:
+    """The highest of every stretch of the run between two shares of the clips."""
+    highest, seen = [], 0
     for share in SHARES:
         part = [each for each in looks[seen:] if each.done <= share * clips + 1]
         seen += len(part)
         if part:
-            rows.append(
-                f"| {part[-1].done:,} | {max(each.megabytes for each in part):.0f} | "
-                f"{max(each.files for each in part)} | {max(each.processes for each in part)} |"
+            highest.append(
+                Look(
+                    done=part[-1].done,
+                    megabytes=max(each.megabytes for each in part),
+                    files=max(each.files for each in part),
+                    processes=max(each.processes for each in part),
+                )
             )
-    return rows
+    return highest
 
 
-def main() -> None:
-    """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=2000)
-    parser.add_argument("--broken", type=int, default=20)
-    asked = parser.parse_args()
+def measure(*, clips: int = 4000, broken: int = 40) -> Report:
+    """So many clips, some of them broken."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "in").mkdir()
-        make_clips(folder / "in", asked.clips, asked.broken)
+        make_clips(folder / "in", clips, broken)
         looks, seconds, code = run(folder)
         store = open_store(folder / "store")
         finished, failed = len(store), len(store.failures)
-    lines = [
-        "# Many short clips: memory and open files",
-        "",
-        f"{describe_machine()}. `python -m benchmarks.soak --clips {asked.clips} --broken "
-        f"{asked.broken}`: {finished:,} pruned, {failed} failed, exit code {code}, {seconds:.0f} s "
-        "with the start of Python. Highest values since the row before, all processes together.",
-        "",
-        "| clips done | MiB | open files | processes |",
-        "|---:|---:|---:|---:|",
-        *report(looks, asked.clips),
-    ]
-    print("\n".join(lines))
-    RESULTS.write_text("\n".join(lines) + "\n")
+    highest = stretches(looks, clips)
+    rows = "\n".join(
+        f"| {each.done:,} | {each.megabytes:.0f} | {each.files} | {each.processes} |"
+        for each in highest
+    )
+    return Report(
+        title="Many short clips: memory and open files",
+        body=(
+            f"{finished:,} pruned, {failed} failed, exit code {code}, {seconds:.0f} s with the "
+            "start of Python. Highest values since the row before, all processes together.\n\n"
+            f"| clips done | MiB | open files | processes |\n|---:|---:|---:|---:|\n{rows}"
+        ),
+        figures={
+            "seconds": seconds,
+            "GiB": max(each.megabytes for each in highest) / 1024,
+            "files": max(each.files for each in highest),
+        },
+    )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"clips": 30, "broken": 2},
+    code=("corpus/local.py", "corpus/decoding/ahead.py", "corpus/decoding/process.py"),
+    minutes=2.5,
+)

@@ -1,17 +1,13 @@
 """What `evs prune --store-dtype` saves, takes and loses.
 
-    python -m benchmarks.store_dtype [--rounds 5]
-
 The bundled model on the sample videos: bytes, errors, and what they do to the next token after one
 question for each video. Then tokens of the sizes of Qwen3-VL-8B, drawn at random: 4,096 wide with
 three DeepStack planes, in bfloat16, normal, eight channels 50 times larger. Written and read as a
-store does it, hashing and syncing included, in turns; the files stay in memory. Writes
-results/store_dtype.md.
+store does it, hashing and syncing included, in turns; the files stay in memory.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -21,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine import describe_machine
+from benchmarks.harness import Benchmark, Report
 from evscli import prune_video
 from evscli.bundled import MINI
 from evscli.cli.notes import quiet_loading
@@ -35,15 +31,22 @@ from evscli.store import StoreWriter, open_store
 from evscli.store.narrow import narrowed
 from evscli.store.schema import AUTO, STORE_DTYPES, token_bytes
 
-RESULTS = Path(__file__).parent / "results" / "store_dtype.md"
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
-KEPT, WIDTH, PLANES, OUTLIERS = 4096, 4096, 3, 8
+WIDTH, PLANES, OUTLIERS = 4096, 3, 8
 CONFIG = RunConfig(settings={"made": "for benchmarks.store_dtype"})
 
 
-def sample_rows(computed: str) -> Iterator[str]:
-    """A line for each dtype that narrows what was computed."""
-    videos = find_videos([str(SAMPLES)])
+@dataclass(frozen=True)
+class Row:
+    """A line of a table, and what of it is quoted elsewhere."""
+
+    line: str
+    figures: dict[str, float]
+
+
+def sample_rows(computed: str, wanted: int) -> Iterator[Row]:
+    """A row for each dtype that narrows what was computed, from so many of the sample videos."""
+    videos = find_videos([str(SAMPLES)])[:wanted]
     for store_dtype in STORE_DTYPES:
         if store_dtype == computed:
             continue
@@ -57,7 +60,7 @@ def sample_rows(computed: str) -> Iterator[str]:
             yield sample_row(recipe, videos, Path(folder) / "store")
 
 
-def sample_row(recipe: Recipe, videos: list[VideoInput], folder: Path) -> str:
+def sample_row(recipe: Recipe, videos: list[VideoInput], folder: Path) -> Row:
     """Prune all of them into a store, and measure each."""
     pruner = recipe.make("cpu")
     with StoreWriter(folder, pruner.configs[0]) as writer:
@@ -72,13 +75,14 @@ def sample_row(recipe: Recipe, videos: list[VideoInput], folder: Path) -> str:
     model, bytes_ = infos[0].model, token_bytes(infos[0].model, recipe.store_dtype)
     share = bytes_ / token_bytes(replace(model, dtype="bfloat16"))
     disk = sum(path.stat().st_size for path in folder.iterdir()) / sum(info.kept for info in infos)
-    return (
+    error = statistics.mean(info.store_rms_error or 0 for info in infos)
+    logits, kl = max(x.logit_difference for x in losses), max(x.kl for x in losses)
+    name = f"{model.dtype} {recipe.store_dtype}"
+    return Row(
         f"| {model.dtype} | {recipe.store_dtype} | {bytes_:,} | {share:.2f} | {disk:,.0f} | "
-        f"{statistics.mean(info.store_rms_error or 0 for info in infos):.2g} | "
-        f"{max(info.store_max_error or 0 for info in infos):.2g} | "
-        f"{max(loss.logit_difference for loss in losses):.2g} | "
-        f"{max(loss.kl for loss in losses):.2g} | "
-        f"{sum(loss.same_token for loss in losses)} of {len(losses)} |"
+        f"{error:.2g} | {max(info.store_max_error or 0 for info in infos):.2g} | {logits:.2g} | "
+        f"{kl:.2g} | {sum(loss.same_token for loss in losses)} of {len(losses)} |",
+        {f"{name} error": error, f"{name} logits": logits, f"{name} kl": kl},
     )
 
 
@@ -91,9 +95,9 @@ class Times:
     read: list[float] = field(default_factory=list)
 
 
-def large_rows(rounds: int) -> Iterator[str]:
-    """A line for each dtype, bfloat16 as computed first."""
-    made = large_video()
+def large_rows(rounds: int, kept: int) -> Iterator[Row]:
+    """A row for each dtype, bfloat16 as computed first."""
+    made = large_video(kept)
     names = [AUTO, *(name for name in STORE_DTYPES if name != made.info.model.dtype)]
     times, rows = {name: Times() for name in names}, {}
     for _ in range(rounds):
@@ -106,16 +110,21 @@ def large_rows(rounds: int) -> Iterator[str]:
             statistics.median(getattr(times[name], kind)) for kind in ("narrow", "write", "read")
         )
         shown = "bfloat16, as computed" if name == AUTO else name
-        alone = "" if name == AUTO else f"{KEPT / narrow:,.0f}"
-        yield (
-            f"| {shown} | {rows[name]} | {alone} | "
-            f"{KEPT / write:,.0f} | {base['write'] / write:.2f} | "
-            f"{KEPT / read:,.0f} | {base['read'] / read:.2f} |"
+        alone = "" if name == AUTO else f"{kept / narrow:,.0f}"
+        yield Row(
+            f"| {shown} | {rows[name][0]} | {alone} | "
+            f"{kept / write:,.0f} | {base['write'] / write:.2f} | "
+            f"{kept / read:,.0f} | {base['read'] / read:.2f} |",
+            {
+                f"large {name} error": rows[name][1],
+                f"large {name} read": kept / read,
+                f"large {name} write, times": write / base["write"],
+            },
         )
 
 
-def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> str:
-    """Write and read it once; bytes of a token, their share, and the errors, as cells."""
+def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> tuple[str, float]:
+    """Write and read it once; its bytes and errors as cells of the table, and its error."""
     store_dtype = None if name == AUTO else name
     video = replace(made, info=replace(made.info, store_dtype=store_dtype))
     before = time.perf_counter()
@@ -133,23 +142,23 @@ def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> str:
     times.read.append(time.perf_counter() - written)
     size, computed = token_bytes(made.info.model, store_dtype), token_bytes(made.info.model)
     rms, worst = record.info.store_rms_error or 0, record.info.store_max_error or 0
-    return f"{size:,} | {size / computed:.2f} | {rms:.2g} | {worst:.2g}"
+    return f"{size:,} | {size / computed:.2f} | {rms:.2g} | {worst:.2g}", rms
 
 
-def large_video() -> PrunedVideo:
+def large_video(kept: int) -> PrunedVideo:
     """Tokens of a large model, drawn."""
     like = prune_video(SAMPLES / "fixed-camera.mp4", method="vcast", budget=0.3)
     grid = (16, 32, 32)
-    mask = (torch.arange(16 * 32 * 32) < KEPT).view(grid)
+    mask = (torch.arange(16 * 32 * 32) < kept).view(grid)
     model = replace(
         like.info.model, embed_dim=WIDTH, deepstack_planes=PLANES, dtype="bfloat16", name="drawn"
     )
     torch.manual_seed(0)
     size = torch.ones(WIDTH)
     size[torch.randperm(WIDTH)[:OUTLIERS]] = 50
-    tokens = (torch.randn(1 + PLANES, KEPT, WIDTH) * size).bfloat16()
+    tokens = (torch.randn(1 + PLANES, kept, WIDTH) * size).bfloat16()
     return PrunedVideo(
-        info=replace(like.info, id="drawn", kept=KEPT, grid_thw=grid, model=model),
+        info=replace(like.info, id="drawn", kept=kept, grid_thw=grid, model=model),
         embeds=tokens[0].clone(),
         deepstack=tokens[1:].clone(),
         position_ids=mask.nonzero().to(torch.int32),
@@ -160,39 +169,40 @@ def large_video() -> PrunedVideo:
     )
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+def measure(*, rounds: int = 5, kept: int = 4096, videos: int = 5) -> Report:
+    """So many of the sample videos, and drawn ones that keep so many tokens."""
     quiet_loading()
-    lines = [
-        "# Store dtypes\n",
-        f"`python -m benchmarks.store_dtype --rounds {rounds}`, {describe_machine()}\n",
-        "The bundled model (width 128, 2 DeepStack planes) on the sample videos, V-CAST at 0.3. "
-        "Bytes of a token: embedding, planes and scales; on disk: the whole store over the tokens "
-        "kept. Errors are relative: root of the mean square (mean of the videos), and of the "
-        "token and plane that loses most. Logits, KL divergence and first token: after "
-        f'"{usual_question(MINI)}", the largest of the videos, against the same tokens as '
-        "computed; the language model runs in the computed dtype too.\n",
-        "| computed | stored | bytes | of bfloat16 | on disk | error | worst token | logits | KL, "
-        "nats | same first token |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-        *sample_rows("float32"),
-        *sample_rows("bfloat16"),
-        f"\n{KEPT:,} tokens {WIDTH:,} wide with {PLANES} DeepStack planes, as Qwen3-VL-8B has, "
-        f"drawn from a normal distribution in bfloat16, {OUTLIERS} channels 50 times larger. "
-        "Tokens a second to make narrow, with the error measured; to write (that, hash, sync); to "
-        "read (make wide, touch); "
-        f"medians of {rounds} rounds in turns, and times as fast as bfloat16:\n",
-        "| stored | bytes | of bfloat16 | error | worst token | made narrow/s | written/s | ratio "
-        "| read/s | ratio |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-        *large_rows(rounds),
-    ]
-    RESULTS.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    samples = [row for dtype in ("float32", "bfloat16") for row in sample_rows(dtype, videos)]
+    large = list(large_rows(rounds, kept))
+    tables = ["\n".join(row.line for row in rows) for rows in (samples, large)]
+    return Report(
+        title="Store dtypes",
+        body=(
+            "The bundled model (width 128, 2 DeepStack planes) on the sample videos, V-CAST at "
+            "0.3. Bytes of a token: embedding, planes and scales; on disk: the whole store over "
+            "the tokens kept. Errors are relative: root of the mean square (mean of the videos), "
+            "and of the token and plane that loses most. Logits, KL divergence and first token: "
+            f'after "{usual_question(MINI)}", the largest of the videos, against the same tokens '
+            "as computed; the language model runs in the computed dtype too.\n\n"
+            "| computed | stored | bytes | of bfloat16 | on disk | error | worst token | logits "
+            "| KL, nats | same first token |\n"
+            f"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n{tables[0]}\n\n"
+            f"{kept:,} tokens {WIDTH:,} wide with {PLANES} DeepStack planes, as Qwen3-VL-8B has, "
+            f"drawn from a normal distribution in bfloat16, {OUTLIERS} channels 50 times larger. "
+            "Tokens a second to make narrow, with the error measured; to write (that, hash, "
+            f"sync); to read (make wide, touch); medians of {rounds} rounds in turns, and times as "
+            "fast as bfloat16:\n\n"
+            "| stored | bytes | of bfloat16 | error | worst token | made narrow/s | written/s "
+            "| ratio | read/s | ratio |\n"
+            f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{tables[1]}"
+        ),
+        figures={name: value for row in (*samples, *large) for name, value in row.figures.items()},
+    )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    measure=measure,
+    smoke={"rounds": 1, "kept": 64, "videos": 1},
+    code=("store/narrow.py", "store/codec.py", "compare/storing.py"),
+    minutes=2,
+)

@@ -1,0 +1,1 @@
+"""Scripts that measure `evs`, one for each page of `benchmarks/results/`."""

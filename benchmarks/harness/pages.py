@@ -1,0 +1,98 @@
+"""The figures that pages quote from results, as harness/quotes.py reads them.
+
+Who rewords such a sentence rewords it here too; a test says so. A row of the README's table stands
+here whole.
+"""
+
+from __future__ import annotations
+
+README = (
+    "On {end_to_end[cores]:d} cores of {end_to_end[processor]} without a GPU",
+    "| 2 min of 720p to stored V-CAST tokens, small tower, same tokens kept "
+    "| {end_to_end[evs]:.1f} s | {end_to_end[by hand]:.1f} s, transformers by hand "
+    "| {end_to_end[by hand / evs]:.1f} |",
+    "| 64 frames of 2 min 720p, a key frame every 2 s | {decode[60 64 ours]:.1f} s "
+    "| {decode[60 64 kept]:.1f} s, decode all and convert 64 "
+    "| {decode[60 64 kept / ours]:.1f} |",
+    "| 16 frames of the same | {decode[60 16 ours]:.1f} s | {decode[60 16 kept]:.1f} s "
+    "| {decode[60 16 kept / ours]:.1f} |",
+    "| 64 frames, a key frame every 8.3 s | {decode[250 64 ours]:.1f} s "
+    "| {decode[250 64 kept]:.1f} s | {decode[250 64 kept / ours]:.1f} |",
+    "| EVS mask of 384x196x2048 float32 tokens | {pruners[float32 evs]:.0f} ms "
+    "| {pruners[float32 evs, plain cosine_similarity]:,.0f} ms, plain cosine "
+    "| {pruners[float32 plain / evs]:.0f} |",
+    "| V-CAST mask of the same | {pruners[float32 vcast]:.0f} ms "
+    "| {pruners[float32 vcast, formulas as they stand]:,.0f} ms, its formulas on the whole tensor "
+    "| {pruners[float32 plain / vcast]:.0f} |",
+    "| the same against a loop over frames, which caches like better "
+    "| {pruners[float32 vcast]:.0f} ms | {pruners[float32 vcast, loop over frames]:.0f} ms "
+    "| {pruners[float32 loop / vcast]:.1f} |",
+    "| VidCom2 mask of the same | {pruners[float32 vidcom2]:.0f} ms "
+    "| {pruners[float32 vidcom2, formulas as they stand]:,.0f} ms, its formulas on the whole "
+    "tensor | {pruners[float32 plain / vidcom2]:.0f} |",
+    "| bytes read of a {checkpoint_reading[weights]:.1f} GB checkpoint with a "
+    "{checkpoint_reading[vision]:.0f} MB vision tower | {checkpoint_reading[evs read]:.0f} MB "
+    "| {checkpoint_reading[transformers read]:,.0f} MB, `from_pretrained` "
+    "| {checkpoint_reading[transformers / evs read]:.0f} |",
+    "| peak memory of that in float32 | {checkpoint_reading[evs float32 peak]:.0f} MB "
+    "| {checkpoint_reading[transformers float32 peak]:,.0f} MB "
+    "| {checkpoint_reading[transformers / evs float32 peak]:.0f} |",
+    "({encoder[least]:.2f} to {encoder[most]:.2f} times; {encoder[windows, least]:.1f} to "
+    "{encoder[windows, most]:.1f} for small Qwen2.5-VL frames in bfloat16)",
+    "V-CAST after block 2 leaves {inside[Qwen3-VL-2B vcast 0.5 after 2]:.2f} and "
+    "{inside[Molmo2 vcast 0.5 after 2]:.2f} of the time at budget 0.5 and "
+    "{inside[Qwen3-VL-2B vcast 0.25 after 2]:.2f} and "
+    "{inside[Molmo2 vcast 0.25 after 2]:.2f} at 0.25 "
+    "({inside[vcast, least over]:.2f} to {inside[vcast, most over]:.2f} of what the FLOPs left "
+    "say); STTS leaves {inside[Qwen3-VL-2B stts 0.5 after 3]:.2f} and "
+    "{inside[Molmo2 stts 0.5 after 3]:.2f} at 0.5 "
+    "({inside[Qwen3-VL-2B stts 0.5 after 3, over]:.2f} and "
+    "{inside[Molmo2 stts 0.5 after 3, over]:.2f})",
+    "The local engine takes {corpus[engine / loop]:.2f} of the time of a plain loop",
+    "A ten-minute clip peaks {memory[difference]:.0f} MiB above a ten-second one, with "
+    "{memory[tokens, GiB]:.1f} GiB of tokens before pruning",
+)
+CORPORA = (
+    "| a cast | 32,768 | {store_dtype[bfloat16 float16 error]:.2g} "
+    "| {store_dtype[bfloat16 float16 logits]:.2g} | {store_dtype[bfloat16 float16 kl]:.2g} "
+    "| {store_dtype[large float16 error]:.2g} |",
+    "| e4m3, a scale for every token and plane | 16,400 "
+    "| {store_dtype[bfloat16 float8 error]:.2g} | {store_dtype[bfloat16 float8 logits]:.2g} "
+    "| {store_dtype[bfloat16 float8 kl]:.2g} | {store_dtype[large float8 error]:.2g} |",
+    "| whole numbers, a scale for every token and plane | 16,400 "
+    "| {store_dtype[bfloat16 int8 error]:.2g} | {store_dtype[bfloat16 int8 logits]:.2g} "
+    "| {store_dtype[bfloat16 int8 kl]:.2g} | {store_dtype[large int8 error]:.2g} |",
+    "asked for: {store_dtype[large float8 read]:,.0f} tokens a second of that size on one core, "
+    "where tokens as computed are mapped at no cost. Writing took "
+    "{store_dtype[large float8 write, times]:.1f} (8 bits) and "
+    "{store_dtype[large float16 write, times]:.1f} times (float16) as long as without",
+    "open in {open_store[open_store]:.1f} s with {open_store[open_store, MiB]:.0f} MiB; mapping "
+    "the ids by opening every shard with safetensors takes {open_store[headers]:.1f} s",
+    "{reading[size, GB]:.1f} GB in memory took {reading[verify 1]:.1f} s with one process and "
+    "{reading[verify 2]:.1f} s with two",
+    "were {reading[packed, %]:.1f}% full; of eight videos padded to the longest, "
+    "{reading[padded, %]:.1f}% would be tokens",
+    "On {corpus[cores]:d} cores of {corpus[processor]} without a GPU",
+    "{corpus[engine, 2 decoder processes]:.2f} s with two decoder processes and "
+    "{corpus[engine, 1 decoder process]:.2f} s with one, against {corpus[plain loop]:.2f} s of a "
+    "plain loop",
+    "Decoding alone takes {corpus[decoding]:.2f} s and encoding alone {corpus[encoding]:.2f} s",
+    "{engines[actors up]:.1f} s against {engines[processes up]:.1f} s until they are up",
+    "then {engines[actors work]:.1f} s against {engines[processes work]:.1f} s for the work",
+    "40 of them damaged, in {soak[seconds]:.0f} s. Memory of all processes together rises to "
+    "{soak[GiB]:.1f} GiB",
+    "Open files stay at {soak[files]:.0f}.",
+    "`evs plan` said {plan[samples said]:.2f} s for the sample videos and "
+    "{plan[clips said]:.1f} s for 40 short clips, and `evs prune` took "
+    "{plan[samples real]:.2f} s and {plan[clips real]:.1f} s: "
+    "{plan[samples said / real]:.2f} and {plan[clips said / real]:.2f} of the truth",
+    "{inputs[a folder]:.1f} s in a folder tree, {inputs[list.txt]:.1f} s in a list, "
+    "{inputs[clips.tar]:.1f} s in a tar",
+)
+VISUALIZE = ("({report_size[MB]:.1f} MB of pure noise with three stores",)
+
+PAGES: dict[str, tuple[str, ...]] = {
+    "README.md": README,
+    "docs/corpora.md": CORPORA,
+    "docs/visualize.md": VISUALIZE,
+}

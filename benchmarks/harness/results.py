@@ -1,0 +1,95 @@
+"""Results of benchmarks: a page to read, and beside it what tests and other pages need of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from benchmarks.harness.benchmark import Report
+
+FOLDER = Path(__file__).parents[1] / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What is kept of a measurement beside its page."""
+
+    command: str
+    date: str
+    processor: str
+    cores: int
+    threads: int
+    """Of torch."""
+    versions: Mapping[str, str]
+    code: Mapping[str, str]
+    """Digests of what was measured, by path."""
+    kept: str = ""
+    """Why the figures stand although the code has changed since; "" where it has not."""
+    figures: Mapping[str, float]
+
+
+def describe(command: str, code: Mapping[str, str], report: Report) -> Result:
+    """The result of a measurement that was made here and now."""
+    import av
+    import torch
+    import transformers
+
+    from evscli.provenance import processor_name
+
+    return Result(
+        command=command,
+        date=date.today().isoformat(),
+        processor=processor_name(),
+        cores=len(os.sched_getaffinity(0)),
+        threads=torch.get_num_threads(),
+        versions={
+            "Python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "PyAV": av.__version__,
+        },
+        code=code,
+        figures={name: float(f"{value:.5g}") for name, value in report.figures.items()},
+    )
+
+
+def page(result: Result, report: Report) -> str:
+    """The page as Markdown."""
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    return (
+        f"# {report.title}\n\n"
+        f"`{result.command}`, {result.date}, on {result.cores} cores of {result.processor}, "
+        f"{result.threads} torch threads; {versions}.\n\n"
+        f"{report.body.strip()}\n"
+    )
+
+
+def publish(name: str, result: Result, report: Report) -> None:
+    """Write both files."""
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.md").write_text(page(result, report))
+    _save(name, result)
+
+
+def keep(name: str, because: str, code: Mapping[str, str]) -> None:
+    """Say on both that the figures stand for the code as it is now."""
+    result = read(name)
+    _save(name, replace(result, kept=because, code=code))
+    path = FOLDER / f"{name}.md"
+    line = f"Kept on {date.today().isoformat()}, when the code had changed: {because}\n"
+    path.write_text(f"{path.read_text()}\n{line}")
+
+
+def read(name: str) -> Result:
+    """What is beside a page. Raises FileNotFoundError."""
+    return Result(**json.loads((FOLDER / f"{name}.json").read_text()))
+
+
+def _save(name: str, result: Result) -> None:
+    text = json.dumps(asdict(result), indent=1, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(text + "\n")

@@ -1,0 +1,52 @@
+"""Runs benchmarks at their smallest, two at a time, as forks of a process with all imports."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from benchmarks.harness import catalogue, quotes
+from benchmarks.harness.benchmark import SkippedError
+from benchmarks.harness.pages import PAGES
+
+
+def run(names: Sequence[str]) -> int:
+    """A line for each; the exit code is 1 where one failed."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # two run at a time
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([f"benchmarks.{name}" for name in names])
+    start, failed = time.monotonic(), []
+    with ProcessPoolExecutor(2, mp_context=context, max_tasks_per_child=1) as pool:
+        runs = {pool.submit(once, name): name for name in names}
+        for done in as_completed(runs):
+            seconds, said = done.result()
+            print(f"{runs[done]:19} {seconds:5.1f} s  {said}", flush=True)
+            if said.startswith("Traceback"):
+                failed.append(runs[done])
+    print(f"{len(names)} benchmarks in {time.monotonic() - start:.0f} s")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return int(bool(failed))
+
+
+def once(name: str) -> tuple[float, str]:
+    """Seconds it took, and what is to be said about it."""
+    from evscli.corpus.decoding import children
+
+    # This process is a fork of a clean one already; another would import torch once more.
+    children.METHOD = "fork"
+    benchmark, start = catalogue.load(name), time.monotonic()
+    try:
+        report = benchmark.measure(**benchmark.smoke)
+        lacking = quotes.quoted(name, PAGES) - report.figures.keys()
+        assert not lacking, f"pages quote figures that are not among them: {sorted(lacking)}"
+        said = f"{len(report.figures)} figures"
+    except SkippedError as reason:
+        said = f"skipped: {reason}"
+    except BaseException:
+        said = traceback.format_exc()
+    return time.monotonic() - start, said
