@@ -104,7 +104,7 @@ def read(loader: Iterable[PackedVideos]) -> float:
     return seconds(lambda: [batch.embeds.shape for batch in loader])
 
 
-def readings(folder: Path) -> Iterator[str]:
+def readings(folder: Path, most: int) -> Iterator[str]:
     """A line of the table for each way to read all videos, packed."""
     dataset = VideoDataset(folder)
     batches = TokenBatches(dataset, max_tokens=BUDGET, shuffle=True)
@@ -116,7 +116,7 @@ def readings(folder: Path) -> Iterator[str]:
         "VideoDataset, random": (dataset, {"batch_size": BATCH, "shuffle": True}),
     }
     for name, (source, options) in ways.items():
-        for workers in (0, 2):
+        for workers in sorted({0, most}):
             context = "forkserver" if workers else None
             loader: DataLoader[Any] = DataLoader(
                 source,
@@ -142,14 +142,14 @@ def filling(folder: Path) -> tuple[float, int, float]:
     return packed, len(batches), float(dataset.kept.sum()) / padded
 
 
-def measure(*, videos: int = 1024, repeats: int = 2) -> Report:
-    """A store of so many videos, verified so many times."""
+def measure(*, videos: int = 1024, repeats: int = 2, workers: int = 2) -> Report:
+    """A store of so many videos, verified so many times, read here and by so many processes."""
     with tempfile.TemporaryDirectory(prefix="evs-reading-") as temporary:
         folder = Path(temporary) / "store"
         make_store(folder, videos)
         size = size_of(folder) / 1e6
         times = {count: min(verify(folder, count) for _ in range(repeats)) for count in (1, 2)}
-        merged, ways = merge(folder), "\n".join(readings(folder))
+        merged, ways = merge(folder), "\n".join(readings(folder, workers))
         packed, batches, padded = filling(folder)
     verified = "\n".join(
         f"| {WRITERS} shards of {size:,.0f} MB | {count} | {took:.1f} s |"
@@ -177,7 +177,7 @@ def measure(*, videos: int = 1024, repeats: int = 2) -> Report:
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"videos": WRITERS, "repeats": 1},
+    smoke={"videos": WRITERS, "repeats": 1, "workers": 0},
     code=("store/integrity.py", "store/merge.py", "datasets/stream.py", "datasets/batches.py"),
     minutes=2,
 )

@@ -1,40 +1,63 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before torch is imported: the models are tiny, and a second thread only waits for the first.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import torch
-from transformers import AutoModelForImageTextToText, PreTrainedModel
 
-from evscli.bundled import MINI_FOLDER
 from evscli.corpus.decoding import children
-from evscli.learn.mini import mini_tokenizer
-from tests.checkpoints import FAMILIES, make_model
-from tests.videos import write_video
+
+if TYPE_CHECKING:  # the process that only hands out tests imports no torch
+    from transformers import PreTrainedModel
+
+MOST_WORKERS = 8
+"""Each holds torch, and so does its fork server: 1 GB together."""
 
 # There is one fork server for a process: that of `tests.evs` and that of `evs` itself are the same.
 children.IMPORTED_ONCE = ["tests.preload"]
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker for every core; none for tests that are named, which one process begins sooner."""
+    named = [argument for argument in config.args if "::" in argument]
+    return 0 if named else min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-second clip; read it, do not change it."""
+    from tests.videos import write_video
+
     return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     """The one of `mini`."""
+    from evscli.learn.mini import mini_tokenizer
+
     return mini_tokenizer()
 
 
 @pytest.fixture(scope="session")
 def models() -> dict[str, PreTrainedModel]:
     """A tiny random model of every family, and the bundled one in float32."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    from evscli.bundled import MINI_FOLDER
+    from tests.checkpoints import FAMILIES, make_model
+
     mini = AutoModelForImageTextToText.from_pretrained(MINI_FOLDER, dtype=torch.float32)
     return {**{family: make_model(family) for family in FAMILIES}, "mini": mini.eval()}

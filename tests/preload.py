@@ -1,11 +1,13 @@
-"""What the fork server of `tests.evs` imports once."""
+"""What the fork server of `tests.evs` imports once: all of `evs`, which itself imports it late."""
 
-import evscli.cli
-import evscli.cli.eval_report
-import evscli.corpus.decoding.decoder
-import evscli.corpus.local
-import evscli.language.prefill
-import evscli.learn.evaluation.multiple_choice
-import evscli.learn.training.loop
-import evscli.pipeline
-import evscli.store  # noqa: F401
+from contextlib import suppress
+from importlib import import_module
+from pkgutil import walk_packages
+
+import evscli
+
+for module in walk_packages(evscli.__path__, "evscli."):
+    import_module(module.name)
+
+with suppress(ImportError):  # typer looks for it at every call
+    from pydantic import TypeAdapter, types  # noqa: F401

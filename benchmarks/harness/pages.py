@@ -86,8 +86,8 @@ CORPORA = (
     "{plan[clips said]:.1f} s for 40 short clips, and `evs prune` took "
     "{plan[samples real]:.2f} s and {plan[clips real]:.1f} s: "
     "{plan[samples said / real]:.2f} and {plan[clips said / real]:.2f} of the truth",
-    "{inputs[a folder]:.1f} s in a folder tree, {inputs[list.txt]:.1f} s in a list, "
-    "{inputs[clips.tar]:.1f} s in a tar",
+    "{inputs[folder]:.1f} s in a folder tree, {inputs[list]:.1f} s in a list, "
+    "{inputs[tar]:.1f} s in a tar",
 )
 VISUALIZE = ("({report_size[MB]:.1f} MB of pure noise with three stores",)
 

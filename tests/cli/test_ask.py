@@ -114,6 +114,7 @@ def test_an_unknown_word_is_refused_before_the_model_runs(
     assert run(["ask", str(one), "which zeppelin?"], debug=False) == 2
 
 
+@pytest.mark.slow
 def test_every_example_question_is_answered(one: Path, tmp_path: Path) -> None:
     for question in EXAMPLE_QUESTIONS:
         result = run_evs("ask", one, question, "--max-new-tokens", "1", cwd=tmp_path)

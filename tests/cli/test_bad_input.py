@@ -209,6 +209,7 @@ def test_a_damaged_shard(tmp_path: Path, clip: Path) -> None:
     check(run_evs("inspect", "store", "clip", cwd=tmp_path), 1, shard.name)
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_same_store(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -232,6 +233,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path, clip: Path, small_disk: Path) -> None:
     fill(small_disk / "ballast", leave=40_000)
     result = prune(tmp_path, clip, "--method", "none", "--budget", "1", "-o", "disk/store")

@@ -3,8 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.evs import run_evs
 from tests.videos import write_video
+
+pytestmark = pytest.mark.slow
 
 CHOSEN = ("--method", "vcast", "--budget", "0.25", "--budget", "40tok")
 

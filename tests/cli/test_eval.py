@@ -13,6 +13,8 @@ from tests.checkpoints import make_checkpoint
 from tests.evs import Result, run_evs
 from tests.videos import truncate, write_video
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[2] / "sample_videos"
 FILES = ("accuracy.json", "accuracy.md", "accuracy.png", "accuracy.svg")
 SMALL = ("--method", "vcast", "--budget", "0.25", "--num-frames", "8")

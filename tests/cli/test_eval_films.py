@@ -19,6 +19,8 @@ from tests.checkpoints import make_checkpoint
 from tests.evs import Result as Ran
 from tests.evs import Running, run_evs, wait_until
 
+pytestmark = pytest.mark.slow
+
 FEW = ("--method", "evs", "--budget", "0.25", "--videos", "3")
 
 

@@ -74,6 +74,7 @@ def test_the_model_card_has_the_same_accuracies(document: Any) -> None:
         assert f"{asked} | {interval} | {shares} |" in card
 
 
+@pytest.mark.slow
 def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
     choices = read_choices(DOCS.parent / "sample_videos" / "questions.jsonl")
     both = load_both(MINI, device="cpu")

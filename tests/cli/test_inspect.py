@@ -257,6 +257,7 @@ def test_json_of_one_video_has_every_frame(store: Path, piped: Show) -> None:
     assert document["bytes"] == sum(value.nbytes for value in record_.tensors().values())
 
 
+@pytest.mark.slow
 def test_verify_finds_nothing_in_a_sound_store(store: Path, piped: Show) -> None:
     assert piped(store, "--verify") == [f"{store}: no problems, 15 videos checked"]
     assert piped(store, "long", "--verify") == [f"{store}: no problems, 1 video checked"]
@@ -348,6 +349,7 @@ def is_being_read(pipe: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_verifying_at_once(stores: Path) -> None:
     path = stores / "a" / "shard-0-00001.safetensors"
     path.unlink()

@@ -40,6 +40,7 @@ def written(store: Path) -> int:
     )
 
 
+@pytest.mark.slow
 def test_a_plan_is_what_a_run_then_does(videos: Path, tmp_path: Path) -> None:
     given = (videos, *SELECTIONS, "--processes", "2", "-o", "stores")
     planned = run_evs("plan", *given, "--json", cwd=tmp_path, before=install)
@@ -76,6 +77,7 @@ def test_a_plan_is_what_a_run_then_does(videos: Path, tmp_path: Path) -> None:
     assert {row["done"] for row in document(left)["stores"]} == {2}
 
 
+@pytest.mark.slow
 def test_segments_and_store_dtypes_are_planned_as_they_are_made(
     videos: Path, tmp_path: Path
 ) -> None:

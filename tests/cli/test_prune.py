@@ -135,6 +135,7 @@ def test_sampling_overrides_the_processor(tmp_path: Path, clip: Path) -> None:
     assert record.info.grid_thw[0] == 5
 
 
+@pytest.mark.slow
 def test_sigterm_keeps_what_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -172,6 +173,7 @@ def test_the_installed_script_answers() -> None:
     assert done.stdout.startswith("evs ")
 
 
+@pytest.mark.slow
 def test_a_store_dtype_is_kept_to_and_its_loss_is_told(tmp_path: Path, clip: Path) -> None:
     arguments = ("prune", clip, *VCAST, "-o", "store", "--json", "--segment", "9", "--store-dtype")
     result = run_evs(*arguments, "int8", cwd=tmp_path)

@@ -82,6 +82,7 @@ def test_a_tar(videos: Path, expected: Store, tmp_path: Path) -> None:
     assert "2 already done" in run_evs("prune", tar, *PRUNE, "--check-sources", cwd=tmp_path).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["videos/", "tars/clips.tar"])
 def test_a_bucket(bucket: str, endpoint: str, expected: Store, tmp_path: Path, given: str) -> None:
     env = {**KEYS, "AWS_ENDPOINT_URL": endpoint}
@@ -113,6 +114,7 @@ def test_a_damaged_member_is_named_as_the_tar_holds_it(videos: Path, tmp_path: P
     assert f"error: {tar}/in/cut.mp4 is an MP4 or MOV file without a usable index" in result.error
 
 
+@pytest.mark.slow
 def test_rows_of_a_list_name_parts_of_videos(videos: Path, tmp_path: Path) -> None:
     path = str(videos / "a.mp4")
     rows = [

@@ -35,6 +35,7 @@ def same_tensors(one: Path, other: Path) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_every_pair_has_a_store_like_that_of_a_run_of_its_own(videos: Path, tmp_path: Path) -> None:
     result = run_evs("prune", videos, *PAIRS, "-o", "many", cwd=tmp_path)
     assert result.code == 0, result.err

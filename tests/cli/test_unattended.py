@@ -21,6 +21,8 @@ from tests.faults import install, obey_permissions, small_shards
 from tests.stores import assert_same
 from tests.videos import truncate, write_video
 
+pytestmark = pytest.mark.slow
+
 PRUNE = ("--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store")
 CLIPS = 24
 ROUNDS = 20

@@ -165,6 +165,7 @@ class TestOutputs:
         assert result.code == 0, result.err
         assert (folder / "a:b.mp4").stat().st_size > 1000
 
+    @pytest.mark.slow
     def test_an_end_from_outside_leaves_nothing(self, tmp_path: Path) -> None:
         write_video(tmp_path / "long.mp4", frames=1500, size=(288, 384), gop=250)
         chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
@@ -201,6 +202,7 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
     assert (result.code, "holds no video yet" in result.error) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_one_clear_line(folder: Path) -> None:
     plain = run_evs("prune", "in/a.mp4", *BOTH[:2], "--budget", "0.5", "-o", "plain", cwd=folder)
     assert plain.code == 0

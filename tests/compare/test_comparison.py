@@ -163,6 +163,7 @@ def test_the_json_holds_every_video(comparison: Comparison) -> None:
     assert values["failures"][0]["id"] == "torn"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_plot_repeats_byte_for_byte(comparison: Comparison, form: str, start: bytes) -> None:
     first, second = (

@@ -63,6 +63,7 @@ def test_tokens_of_all_stores_are_counted(jobs: list[Job]) -> None:
     assert (progress.state().tokens, progress.state().kept) == (2 * info.tokens, 2 * info.kept)
 
 
+@pytest.mark.slow
 def test_shares_of_segments_never_add_up_to_more_than_their_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 1001)
     video = VideoInput(id="a", path=tmp_path / "a", root=tmp_path)

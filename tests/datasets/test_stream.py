@@ -72,6 +72,7 @@ def test_every_video_is_read_once_whatever_the_ranks_and_processes(
     assert seen == ids_of(alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", ["fork", "forkserver", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_loader_reads_every_video_once_in_processes_of_any_kind(

@@ -210,6 +210,7 @@ def test_errors_are_one_line(hub: Hub) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_endpoint_and_cache_are_taken_from_the_environment(
     hub: Hub, tmp_path: Path, qwen3: Path
 ) -> None:

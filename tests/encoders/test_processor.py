@@ -168,6 +168,7 @@ def test_values_the_class_refuses_are_one_clear_error(tmp_path: Path) -> None:
         load(tmp_path, preprocessor_config_json={"size": {"diagonal": 4}})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
 def test_class_that_imports_torchvision_loads_in_threads_and_leaves_no_stand_in() -> None:
     code = """

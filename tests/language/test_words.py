@@ -109,6 +109,7 @@ TEXTS = st.text().filter(lambda text: "<|" not in text)
 """Anything but control tokens, which hypothesis finds among the constants of the code."""
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TEXTS)
 def test_a_text_passes_exactly_if_nothing_in_it_is_unknown(text: str) -> None:

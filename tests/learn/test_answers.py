@@ -21,6 +21,8 @@ from evscli.learn.world.questions import KINDS, WORDINGS, Question
 from evscli.learn.world.views import QUESTION_ONLY, WHOLE
 from tests.learn.reference import film_inputs
 
+pytestmark = pytest.mark.slow
+
 FLOOR = 0.9
 """Of all questions about the whole videos; docs/evidence.md has the accuracy itself."""
 

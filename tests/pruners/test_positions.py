@@ -84,6 +84,7 @@ for request in requests:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits anonymous memory as Linux does")
 def test_tokens_in_a_file_are_pruned_within_64_mb_of_memory(tmp_path: object) -> None:
     command = [sys.executable, "-c", BOUNDED, str(tmp_path)]

@@ -19,19 +19,22 @@ from evscli.video import index_video
 from tests.render.stores import known_record
 from tests.store.processes import finish, start
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
-SHORT, LONG = 60, 1200
+SIZE = (192, 256)
+SHORT, LONG = 48, 300
 """Seconds. All pictures of the long one would take 88 MB."""
 
 
 def write_long(path: Path, seconds: int) -> Path:
-    """So many seconds of two frames each, a scene a minute."""
+    """So many seconds of two frames each, a scene every quarter of a minute."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=2, options={"preset": "ultrafast"})
-        stream.height, stream.width = 96, 128
+        stream.height, stream.width = SIZE
         stream.pix_fmt = "yuv420p"
         for number in range(2 * seconds):
-            picture = np.full((96, 128, 3), 40 + number // 120 * 53 % 180, dtype=np.uint8)
+            picture = np.full((*SIZE, 3), 40 + number // 30 * 53 % 180, dtype=np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path

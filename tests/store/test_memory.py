@@ -42,6 +42,7 @@ def write_large_and_small(folder: Path) -> None:
     assert grown < 32 * MIB, f"{grown / MIB:.0f} MiB of anonymous memory"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_neither_a_large_record_nor_many_small_ones_fill_memory(tmp_path: Path) -> None:
     finish(start(write_large_and_small, tmp_path / "store"))

@@ -139,6 +139,7 @@ def test_what_is_no_store_says_so(tmp_path: Path) -> None:
             merge(path)
 
 
+@pytest.mark.slow
 def test_videos_that_killed_runs_left_without_a_shard_are_taken_up(tmp_path: Path) -> None:
     scatter(tmp_path, IDS[:4])
     start(write_and_die, tmp_path, 1, IDS[4:6]).join()
@@ -226,6 +227,7 @@ def come(folder: Path, stack: ExitStack) -> None:
     writer.add(record("late"))
 
 
+@pytest.mark.slow
 def test_a_writer_of_a_new_number_may_come_at_any_moment(tmp_path: Path) -> None:
     scatter(tmp_path / "store")
     busy = 0
@@ -407,6 +409,7 @@ def assert_recovers(folder: Path) -> None:
     assert snapshot(folder) == before
 
 
+@pytest.mark.slow
 def test_a_kill_anywhere_loses_nothing(images: list[Path], tmp_path: Path) -> None:
     for number, image in enumerate(images):
         shutil.copytree(image, tmp_path / str(number))
@@ -422,6 +425,7 @@ def test_the_run_after_a_killed_merge_finds_everything(images: list[Path]) -> No
         assert list(verify(open_store(folder))) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_anywhere_loses_nothing(tmp_path: Path, prepared: Path) -> None:
     for countdown in range(1000):
         folder = tmp_path / str(countdown)
@@ -499,6 +503,7 @@ def merge_again_and_again(folder: Path) -> None:
         merge(folder, shard_videos=videos)
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     ids, moments = [f"v{number:02d}" for number in range(40)], random.Random(0)
     scatter(tmp_path / "store", ids, writers=7)

@@ -120,6 +120,7 @@ def test_real_times_leave_the_stated_rate_in_the_variable_clip() -> None:
     assert index.fps < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRUTH)
 def test_the_script_draws_what_the_files_hold(name: str) -> None:
     """Bytes may differ with another processor or encoder; pictures may not."""

@@ -39,6 +39,8 @@ from tests.videos import truncate, write_video
 
 ray = pytest.importorskip("ray", reason="Ray cannot be installed here")
 
+pytestmark = pytest.mark.slow
+
 CLIPS = 12
 RECIPE = Recipe(model="mini", requests=(check_selection("vcast", 0.3),))
 FAULTY = partial(make_faulty, RECIPE)

@@ -59,6 +59,7 @@ def make_choices(folder: Path, *videos: str) -> list[Choice]:
     return read_choices(path)
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_plain_forwards_on_each_selection(
     checkpoint: Checkpoint, folder: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_error_bars_are_the_intervals() -> None:
     assert spans == [pytest.approx(span) for span in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_the_same_tallies_give_the_same_bytes_in_another_process(form: str, tmp_path: Path) -> None:
     code = (

@@ -109,6 +109,7 @@ def test_answers_are_those_of_a_prefill_from_a_shard(
         assert examiner.choose(scores, question) == question.options[chosen]
 
 
+@pytest.mark.slow
 def test_every_selection_is_asked_every_question_the_same_twice(checkpoint: Checkpoint) -> None:
     requests = selections(["evs"], [0.25])
     told: list[int] = []
@@ -151,6 +152,7 @@ def test_views_take_away_what_they_say(film: Film) -> None:
     torch.testing.assert_close(shuffled, whole[order])
 
 
+@pytest.mark.slow
 def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
     answered = evaluate_views(checkpoint, videos=2, seed=4).answered
     assert {answer.method for answer in answered} == set(VIEWS)

@@ -141,6 +141,7 @@ def test_a_batch_follows_from_the_plan_and_the_step_alone(tokenizer: Any) -> Non
     assert not same(ahead[1], FilmBatches(tokenizer, replace(PLAN, seed=55))[2])
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_and_never_hears_a_ctrl_c(tokenizer: Any) -> None:
     here = FilmBatches(tokenizer, PLAN)
     drawn = 0
@@ -167,6 +168,7 @@ def lose_the_process_that_draws() -> None:
         draw_while_killing()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_one_clear_error() -> None:
     finish(start(lose_the_process_that_draws))
 

@@ -35,6 +35,8 @@ from evscli.learn.training.report import naming_loss, thin_out, training_report
 from evscli.learn.world.questions import KINDS
 from tests.store.processes import start
 
+pytestmark = pytest.mark.slow
+
 PLAN = TrainingPlan(seed=54, steps=1000, looks=2, tokens=1)
 STEPS = 4
 

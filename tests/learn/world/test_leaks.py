@@ -17,6 +17,8 @@ from evscli.learn.world.scene import Form, Scene, Thing
 from tests.learn.world.guessing import FORMS, Case, cases, guess, seen_at
 from tests.learn.world.oracle import SHAPE_WORDS, the_one
 
+pytestmark = pytest.mark.slow
+
 SCENES = 1500
 """Of each form."""
 
