@@ -169,10 +169,12 @@ def large_video(kept: int) -> PrunedVideo:
     )
 
 
-def measure(*, rounds: int = 5, kept: int = 4096, videos: int = 5) -> Report:
-    """So many of the sample videos, and drawn ones that keep so many tokens."""
+def measure(
+    *, rounds: int = 5, kept: int = 4096, videos: int = 5, computed: str = "float32,bfloat16"
+) -> Report:
+    """So many of the sample videos computed in these dtypes, and drawn ones of so many tokens."""
     quiet_loading()
-    samples = [row for dtype in ("float32", "bfloat16") for row in sample_rows(dtype, videos)]
+    samples = [row for dtype in computed.split(",") for row in sample_rows(dtype, videos)]
     large = list(large_rows(rounds, kept))
     tables = ["\n".join(row.line for row in rows) for rows in (samples, large)]
     return Report(
@@ -202,7 +204,7 @@ def measure(*, rounds: int = 5, kept: int = 4096, videos: int = 5) -> Report:
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"rounds": 1, "kept": 64, "videos": 1},
+    smoke={"rounds": 1, "kept": 64, "videos": 1, "computed": "bfloat16"},
     code=("store/narrow.py", "store/codec.py", "compare/storing.py"),
     minutes=2,
 )

@@ -22,10 +22,19 @@ MOST_WORKERS = 8
 children.IMPORTED_ONCE = ["tests.preload"]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A worker for every core; none for tests that are named, which one process begins sooner."""
     named = [argument for argument in config.args if "::" in argument]
     return 0 if named else min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The usual one for files, but a test that ends its worker is not given to the next one too."""
+    from tests.scheduling import Files
+
+    return Files(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
