@@ -215,6 +215,7 @@ def _total(weights: dict[str, Tensor]) -> int:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"layers": 1, "ways": "evs"},
+    smoke_is_partial=True,
     code=("encoders/load.py", "encoders/checkpoint.py", "encoders/files.py"),
     minutes=1.5,
 )

@@ -126,6 +126,7 @@ def measure(*, rounds: int = 2, clips: int = 40) -> Report:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 1, "clips": 0},
+    smoke_is_partial=True,
     code=("corpus/estimate/calibrate.py", "corpus/estimate/duration.py"),
     minutes=2,
 )

@@ -30,6 +30,8 @@ class Benchmark:
     """Takes options by name. Their defaults are those of the published figures."""
     smoke: Mapping[str, Any]
     """Options with which it only shows that it runs, in seconds."""
+    smoke_is_partial: bool = False
+    """Whether that leaves out figures which pages quote."""
     code: tuple[str, ...]
     """Files of `evscli/` that the figures stand and fall with; others may change without notice."""
     minutes: float

@@ -42,7 +42,8 @@ def once(name: str) -> tuple[float, str]:
     benchmark, start = catalogue.load(name), time.monotonic()
     try:
         report = benchmark.measure(**benchmark.smoke)
-        lacking = quotes.quoted(name, PAGES) - report.figures.keys()
+        wanted = set() if benchmark.smoke_is_partial else quotes.quoted(name, PAGES)
+        lacking = wanted - report.figures.keys()
         assert not lacking, f"pages quote figures that are not among them: {sorted(lacking)}"
         said = f"{len(report.figures)} figures"
     except SkippedError as reason:
