@@ -14,6 +14,8 @@ from evscli.store import open_store
 from tests.evs import run_evs
 from tests.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 PAIRS = ("--method", "evs", "--method", "vcast", "--budget", "0.5", "--budget", "40tok")
 
 
@@ -35,7 +37,6 @@ def same_tensors(one: Path, other: Path) -> bool:
     )
 
 
-@pytest.mark.slow
 def test_every_pair_has_a_store_like_that_of_a_run_of_its_own(videos: Path, tmp_path: Path) -> None:
     result = run_evs("prune", videos, *PAIRS, "-o", "many", cwd=tmp_path)
     assert result.code == 0, result.err

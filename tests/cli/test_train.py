@@ -22,6 +22,8 @@ from evscli.learn.training.plan import TrainingPlan
 from evscli.learn.world.questions import KINDS
 from tests.evs import Running, run_evs, wait_until
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--seed", "54", "--tokens", "1", "--device", "cpu", "--processes", "0", "--held-out", "0")
 THREE = (*SMALL, "--steps", "3", "--looks", "2")
 """Two steps of single moments and one of small videos."""
