@@ -47,12 +47,12 @@ def _serve(link: Connection) -> None:
     decoder.serve(link)
 
 
-def _index(path: Path) -> VideoIndex:
+def _index(path: Path, *, damaged: str) -> VideoIndex:
     if _name.startswith("segfault"):
         os.kill(os.getpid(), signal.SIGSEGV)
     while _name.startswith("endless"):
         time.sleep(0.01)
-    return index_video(path)
+    return index_video(path, damaged=damaged)
 
 
 def _decode(link: Connection, request: Request, source: decoder.Source) -> None:
