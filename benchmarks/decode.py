@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.harness import Benchmark, Report
-from evscli.records import FloatArray, IntArray
+from evscli.records import FloatArray, IntArray, Sampling
 from evscli.video import decode_frames, index_video, plan_frames
 
 FPS = 30
@@ -40,6 +40,7 @@ class Uniform:
     patch_size = 16
     temporal_patch_size = 2
     merge_size = 1
+    sampling = Sampling()
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted

@@ -30,8 +30,8 @@ STATES_LENGTH = frozenset(
 BEGIN_ANYWHERE = frozenset({"mpegts", "mpeg"})
 """Formats of broadcasts: what comes before the first key packet cannot be decoded, and need not."""
 
-TAIL_PACKETS = 4096
-"""Packets of a group that are held in memory, at most."""
+TAIL_BYTES = 128 << 20
+"""Of packets that are held in memory, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +55,35 @@ class KeyPacket:
 
 
 @dataclass(kw_only=True)
+class Tail:
+    """The packets of the last two groups, as far as they fit into memory."""
+
+    packets: list[Packet[VideoStream]] = field(default_factory=list)
+    last_key: int = 0
+    """Where in `packets` the last group begins; 0 where that is the only one."""
+    size: int = 0
+    """Bytes."""
+    is_lost: bool = False
+    """Whether the last group does not fit."""
+
+    def begin_group(self) -> None:
+        """Forget the group before the last one."""
+        del self.packets[: self.last_key]
+        self.last_key = len(self.packets)
+        self.size = sum(packet.size for packet in self.packets)
+        self.is_lost = False
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        """Keep a packet, or lose the group."""
+        self.size += packet.size
+        if self.size > TAIL_BYTES:
+            self.packets.clear()
+            self.last_key, self.is_lost = 0, True
+        if not self.is_lost:
+            self.packets.append(packet)
+
+
+@dataclass(kw_only=True)
 class Scan:
     """What one pass found. Times are in units of `time_base`."""
 
@@ -62,11 +91,7 @@ class Scan:
     shown: list[Entry] = field(default_factory=list)
     """In presentation order, once all are known."""
     keys: list[KeyPacket] = field(default_factory=list)
-    tail: list[Packet[VideoStream]] = field(default_factory=list)
-    """The packets from the last key packet but one on; none where they are more than
-    `TAIL_PACKETS`."""
-    last_key: int = 0
-    """Where in `tail` the last key packet is."""
+    tail: Tail = field(default_factory=Tail)
     first_frame: VideoFrame | None = None
     first_error: str | None = None
     """What the decoder said of a packet before it gave the first frame."""
@@ -112,10 +137,7 @@ def scan_packets(container: InputContainer, stream: VideoStream, path: Path) -> 
         if packet.pts is not None:
             _note(scan, packet, place)
         place += 1
-        if len(scan.tail) < TAIL_PACKETS:
-            scan.tail.append(own)
-    if len(scan.tail) == TAIL_PACKETS:
-        scan.tail.clear()
+        scan.tail.add(own)
     scan.tells_frames_apart = _tells_frames_apart(container, scan)
     scan.stated_seconds = _stated_seconds(container, stream, path)
     _settle(scan)
@@ -145,8 +167,7 @@ def _note(scan: Scan, packet: Packet[Stream], place: int) -> None:
     assert packet.pts is not None
     if packet.is_keyframe:
         scan.keys.append(KeyPacket(pts=packet.pts, pos=-1 if packet.pos is None else packet.pos))
-        del scan.tail[: scan.last_key]
-        scan.last_key = len(scan.tail)
+        scan.tail.begin_group()
     if not packet.is_discard:
         scan.shown.append(Entry(pts=packet.pts, duration=packet.duration or 0, place=place))
 

@@ -25,15 +25,16 @@ def tail_is_whole(stream: VideoStream, scan: Scan) -> bool:
     From the one before where frames that are shown before the last key frame are stored behind it:
     they rest on both. False also where nothing can be told so, as where a group is very long.
     """
-    if not scan.tail or not scan.keys:
+    tail = scan.tail
+    if tail.is_lost or not tail.packets or not scan.keys:
         return False
     last = sorted(scan.shown, key=lambda entry: entry.place)[-LAST_PACKETS:]
     key = scan.keys[-1].pts
     places = [entry.place for entry in scan.shown if entry.pts == key]
     leading = any(entry.pts < key and entry.place > min(places, default=0) for entry in last)
-    if leading and len(scan.keys) > 1:
-        return _is_whole(stream, scan, scan.tail, scan.keys[-2].pts, last)
-    return _is_whole(stream, scan, scan.tail[scan.last_key :], key, last)
+    if not leading or len(scan.keys) == 1:
+        return _is_whole(stream, scan, tail.packets[tail.last_key :], key, last)
+    return bool(tail.last_key) and _is_whole(stream, scan, tail.packets, scan.keys[-2].pts, last)
 
 
 def _is_whole(
