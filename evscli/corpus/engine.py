@@ -34,7 +34,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How a run goes about its work; nothing of it changes a tensor of a video or segment."""
+    """How a run goes about its work; nothing of it changes a tensor of a whole video or segment."""
 
     devices: Sequence[str] = ("cpu",)
     """One for every worker."""
@@ -45,7 +45,7 @@ class Engine:
     timeout: float | None = None
     """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
     damaged: str = Damaged.trim
-    """The policy about damaged videos; whichever takes one takes the same of it."""
+    """The policy about damaged videos; a damaged frame is taken by none."""
     retries: Retries = field(default_factory=Retries)
     check_sources: bool = False
     segment: float | None = None

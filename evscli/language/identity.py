@@ -26,7 +26,10 @@ from evscli.language.wrapped import Held, inner_model, vision_side
 
 Dtypes = tuple[tuple[str, torch.dtype], ...]
 
-_known: WeakKeyDictionary[nn.Module, tuple[Held, Weights | None]] = WeakKeyDictionary()
+State = tuple[tuple[int, int], ...]
+"""Where each weight lies, and how often it was written in place."""
+
+_known: WeakKeyDictionary[nn.Module, tuple[State, Held, Weights | None]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +57,31 @@ class ModelIdentity:
 
 
 def identity_of(model: nn.Module) -> ModelIdentity:
-    """Of a loaded model, whatever wraps it; its weights are digested once. Raises UsageError."""
-    inner = inner_model(model)
-    if inner not in _known:
-        side = vision_side(model)
+    """Of a loaded model, whatever wraps it. Raises UsageError.
+
+    Its weights are digested once, and again where they were written or replaced since.
+    """
+    inner, side = inner_model(model), vision_side(model)
+    state = state_of(side.weights) if side.held is Held.WHOLE else ()
+    known = _known.get(inner)
+    if known is None or known[:2] != (state, side.held):
         weights = weights_of(side.weights) if side.held is Held.WHOLE else None
-        _known[inner] = side.held, weights
-    held, weights = _known[inner]
+        known = _known[inner] = state, side.held, weights
+    _, held, weights = known
     return ModelIdentity(
         model_type=inner.config.model_type,
         width=inner.config.get_text_config().hidden_size,
         held=held,
         weights=weights,
         checkpoints=(inner.name_or_path,),
+    )
+
+
+def state_of(weights: Mapping[str, Tensor]) -> State:
+    """What changes when weights are written in place or others take their place."""
+    return tuple(
+        (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
+        for weight in weights.values()
     )
 
 

@@ -47,6 +47,7 @@ class Cursor:
         self._order = file_order(index.places)
         self._wanted = frozenset(index.pts[wanted].tolist())
         self._threads = threads
+        self._skips = index.is_even and not len(index.damaged)
         self._seeks = len(index.keyframe_pts) > 0
         self._number = -1
         self._shown: Shown | None = None
@@ -174,8 +175,10 @@ class Cursor:
         return bool(self._index.keyframe_pos[found] == (-1 if key.pos is None else key.pos))
 
     def _decode(self, packets: Iterator[VideoPacket], earliest: int) -> Iterator[Event]:
+        # Where a frame that others rest on is missing, a decoder makes one up from what it has.
+        wanted = self._counts if self._skips else None
         context, pts = self._stream.codec_context, self._index.pts
-        return decode_timed(context, packets, pts, earliest=earliest, wanted=self._counts)
+        return decode_timed(context, packets, pts, earliest=earliest, wanted=wanted)
 
     def _counts(self, packet: VideoPacket) -> bool:
         """Whether a packet's frame must come out even if no other is predicted from it."""

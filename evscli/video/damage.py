@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from evscli.errors import UsageError, VideoError
+from evscli.records import IntArray
 
 
 class Damaged(StrEnum):
@@ -29,6 +33,10 @@ def parse_damaged(word: str) -> Damaged:
     if word not in list(Damaged):
         raise UsageError(f"damaged {word!r} is unknown; use {', '.join(Damaged)}")
     return Damaged(word)
+
+
+JUMP_SECONDS = 600.0
+"""A frame that stands for so long, and for most of a video, tells more likely of a clock set on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +81,22 @@ class Damage:
         left_out = self.at_end + self.within
         end = f"; {'it is' if left_out == 1 else 'they are'} left out." if left_out else "."
         return (f"The video is damaged: {', '.join(self.facts)}{end}",)
+
+
+def clock_notes(pts: IntArray, time_base: Fraction) -> tuple[str, ...]:
+    """What a person should know where the clock seems to jump between two frames."""
+    steps = np.diff(pts)
+    if not len(steps):
+        return ()
+    at = int(steps.argmax())
+    longest, whole = (float(int(ticks) * time_base) for ticks in (steps[at], pts[-1] - pts[0]))
+    if longest < JUMP_SECONDS or 2 * longest < whole:
+        return ()
+    begin = float(int(pts[at] - pts[0]) * time_base)
+    return (
+        f"The frame at {begin:.1f} s stands for {longest:,.0f} of {whole:,.0f} s; if the clock of "
+        "the recording jumps there, cut it into two files.",
+    )
 
 
 def refuse(damage: Damage, path: Path) -> VideoError:

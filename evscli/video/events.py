@@ -46,10 +46,12 @@ def decode_timed(
 ) -> Iterator[Event]:
     """Events of packets whose times tell frames apart; `pts` [N] are those of the timeline.
 
-    What is shown before the time `earliest` is left out, and may lack what it is predicted from.
-    Where the codec allows, packets that are not `wanted` are decoded only if others need them.
+    What is shown before the time `earliest` is left out, and may lack what it is predicted from; so
+    is what comes behind a later frame, as after a loss of data. Where the codec allows, packets
+    that are not `wanted` are decoded only if others need them.
     """
     skippable = wanted is not None and context.name in SKIPPABLE
+    last = -1
     for packet in packets:
         if skippable and wanted is not None:
             context.skip_frame = "DEFAULT" if wanted(packet) else "NONREF"
@@ -62,7 +64,8 @@ def decode_timed(
             continue
         for frame in frames:
             number = _number(pts, frame.pts, earliest)
-            if number is not None:
+            if number is not None and number > last:
+                last = number
                 yield Event(number, frame)
 
 

@@ -22,7 +22,14 @@ from av.video.stream import VideoStream
 from evscli.errors import VideoError
 from evscli.records import IntArray
 from evscli.video.container import open_video
-from evscli.video.damage import Damage, Damaged, damaged_start, parse_damaged, refuse
+from evscli.video.damage import (
+    Damage,
+    Damaged,
+    clock_notes,
+    damaged_start,
+    parse_damaged,
+    refuse,
+)
 from evscli.video.rate import DEFAULT_RATE, last_duration
 from evscli.video.scan import KeyPacket, Scan, scan_packets
 from evscli.video.survey import Survey, survey_counted, survey_timed
@@ -47,7 +54,7 @@ def index_video(path: Path, *, damaged: str = Damaged.trim) -> VideoIndex:
         container, stream = open_video(path)
         with container:
             scan = scan_packets(container, stream, path)
-            if scan.first_error is not None and policy is not Damaged.skip:
+            if scan.first_error and scan.first_frame and policy is not Damaged.skip:
                 raise damaged_start(path, scan.first_error)
             if not scan.tells_frames_apart:
                 survey: Survey | None = survey_counted(path)
@@ -93,11 +100,24 @@ def _times(scan: Scan) -> Times:
 
 
 def _counted(survey: Survey, scan: Scan, stated: Fraction | None) -> Times:
-    """The frames' own times where they ascend, else frame n is put at n / rate."""
+    """The frames' own times where they ascend, else frame n is put at n / rate.
+
+    The rate is what decoding times say, where there are some: an AVI with frames behind frames may
+    state that of fields.
+    """
     times = [time for time in survey.times if time is not None]
     if len(times) < len(survey.times) or any(late < early for early, late in pairwise(times)):
-        return Times(time_base=1 / (stated or DEFAULT_RATE), pts=range(len(survey.times)))
+        step = _decoding_step(scan) or 1 / (stated or DEFAULT_RATE)
+        frames = len(survey.times)
+        return Times(time_base=step, pts=range(frames), durations=[1] * frames)
     return Times(time_base=scan.time_base, pts=times)
+
+
+def _decoding_step(scan: Scan) -> Fraction | None:
+    """Seconds between decoding times; None where they are not known or a clock is set back."""
+    if len(scan.dts) < 2 or any(late <= early for early, late in pairwise(scan.dts)):
+        return None
+    return (scan.dts[-1] - scan.dts[0]) * scan.time_base / (len(scan.dts) - 1)
 
 
 def _index(path: Path, stream: VideoStream, scan: Scan, survey: Survey | None) -> VideoIndex:
@@ -155,7 +175,8 @@ def _under(policy: Damaged, index: VideoIndex, scan: Scan, survey: Survey | None
         raise refuse(damage, index.path)
     if len(within) == index.frames:
         raise _no_frame(index.path)
-    return replace(index, damaged=within, notes=damage.notes())
+    notes = damage.notes() + clock_notes(index.pts, index.time_base)
+    return replace(index, damaged=within, notes=notes)
 
 
 def _no_frame(path: Path) -> VideoError:

@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from evscli.video.asf import asf_seconds
+from evscli.video.mp4 import is_fragmented
 
 STATES_LENGTH = frozenset(
     {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv", "gxf", "ivf", "mxf", "rm", "wtv"}
@@ -29,6 +30,9 @@ STATES_LENGTH = frozenset(
 
 BEGIN_ANYWHERE = frozenset({"mpegts", "mpeg"})
 """Formats of broadcasts: what comes before the first key packet cannot be decoded, and need not."""
+
+MOST_UNREAD = 0.1
+"""Of a file that ends in packets, behind the last one that is found."""
 
 TAIL_BYTES = 128 << 20
 """Of packets that are held in memory, at most."""
@@ -99,10 +103,14 @@ class Scan:
     """What the demuxer said where it could not go on."""
     tells_frames_apart: bool = True
     """Whether every frame has a time of its own that also survives decoding."""
+    dts: list[int] = field(default_factory=list)
+    """Decoding times of packets that have no presentation times that tell frames apart, too."""
     stated_seconds: float = 0.0
     """Length by the header; 0 where it states none."""
     end_seconds: float = 0.0
     """End of the last packet of any stream."""
+    end_byte: int = 0
+    """The same in the file; 0 where the format does not tell."""
 
     @property
     def pts(self) -> list[int]:
@@ -129,6 +137,7 @@ def scan_packets(container: InputContainer, stream: VideoStream, path: Path) -> 
     place = 0
     for packet in _packets(container, scan):
         scan.end_seconds = max(scan.end_seconds, _end_seconds(packet))
+        scan.end_byte = max(scan.end_byte, (packet.pos or 0) + packet.size)
         if packet.stream_index != stream.index:
             continue
         own = cast("Packet[VideoStream]", packet)
@@ -136,10 +145,15 @@ def scan_packets(container: InputContainer, stream: VideoStream, path: Path) -> 
             scan.first_frame = _try_first(stream, own, scan, container.format.name)
         if packet.pts is not None:
             _note(scan, packet, place)
+        if packet.dts is not None:
+            scan.dts.append(packet.dts)
         place += 1
         scan.tail.add(own)
     scan.tells_frames_apart = _tells_frames_apart(container, scan)
     scan.stated_seconds = _stated_seconds(container, stream, path)
+    unread = 1 - scan.end_byte / max(1, container.size)
+    if unread > MOST_UNREAD and scan.broken is None and _ends_in_packets(container, scan, path):
+        scan.broken = f"{unread:.0%} of the file is left"
     _settle(scan)
     return scan
 
@@ -192,6 +206,13 @@ def _end_seconds(packet: Packet[Stream]) -> float:
     if packet.pts is None or packet.time_base is None:
         return 0.0
     return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def _ends_in_packets(container: InputContainer, scan: Scan, path: Path) -> bool:
+    """Whether a whole file of its kind has little behind its last packet: one that was streamed."""
+    if "mp4" in container.format.name:
+        return is_fragmented(path)
+    return container.format.name in ("flv", "matroska,webm") and not scan.stated_seconds
 
 
 def _stated_seconds(container: InputContainer, stream: VideoStream, path: Path) -> float:

@@ -66,6 +66,12 @@ class VideoIndex:
         return self.rate(range(self.frames))
 
     @property
+    def is_even(self) -> bool:
+        """Whether no step between frames is so much longer than the others that one may be lost."""
+        steps = np.diff(self.pts)
+        return not len(steps) or bool(2 * steps.max() < 3 * np.median(steps))
+
+    @property
     def displayed_size(self) -> tuple[int, int]:
         """(height, width) in pixels after turning; pixels are taken as square."""
         height, width = self.coded_size

@@ -6,7 +6,6 @@ A file's name says little: pointers of version control, web pages and archives a
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +13,8 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 from av.stream import Disposition
+
+from evscli.video.mp4 import boxes
 
 HEAD = 4096
 """Bytes that are looked at."""
@@ -135,31 +136,15 @@ def _is_animated_webp(head: bytes) -> bool:
 def _sample_entries(file: BinaryIO) -> Iterator[bytes]:
     """The four letters of every codec that an MP4 file names."""
     size = file.seek(0, 2)
-    for kind, start, stop in _boxes(file, 0, size):
+    for kind, start, stop in boxes(file, 0, size):
         if kind == b"moov":
             yield from _entries_inside(file, start, stop)
             return
 
 
 def _entries_inside(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-    for kind, first, last in _boxes(file, start, stop):
+    for kind, first, last in boxes(file, start, stop):
         if kind in INSIDE:
             yield from _entries_inside(file, first, last)
         elif kind == b"stsd":
-            yield from (entry for entry, _, _ in _boxes(file, first + 8, last))
-
-
-def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """(type, first byte, end) of what every box in a stretch of an MP4 file holds."""
-    while start + 8 <= stop:
-        file.seek(start)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        header = 8
-        if size == 1 and start + 16 <= stop:
-            size, header = struct.unpack(">Q", file.read(8))[0], 16
-        if size == 0:
-            size = stop - start
-        if size < header:
-            return
-        yield kind, start + header, min(start + size, stop)
-        start += size
+            yield from (entry for entry, _, _ in boxes(file, first + 8, last))

@@ -162,3 +162,15 @@ def test_tokens_of_another_family_or_width_are_refused_even_with_force(tokenizer
             model=models["qwen3_vl"],
             force=True,
         )
+
+
+def test_a_vision_tower_that_is_trained_after_a_first_prefill_is_refused(
+    folder: Path, tokenizer: Any
+) -> None:
+    model = load(folder)
+    record = record_of(model)
+    prefill(record, tokenizer, "what?", model=model)
+    with torch.no_grad():
+        next(model.model.visual.parameters()).add_(1)
+    with pytest.raises(WrongModelError, match="not this model's"):
+        prefill(record, tokenizer, "what?", model=model)

@@ -12,7 +12,7 @@ from evscli.video import Damaged, decode_frames, index_video
 from evscli.video.cursor import Cursor
 from tests.video.containers import decode
 from tests.video.test_decode import plan_of
-from tests.videos import truncate, write_video
+from tests.videos import Picture, truncate, write_video
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +147,59 @@ def test_a_repaired_recording_ends_where_its_frames_do(repaired: Path) -> None:
 def test_an_unknown_policy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="damaged 'ignore' is unknown; use trim, skip, fail"):
         index_video(tmp_path / "clip.mp4", damaged="ignore")
+
+
+def without(path: Path, number: int) -> Path:
+    """The file at `path` without the bytes of one packet, in place."""
+    with av.open(str(path)) as container:
+        places = [p.pos for p in container.demux(container.streams.video[0]) if p.size]
+    data = path.read_bytes()
+    path.write_bytes(data[: places[number]] + data[places[number + 1] :])
+    return path
+
+
+@pytest.mark.parametrize("number", [22, 25, 31])
+def test_frames_behind_a_loss_are_those_of_a_sequential_decode_or_none(
+    tmp_path: Path, number: int
+) -> None:
+    """A decoder makes up what is missing from what it has: so nothing may be left undecoded."""
+    path = without(write_video(tmp_path / "clip.ts", frames=72, gop=36, bframes=2), number)
+    truth = dict(zip(*pictures_by_time(path), strict=True))
+    index = index_video(path, damaged=Damaged.skip)
+    assert index.frames == 71
+    for numbers in (index.usable(range(71))[::7], index.usable(range(20, 60))[::3]):
+        with Cursor(index, wanted=numbers, threads=1) as cursor:
+            for asked in numbers:
+                frame = cursor.frame(int(asked))
+                assert frame is not None
+                assert np.array_equal(frame.to_ndarray(format="rgb24"), truth[frame.pts])
+
+
+def pictures_by_time(path: Path) -> tuple[list[int | None], list[Picture]]:
+    truth = decode(path)
+    return truth.times, truth.pictures
+
+
+def test_a_fragmented_file_that_breaks_in_the_middle_says_how_much_is_unread(
+    tmp_path: Path,
+) -> None:
+    options = {"movflags": "+frag_keyframe+empty_moov"}
+    path = write_video(tmp_path / "clip.mp4", frames=96, gop=12, container_options=options)
+    assert index_video(path).notes == ()
+    data = bytearray(path.read_bytes())
+    box = data.index(b"moof", len(data) // 2) - 4
+    data[box : box + 200] = bytes(200)
+    path.write_bytes(data)
+    index = index_video(path)
+    assert 30 < index.frames < 60
+    assert "of the file is left" in index.notes[0]
+    with pytest.raises(VideoError, match="of the file is left"):
+        index_video(path, damaged=Damaged.fail)
+
+
+def test_a_clock_that_jumps_is_noted(tmp_path: Path) -> None:
+    jump = [*range(0, 1000, 40), *range(3_000_000, 3_001_000, 40)]
+    (note,) = index_video(write_video(tmp_path / "clip.mkv", pts=jump)).notes
+    assert note.startswith("The frame at 1.0 s stands for 2,999 of 3,001 s; if the clock")
+    still = [0, 40, 59_000, 59_040]
+    assert index_video(write_video(tmp_path / "still.mkv", pts=still)).notes == ()

@@ -157,3 +157,22 @@ def test_a_single_frame_missing_shows_in_the_rate(frames: int, missing: int) -> 
     duration = Fraction(frames + missing, 30)
     rate = average_rate(frames, duration, tick=Fraction(1, 30), stated=Fraction(30))
     assert rate == float(frames / duration) < 30
+
+
+def test_an_avi_without_times_has_the_rate_of_its_packets(tmp_path: Path) -> None:
+    """It may count fields, and then state twice as many frames as it has."""
+    path, field = tmp_path / "clip.avi", Fraction(1001, 60000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1 / field)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.max_b_frames = 2
+        for number in range(60):
+            picture = np.full((48, 64, 3), 4 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = 2 * number, field
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    index = index_video(path)
+    assert index.frames == 60
+    assert index.stated_rate == 1 / field
+    assert index.fps == pytest.approx(30000 / 1001, rel=0.02)
