@@ -238,12 +238,14 @@ def lost_processes_named() -> Iterator[None]:
     """Raise TrainingError where a process that draws was killed; torch notices it anywhere."""
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader worker (pid" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # A tensor under way is fetched from the process that made it, which may be gone by then.
+        if isinstance(error, RuntimeError) and "DataLoader worker (pid" not in str(error):
             raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(
-            f"a process that draws the videos is gone ({str(error).splitlines()[0]}); check the "
-            "memory, and give the same command again to go on from the last checkpoint"
+            f"a process that draws the videos is gone ({reason}); check the memory, and give the "
+            "same command again to go on from the last checkpoint"
         ) from error
 
 
