@@ -34,7 +34,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How a run goes about its work; nothing of it changes a tensor of a whole video or segment."""
+    """How a run goes about its work; nothing of it changes a tensor of what is undamaged."""
 
     devices: Sequence[str] = ("cpu",)
     """One for every worker."""

@@ -104,7 +104,7 @@ class Scan:
     tells_frames_apart: bool = True
     """Whether every frame has a time of its own that also survives decoding."""
     dts: list[int] = field(default_factory=list)
-    """Decoding times of packets that have no presentation times that tell frames apart, too."""
+    """Decoding times of all packets that have one, in the order of the file."""
     stated_seconds: float = 0.0
     """Length by the header; 0 where it states none."""
     end_seconds: float = 0.0

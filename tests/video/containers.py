@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,23 +65,19 @@ class Decoded:
     pictures: list[Picture]
     flagged: list[int]
     """Numbers of the frames that the decoder says are damaged."""
-    stops: bool
-    """Whether it stops at an error."""
 
 
 def decode(path: Path) -> Decoded:
     """Decode a file from the beginning. Raises av.FFmpegError where it cannot be opened."""
-    times, pictures, flagged, stops = [], [], [], False
+    times, pictures, flagged = [], [], []
     with av.open(str(path)) as container:
         stream = container.streams.best("video")
         if stream is None:
-            return Decoded(times=[], pictures=[], flagged=[], stops=False)
-        try:
+            return Decoded(times=[], pictures=[], flagged=[])
+        with suppress(av.FFmpegError):
             for frame in container.decode(stream):
                 if frame.is_corrupt:
                     flagged.append(len(pictures))
                 times.append(frame.pts)
                 pictures.append(frame.to_ndarray(format="rgb24"))
-        except av.FFmpegError:
-            stops = True
-    return Decoded(times=times, pictures=pictures, flagged=flagged, stops=stops)
+    return Decoded(times=times, pictures=pictures, flagged=flagged)
