@@ -51,7 +51,7 @@ def index_video(path: Path, *, damaged: str = Damaged.trim) -> VideoIndex:
     """
     policy = parse_damaged(damaged)
     try:
-        container, stream = open_video(path)
+        container, stream = open_video(path, deblocked=False)
         with container:
             scan = scan_packets(container, stream, path)
             if scan.first_error and scan.first_frame and policy is not Damaged.skip:

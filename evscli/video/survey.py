@@ -74,7 +74,7 @@ class Tally:
 def survey_timed(path: Path, pts: IntArray, places: IntArray) -> Survey:
     """Decode a video whose frames have the times `pts` [N] and packets at `places` [N]."""
     tally = Tally()
-    container, stream = open_video(path)
+    container, stream = open_video(path, deblocked=False)
     with container:
         packets = demuxed(container.demux(stream))
         events = decode_timed(stream.codec_context, packets, pts, earliest=int(pts[0]))
@@ -92,7 +92,7 @@ def survey_timed(path: Path, pts: IntArray, places: IntArray) -> Survey:
 def survey_counted(path: Path) -> Survey:
     """Decode a video whose packet times do not tell its frames apart."""
     tally = Tally()
-    container, stream = open_video(path)
+    container, stream = open_video(path, deblocked=False)
     with container:
         events = decode_counted(stream.codec_context, demuxed(container.demux(stream)))
         whole = [shown.is_whole for shown in judge(tally.watch(events), file_order(NO_PLACES))]
