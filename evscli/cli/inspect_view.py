@@ -18,7 +18,7 @@ from rich.text import Text
 from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli.pairs import Pairs, print_pairs
 from evscli.cli.units import count_text, duration_text, size_text
-from evscli.records import Failure, ModelInfo, VideoInfo
+from evscli.records import Failure, ModelInfo, RunConfig, VideoInfo
 from evscli.store.schema import token_bytes
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _totals(summary: StoreSummary) -> Pairs:
         yield "method", _method(info)
         yield "budget", info.budget_rule or f"{info.budget:g}"
         yield "token", _token(info)
+    yield from _sampling(summary.run)
     yield "fingerprint", summary.fingerprint[:12]
     failed = f", {len(summary.failures)} failed" if summary.failures else ""
     yield "videos", f"{len(summary.videos):,}{failed}, {duration_text(summary.seconds)} in all"
@@ -144,6 +145,7 @@ def _facts(summary: VideoSummary) -> Pairs:
         f"{info.source_fps:g} per second, {duration_text(info.duration)}{part}",
     )
     yield "sampled", f"{sampled:,} frames at {_pixels(info.resized_size)}"
+    yield from _sampling(summary.run)
     yield "grid", f"{_grid(info)} (time x height x width)"
     yield "tokens", f"{info.tokens:,} -> {info.kept:,} ({info.retention:.1%})"
     yield "expected", f"{info.expected:,} by the method's rule"
@@ -256,6 +258,14 @@ def _grid(info: VideoInfo) -> str:
 def _pixels(size: tuple[int, int]) -> str:
     height, width = size
     return f"{width}x{height}"
+
+
+def _sampling(run: RunConfig | None) -> Pairs:
+    """The rule that chose the frames, as far as the run tells."""
+    encoder = {} if run is None else run.settings.get("encoder", {})
+    rule = encoder.get("sampling") or {}
+    if given := {name: value for name, value in rule.items() if value is not None}:
+        yield "sampling", ", ".join(_leaves(given))
 
 
 def _leaves(values: Mapping[str, Any]) -> Iterable[str]:

@@ -72,6 +72,8 @@ def test_sampling_by_time_is_recorded_and_makes_a_store_of_its_own(tmp_path: Pat
     record = open_store(tmp_path / "store")["clip"]
     run = json.loads((tmp_path / "store" / "run.json").read_text())
     assert run["settings"]["encoder"]["sampling"]["by"] == "time"
+    for words in (("store",), ("store", "clip")):
+        assert "sampling\tby time, fps " in run_evs("inspect", *words, cwd=tmp_path).out
     steps = record.prompt_times.diff()
     assert steps.min() == pytest.approx(float(steps.max()), abs=0.002)
     other = run_evs("prune", clip, *PRUNE, "-o", "store", cwd=tmp_path)
