@@ -12,8 +12,6 @@ import ctypes
 import json
 import mmap
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +21,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, Qwen3VLConfig
 
-from benchmarks.harness import Benchmark, Report
+from benchmarks.harness import Benchmark, Report, interpreter
 
 MB = 1 << 20
 VISION = {
@@ -168,9 +166,8 @@ def cost_of(way: str, folder: Path) -> Cost:
     assert brought_in(folder) < 1, "this file system keeps pages that it was asked to drop"
     who, _, dtype = way.partition(" ")
     code = "import sys; from benchmarks.checkpoint_reading import load; load(*sys.argv[1:])"
-    command = [sys.executable, "-c", code, who, dtype or "auto", str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    cost = Cost(**json.loads(done.stdout.splitlines()[-1]))
+    said = interpreter.printed(code, who, dtype or "auto", str(folder))
+    cost = Cost(**json.loads(said.splitlines()[-1]))
     return replace(cost, read=brought_in(folder))
 
 

@@ -2,9 +2,9 @@
 
 Both sides run in one process and take turns; the encoder is loaded before. The other side
 decodes the file from its start with PyAV as the reader of transformers does, resizes all frames at
-once, calls transformers' own vision forward, prunes with V-CAST's published loops and saves with
-safetensors. The tower is random and small, so that decoding
-weighs on a CPU about as it does where a GPU encodes. Both must end with the same tokens kept.
+once, calls transformers' own vision forward, prunes with V-CAST's formulas as they stand and saves
+with safetensors. The tower is random and small, so that decoding weighs on a CPU about as it does
+where a GPU encodes. Both must end with the same tokens kept.
 """
 
 from __future__ import annotations

@@ -33,8 +33,6 @@ from evscli.pruners import check_selection
 from evscli.records import VideoInput
 from evscli.store import open_store
 
-WORKERS = 2
-
 
 class Watch(Silent):
     """Notes when the workers are up."""
@@ -72,11 +70,11 @@ def check_equal(one: Path, other: Path) -> None:
         raise SystemExit("the stores differ")
 
 
-def compare(videos: Sequence[VideoInput], rounds: int) -> dict[str, list[Took]]:
+def compare(videos: Sequence[VideoInput], workers: int, rounds: int) -> dict[str, list[Took]]:
     """The ways in turns."""
     ways = {
-        "processes": partial(prune_corpus, engine=Engine(devices=("cpu",) * WORKERS)),
-        "actors": partial(prune_on_ray, engine=Engine(), workers=WORKERS),
+        "processes": partial(prune_corpus, engine=Engine(devices=("cpu",) * workers)),
+        "actors": partial(prune_on_ray, engine=Engine(), workers=workers),
     }
     took: dict[str, list[Took]] = {name: [] for name in ways}
     for number in range(rounds + 1):  # the first one warms up
@@ -88,13 +86,13 @@ def compare(videos: Sequence[VideoInput], rounds: int) -> dict[str, list[Took]]:
     return took
 
 
-def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5) -> Report:
-    """Both on so many of the sample videos, so many times each."""
+def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5, workers: int = 2) -> Report:
+    """So many workers of both kinds on so many of the sample videos, so many times each."""
     found = find_videos([str(SAMPLES)])[:samples]
     videos = [replace(v, id=f"{v.id}-{copy}") for copy in range(copies) for v in found]
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - so Ray spells it
     with connected("local"):
-        took = compare(videos, rounds)
+        took = compare(videos, workers, rounds)
     rows = "\n".join(
         f"| {name} | {spread([t.start for t in taken])} | {spread([t.work for t in taken])} |"
         for name, taken in took.items()
@@ -102,12 +100,12 @@ def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5) -> Report:
     figures = {f"{name} up": statistics.median(t.start for t in took[name]) for name in took}
     figures |= {f"{name} work": statistics.median(t.work for t in took[name]) for name in took}
     return Report(
-        title="Two workers: processes against actors of Ray",
+        title="Workers: processes against actors of Ray",
         body=(
             f"{len(videos)} videos, mini, V-CAST at 0.3; median and range of {rounds} rounds in "
             "turns, equal tensors. The cluster was started before; load of the machine by all that "
             f"ran: {os.getloadavg()[1]:.1f}.\n\n"
-            f"| two workers in | until they are up | work |\n|---|---:|---:|\n{rows}"
+            f"| {workers} workers in | until they are up | work |\n|---|---:|---:|\n{rows}"
         ),
         figures=figures,
     )
@@ -120,7 +118,7 @@ def spread(seconds: Sequence[float]) -> str:
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"rounds": 0, "copies": 1, "samples": 2},
+    smoke={"rounds": 0, "copies": 1, "samples": 1, "workers": 1},
     code=("corpus/processes.py", "corpus/crew.py", "corpus/ray/actors.py"),
     minutes=2,
 )

@@ -54,8 +54,9 @@ class Case:
     """Blocks that are run."""
 
 
-def qwen3_vl(frames: int, heads: int, device: str) -> Case:
-    """The vision tower of Qwen3-VL-2B on frames of 448x448."""
+def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
+    """The vision tower of Qwen3-VL-2B on frames of 448x448, or smaller by a factor."""
+    side = 28 // shrink // 2 * 2
     width = 64 * heads
     config = Qwen3VLVisionConfig(
         depth=24,
@@ -70,8 +71,8 @@ def qwen3_vl(frames: int, heads: int, device: str) -> Case:
     merged = 4 * width
     return Case(
         name="Qwen3-VL-2B",
-        tower=Qwen3Tower(model, (28, 28)),
-        patches=torch.randn(frames, 28 * 28, values, device=device),
+        tower=Qwen3Tower(model, (side, side)),
+        patches=torch.randn(frames, side * side, values, device=device),
         width=width,
         inner=4 * width,
         connector=4 * merged * (merged + 2048),
@@ -79,9 +80,9 @@ def qwen3_vl(frames: int, heads: int, device: str) -> Case:
     )
 
 
-def molmo2(frames: int, heads: int, device: str) -> Case:
-    """The vision tower of Molmo2 on its frames of 378x378."""
-
+def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
+    """The vision tower of Molmo2 on its frames of 378x378, or smaller by a factor."""
+    side = 27 // shrink // 3 * 3
     shared = {
         "hidden_size": 72 * heads,
         "num_attention_heads": heads,
@@ -90,7 +91,9 @@ def molmo2(frames: int, heads: int, device: str) -> Case:
     }
 
     class Config:
-        vision_config = Molmo2VisionConfig(**shared, intermediate_size=269 * heads)
+        vision_config = Molmo2VisionConfig(
+            **shared, intermediate_size=269 * heads, num_position_embeddings=side * side
+        )
         adapter_config = Molmo2AdapterConfig(**shared, intermediate_size=1184 * heads)
 
     model = Molmo2Vision(Config).to(device).eval()
@@ -98,11 +101,11 @@ def molmo2(frames: int, heads: int, device: str) -> Case:
     # Attention from one query to nine patches of both layers read, then a gated MLP.
     attention = (9 * 2 + 1) * 2 * vision * vision + vision * vision
     gated = adapter.intermediate_size * (2 * vision + adapter.text_hidden_size)
-    tower = Molmo2Tower(model, (27, 27))
+    tower = Molmo2Tower(model, (side, side))
     return Case(
         name="Molmo2",
         tower=tower,
-        patches=torch.randn(frames, 27 * 27, 14 * 14 * 3, device=device),
+        patches=torch.randn(frames, side * side, 14 * 14 * 3, device=device),
         width=vision,
         inner=Config.vision_config.intermediate_size,
         connector=attention + gated,
@@ -234,13 +237,18 @@ def compare(case: Case, repeats: int, device: str) -> list[Row]:
     ]
 
 
-def measure(*, repeats: int = 2, frames: int = 4, heads: int = 16, device: str = "cpu") -> Report:
-    """Medians of so many rounds on so many frames; the width of a tower follows from its heads."""
+def measure(
+    *, repeats: int = 2, frames: int = 4, heads: int = 16, shrink: int = 1, device: str = "cpu"
+) -> Report:
+    """Medians of so many rounds on so many frames, whose sides are divided by `shrink`.
+
+    The width of a tower follows from its heads.
+    """
     named, rows = check_device(device), []
     with torch.inference_mode():
         for make in (qwen3_vl, molmo2):
             torch.manual_seed(0)
-            rows += compare(make(frames, heads, device), repeats, device)
+            rows += compare(make(frames, heads, shrink, device), repeats, device)
     table = "\n".join(map(str, rows))
     vcast = [row.over for row in rows if row.request.pruner.name == "vcast"]
     return Report(
@@ -262,7 +270,7 @@ def measure(*, repeats: int = 2, frames: int = 4, heads: int = 16, device: str =
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"repeats": 1, "frames": 2, "heads": 2},
+    smoke={"repeats": 1, "frames": 2, "heads": 2, "shrink": 3},
     code=("encoders/early.py", "encoders/packing.py", "encoders/scorer.py"),
     minutes=2.5,
 )

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import Benchmark, Report
+from benchmarks.harness import Benchmark, Report, interpreter
 
 if TYPE_CHECKING:
     from evscli.store.shard import ShardPart
@@ -141,9 +139,8 @@ def rows(folder: Path, repeats: int) -> Iterator[tuple[str, str, float, float]]:
     """Of each way its name, a line of the table, seconds and MiB."""
     for way, function in WAYS.items():
         code = "import sys; from benchmarks.open_store import run; run(*sys.argv[1:])"
-        command = [sys.executable, "-c", code, way, str(folder)]
         for _ in range(repeats):
-            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            answer = interpreter.printed(code, way, str(folder))
         videos, seconds, grown = json.loads(answer)
         what = (function.__doc__ or "").rstrip(".")
         line = f"| {way} | {what} | {videos:,} | {seconds:.2f} s | {grown:.0f} MiB |"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import Benchmark, Report
+from benchmarks.harness import Benchmark, Report, interpreter
+from evscli.corpus.inputs import find_videos
 
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
 SIZES = ((180, 320), (360, 640), (720, 1280))
@@ -36,24 +35,25 @@ class Round:
     real_bytes: int
 
 
-def write_clips(folder: Path, clips: int) -> Path:
-    """So many clips, each another picture."""
+def write_clips(folder: Path, clips: int) -> list[Path]:
+    """A folder of so many clips, each another picture."""
     from tests.videos import write_video
 
     folder.mkdir()
     for number in range(clips):
         size, length = SIZES[number % 3], LENGTHS[number // 3 % 3]
         write_video(folder / f"{number:02}.mp4", frames=length, size=size, seed=number, gop=48)
-    return folder
+    return [folder]
 
 
-def one_round(folder: Path) -> Round:
+def one_round(inputs: list[Path]) -> Round:
     """An estimate, then the run that it is of."""
+    chosen = [*map(str, inputs), *CHOSEN, "--json"]
     with tempfile.TemporaryDirectory() as temporary:
         store = Path(temporary) / "store"
-        said = json.loads(evs("plan", str(folder), *CHOSEN, "--json"))
+        said = json.loads(evs("plan", *chosen))
         began = time.perf_counter()
-        events = evs("prune", str(folder), *CHOSEN, "--json", "-o", str(store))
+        events = evs("prune", *chosen, "-o", str(store))
         taken = time.perf_counter() - began
         written = [*store.glob("shard-*"), *store.glob("manifest-*")]
         size = sum(path.stat().st_size for path in written)
@@ -73,9 +73,7 @@ def one_round(folder: Path) -> Round:
 
 def evs(*arguments: str) -> str:
     """What a command prints."""
-    code = "from evscli.cli import main; main()"
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return interpreter.printed(interpreter.EVS, *arguments)
 
 
 def median(rounds: list[Round], field: str) -> float:
@@ -94,16 +92,17 @@ def row(name: str, rounds: list[Round]) -> str:
     return f"| {name} | {' | '.join(cells)} | {bottleneck} | {share:.4f} |"
 
 
-def measure(*, rounds: int = 2, clips: int = 40) -> Report:
-    """On the sample videos, and on so many clips."""
+def measure(*, rounds: int = 2, samples: int = 5, clips: int = 40) -> Report:
+    """On so many of the sample videos, and on so many clips."""
     with tempfile.TemporaryDirectory() as temporary:
-        corpora = {"samples": SAMPLES}
+        found = find_videos([str(SAMPLES)])[:samples]
+        corpora = {"samples": [video.path for video in found]}
         if clips:
             corpora["clips"] = write_clips(Path(temporary) / "clips", clips)
         measured = {
-            name: [one_round(folder) for _ in range(rounds)] for name, folder in corpora.items()
+            name: [one_round(inputs) for _ in range(rounds)] for name, inputs in corpora.items()
         }
-    names = {"samples": "5 sample videos", "clips": f"{clips} clips"}
+    names = {"samples": f"{samples} sample videos", "clips": f"{clips} clips"}
     rows = "\n".join(row(names[name], all_rounds) for name, all_rounds in measured.items())
     figures: dict[str, float] = {}
     for name, all_rounds in measured.items():
@@ -125,7 +124,7 @@ def measure(*, rounds: int = 2, clips: int = 40) -> Report:
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"rounds": 1, "clips": 0},
+    smoke={"rounds": 1, "samples": 1, "clips": 0},
     smoke_is_partial=True,
     code=("corpus/estimate/calibrate.py", "corpus/estimate/duration.py"),
     minutes=2,

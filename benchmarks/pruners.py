@@ -1,8 +1,8 @@
 """How fast the pruners are, in passes of one norm over the same tokens.
 
-Every round runs the norm pass, our method and a plain loop written from the published formulas,
-one after the other, so that a busy machine slows all of them alike; medians are given. Knows
-nothing of encoders, files or stores.
+Every round runs the norm passes, our methods and plain forms of them written from the published
+formulas, one after the other, so that a busy machine slows all of them alike; medians are given.
+Knows nothing of encoders, files or stores.
 """
 
 from __future__ import annotations

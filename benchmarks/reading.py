@@ -8,7 +8,6 @@ sources go, by an audit hook.
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.harness import Benchmark, Report
+from benchmarks.harness import Benchmark, Report, interpreter
 from evscli import prune_video
 from evscli.datasets import PackedVideos, TokenBatches, VideoDataset, VideoStream, pack_videos
 from evscli.records import PrunedVideo, RunConfig
@@ -71,9 +70,8 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def verify(folder: Path, processes: int) -> float:
     """Seconds of `evs inspect --verify`, starting it included."""
-    command = [sys.executable, "-c", "from evscli.cli import main; main()", "inspect", "--verify"]
-    command += [str(folder), "--processes", str(processes)]
-    return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+    command = ["inspect", "--verify", str(folder), "--processes", str(processes)]
+    return seconds(lambda: interpreter.printed(interpreter.EVS, *command))
 
 
 def merge(folder: Path) -> str:

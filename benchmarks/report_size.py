@@ -1,7 +1,6 @@
 """The size of the largest report: 768 frames of noise, three stores with scores.
 
-Noise is what a JPEG shrinks worst, so reports of real videos are
-smaller.
+Noise is what a JPEG shrinks worst, so reports of real videos are smaller.
 """
 
 from __future__ import annotations

@@ -8,15 +8,13 @@ so that shared pages count once) and open files.
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import Benchmark, Report
+from benchmarks.harness import Benchmark, Report, interpreter
 from evscli.store import open_store
 from tests.videos import truncate, write_video
 
@@ -73,17 +71,17 @@ def look(pid: int, done: int) -> Look:
 
 def run(folder: Path) -> tuple[list[Look], float, int]:
     """The looks at a run, its seconds and its exit code."""
-    command = [sys.executable, "-c", "from evscli.cli import main; main()", "prune", "in"]
-    command += ["--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store", "--json"]
+    command = ["prune", "in", "--method", "vcast", "--budget", "0.3", "--model", "mini"]
+    command += ["-o", "store", "--json"]
     looks = []
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         start = time.monotonic()
-        evs = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err)
+        evs = interpreter.start(interpreter.EVS, *command, out=out, err=err, folder=folder)
         while evs.poll() is None:
             lines = (folder / "out").read_text().count("\n")
             looks.append(look(evs.pid, max(0, lines - 1)))
             time.sleep(0.5)
-    return looks, time.monotonic() - start, evs.returncode
+    return looks, time.monotonic() - start, evs.wait()
 
 
 def stretches(looks: list[Look], clips: int) -> list[Look]:

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 CPU_SHARE = Path("/sys/fs/cgroup/cpu.max")
 
-_CONTEXT = multiprocessing.get_context("forkserver")  # a plain fork of a process with threads hangs
+METHOD = "forkserver"  # a plain fork of a process with threads hangs
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class _Worker(Generic[T, R]):
     """One process, and the item that it is at."""
 
     def __init__(self, work: Callable[[T], R]) -> None:
-        self.connection, theirs = _CONTEXT.Pipe()
-        self.process = _CONTEXT.Process(target=_serve, args=(theirs, work), daemon=True)
+        context: Any = multiprocessing.get_context(METHOD)
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         self.process.start()
         theirs.close()
 
