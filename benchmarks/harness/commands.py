@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import age, catalogue, quotes, results
@@ -38,8 +39,7 @@ def state(name: str) -> str:
 
 def measure(name: str, arguments: list[str]) -> int:
     """Measure one, print its page, and write it where its options are the published ones."""
-    if name not in catalogue.names():
-        print(f"{name} is no benchmark; there are {', '.join(catalogue.names())}", file=sys.stderr)
+    if _unknown([name]):
         return 2
     benchmark = catalogue.load(name)
     defaults = catalogue.defaults(benchmark)
@@ -83,8 +83,7 @@ def measure_all() -> int:
 
 def keep(name: str, because: str) -> int:
     """Let the results of a benchmark stand for the code as it is now."""
-    if name not in catalogue.names():
-        print(f"{name} is no benchmark; there are {', '.join(catalogue.names())}", file=sys.stderr)
+    if _unknown([name]):
         return 2
     results.keep(name, because, age.digests(name, catalogue.load(name).code))
     return 0
@@ -94,4 +93,15 @@ def smoke(names: list[str]) -> int:
     """Show that benchmarks run."""
     from benchmarks.harness.smoke import run
 
+    if _unknown(names):
+        return 2
     return run(names or catalogue.names())
+
+
+def _unknown(names: Sequence[str]) -> bool:
+    """Whether one of them is no benchmark, which is said."""
+    known = catalogue.names()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"{unknown[0]} is no benchmark; there are {', '.join(known)}", file=sys.stderr)
+    return bool(unknown)

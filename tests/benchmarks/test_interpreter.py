@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.harness import interpreter
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 CODE = "import os, sys; print(__name__, sys.argv, os.getcwd()); sys.exit(int(sys.argv[1]))"
 
 
