@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from evscli.corpus.decoding import children
+
+# Else every worker, fork server and fresh interpreter compiles all of evs and its tests anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if TYPE_CHECKING:  # the process that only hands out tests imports no torch
     from transformers import PreTrainedModel
@@ -41,6 +48,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left alone with one at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What was imported stays: looking through it for garbage takes half a second each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

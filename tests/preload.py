@@ -1,13 +1,17 @@
 """What the fork server of `tests.evs` imports once: all of `evs`, which itself imports it late."""
 
+import gc
 from contextlib import suppress
 from importlib import import_module
 from pkgutil import walk_packages
 
 import evscli
 
+gc.disable()  # what is imported stays, and looking through it again and again takes a second
 for module in walk_packages(evscli.__path__, "evscli."):
     import_module(module.name)
 
 with suppress(ImportError):  # typer looks for it at every call
     from pydantic import TypeAdapter, types  # noqa: F401
+gc.freeze()
+gc.enable()

@@ -26,6 +26,7 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_broken_torchvision_is_no_defect_of_evs(site: Path, clip: Path) -> None:
     path = os.pathsep.join([str(site), *sys.path])
     code = f"from evscli.cli import main; main(['prune', {str(clip)!r}, '--method', 'none'])"

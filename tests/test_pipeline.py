@@ -53,6 +53,12 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {**tiny, "mini": MINI_FOLDER}
 
 
+OTHERS = [
+    *((family, 4, 1e-5) for family in FAMILIES),
+    *((family, 64, 0.0) for family in FAMILIES if family != "qwen3_vl"),
+]
+
+
 def pixel_values(path: Path, record: PrunedVideo, config: dict[str, list[float]]) -> Tensor:
     """The processor's pixel values made by hand: [patches, channels x time x height x width]."""
     frames = torch.stack([torch.from_numpy(frame) for frame in sequential_pixels(path)])
@@ -68,8 +74,15 @@ def pixel_values(path: Path, record: PrunedVideo, config: dict[str, list[float]]
     return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(4 * t * h * w, -1)
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "mini"])
-@pytest.mark.parametrize(("chunk_frames", "tolerance"), [(64, 0.0), (4, 1e-5)])
+@pytest.mark.parametrize(
+    ("name", "chunk_frames", "tolerance"),
+    [
+        ("mini", 64, 0.0),
+        ("mini", 4, 1e-5),
+        ("qwen3_vl", 64, 0.0),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS),
+    ],
+)
 def test_at_budget_one_logits_equal_the_models_own_forward(
     checkpoints: dict[str, Path], clip: Path, tmp_path: Path, name: str, chunk_frames: int,
     tolerance: float,
@@ -236,7 +249,7 @@ def test_an_error_while_decoding_ahead_reaches_the_caller_in_its_place() -> None
     assert closed == [True]
 
 
-@pytest.mark.parametrize("method", ["vcast", "evs"])
+@pytest.mark.parametrize("method", ["vcast", pytest.param("evs", marks=pytest.mark.slow)])
 def test_a_part_is_what_a_file_of_it_alone_would_be(tmp_path: Path, method: str) -> None:
     whole = write_video(tmp_path / "whole.mp4", frames=96, bframes=0, gop=24)
     alone = prune_video(

@@ -60,6 +60,7 @@ def test_its_method_is_listed(installed: Path, tmp_path: Path) -> None:
     assert found["options"] == {"darkest": {"default": False, "values": "true or false"}}
 
 
+@pytest.mark.slow
 def test_its_method_prunes_until_it_is_edited(installed: Path, tmp_path: Path, clip: Path) -> None:
     site = shutil.copytree(installed, tmp_path / "site")
     once = ("prune", clip, *CHOSEN, "-o", "bright")
@@ -113,6 +114,7 @@ def others(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+@pytest.mark.slow
 def test_a_broken_package_is_listed_and_takes_nothing_else_down(
     others: Path, tmp_path: Path, clip: Path
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_broken_package_is_listed_and_takes_nothing_else_down(
     assert "vcast-0.25: clip: " in liar.out
 
 
+@pytest.mark.slow
 def test_a_method_that_breaks_its_promise_fails_in_compare_and_eval(
     others: Path, tmp_path: Path, clip: Path
 ) -> None:

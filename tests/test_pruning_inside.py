@@ -64,7 +64,7 @@ def prune(
 
 
 @pytest.mark.parametrize("method", INSIDE)
-@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("after", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_every_method_without_needs_works_inside(
     encoder: VideoEncoder, video: VideoInput, method: str, after: int
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,7 @@ def digests(name: str, code: tuple[str, ...]) -> dict[str, str]:
     return {path: digest((ROOT / path).read_text()) for path in paths}
 
 
+@cache
 def digest(source: str) -> str:
     """Of what a module does; the same in every version of Python."""
     return hashlib.sha256(repr(_form(ast.parse(source))).encode()).hexdigest()[:16]

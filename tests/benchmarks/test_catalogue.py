@@ -28,6 +28,7 @@ def test_a_script_is_a_benchmark_with_options_for_a_smoke_run(name: str) -> None
         assert (ROOT / "evscli" / path).is_file(), f"{path} is gone; what holds its code now?"
 
 
+@pytest.mark.slow
 def test_all_are_listed_without_importing_any() -> None:
     code = (
         "import sys; import benchmarks.__main__ as b; b.main([]); sys.exit('torch' in sys.modules)"

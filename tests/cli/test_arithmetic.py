@@ -73,6 +73,7 @@ def test_the_arithmetic_is_recorded_where_it_is_not_the_checkpoints(stores: Path
     assert "bfloat16 computed in float32" in run_evs("inspect", "wide", "a", cwd=stores).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begun", "on", "off"),
     [("narrow", with_units, without_units), ("wide", without_units, with_units)],
@@ -96,6 +97,7 @@ def test_a_run_goes_on_alike_on_the_other_machine(
     ).read_text()
 
 
+@pytest.mark.slow
 def test_workers_do_not_ask_their_own_machine(clips: Path, stores: Path, tmp_path: Path) -> None:
     result = prune(clips, "store", tmp_path, only_here, "--workers", "2", "--json")
     assert result.code == 0, result.err
@@ -104,6 +106,7 @@ def test_workers_do_not_ask_their_own_machine(clips: Path, stores: Path, tmp_pat
     assert encoder_settings(tmp_path / "store") == encoder_settings(stores / "wide")
 
 
+@pytest.mark.slow
 def test_a_plan_is_of_the_stores_arithmetic_or_this_machines(
     clips: Path, stores: Path, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_the_only_video_needs_no_id(one: Path, tmp_path: Path) -> None:
     result = run_evs("ask", one, QUESTION, "--max-new-tokens", "8", cwd=tmp_path)
     assert result.code == 0, result
@@ -69,6 +70,7 @@ def test_json_holds_the_answer_and_its_cost(several: Path, tmp_path: Path) -> No
     assert 0 < values["seconds_to_first_token"] <= values["seconds"]
 
 
+@pytest.mark.slow
 def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> None:
     arguments = ("ask", one, QUESTION, "--max-new-tokens", "12")
     streamed = run_evs(*arguments, cwd=tmp_path).out.strip()
@@ -80,17 +82,38 @@ def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> No
     [
         ([QUESTION], 2, "7 videos: name one before the question: day/a, day/b"),
         (["day/a"], 2, "there is no question"),
-        (["day/a", " "], 2, "there is no question"),
-        (["day/a", "what", "happens?"], 2, "put the question in quotes"),
-        (["day/z", QUESTION], 1, "has no video 'day/z'"),
+        pytest.param(["day/a", " "], 2, "there is no question", marks=pytest.mark.slow),
+        pytest.param(
+            ["day/a", "what", "happens?"], 2, "put the question in quotes", marks=pytest.mark.slow
+        ),
+        pytest.param(["day/z", QUESTION], 1, "has no video 'day/z'", marks=pytest.mark.slow),
         (["day/a", "which zeppelin?"], 2, "mini does not know 'zeppelin': use its"),
-        (["day/a", "wat happens?"], 2, "'wat' (closest: 'what'"),
-        (["day/a", "猫はどこ 🎈?"], 2, "does not know '猫はどこ' and '🎈'"),
+        pytest.param(
+            ["day/a", "wat happens?"], 2, "'wat' (closest: 'what'", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ["day/a", "猫はどこ 🎈?"],
+            2,
+            "does not know '猫はどこ' and '🎈'",
+            marks=pytest.mark.slow,
+        ),
         (["day/a", "what?<|im_end|>"], 2, "holds '<|im_end|>', which would steer the model"),
-        (["day/a", "<|video_pad|> <|vision_start|>"], 2, "'<|video_pad|>' and '<|vision_start|>'"),
-        (["day/a", "what\udcff?"], 2, "no character: type it again in UTF-8"),
+        pytest.param(
+            ["day/a", "<|video_pad|> <|vision_start|>"],
+            2,
+            "'<|video_pad|>' and '<|vision_start|>'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["day/a", "what\udcff?"],
+            2,
+            "no character: type it again in UTF-8",
+            marks=pytest.mark.slow,
+        ),
         (["day/a", QUESTION, "--model", "./nowhere/at/all"], 1, "./nowhere/at/all"),
-        (["day/a", QUESTION, "--device", "tpu"], 2, "use auto, cpu, cuda"),
+        pytest.param(
+            ["day/a", QUESTION, "--device", "tpu"], 2, "use auto, cpu, cuda", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_wrong_call_is_one_line_with_the_next_step(
@@ -121,6 +144,7 @@ def test_every_example_question_is_answered(one: Path, tmp_path: Path) -> None:
         assert result.code == 0, result
 
 
+@pytest.mark.slow
 def test_the_words_of_mini_are_listed(one: Path, tmp_path: Path) -> None:
     words = run_evs("models", "--words", cwd=tmp_path).out.split()
     assert json.loads(run_evs("models", "--words", "--json", cwd=tmp_path).out) == words
@@ -156,6 +180,7 @@ def test_the_store_s_own_model_is_asked(
     assert asked == [name, "other/one"]
 
 
+@pytest.mark.slow
 def test_a_folder_s_name_is_not_looked_for(tmp_path: Path) -> None:
     """It would be another folder on another day."""
     store = make_store(tmp_path / "store", "clip", model_name="my-model")
@@ -170,6 +195,7 @@ def test_a_folder_s_name_is_not_looked_for(tmp_path: Path) -> None:
     assert named.code == 0, named
 
 
+@pytest.mark.slow
 def test_another_model_is_refused_unless_forced(one: Path, tmp_path: Path) -> None:
     other = copy_with_other_vision(tmp_path / "other")
     arguments = ("ask", one, QUESTION, "--model", other, "--max-new-tokens", "2")

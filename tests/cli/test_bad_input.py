@@ -69,7 +69,13 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_FILES)
+SELDOM = {"zero bytes", "noise", "noise in mkv"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow if kind in SELDOM else []) for kind in BAD_FILES],
+)
 def test_a_file_that_is_no_whole_video(tmp_path: Path, kind: str) -> None:
     make, name = BAD_FILES[kind]
     make(tmp_path / name)
@@ -167,6 +173,7 @@ def test_many_videos_need_a_named_model(tmp_path: Path, clip: Path) -> None:
     check(prune(tmp_path, ".", *VCAST), 2, "21 videos", "--model")
 
 
+@pytest.mark.slow
 def test_a_store_of_another_configuration(tmp_path: Path, clip: Path) -> None:
     assert prune(tmp_path, clip, *VCAST, "-o", "store").code == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()}
@@ -191,6 +198,7 @@ def test_a_source_that_changed_since(tmp_path: Path) -> None:
     check(prune(tmp_path, "a.mp4", *VCAST, "-o", "store"), 1, "a.mp4", "bytes", "-o")
 
 
+@pytest.mark.slow
 def test_a_source_that_changed_in_content_only(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=24)
     assert prune(tmp_path, "a.mp4", *VCAST, "-o", "store").code == 0
@@ -202,6 +210,7 @@ def test_a_source_that_changed_in_content_only(tmp_path: Path) -> None:
     check(result, 1, "a.mp4", "other content")
 
 
+@pytest.mark.slow
 def test_a_damaged_shard(tmp_path: Path, clip: Path) -> None:
     assert prune(tmp_path, clip, *VCAST, "-o", "store").code == 0
     (shard,) = (tmp_path / "store").glob("*.safetensors")

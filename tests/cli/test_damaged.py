@@ -41,6 +41,7 @@ def test_a_recording_that_was_cut_off_is_trimmed_and_noted_everywhere(
     assert "--damaged trim" in refused.err
 
 
+@pytest.mark.slow
 def test_skip_takes_what_the_default_fails_into_the_same_store(clips: Path, tmp_path: Path) -> None:
     first = run_evs("prune", clips, *PRUNE, "-o", "store", cwd=tmp_path)
     assert first.code == 3
@@ -58,6 +59,7 @@ def test_skip_takes_what_the_default_fails_into_the_same_store(clips: Path, tmp_
     assert drawn.code == 0, drawn.err
 
 
+@pytest.mark.slow
 def test_segments_of_a_damaged_video_fail_alone(clips: Path, tmp_path: Path) -> None:
     options = ("--segment", "0.8", "--json", "-o", "store")
     run = run_evs("prune", clips / "hole.mp4", *PRUNE, *options, cwd=tmp_path)
@@ -65,6 +67,7 @@ def test_segments_of_a_damaged_video_fail_alone(clips: Path, tmp_path: Path) -> 
     assert sorted(open_store(tmp_path / "store")) == ["hole@0-0.8", "hole@2.4-3.2"]
 
 
+@pytest.mark.slow
 def test_sampling_by_time_is_recorded_and_makes_a_store_of_its_own(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mkv", pts=[*range(0, 500, 40), 3000, 3040, 4000])
     by_time = ("--sample-by", "time", "-o", "store")

@@ -36,7 +36,7 @@ def check_shown(result: Result) -> None:
     assert '  File "evscli/video/container.py", line ' in "\n".join(above)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_failing_video_is_shown_with_its_traceback(
     folder: Path, tmp_path: Path, workers: str
 ) -> None:
@@ -72,7 +72,10 @@ def test_what_ends_a_worker_is_shown_with_its_traceback(folder: Path, tmp_path: 
     assert "99" in result.err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", ["compare", "plan", "eval"])
+@pytest.mark.parametrize(
+    "command",
+    ["compare", "eval", pytest.param("plan", marks=pytest.mark.slow)],
+)
 def test_other_commands_show_it_too(command: str, folder: Path, tmp_path: Path) -> None:
     given: tuple[str | Path, ...] = ("compare", "clips/cut.mp4", "--no-language", "-o", tmp_path)
     if command == "plan":
@@ -87,6 +90,7 @@ def test_other_commands_show_it_too(command: str, folder: Path, tmp_path: Path) 
     assert "Traceback" not in run_evs(*given, cwd=folder).err
 
 
+@pytest.mark.slow
 def test_a_failed_video_can_be_inspected_and_its_event_says_all(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def pruned(shown: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return folder, result.out
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_prune_really_prints(
     shown: list[str], pruned: tuple[Path, str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_the_readme_shows_what_prune_really_prints(
         assert line in pruned[1].splitlines()
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_is_really_kept_of_frames(
     shown: list[str], pruned: tuple[Path, str]
 ) -> None:
@@ -104,6 +106,7 @@ def test_the_readme_shows_what_is_really_kept_of_frames(
         assert ["frame", frame, prompt, source, kept] in printed
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_mini_really_answers(
     shown: list[str], pruned: tuple[Path, str]
 ) -> None:

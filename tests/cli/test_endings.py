@@ -96,6 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_file_of_each_ending_is_a_video(folder: Path, tmp_path: Path) -> None:
     assert FORMATS.keys() | RAW.keys() == VIDEO_SUFFIXES
     documented = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text().split()

@@ -39,6 +39,7 @@ def events(result: Result) -> list[dict[str, object]]:
     return [json.loads(line) for line in result.out.splitlines()]
 
 
+@pytest.mark.slow
 def test_links_that_lead_nowhere_fail_and_other_files_are_named(
     tmp_path: Path, clips: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_missing_file_of_a_list_is_one_failure(tmp_path: Path, video: Path) ->
     assert (list(store), sorted(store.failures)) == (["here"], ["gone", "more"])
 
 
+@pytest.mark.slow
 def test_ids_that_clash_are_told_apart_and_a_store_keeps_to_its_rule(
     tmp_path: Path, video: Path
 ) -> None:

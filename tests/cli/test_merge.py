@@ -76,6 +76,7 @@ def test_a_folder_of_stores_names_them(tmp_path: Path) -> None:
     assert result.error == f"error: {tmp_path} holds 1 stores, name one of them: one"
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_every_video_and_says_so(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "store", CONFIG, shard_videos=1) as writer:
         for number in range(300):

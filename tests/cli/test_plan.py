@@ -98,6 +98,7 @@ def test_segments_and_store_dtypes_are_planned_as_they_are_made(
     assert "5 segments are done already" in again.out
 
 
+@pytest.mark.slow
 def test_a_store_of_another_configuration_is_refused_as_by_a_run(
     videos: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_a_repeated_run_is_byte_identical(tmp_path: Path, videos: Path) -> None:
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_nothing_in_a_store_names_this_machine(tmp_path: Path, videos: Path) -> None:
     checkpoint = shutil.copytree(MINI_FOLDER, tmp_path / "my-model")
     run_evs("prune", videos, *VCAST, "--model", checkpoint, "-o", "store", cwd=tmp_path)
@@ -73,6 +74,7 @@ def test_a_folder_gives_ids_below_it_and_a_second_run_skips_them(
     assert digests(tmp_path / "store") == before
 
 
+@pytest.mark.slow
 def test_a_new_video_joins_a_finished_store(tmp_path: Path, videos: Path) -> None:
     run_evs("prune", videos / "a.mp4", *VCAST, "-o", "store", cwd=tmp_path)
     result = run_evs("prune", videos, *VCAST, "-o", "store", "--json", cwd=tmp_path)
@@ -101,6 +103,7 @@ def test_a_failing_video_is_recorded_and_the_rest_go_on(tmp_path: Path, videos: 
     )
 
 
+@pytest.mark.slow
 def test_a_mended_video_is_done_by_the_next_run(tmp_path: Path, videos: Path) -> None:
     good = (videos / "a.mp4").read_bytes()
     (videos / "a.mp4").write_bytes(b"")
@@ -119,6 +122,7 @@ def test_options_reach_the_method_and_the_record(tmp_path: Path, clip: Path) -> 
     assert record.scores is not None
 
 
+@pytest.mark.slow
 def test_pixel_scores_need_no_second_decode_and_are_deterministic(
     tmp_path: Path, clip: Path
 ) -> None:

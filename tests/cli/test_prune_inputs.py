@@ -91,6 +91,7 @@ def test_a_bucket(bucket: str, endpoint: str, expected: Store, tmp_path: Path, g
     assert_same(open_store(tmp_path / "store"), expected)
 
 
+@pytest.mark.slow
 def test_copies_are_removed_whatever_becomes_of_the_decoder(
     videos: Path, expected: Store, tmp_path: Path
 ) -> None:

@@ -53,7 +53,14 @@ def test_time_and_frames_choose_what_a_sheet_shows(folder: Path) -> None:
     assert few.out.startswith("few.png: 2 of ")
 
 
-@pytest.mark.parametrize("extra", [(), ("--scores",), ("--against", RANDOM)])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        pytest.param(("--scores",), marks=pytest.mark.slow),
+        pytest.param(("--against", RANDOM), marks=pytest.mark.slow),
+    ],
+)
 def test_an_overlay_video(folder: Path, extra: tuple[str, ...]) -> None:
     result = run_evs("visualize", VCAST, "b", "-o", "b.mp4", *extra, cwd=folder)
     assert result.code == 0, result.err
@@ -74,6 +81,7 @@ def test_a_report(folder: Path, extra: tuple[str, ...]) -> None:
 
 
 class TestSources:
+    @pytest.mark.slow
     def test_are_remembered_outside_the_store(self, folder: Path, tmp_path: Path) -> None:
         shutil.copytree(folder / "in", tmp_path / "in")
         state = {"XDG_STATE_HOME": str(tmp_path / "state")}
@@ -94,6 +102,7 @@ class TestSources:
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "c.png").read_bytes()
         assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
+    @pytest.mark.slow
     def test_the_root_that_has_the_very_file_is_taken(self, folder: Path, tmp_path: Path) -> None:
         state = {"XDG_STATE_HOME": str(tmp_path / "state")}
         chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
@@ -107,6 +116,7 @@ class TestSources:
             found = run_evs("visualize", store, "a", "-o", "a.png", cwd=tmp_path, env=state)
             assert (found.code, found.err) == (0, "")
 
+    @pytest.mark.slow
     def test_of_another_size_are_refused_even_when_forced(self, folder: Path) -> None:
         write_video(folder / "wide.mp4", frames=40, size=(144, 256))
         given = ("--video", "wide.mp4", "--force", "-o", "wide.png")
@@ -114,6 +124,7 @@ class TestSources:
         assert refused.code == 1
         assert "shows 256x144 and 'a' was pruned from 192x144" in refused.error
 
+    @pytest.mark.slow
     def test_that_are_no_files_are_refused(self, folder: Path) -> None:
         for given, code, words in (
             (("--video", "in"), 1, "there is no file in"),
@@ -132,6 +143,7 @@ class TestSources:
         assert not (folder / "changed.png").exists()
         assert run_evs(*given, "--force", cwd=folder).code == 0
 
+    @pytest.mark.slow
     def test_that_are_too_short_are_refused_even_then(self, folder: Path) -> None:
         write_video(folder / "short.mp4", frames=5, size=(144, 192))
         given = ("--video", "short.mp4", "--force", "-o", "short.png")
@@ -152,6 +164,7 @@ class TestOutputs:
         assert (result.code, "is the video itself" in result.error) == (2, True)
         assert (folder / "in" / "a.mp4").read_bytes() == before
 
+    @pytest.mark.slow
     def test_folders_are_made_and_never_taken_for_files(self, folder: Path) -> None:
         made = run_evs("visualize", VCAST, "a", "-o", "new/deep/a.png", cwd=folder)
         assert made.code == 0, made.err
@@ -160,6 +173,7 @@ class TestOutputs:
         refused = run_evs("visualize", VCAST, "a", "-o", "folder.png", cwd=folder)
         assert (refused.code, "is a folder" in refused.error) == (2, True)
 
+    @pytest.mark.slow
     def test_colons_are_no_protocol(self, folder: Path) -> None:
         result = run_evs("visualize", VCAST, "a", "-o", "a:b.mp4", cwd=folder)
         assert result.code == 0, result.err
@@ -179,6 +193,7 @@ class TestOutputs:
             assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp4", "store"]
 
 
+@pytest.mark.slow
 def test_a_report_may_begin_with_scores(folder: Path) -> None:
     given = ("visualize", VCAST, "a", "--beside", RANDOM, "--scores", "-o", "scored.html")
     assert run_evs(*given, cwd=folder).code == 0  # random has none
@@ -194,6 +209,7 @@ def test_a_truth_of_somebody_else_is_no_matter(folder: Path, tmp_path: Path) -> 
     assert run_evs("visualize", VCAST, "a", *given, cwd=folder).code == 0
 
 
+@pytest.mark.slow
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_text("no video")
     chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
@@ -227,6 +243,7 @@ def test_what_cannot_be_drawn_is_one_clear_line(folder: Path) -> None:
         assert words in result.error, (arguments, result)
 
 
+@pytest.mark.slow
 def test_names_are_harmless(folder: Path, tmp_path: Path) -> None:
     name = 'a "b" <script>alert(1)</script> ünï 中 &amp;'.replace("/", "")
     (tmp_path / "in").mkdir()

@@ -52,6 +52,7 @@ def stored(store: Path) -> PrunedVideo:
     return open_store(store)["clip"]
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_records(stored: PrunedVideo, video: VideoInput) -> None:
     found = storing_loss(stored, video, RECIPE, device="cpu", question=QUESTION)
     whole = replace(RECIPE, store_dtype="auto").make("cpu")(video)

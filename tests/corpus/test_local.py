@@ -77,7 +77,7 @@ def test_every_video_is_reported_once_in_order(folder: Path, pruner: VideoPruner
     assert 0 < summary.kept < summary.tokens
 
 
-@pytest.mark.parametrize("processes", [1, 3])
+@pytest.mark.parametrize("processes", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_number_of_processes_changes_no_byte(
     folder: Path, pruner: VideoPruner, processes: int
 ) -> None:
@@ -102,6 +102,7 @@ def test_a_second_run_tries_neither_the_finished_nor_the_failed(
     assert seen.before == [summary]
 
 
+@pytest.mark.slow
 def test_failed_videos_are_tried_again_on_request(folder: Path, pruner: VideoPruner) -> None:
     run(folder, pruner)
     summary, seen = run(folder, pruner, Engine(retries=Retries(failed=True)))
@@ -110,6 +111,7 @@ def test_failed_videos_are_tried_again_on_request(folder: Path, pruner: VideoPru
     assert (summary.skipped, summary.failed) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_failed_video_whose_file_has_changed_is_tried_again(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_failed_video_whose_file_has_changed_is_tried_again(
     assert (summary.pruned, summary.failed) == (1, 0)
 
 
+@pytest.mark.slow
 def test_a_link_that_leads_nowhere_fails_alone_and_is_tried_when_its_file_has_come(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -139,6 +142,7 @@ def test_a_link_that_leads_nowhere_fails_alone_and_is_tried_when_its_file_has_co
     assert (seen.ids, summary.pruned, summary.skipped) == (["b"], 1, 2)
 
 
+@pytest.mark.slow
 def test_a_finished_video_whose_file_is_gone_since_is_finished(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -163,6 +167,7 @@ def test_a_failing_video_is_tried_at_the_end_until_its_attempts_are_used_up(
     assert run(folder, pruner, Engine(retries=Retries(attempts=4)))[1].ids == ["b"]
 
 
+@pytest.mark.slow
 def test_another_source_under_a_finished_id_is_refused_before_any_work(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -175,6 +180,7 @@ def test_another_source_under_a_finished_id_is_refused_before_any_work(
     assert sorted(open_store(folder.parent / "store")) == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_touching_a_file_does_not_make_it_another_source(folder: Path, pruner: VideoPruner) -> None:
     run(folder, pruner)
     for path in folder.iterdir():
@@ -197,6 +203,7 @@ def test_an_interrupt_keeps_what_is_finished(folder: Path, pruner: VideoPruner) 
     assert sorted(open_store(folder.parent / "store")) == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_a_store_that_disappears_ends_the_run_with_one_line(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -213,6 +220,7 @@ def test_a_store_that_disappears_ends_the_run_with_one_line(
         )
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_an_id_fails_alone(folder: Path, pruner: VideoPruner) -> None:
     (folder / "b.mp4").rename(folder / "b\nb.mp4")
     summary, seen = run(folder, pruner)

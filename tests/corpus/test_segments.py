@@ -95,6 +95,7 @@ def assert_same(one: Store, other: Store) -> None:
         assert all(torch.equal(mine[key], yours[key]) for key in mine)
 
 
+@pytest.mark.slow
 def test_a_video_that_is_not_there_is_cut_when_it_has_come(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -149,7 +150,9 @@ def test_a_second_run_looks_into_no_file(
     assert (summary.skipped, summary.failed_earlier) == (4, 1)
 
 
-@pytest.mark.parametrize("most", [1, 2, 4])
+@pytest.mark.parametrize(
+    "most", [2, *(pytest.param(most, marks=pytest.mark.slow) for most in (1, 4))]
+)
 def test_an_interrupted_run_is_gone_on_with(folder: Path, pruner: VideoPruner, most: int) -> None:
     run(folder, pruner, name="undisturbed")
     with pytest.raises(KeyboardInterrupt):
@@ -159,6 +162,7 @@ def test_an_interrupted_run_is_gone_on_with(folder: Path, pruner: VideoPruner, m
     assert_same(open_store(folder.parent / "store"), open_store(folder.parent / "undisturbed"))
 
 
+@pytest.mark.slow
 def test_a_file_that_could_not_be_opened_is_cut_when_it_is_mended(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -170,6 +174,7 @@ def test_a_file_that_could_not_be_opened_is_cut_when_it_is_mended(
     assert open_store(folder.parent / "store").failures == {}
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_opened_is_tried_once_in_a_run(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_file_that_cannot_be_opened_is_tried_once_in_a_run(
     assert run(folder, pruner, retries=Retries(attempts=2))[1].files == []
 
 
+@pytest.mark.slow
 def test_a_file_that_can_be_opened_no_more_has_failed_where_segments_are_left(
     folder: Path, pruner: VideoPruner
 ) -> None:
@@ -198,6 +204,7 @@ def test_a_file_that_can_be_opened_no_more_has_failed_where_segments_are_left(
         assert set(failures) == {left, "b@0-1"}
 
 
+@pytest.mark.slow
 def test_another_file_under_a_finished_id_is_refused_before_any_work(
     folder: Path, pruner: VideoPruner
 ) -> None:

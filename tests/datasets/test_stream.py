@@ -45,7 +45,7 @@ class Worker:
         self.id, self.num_workers = number, processes
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(
     ranks=st.integers(1, 30),
     processes=st.integers(1, 5),
@@ -91,6 +91,7 @@ def test_a_loader_reads_every_video_once_in_processes_of_any_kind(
     assert sorted(found) == sorted(ids_of(stream))
 
 
+@pytest.mark.slow
 def test_processes_that_outlive_an_epoch_learn_of_the_next(dataset: VideoDataset) -> None:
     stream = VideoStream(dataset, shuffle=True, buffer=4)
     loader: DataLoader[Any] = DataLoader(

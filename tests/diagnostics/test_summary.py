@@ -48,7 +48,7 @@ def brute_force(embeds: Tensor, mask: Tensor) -> tuple[float, float, float, floa
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("block", [3, 2048])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=10)
 @given(grid=grids, width=st.integers(1, 9), share=shares, seed=seeds, zeros=st.booleans())
 def test_every_number_is_its_formula(
     block: int,
@@ -73,7 +73,7 @@ def test_every_number_is_its_formula(
     assert got.event_recall is got.event_token_recall is None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(grid=grids, width=st.integers(1, 9), seed=seeds, dtype=st.sampled_from(DTYPES))
 def test_keeping_all_gives_the_best_of_every_number(
     grid: tuple[int, int, int], width: int, seed: int, dtype: torch.dtype
@@ -90,7 +90,7 @@ def test_keeping_all_gives_the_best_of_every_number(
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(grid=grids, width=st.integers(1, 12), share=shares, more=shares, seed=seeds)
 def test_keeping_more_never_makes_it_worse(
     grid: tuple[int, int, int], width: int, share: float, more: float, seed: int

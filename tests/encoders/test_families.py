@@ -53,6 +53,7 @@ def test_family_that_the_installed_transformers_lacks_says_what_it_needs(
         of("qwen3_vl", model="m")
 
 
+@pytest.mark.slow
 def test_only_the_family_in_use_is_imported() -> None:
     code = (
         "import sys, evscli.encoders, evscli.language; evscli.encoders.load_encoder('mini');"

@@ -129,6 +129,7 @@ def test_weights_that_are_not_cached_are_missing_because_of_offline_mode(
         load_encoder(NAME, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hub")
 def test_unreachable_hub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     set_endpoint(monkeypatch, "http://127.0.0.1:9")

@@ -94,6 +94,7 @@ def test_image_values_alone_mean_the_class_of_that_name(mini: Path) -> None:
     assert h * w // 256 == 144
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Qwen2VLImageProcessorFast", "CLIPImageProcessor"])
 def test_image_class_without_one_for_videos_leaves_it_to_the_model_s_type(
     mini: Path, name: str
@@ -271,6 +272,7 @@ def test_a_wrong_value_of_the_vision_tower_is_named(
     assert said in refusal(mini)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "part", "key", "value", "said"),
     [

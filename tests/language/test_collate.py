@@ -25,7 +25,13 @@ FAMILIES = ["qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2"]
 QUESTION = "what color is the ball?"
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[] if name == "qwen3_vl" else pytest.mark.slow)
+        for name in FAMILIES
+    ],
+)
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clip: Path
 ) -> tuple[Any, Any, PrunedVideo]:
@@ -129,6 +135,7 @@ def tensors(value: Any) -> list[Tensor]:
     return [tensor for item in inner for tensor in tensors(item)]
 
 
+@pytest.mark.slow
 def test_a_model_is_looked_at_when_the_collator_is_made_and_its_answer_kept(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:

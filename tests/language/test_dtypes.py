@@ -20,12 +20,16 @@ from evscli.records import ModelInfo
 from tests.checkpoints import make_checkpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PAIRS = [*product(DTYPES, DTYPES)]
+QUICK = {("float32", "bfloat16"), ("bfloat16", "float32"), ("float32", "float16")}
+PAIRS = [
+    pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow)
+    for pair in product(DTYPES, DTYPES)
+]
 TINY = torch.tensor([1.2345e-6, 3.3e-8])
 """Values that float16 rounds, as there are in every real vision tower."""
 
 
-@pytest.fixture(scope="module", params=["qwen3_vl", "molmo2"])
+@pytest.fixture(scope="module", params=["qwen3_vl", pytest.param("molmo2", marks=pytest.mark.slow)])
 def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the same checkpoint in every dtype."""
     root = tmp_path_factory.mktemp(request.param)
@@ -76,7 +80,9 @@ def test_other_weights_are_refused_in_every_dtype(stored: str, held: str, folder
         check_origin(made_by(folders / stored), identity_of(model), force=False)
 
 
-@pytest.mark.parametrize(("stored", "held"), [pair for pair in PAIRS if pair[1] != "float16"])
+@pytest.mark.parametrize(
+    ("stored", "held"), [pair for pair in PAIRS if pair.values[1] != "float16"]
+)
 def test_the_checkpoint_is_not_needed_unless_float16_rounded_the_weights(
     stored: str, held: str, folders: Path
 ) -> None:
@@ -92,7 +98,7 @@ def test_the_checkpoint_is_not_needed_unless_float16_rounded_the_weights(
         check_origin(made_by(folders / stored), identity_of(other), force=False)
 
 
-@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+@pytest.mark.parametrize("stored", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("held", DTYPES)
 def test_a_copy_in_float16_is_compared_with_the_checkpoint_where_that_is_at_hand(
     stored: str, held: str, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

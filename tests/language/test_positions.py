@@ -69,7 +69,7 @@ def model_positions(model: Any, full: Tensor, clips: list[Clip]) -> Tensor:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(drawn=st.lists(videos(), min_size=1, max_size=3), data=st.data())
 def test_positions_are_those_of_the_full_prompt_sliced(
     family: str, models: Any, drawn: list[tuple[Clip, Tensor]], data: st.DataObject

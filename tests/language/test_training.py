@@ -11,9 +11,10 @@ import pytest
 
 from tests.evs import run_evs
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:'pin_memory' argument"
-)  # there is no GPU to pin for
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'pin_memory' argument"),  # there is no GPU to pin for
+]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training.md").read_text()

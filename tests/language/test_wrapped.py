@@ -141,7 +141,13 @@ WRAPPERS: dict[str, Callable[[PreTrainedModel], nn.Module]] = {
 }
 
 
-@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(wrap, id=name, marks=pytest.mark.slow if "torch.compile" in name else [])
+        for name, wrap in WRAPPERS.items()
+    ],
+)
 def test_a_wrapped_model_is_seen_through(
     wrap: Callable[[PreTrainedModel], nn.Module], record: PrunedVideo, tokenizer: Any
 ) -> None:
@@ -228,7 +234,9 @@ def partition(model: PreTrainedModel) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("move", [offload, shard, partition])
+@pytest.mark.parametrize(
+    "move", [offload, *(pytest.param(move, marks=pytest.mark.slow) for move in (shard, partition))]
+)
 def test_weights_that_are_not_at_hand_are_those_of_the_checkpoint(
     move: Callable[[PreTrainedModel], nn.Module],
     folder: Path,

@@ -10,6 +10,7 @@ from evscli.bundled import MINI_FOLDER, MINI_NOTICE
 from evscli.learn.mini import build_mini
 
 
+@pytest.mark.slow
 def test_a_seed_always_gives_the_same_checkpoint(tmp_path: Path) -> None:
     for name in ("one", "two"):
         build_mini(tmp_path / name)

@@ -43,7 +43,7 @@ def select(embeds: Tensor, variant: str, budget: float, seed: int = 0) -> KeptTo
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(grid=grids, budget=budgets, seed=seeds)
 def test_keeps_as_many_as_it_promises(
     variant: str, grid: tuple[int, int, int], budget: float, seed: int
@@ -61,7 +61,7 @@ def test_keeps_as_many_as_it_promises(
 
 
 @pytest.mark.parametrize("method", [p.name for p in list_pruners() if p.name not in IN_STEPS])
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=30)
 @given(grid=grids, share=st.floats(0, 1))
 def test_a_number_of_tokens_is_kept_exactly(
     method: str, grid: tuple[int, int, int], share: float
@@ -77,7 +77,7 @@ def test_a_number_of_tokens_is_kept_exactly(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(grid=grids, budget=budgets, repeats=st.booleans())
 def test_a_video_without_content_keeps_its_count(
     variant: str, grid: tuple[int, int, int], budget: float, repeats: bool
@@ -92,7 +92,7 @@ def test_a_video_without_content_keeps_its_count(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @given(grid=grids)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_budget_one_keeps_everything(variant: str, grid: tuple[int, int, int]) -> None:
     assert select(noise(*grid), variant, 1.0).mask.all()
 
@@ -120,7 +120,7 @@ def test_strided_tokens_are_scored_like_contiguous_ones(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith("vcast")])
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(grid=grids, budget=budgets, power=st.integers(-12, 12))
 def test_the_scale_of_the_embeddings_does_not_matter(
     variant: str, grid: tuple[int, int, int], budget: float, power: int

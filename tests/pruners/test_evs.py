@@ -114,7 +114,7 @@ class TestCounts:
         assert kept.scores is not None
         later = kept.scores[1:].double()
         threshold = later.quantile(round(1 - budget, 12), interpolation="linear")
-        above = later >= threshold - 1e-12
+        above = later >= threshold - 1e-9  # the rounded share moves it by up to 1e-11
         assert torch.equal(kept.mask[1:], above)
 
 

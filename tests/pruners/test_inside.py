@@ -40,7 +40,7 @@ def test_there_are_two_such_methods() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(grid=grids, budget=budgets, seed=st.integers(0, 1000))
 def test_keeps_as_many_as_it_promises_and_the_first_frame(
     variant: str, grid: tuple[int, int, int], budget: float, seed: int

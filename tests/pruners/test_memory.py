@@ -16,6 +16,8 @@ from tests.pruners.videos import noise
 
 GRID = (96, 8, 8)
 WIDTH = 512
+LONG = {"cdpruner", "divprune"}
+"""They choose one token after the other."""
 METHODS = [p.name for p in list_pruners() if not p.keeps_all and p.inside is None]
 
 
@@ -37,7 +39,10 @@ class Largest(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(method, marks=pytest.mark.slow if method in LONG else []) for method in METHODS],
+)
 def test_no_step_makes_a_copy_of_all_tokens(method: str) -> None:
     embeds = noise(*GRID, WIDTH).bfloat16()
     options = {"part": 1024} if method in {"divprune", "cdpruner"} else {}

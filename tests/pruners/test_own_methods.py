@@ -155,6 +155,7 @@ class TestPromises:
         with pytest.raises(MethodError, match="promised 10 of 36 tokens and kept 9"):
             prune(tokens(4, 3, 3), own(liar, content_decides=True), budget=0.25)
 
+    @pytest.mark.slow
     def test_so_is_a_choice_inside_the_encoder(self, clip: Path) -> None:
         def windows(w: VideoWindows, inputs: PruneInputs, budget: float) -> WindowChoice:
             return WindowChoice(

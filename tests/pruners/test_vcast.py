@@ -56,7 +56,7 @@ def dealt(bends: Tensor, cells: int, total: int, tau: float, min_k: int) -> list
 
 
 @pytest.mark.parametrize("largest_remainder", [False, True])
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_frame_budgets_follow_the_rule(largest_remainder: bool, data: st.DataObject) -> None:
     bends = torch.tensor(data.draw(st.lists(st.floats(0, 2, width=32), min_size=2, max_size=12)))

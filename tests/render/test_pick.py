@@ -51,7 +51,7 @@ def gap_bound(lengths: list[int], most: int) -> Fraction:
     return min(g for g in tried if sum(ceil(Fraction(n) / g) for n in lengths) <= most)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(count=st.integers(1, 300), most=st.integers(1, 60), cuts=st.sets(st.integers(1, 299)))
 def test_as_many_as_asked_for_in_order_and_evenly(count: int, most: int, cuts: set[int]) -> None:
     inside = sorted(cut for cut in cuts if cut < count)
@@ -64,7 +64,7 @@ def test_as_many_as_asked_for_in_order_and_evenly(count: int, most: int, cuts: s
         assert len(chosen) < 2 or np.ptp(np.diff(chosen)) <= 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8),
     more=st.integers(0, 20),

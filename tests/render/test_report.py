@@ -119,6 +119,7 @@ def open_page(
     opened.context.close()
 
 
+@pytest.mark.slow
 @needs_browser
 class TestPlayer:
     def test_cells_are_bright_or_dim(self, opened: Opened, record: PrunedVideo) -> None:
@@ -216,6 +217,7 @@ class TestPlayer:
         assert "frame 1: " in str(opened.page.locator("canvas.frame").get_attribute("aria-label"))
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_selections_side_by_side_move_together(
@@ -238,6 +240,7 @@ def test_selections_side_by_side_move_together(
             assert opened.page.locator(".tip").nth(view).inner_text().endswith(words)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_no_frame_is_grey_on_the_way(browser: Browser, tmp_path: Path) -> None:
     """Frames that all differ, looked at before the browser could decode the next one."""
@@ -255,6 +258,7 @@ def test_no_frame_is_grey_on_the_way(browser: Browser, tmp_path: Path) -> None:
             assert opened.page.evaluate(at_once) != list(BLANK)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_names_are_harmless(
     browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path
@@ -271,6 +275,7 @@ def test_names_are_harmless(
         assert opened.page.locator("img").count() == 0
 
 
+@pytest.mark.slow
 @needs_browser
 def test_without_a_source_it_says_so(browser: Browser, record: PrunedVideo, tmp_path: Path) -> None:
     views = views_of([(Path("store"), record)], scores=False, must=False)

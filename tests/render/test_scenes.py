@@ -17,7 +17,13 @@ SAMPLES = Path(__file__).parents[2] / "sample_videos"
 TRUTH = json.loads((SAMPLES / "truth.json").read_text())
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.m??")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem == "hard-cuts" else pytest.mark.slow)
+        for path in sorted(SAMPLES.glob("*.m??"))
+    ],
+)
 def test_the_cuts_of_the_sample_videos_are_found_and_no_others(path: Path) -> None:
     record = prune_video(path, method="none")
     known = [event["start"] for event in TRUTH[path.name]["events"] if event["name"] == "cut"]
@@ -27,6 +33,7 @@ def test_the_cuts_of_the_sample_videos_are_found_and_no_others(path: Path) -> No
     assert len(expected) == (5 if path.stem == "hard-cuts" else 0)
 
 
+@pytest.mark.slow
 def test_without_a_source_nothing_is_said() -> None:
     record = prune_video(SAMPLES / "hard-cuts.mp4", method="none")
     assert cuts_of(record, None) == []

@@ -128,6 +128,7 @@ def test_time_and_number_choose_frames(tmp_path: Path) -> None:
         contact_sheet(view, None, frames=4, start=90.0, stop=99.0)
 
 
+@pytest.mark.slow
 def test_the_sheet_of_a_long_video_is_no_larger(tmp_path: Path) -> None:
     sizes = []
     for frames in (64, 256):

@@ -64,7 +64,9 @@ def assert_complete(folder: Path) -> None:
     assert left == {"run.json", "manifest", "failures", "shard"}
 
 
-@pytest.mark.parametrize("first", range(4))
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))]
+)
 def test_an_interrupt_anywhere_loses_nothing(tmp_path: Path, first: int) -> None:
     for countdown in range(first, 1000, 4):
         folder, added = tmp_path / str(countdown), list[str]()
@@ -84,6 +86,7 @@ def test_an_interrupt_anywhere_loses_nothing(tmp_path: Path, first: int) -> None
     raise AssertionError("the run never ended")
 
 
+@pytest.mark.slow
 def test_a_kill_anywhere_loses_nothing(tmp_path: Path) -> None:
     for countdown in range(0, 1000, 11):
         folder, added = tmp_path / str(countdown), tmp_path / f"added-{countdown}"
@@ -99,6 +102,7 @@ def test_a_kill_anywhere_loses_nothing(tmp_path: Path) -> None:
     raise AssertionError("the run never ended")
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_of_one_run_lose_nothing(tmp_path: Path) -> None:
     folder, added = tmp_path / "store", tmp_path / "added"
     ids = [f"v{i:03d}" for i in range(120)]
@@ -139,7 +143,14 @@ def test_videos_that_wait_for_their_shard_outlive_a_kill(tmp_path: Path) -> None
     assert len(list_shards(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("harm", ["torn", "flipped", "zeroed", "junk"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "torn",
+        "flipped",
+        *(pytest.param(harm, marks=pytest.mark.slow) for harm in ("zeroed", "junk")),
+    ],
+)
 def test_a_waiting_video_that_was_not_written_whole_is_made_again(
     tmp_path: Path, harm: str
 ) -> None:
@@ -160,6 +171,7 @@ def test_a_waiting_video_that_was_not_written_whole_is_made_again(
     assert not (tmp_path / ".writer-0").exists()
 
 
+@pytest.mark.slow
 def test_another_writer_leaves_waiting_videos_alone(tmp_path: Path) -> None:
     start(die_with_two_waiting, tmp_path).join()
     with StoreWriter(tmp_path, CONFIG, writer=1) as writer:

@@ -331,7 +331,7 @@ def test_keys_and_tensors_of_later_releases_go_along(tmp_path: Path) -> None:
     assert torch.equal(merged.tensors("v0")["novel"], torch.arange(3))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(data=st.data())
 def test_every_digest_is_kept_whatever_the_shards(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -416,6 +416,7 @@ def test_a_kill_anywhere_loses_nothing(images: list[Path], tmp_path: Path) -> No
         assert_recovers(tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_the_run_after_a_killed_merge_finds_everything(images: list[Path]) -> None:
     for folder in images:
         for writer in (0, 1, 2):

@@ -52,7 +52,7 @@ def there_and_back(embeds: Tensor, store_dtype: str) -> tuple[Tensor, dict[str, 
     return widened(info, stored)["embeds"], stored
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(rows)
 def test_int8_is_within_half_a_scale(values: np.ndarray) -> None:  # type: ignore[type-arg]
     embeds = torch.from_numpy(values)
@@ -62,7 +62,7 @@ def test_int8_is_within_half_a_scale(values: np.ndarray) -> None:  # type: ignor
     assert stored["embeds"].min() >= -127  # symmetric
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(rows)
 def test_float8_is_within_a_sixteenth_or_the_smallest_step(
     values: np.ndarray,  # type: ignore[type-arg]
@@ -196,6 +196,7 @@ def test_a_lost_scale_and_an_unknown_dtype_are_damage() -> None:
     assert layout_problems(info, found) == ["embeds_scale is missing"]
 
 
+@pytest.mark.slow
 def test_inspect_shows_the_store_dtype_and_what_a_token_takes(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,7 +51,7 @@ def test_a_container_grants_fewer_cores_than_there_are(
     assert usable_cores() == cores
 
 
-@pytest.mark.parametrize("processes", [1, 2, 9])
+@pytest.mark.parametrize("processes", [1, 2, pytest.param(9, marks=pytest.mark.slow)])
 def test_every_item_is_worked_on_once(processes: int) -> None:
     found = list(in_processes(double, range(7), processes=processes))
     assert sorted(found) == [(number, 2 * number) for number in range(7)]
@@ -62,6 +62,7 @@ def test_nothing_to_do_starts_nothing() -> None:
     assert list(in_processes(double, [], processes=4)) == []
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_one_item_and_says_how() -> None:
     found = dict(in_processes(double_or_die, range(8), processes=2))
     expected: dict[int, int | Died] = {number: 2 * number for number in range(8)}
@@ -69,12 +70,14 @@ def test_a_process_that_dies_takes_one_item_and_says_how() -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_what_the_work_raises_is_raised_here() -> None:
     with pytest.raises(ValueError, match="two"):
         list(in_processes(refuse_two, range(5), processes=2))
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_items_larger_than_a_pipe_are_taken() -> None:
     texts = ["x" * size for size in (10**6, 3, 2 * 10**6)]
     assert dict(in_processes(length, texts, processes=2)) == {0: 10**6, 1: 3, 2: 2 * 10**6}

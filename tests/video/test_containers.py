@@ -12,6 +12,8 @@ from evscli.video import Damaged, VideoIndex, index_video
 from evscli.video.cursor import Cursor
 from tests.video.containers import CONTAINERS, CUTS, FRAMES, Decoded, decode, write_clip
 
+LONG = {"at 90 %", "at 60 %"}
+
 
 @pytest.fixture(scope="module", params=CONTAINERS)
 def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,7 +38,13 @@ def check(index: VideoIndex, truth: Decoded, numbers: list[int]) -> None:
             assert np.array_equal(frame.to_ndarray(format="rgb24"), truth.pictures[number])
 
 
-@pytest.mark.parametrize("keep", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize(
+    "keep",
+    [
+        pytest.param(keep, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name, keep in CUTS.items()
+    ],
+)
 def test_frames_times_and_pixels_are_those_of_a_sequential_decode(
     clip: Path, tmp_path: Path, keep: float
 ) -> None:

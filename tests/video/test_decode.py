@@ -71,7 +71,7 @@ def decoded(path: Path, numbers: Sequence[int], *, threads: int = 1) -> Picture:
     return torch.cat([chunk.pixels for chunk in chunks]).permute(0, 2, 3, 1).numpy()
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CLIPS)
 def test_pixels_equal_a_sequential_decode_bit_for_bit(
     tmp_path: Path, name: str, threads: int

@@ -135,6 +135,7 @@ def test_one_stream_gives_the_same_frames_in_every_container(
         assert {plan.source_fps for plan in plans} == {float(fps)}
 
 
+@pytest.mark.slow
 @given(
     frames=st.integers(1, 10_000),
     stated=st.fractions(Fraction(1), Fraction(240), max_denominator=1001),

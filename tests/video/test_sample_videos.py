@@ -90,6 +90,7 @@ def test_an_event_is_brief_but_lasts_two_samples_at_4_fps(
     assert 0.39 < times[event["end"]] - times[event["start"]] < 0.61, what
 
 
+@pytest.mark.slow
 def test_cuts_replace_the_picture_at_once() -> None:
     pictures = [picture.astype(float) for picture in shown("hard-cuts.mp4")]
     steps = [np.abs(b - a).mean() for a, b in pairwise(pictures)]
@@ -131,6 +132,7 @@ def test_the_script_draws_what_the_files_hold(name: str) -> None:
     assert make._seen(boxes, clip.size) == TRUTH[name]["objects"][str(number)]
 
 
+@pytest.mark.slow
 def test_the_same_clip_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     whole = sample_clips.variable_rate()
     clip = replace(whole, pts=whole.pts[:6], events=[])

@@ -59,7 +59,10 @@ def ahead(
     return DecodeAhead(jobs, plan, decoders, buffer_bytes=buffer_bytes)
 
 
-@pytest.mark.parametrize("buffer_bytes", [1, 1 << 16, 1 << 30])
+@pytest.mark.parametrize(
+    "buffer_bytes",
+    [1 << 16, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 1 << 30))],
+)
 def test_videos_come_in_order_whole_and_within_any_buffer(
     videos: list[VideoInput], encoder: VideoEncoder, buffer_bytes: int
 ) -> None:
@@ -73,6 +76,7 @@ def test_videos_come_in_order_whole_and_within_any_buffer(
     assert seen == [video.id for video in videos]
 
 
+@pytest.mark.slow
 def test_a_video_that_crashes_fails_in_its_place(
     videos: list[VideoInput], encoder: VideoEncoder
 ) -> None:
@@ -87,6 +91,7 @@ def test_a_video_that_crashes_fails_in_its_place(
     assert failed == [("0", "Crashed"), ("4", "Crashed")]
 
 
+@pytest.mark.slow
 def test_a_video_dropped_half_way_holds_nobody_up(
     videos: list[VideoInput], encoder: VideoEncoder
 ) -> None:
@@ -103,6 +108,7 @@ def test_a_video_dropped_half_way_holds_nobody_up(
     assert all(whole)
 
 
+@pytest.mark.slow
 def test_closing_while_decoders_are_at_work_leaves_no_thread_and_no_process(
     videos: list[VideoInput], encoder: VideoEncoder
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_child_that_crashes_is_told_from_its_signal_and_replaced(
     assert list(shared.decode(request_of(video), chooser(video, encoder)))
 
 
+@pytest.mark.slow
 def test_a_child_that_hangs_is_stopped_and_replaced(
     video: VideoInput, encoder: VideoEncoder
 ) -> None:

@@ -36,7 +36,7 @@ def test_an_interval_holds_its_share_and_is_never_a_point(score: tuple[Ints, Int
     assert high - low > 0.01
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(scores(), st.data())
 def test_a_difference_interval_holds_its_difference(
     score: tuple[Ints, Ints], data: st.DataObject

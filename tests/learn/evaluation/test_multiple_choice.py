@@ -99,6 +99,7 @@ def test_a_video_is_decoded_and_encoded_once(
     assert [Path(path).name for path in decoded] == ["a.mp4", "b.mp4"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_result(checkpoint: Checkpoint, folder: Path) -> None:
     choices = make_choices(folder, "a.mp4")
     first, again = (
@@ -108,6 +109,7 @@ def test_the_same_seed_gives_the_same_result(checkpoint: Checkpoint, folder: Pat
     assert first == again
 
 
+@pytest.mark.slow
 def test_every_video_and_seed_draws_other_random_tokens(
     checkpoint: Checkpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_video_that_fails_is_reported_and_the_rest_go_on(
     assert sum(steps) == len(choices) * len(requests)
 
 
+@pytest.mark.slow
 def test_a_video_that_fails_on_one_selection_counts_for_none(
     checkpoint: Checkpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def draw(tallies: list[Tally]) -> Figure:
         return draw_figure(tallies, "title")
 
 
+@pytest.mark.slow
 def test_there_is_a_panel_for_all_questions_and_each_of_several_kinds() -> None:
     figure = draw(make_tallies("color", "count", "when"))
     titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
@@ -40,6 +41,7 @@ def test_there_is_a_panel_for_all_questions_and_each_of_several_kinds() -> None:
     assert len(draw(make_tallies("question")).axes) == 1
 
 
+@pytest.mark.slow
 def test_a_name_with_dollars_is_shown_as_it_is() -> None:
     figure = draw(make_tallies("$5$ \\frac", "count"))
     assert not any(axes.title.get_parse_math() for axes in figure.axes)

@@ -87,7 +87,7 @@ def record_of(
     )
 
 
-@pytest.mark.parametrize("budget", ["1", "0.4"])
+@pytest.mark.parametrize("budget", ["0.4", pytest.param("1", marks=pytest.mark.slow)])
 def test_answers_are_those_of_a_prefill_from_a_shard(
     checkpoint: Checkpoint, film: Film, budget: str
 ) -> None:
@@ -131,6 +131,7 @@ def test_another_seed_asks_about_other_videos() -> None:
     assert one.scene.form != two.scene.form or (one.frames != two.frames).any()
 
 
+@pytest.mark.slow
 def test_diagnostics_come_for_every_video_and_selection(checkpoint: Checkpoint) -> None:
     requests = selections(["evs"], [0.5])
     found = evaluate_films(checkpoint, requests, videos=2, seed=4, diagnostics=True).diagnostics

@@ -62,6 +62,7 @@ def test_every_video_draws_its_own_random_tokens() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
+@pytest.mark.slow
 def test_it_imports_no_torch() -> None:
     code = "import sys, evscli.learn.evaluation.selections; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

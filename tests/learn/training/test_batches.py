@@ -88,6 +88,7 @@ def test_small_forms_come_first_and_all_later() -> None:
 PLAN = TrainingPlan(seed=54, steps=1000, looks=2, tokens=1)
 
 
+@pytest.mark.slow
 def test_about_as_many_tokens_are_in_every_batch(tokenizer: Any) -> None:
     data = FilmBatches(tokenizer, replace(PLAN, tokens=900))
     for step in (0, 2, 3):

@@ -46,6 +46,7 @@ def weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if name.startswith("weights/")}
 
 
+@pytest.mark.slow
 def test_the_plan_decides_the_first_weights(
     tokenizer: Any, states: list[dict[str, Tensor]]
 ) -> None:
@@ -56,6 +57,7 @@ def test_the_plan_decides_the_first_weights(
     assert not equal(other, states[0])
 
 
+@pytest.mark.slow
 def test_the_working_copy_is_what_will_be_released(tokenizer: Any, drawn: Any) -> None:
     learner = Learner(tokenizer, PLAN)
     learner.step(LOOK, drawn[LOOK])
@@ -98,6 +100,7 @@ def test_every_weight_learns_by_one_rule(tokenizer: Any) -> None:
         assert (id(param) in by_rule["muon"]) == hidden, name
 
 
+@pytest.mark.slow
 def test_the_step_decides_the_learning_rate(tokenizer: Any, drawn: dict[int, Batch]) -> None:
     learner = Learner(tokenizer, PLAN)
     learner.step(500, drawn[FILM])
@@ -105,6 +108,7 @@ def test_the_step_decides_the_learning_rate(tokenizer: Any, drawn: dict[int, Bat
         assert [group["lr"] for group in optimizer.param_groups] == [PLAN.rate_at(500)]
 
 
+@pytest.mark.slow
 def test_what_was_learned_says_the_kind_of_every_question(
     tokenizer: Any, drawn: dict[int, Batch]
 ) -> None:

@@ -147,6 +147,7 @@ def test_events_are_not_always_at_the_same_time(scenes: list[Scene]) -> None:
     assert len(starts) >= 5
 
 
+@pytest.mark.slow
 def test_a_tour_asks_for_its_one_scene_and_begins_like_any_video() -> None:
     made = [composed(ALL[3], number, seed=4) for number in range(200)]
     tours = [(scene, questions) for scene, questions in made if scene.tour]

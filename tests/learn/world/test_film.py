@@ -53,6 +53,7 @@ def test_the_generator_is_as_it_was() -> None:
     assert pinned() == DIGESTS
 
 
+@pytest.mark.slow
 def test_films_are_the_same_in_every_process() -> None:
     script = (
         "from tests.learn.world import test_film; test_film.films.COMPRESSED = 0; "
@@ -78,6 +79,7 @@ def test_a_film_does_not_depend_on_those_made_before_it() -> None:
     assert digests([make_film(SMALL, seed=5, number=3)]) == alone
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("raw")
 def test_no_two_films_are_alike_whatever_their_split_seed_or_number() -> None:
     made = [
@@ -89,6 +91,7 @@ def test_no_two_films_are_alike_whatever_their_split_seed_or_number() -> None:
     assert len(set(made)) == len(made)
 
 
+@pytest.mark.slow
 def test_about_one_film_in_ten_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
     qualities = []
     monkeypatch.setattr(

@@ -21,7 +21,7 @@ from evscli.learn.world.scene import COLORS, SHAPES, Form, Light, Scene, Thing
 from tests.learn.world.guessing import FORMS, Case, cases
 from tests.learn.world.oracle import answer
 
-SCENES = 250
+SCENES = 100
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_every_answer_is_right_and_every_question_means_one_thing(asked: list[Ca
 def test_every_kind_is_asked_and_no_other(asked: list[Case]) -> None:
     kinds = Counter(case.question.kind for case in asked)
     assert set(kinds) == set(KINDS)
-    assert min(kinds.values()) > 100
+    assert min(kinds.values()) > 40
 
 
 def test_every_wording_is_used(asked: list[Case]) -> None:

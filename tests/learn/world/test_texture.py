@@ -94,6 +94,7 @@ def test_a_photograph_is_a_picture_of_several_colors(size) -> None:
         assert size == (1, 3) or picture.std((0, 1)).max() > 4
 
 
+@pytest.mark.slow
 def test_what_hangs_on_a_wall_is_larger_than_anything_asked_about() -> None:
     for seed in range(40):
         blank = np.zeros((300, 400, 3), np.float32)
