@@ -1,4 +1,4 @@
-"""Decoders that crash or never end, on purpose: for files whose names begin with a fault's."""
+"""Faults on purpose, for files whose names begin with a fault's, and conditions that are rare."""
 
 from __future__ import annotations
 
@@ -6,31 +6,22 @@ import ctypes
 import os
 import signal
 import struct
-import time
 from collections.abc import Iterable, Iterator
-from multiprocessing.connection import Connection
-from pathlib import Path
 
-from evscli.corpus.decoding import decoder, process
-from evscli.corpus.decoding.wire import Request
 from evscli.errors import VideoError
 from evscli.needs import Recipe
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
 from evscli.records import PrunedVideo
 from evscli.store import StoreWriter
-from evscli.video import VideoIndex, index_video
+from tests import faulty_decoder
 
 PRUNE_PLANNED = VideoPruner.prune_planned
-DECODE = decoder._decode
-_name = ""
-"""Of the video that this decoder is at; a copy has another."""
 
 
 def install() -> None:
-    """Have decoder processes that begin from now on behave as told by names."""
-    decoder.index_video = _index
-    decoder._decode = _decode
+    """Have decoders that are forks of this process, and pruning, behave as told by names."""
+    faulty_decoder.install()
     VideoPruner.prune_planned = _prune
 
 
@@ -38,27 +29,8 @@ def make_faulty(recipe: Recipe, device: str) -> VideoPruner:
     """Make what prunes in a process of its own, where all of this is to happen."""
     install()
     small_shards()
-    process.serve = _serve
+    faulty_decoder.install_anywhere()
     return recipe.make(device)
-
-
-def _serve(link: Connection) -> None:
-    install()
-    decoder.serve(link)
-
-
-def _index(path: Path, *, damaged: str) -> VideoIndex:
-    if _name.startswith("segfault"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    while _name.startswith("endless"):
-        time.sleep(0.01)
-    return index_video(path, damaged=damaged)
-
-
-def _decode(link: Connection, request: Request, source: decoder.Source) -> None:
-    global _name
-    _name = request.video.path.name
-    DECODE(link, request, source)
 
 
 def _prune(
