@@ -8,6 +8,7 @@ limits.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,10 +87,11 @@ class WaitingFolder:
 
     def remove(self) -> None:
         """Remove the folder, unless videos wait in it for the next run, or somebody has."""
-        if self.folder.is_dir() and not any(self.folder.glob("*.safetensors")):
-            for path in self.folder.iterdir():
-                path.unlink()
-            self.folder.rmdir()
+        with suppress(FileNotFoundError):  # they are at it just now
+            if self.folder.is_dir() and not any(self.folder.glob("*.safetensors")):
+                for path in self.folder.iterdir():
+                    path.unlink()
+                self.folder.rmdir()
 
     def _next_path(self) -> Path:
         while True:

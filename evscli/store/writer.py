@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from errno import ENOENT
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -179,8 +180,8 @@ class StoreWriter:
         try:
             self._commit(count)
         except StoreError as error:
-            if removed := self._removed():
-                raise removed from error
+            if self._is_removed():
+                raise self._removed() from error
             raise
         except OSError:
             self._commit_singly()
@@ -218,18 +219,20 @@ class StoreWriter:
     def _next_shard(self) -> Path:
         return self.folder / shard_name(self._writer, self._number)
 
-    def _removed(self) -> StoreError | None:
-        """What to say where somebody has removed the store."""
-        if self.folder.is_dir():
-            return None
+    def _is_removed(self) -> bool:
+        """Whether somebody has removed the store, or has begun to: one file goes after another."""
+        waiting = [] if self._next_shard().exists() else self._waiting
+        return not (self._hidden.folder.is_dir() and all(v.path.exists() for v in waiting))
+
+    def _removed(self) -> StoreError:
         return StoreError(
             f"{self.folder} was removed while it was written to: run the same command again, "
-            "which begins anew"
+            "which does again what is gone"
         )
 
     def _refusal(self, error: OSError) -> StoreError:
-        if self._claimed and (removed := self._removed()):
-            return removed
+        if self._claimed and (error.errno == ENOENT or self._is_removed()):
+            return self._removed()
         kept = "nothing in it is lost"
         if self._finished:
             kept = f"{len(self._finished) - len(self._waiting)} finished videos are kept"

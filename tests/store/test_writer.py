@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -342,3 +343,25 @@ def test_tracebacks_are_kept_beside_failures_until_their_file_is_full(
     with pytest.raises(DamagedError, match="delete this file; only the tracebacks"):
         read_traceback(tmp_path, first)
     assert list(verify(open_store(tmp_path))) == []
+
+
+@pytest.mark.parametrize("gone", ["*", ".writer-0", ".writer-0/00000.safetensors"])
+def test_a_store_that_is_being_removed_says_so(tmp_path: Path, gone: str) -> None:
+    """`rm -r` takes one file after another; whatever is gone first, it is the same line."""
+    folder = tmp_path / "store"
+    writer = StoreWriter(folder, CONFIG).__enter__()
+    writer.add(record("a"))
+    writer.add(record("b"))
+    for path in [folder] if gone == "*" else folder.glob(gone):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(StoreError, match="store was removed while it was written to: run the same"):
+        writer.close()
+
+
+def test_a_video_that_comes_while_its_store_is_being_removed_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    writer = StoreWriter(folder, CONFIG).__enter__()
+    shutil.rmtree(folder / ".writer-0")
+    with pytest.raises(StoreError, match="store was removed while it was written to: run the same"):
+        writer.add(record("a"))
+    writer.close()
