@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -147,21 +148,26 @@ def test_a_folder_of_another_run_is_refused(finished: Path) -> None:
 def test_a_bar_is_shown_on_a_terminal(finished: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
-    done = subprocess.Popen(
-        [Path(sys.executable).parent / "evs", "train", "mini", "-o", finished / "run", *THREE],
-        cwd=tmp_path,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
+    terminal = partial(show_on, os.ttyname(theirs))
+    arguments = ("train", "mini", "-o", finished / "run", *THREE)
+    running = Running(*arguments, cwd=tmp_path, before=terminal)
+    shown = read(ours)
+    os.close(theirs)  # by now the run has it open
     while piece := read(ours):
         shown += piece
     os.close(ours)
-    assert done.wait() == 0, shown
+    assert running.wait().code == 0, shown
     assert b"training mini: 100%" in shown
     assert b"3/3" in shown
     assert b"note: going on from step 3 of 3" in shown
+
+
+def show_on(terminal: str) -> None:
+    """Have all that this process prints appear there."""
+    handle = os.open(terminal, os.O_WRONLY | os.O_NOCTTY)
+    for number in (1, 2):
+        os.dup2(handle, number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
 
 
 def read(terminal: int) -> bytes:

@@ -181,7 +181,7 @@ class TestOutputs:
 
     @pytest.mark.slow
     def test_an_end_from_outside_leaves_nothing(self, tmp_path: Path) -> None:
-        write_video(tmp_path / "long.mp4", frames=1500, size=(288, 384), gop=250)
+        write_video(tmp_path / "long.mp4", frames=600, size=(144, 192), gop=250)
         chosen = ("--method", "vcast", "--budget", "0.25", "-o", "store")
         assert run_evs("prune", "long.mp4", *chosen, cwd=tmp_path).code == 0
         for number in (signal.SIGINT, signal.SIGTERM):

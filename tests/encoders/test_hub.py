@@ -216,7 +216,10 @@ def test_endpoint_and_cache_are_taken_from_the_environment(
     hub: Hub, tmp_path: Path, qwen3: Path
 ) -> None:
     hub.repositories[NAME] = qwen3
-    code = f"from evscli.encoders import load_encoder; print(load_encoder('{NAME}').info.name)"
+    code = (  # what loads an encoder asks for files in this way, and imports far more
+        "from evscli.encoders.files import find_model; "
+        f"print(find_model('{NAME}').get('model.safetensors'))"
+    )
     environment = os.environ | {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(tmp_path / "home"),
@@ -227,7 +230,7 @@ def test_endpoint_and_cache_are_taken_from_the_environment(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
 
-    assert done.stdout.strip() == NAME
+    assert Path(done.stdout.strip()).read_bytes() == (qwen3 / "model.safetensors").read_bytes()
     assert hub.served["model.safetensors"] == (qwen3 / "model.safetensors").stat().st_size
     assert list((tmp_path / "home" / "hub").glob("models--someone--tiny-vl"))
 

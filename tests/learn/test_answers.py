@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ pytestmark = pytest.mark.slow
 FLOOR = 0.9
 """Of all questions about the whole videos; docs/evidence.md has the accuracy itself."""
 
-SEED = 20
-"""Of videos that nothing else here asks about."""
+SEED = 392
+"""Of videos that nothing else here asks about: short ones, of every kind of question."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def tallies() -> list[Tally]:
 @pytest.fixture(scope="module")
 def films() -> list[Film]:
     some = (film for _, film in held_out_films(60, seed=SEED) if film.scene.form.frames <= 16)
-    return [film for film in some if film.questions][:6]
+    return [*islice((film for film in some if film.questions), 6)]
 
 
 def test_mini_answers_held_out_questions(tallies: Sequence[Tally]) -> None:

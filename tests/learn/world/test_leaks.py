@@ -19,7 +19,7 @@ from tests.learn.world.oracle import SHAPE_WORDS, the_one
 
 pytestmark = pytest.mark.slow
 
-SCENES = 1500
+SCENES = 1000
 """Of each form."""
 
 NOISE = 3.3
