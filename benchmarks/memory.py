@@ -150,6 +150,12 @@ def measure(
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"seconds": 2, "short": 2},
-    code=("scratch.py", "pipeline/planned.py", "pipeline/frames.py", "encoders/encoder.py"),
+    code=(
+        "scratch.py",
+        "pipeline/planned.py",
+        "pipeline/frames.py",
+        "pipeline/record.py",
+        "encoders/encoder.py",
+    ),
     minutes=1.5,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -44,7 +45,7 @@ def describe(command: str, code: Mapping[str, str], report: Report) -> Result:
     return Result(
         command=command,
         date=date.today().isoformat(),
-        processor=processor_name(),
+        processor=re.sub(r"\((R|TM)\)| Processor| CPU", "", processor_name()),
         cores=len(os.sched_getaffinity(0)),
         threads=torch.get_num_threads(),
         versions={

@@ -74,11 +74,19 @@ def video_info(
 def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
     """Raise VideoError where a value is NaN or infinite, as overflow in float16 makes them."""
     for planes in tokens:
-        # A sum carries both through, and needs no copy of tokens that may be in a file.
-        if planes is not None and not planes.sum(dtype=torch.float32).isfinite():
+        if planes is not None and not _is_finite(planes):
             dtype = str(planes.dtype).removeprefix("torch.")
             raise VideoError(
                 f"{video.name}: the encoder gave values that are not finite in {dtype}; "
                 "try --dtype float32, and check the checkpoint's weights",
                 stage="encode",
             )
+
+
+def _is_finite(tokens: Tensor) -> bool:
+    """Whether no value is NaN or infinite, without a copy of tokens that may be in a file.
+
+    The smallest and largest value carry both through. A sum does too, and would copy all tokens
+    into the wider dtype that it needs.
+    """
+    return not tokens.numel() or bool(torch.stack(tokens.aminmax()).isfinite().all())

@@ -63,11 +63,10 @@ def test_tokens_of_all_stores_are_counted(jobs: list[Job]) -> None:
     assert (progress.state().tokens, progress.state().kept) == (2 * info.tokens, 2 * info.kept)
 
 
-@pytest.mark.slow
 def test_shares_of_segments_never_add_up_to_more_than_their_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 1001)
     video = VideoInput(id="a", path=tmp_path / "a", root=tmp_path)
-    for count in range(1, 120):
+    for count in (*range(1, 12), 49, 119):  # of some, the shares add up to a little more than 1
         progress = Progress([Job(video=video, tries={})])
         for number in range(count):
             part = replace(video, id=f"a@{number}-{number + 1}", start=float(number))
