@@ -28,8 +28,7 @@ from evscli.corpus.local import prune_corpus
 from evscli.corpus.outcome import Summary
 from evscli.corpus.ray import prune_on_ray
 from evscli.corpus.ray.cluster import connected
-from evscli.needs import Recipe
-from evscli.pruners import check_selection
+from evscli.job import Pruning, Selection
 from evscli.records import VideoInput
 from evscli.store import open_store
 
@@ -52,9 +51,9 @@ class Took:
 
 def run(prune: Callable[..., list[Summary]], videos: Sequence[VideoInput], folder: Path) -> Took:
     """Have it done by one engine."""
-    recipe = Recipe(model="mini", requests=(check_selection("vcast", 0.3),))
+    pruning = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
     watch, began = Watch(), time.perf_counter()
-    prune(videos, recipe.make, [folder], listener=watch)
+    prune(videos, pruning.make, [folder], listener=watch)
     return Took(watch.up - began, time.perf_counter() - watch.up)
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -24,8 +25,8 @@ from evscli.cli.notes import quiet_loading
 from evscli.compare.agreement import usual_question
 from evscli.compare.storing import storing_loss
 from evscli.corpus.inputs import find_videos
-from evscli.needs import Recipe
-from evscli.pruners import check_selection
+from evscli.job import Encoding, Job, Selection, Storage
+from evscli.job.storage import StoreDtype
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreWriter, open_store
 from evscli.store.narrow import narrowed
@@ -50,36 +51,32 @@ def sample_rows(computed: str, wanted: int) -> Iterator[Row]:
     for store_dtype in STORE_DTYPES:
         if store_dtype == computed:
             continue
-        recipe = Recipe(
-            model=MINI,
-            requests=(check_selection("vcast", 0.3),),
-            dtype=computed,
-            store_dtype=store_dtype,
+        job = Job(
+            selection=Selection(methods=("vcast",), budgets=(0.3,)),
+            encoding=Encoding(device="cpu", dtype=computed),
+            storage=Storage(store_dtype=cast("StoreDtype", store_dtype)),
         )
         with tempfile.TemporaryDirectory() as folder:
-            yield sample_row(recipe, videos, Path(folder) / "store")
+            yield sample_row(job, videos, Path(folder) / "store")
 
 
-def sample_row(recipe: Recipe, videos: list[VideoInput], folder: Path) -> Row:
+def sample_row(job: Job, videos: list[VideoInput], folder: Path) -> Row:
     """Prune all of them into a store, and measure each."""
-    pruner = recipe.make("cpu")
+    pruner = job.make("cpu")
     with StoreWriter(folder, pruner.configs[0]) as writer:
         for video in videos:
             writer.add(pruner(video))
-    store, question = open_store(folder), usual_question(recipe.model)
-    losses = [
-        storing_loss(store[video.id], video, recipe, device="cpu", question=question)
-        for video in videos
-    ]
+    store, question = open_store(folder), usual_question(job.encoding.files.name)
+    losses = [storing_loss(store[video.id], video, job, question=question) for video in videos]
     infos = [store.info(video.id) for video in videos]
-    model, bytes_ = infos[0].model, token_bytes(infos[0].model, recipe.store_dtype)
+    model, bytes_ = infos[0].model, token_bytes(infos[0].model, job.storage.store_dtype)
     share = bytes_ / token_bytes(replace(model, dtype="bfloat16"))
     disk = sum(path.stat().st_size for path in folder.iterdir()) / sum(info.kept for info in infos)
     error = statistics.mean(info.store_rms_error or 0 for info in infos)
     logits, kl = max(x.logit_difference for x in losses), max(x.kl for x in losses)
-    name = f"{model.dtype} {recipe.store_dtype}"
+    name = f"{model.dtype} {job.storage.store_dtype}"
     return Row(
-        f"| {model.dtype} | {recipe.store_dtype} | {bytes_:,} | {share:.2f} | {disk:,.0f} | "
+        f"| {model.dtype} | {job.storage.store_dtype} | {bytes_:,} | {share:.2f} | {disk:,.0f} | "
         f"{error:.2g} | {max(info.store_max_error or 0 for info in infos):.2g} | {logits:.2g} | "
         f"{kl:.2g} | {sum(loss.same_token for loss in losses)} of {len(losses)} |",
         {f"{name} error": error, f"{name} logits": logits, f"{name} kl": kl},

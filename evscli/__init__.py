@@ -12,18 +12,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evscli.api import prune_video, prune_videos
     from evscli.language.prefill import prefill
-    from evscli.single import prune_video
     from evscli.store import open_store
 
 __version__ = version("evscli")
 
-__all__ = ["__version__", "open_store", "prefill", "prune_video"]
+__all__ = ["__version__", "open_store", "prefill", "prune_video", "prune_videos"]
 
 _HOMES = {
     "open_store": "evscli.store",
     "prefill": "evscli.language.prefill",
-    "prune_video": "evscli.single",
+    "prune_video": "evscli.api",
+    "prune_videos": "evscli.api",
 }
 
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from evscli.errors import VideoError
-from evscli.needs import Recipe
+from evscli.job import Pruning
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
 from evscli.records import PrunedVideo
@@ -25,12 +25,12 @@ def install() -> None:
     VideoPruner.prune_planned = _prune
 
 
-def make_faulty(recipe: Recipe, device: str) -> VideoPruner:
+def make_faulty(job: Pruning, device: str) -> VideoPruner:
     """Make what prunes in a process of its own, where all of this is to happen."""
     install()
     small_shards()
     faulty_decoder.install_anywhere()
-    return recipe.make(device)
+    return job.make(device)
 
 
 def _prune(

@@ -9,7 +9,7 @@ import evscli
 
 
 def test_the_public_names_are_these() -> None:
-    assert evscli.__all__ == ["__version__", "open_store", "prefill", "prune_video"]
+    assert evscli.__all__ == ["__version__", "open_store", "prefill", "prune_video", "prune_videos"]
     for name in evscli.__all__:
         assert getattr(evscli, name) is not None
 

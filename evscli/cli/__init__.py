@@ -11,19 +11,21 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from evscli import __version__
 from evscli.cli.ask import ask
+from evscli.cli.command import GroupedCommand
 from evscli.cli.compare import compare
+from evscli.cli.defaults import FILE, read_defaults
 from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
 from evscli.cli.merge import merge
-from evscli.cli.notes import DEBUG
+from evscli.cli.notes import DEBUG, note
 from evscli.cli.plan import plan
 from evscli.cli.prune import prune
 from evscli.cli.train import train
@@ -32,18 +34,21 @@ from evscli.errors import EvsError
 from evscli.installed import broken_torchvision
 from evscli.texts import one_line
 
+WIDEST_HELP = 120
+"""Columns of help on a wider terminal: longer lines are hard to read."""
+
 app = typer.Typer(
     name="evs",
     help="Offline video tokenization and token pruning for vision-language models.",
     epilog="Example: evs prune video.mp4 --method vcast --budget 0.3",
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP},
 )
 for command in (prune, plan, inspect, merge, visualize, compare, ask, methods, models):
-    app.command()(command)
-app.command("eval")(evaluate)
+    app.command(cls=GroupedCommand)(command)
+app.command("eval", cls=GroupedCommand)(evaluate)
 app.add_typer(train, name="train")
 
 
@@ -95,7 +100,9 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     """
     DEBUG.set(debug)
     try:
-        code = app(list(arguments), standalone_mode=False, prog_name="evs")
+        code = app(
+            list(arguments), standalone_mode=False, prog_name="evs", default_map=file_defaults()
+        )
         sys.stdout.flush()
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "evs")
@@ -119,6 +126,14 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     if code == INTERRUPTED:
         return say_interrupted(arguments)
     return code if isinstance(code, int) else 0
+
+
+def file_defaults() -> dict[str, Any]:
+    """What an `evs.toml` in this folder sets, which is said. Raises UsageError."""
+    if not FILE.exists():
+        return {}
+    note(f"{FILE} in this folder gives defaults")
+    return read_defaults(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def say_interrupted(arguments: Sequence[str]) -> int:

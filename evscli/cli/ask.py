@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evscli.bundled import MINI
 from evscli.cli import options
 from evscli.cli.checks import name_model
+from evscli.cli.command import command
 from evscli.cli.notes import note, quiet_loading
 from evscli.errors import UsageError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN_IDS = 5
 
 
+@command
 def ask(
     store: options.Store,
     words: options.QuestionWords,
@@ -46,7 +48,8 @@ def ask(
     from evscli.store import open_store
 
     video, question = choose(open_store(store), words)
-    named = name_model(model or own_model(video), videos=1)
+    named = model or own_model(video)
+    name_model(named)
     quiet_loading()
     language = load_language_model(named, device=device, dtype=dtype)
     with warnings.catch_warnings(record=True) as caught:

@@ -2,51 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evscli.cli import options
-from evscli.cli.checks import check_output, name_model, refuse_empty, refuse_held
+from evscli.cli.checks import check_output, name_model, refuse_held
+from evscli.cli.command import command
 from evscli.cli.notes import note, noted_warnings, progress, quiet_loading
-from evscli.cli.selection import check_requests, with_query
 from evscli.errors import ModelError
-from evscli.records import Sampling
+from evscli.job import Pruning, Selection
+from evscli.option import Option
 
 if TYPE_CHECKING:
     from evscli.language.generate import LanguageModel
 
-METHODS = ("evs", "vcast", "vidcom2", "uniform-grid")
-BUDGETS = ("0.1", "0.25", "0.5")
 RANDOM = "random"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparedSelection(Selection):
+    """Selections to compare, always with random ones: no comparison is honest without."""
+
+    methods: Annotated[
+        tuple[str, ...],
+        Option(
+            "Method to compare; may be repeated. Default: evs, vcast, vidcom2 and uniform-grid. "
+            "Random is always compared too.",
+            names=("--method",),
+            metavar="METHOD",
+        ),
+    ] = ("evs", "vcast", "vidcom2", "uniform-grid")
+    budgets: Annotated[
+        tuple[str, ...],
+        Option(
+            "As for `evs prune`; may be repeated. Default: 0.1, 0.25 and 0.5.",
+            names=("--budget",),
+            metavar="BUDGET",
+        ),
+    ] = ("0.1", "0.25", "0.5")
+
+    def with_random(self) -> ComparedSelection:
+        """The same with `random` at the end."""
+        named = (name for name in self.methods if name != RANDOM)
+        return replace(self, methods=(*named, RANDOM))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Pruning):
+    """What is compared, and how videos are read and encoded for it."""
+
+    selection: ComparedSelection = ComparedSelection()
+
+
+@command
 def compare(
     inputs: options.Inputs,
-    method: options.CompareMethods = None,
-    budget: options.CompareBudgets = None,
-    budget_dist: options.BudgetDist = None,
-    ids: options.Ids = options.IdRules.name,
-    model: options.Model = None,
+    job: Comparison,
     output: options.Results = "evs-compare",
-    option: options.MethodOptions = None,
-    prune_at: options.PruneAt = None,
-    scorer: options.Scorer = None,
-    query: options.Query = None,
     question: options.Question = None,
     no_language: options.NoLanguage = False,
-    seed: options.Seed = 0,
-    fps: options.Fps = None,
-    num_frames: options.NumFrames = None,
-    max_frames: options.MaxFrames = None,
-    min_pixels: options.MinPixels = None,
-    max_pixels: options.MaxPixels = None,
-    total_pixels: options.TotalPixels = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Compare methods and budgets on videos that are encoded once.
@@ -65,64 +83,40 @@ def compare(
     from evscli.compare.agreement import usual_question
     from evscli.compare.measure import Bench
     from evscli.compare.run import compare as compare_all
-    from evscli.corpus.inputs import find_videos
-    from evscli.encoders import load_encoder
-    from evscli.needs import query_rows, scorer_weights
-    from evscli.pruners.given import check_given
+    from evscli.job.loading import make_encoder, query_rows, scorer_weights
 
-    refuse_empty(
-        budget_dist=budget_dist,
-        model=model,
-        output=output,
-        scorer=scorer,
-        query=query,
-        question=question,
-    )
-    names = with_random(method or METHODS)
-    requests = check_requests(names, budget or BUDGETS, budget_dist, option or [], prune_at)
+    job = replace(job, selection=job.selection.with_random())
     check_output(Path(output))
-    told = partial(tell_left_out, as_json=False)
-    videos = with_query(find_videos(inputs, ids=ids.value, left_out=told), query)
+    videos = job.find_videos(inputs, left_out=partial(tell_left_out, as_json=False))
     refuse_held(videos)
-    check_given(requests, videos, scorer=scorer)
-    name = name_model(model, videos=len(videos))
+    name_model(job.encoding.name)
+    job = job.resolved()
     quiet_loading()
     with noted_warnings():
-        queries = query_rows(name, videos, requests)
-        sampling = Sampling(
-            fps=fps,
-            num_frames=num_frames,
-            max_frames=max_frames,
-            min_pixels=min_pixels,
-            max_pixels=max_pixels,
-            total_pixels=total_pixels,
-        )
-        encoder = load_encoder(name, device=device, dtype=dtype, sampling=sampling)
+        queries = query_rows(job, videos)
+        encoder = make_encoder(job.encoding, job.sampling, job.encoding.device)
         bench = Bench(
             encoder=encoder,
-            requests=requests,
-            language=None if no_language else language_of(name, device=device, dtype=dtype),
-            question=question or usual_question(name),
-            scorer=scorer_weights(scorer, name, encoder, requests),
+            requests=job.requests,
+            language=None if no_language else language_of(job),
+            question=question or usual_question(encoder.info.name),
+            scorer=scorer_weights(job, encoder),
             queries=queries,
-            seed=seed,
+            seed=job.selection.seed,
+            damaged=job.reading.damaged,
         )
         with progress(len(videos), unit="video") as advance:
             comparison = compare_all(videos, bench, advance=advance)
     raise typer.Exit(report(comparison, Path(output), as_json=as_json))
 
 
-def with_random(methods: Sequence[str]) -> list[str]:
-    """The methods, and `random` at the end: no comparison is honest without it."""
-    return [*(name for name in methods if name != RANDOM), RANDOM]
-
-
-def language_of(model: str, *, device: str, dtype: str) -> LanguageModel | None:
+def language_of(job: Comparison) -> LanguageModel | None:
     """The checkpoint's language model; None, which is said, where it has none."""
     from evscli.language.generate import load_language_model
 
+    encoding = job.encoding
     try:
-        return load_language_model(model, device=device, dtype=dtype)
+        return load_language_model(encoding.files, device=encoding.device, dtype=encoding.dtype)
     except ModelError as error:
         note(f"{error}; compared without it (--no-language says that this is meant)")
         return None

@@ -5,46 +5,76 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from evscli.bundled import MINI
 from evscli.cli import options
-from evscli.cli.checks import check_output, name_model, refuse_empty
+from evscli.cli.checks import check_output, name_model
+from evscli.cli.command import command
 from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.errors import UsageError
+from evscli.job import Encoding, Selection
+from evscli.option import Checked, Option
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
     from evscli.cli.eval_report import Result
     from evscli.pruners import PruneRequest
 
-METHODS = ("evs", "vcast")
-BUDGETS = ("0.1", "0.25", "0.5", "0.75")
 VIDEOS = 100
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedSelection(Checked):
+    """Selections whose accuracy is measured."""
+
+    GROUP: ClassVar = Selection.GROUP
+
+    methods: Annotated[
+        tuple[str, ...],
+        Option(
+            "Method to measure; may be repeated. Default: evs and vcast. Unpruned and random are "
+            "always measured too.",
+            names=("--method",),
+            metavar="METHOD",
+        ),
+    ] = ("evs", "vcast")
+    budgets: Annotated[
+        tuple[str, ...],
+        Option(
+            "Fraction of tokens kept, 0 < budget <= 1; may be repeated. Default: 0.1, 0.25, 0.5 "
+            "and 0.75.",
+            names=("--budget",),
+            metavar="FRACTION",
+        ),
+    ] = ("0.1", "0.25", "0.5", "0.75")
+    options: Annotated[
+        tuple[str, ...],
+        Option("Option of the method; may be repeated.", names=("--option",), metavar="NAME=VALUE"),
+    ] = ()
+    seed: Annotated[
+        int,
+        Option(
+            "Seed of random methods; without --questions of the procedural videos too.",
+            metavar="N",
+            least=0,
+            below=2**32,
+        ),
+    ] = 0
+
+
+@command
 def evaluate(
-    method: options.Methods = None,
-    budget: options.Budgets = None,
-    option: options.MethodOptions = None,
-    model: options.Model = None,
+    selection: EvaluatedSelection,
+    sampling: Sampling,
+    encoding: Encoding,
     questions: options.Questions = None,
     videos: options.Videos = None,
     baselines: options.Baselines = False,
     diagnostics: options.Diagnostics = False,
     per_token: options.PerToken = False,
     output: options.Results = "evs-eval",
-    seed: options.EvaluationSeed = 0,
-    fps: options.Fps = None,
-    num_frames: options.NumFrames = None,
-    max_frames: options.MaxFrames = None,
-    min_pixels: options.MinPixels = None,
-    max_pixels: options.MaxPixels = None,
-    total_pixels: options.TotalPixels = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Measure how often questions are answered right, against the tokens kept.
@@ -61,30 +91,20 @@ def evaluate(
     from evscli.learn.evaluation.selections import selections
     from evscli.pruners import parse_budget
 
-    refuse_empty(model=model, output=output)
-    budgets = [parse_budget(text) for text in budget or BUDGETS]
+    budgets = [parse_budget(text) for text in selection.budgets]
     task = Task(
-        requests=selections(method or METHODS, budgets, option or []),
-        model=model,
-        seed=seed,
-        device=device,
-        dtype=dtype,
+        requests=selections(selection.methods, budgets, selection.options),
+        seed=selection.seed,
+        sampling=sampling,
+        encoding=encoding,
     )
     check_output(Path(output))
-    sampling = Sampling(
-        fps=fps,
-        num_frames=num_frames,
-        max_frames=max_frames,
-        min_pixels=min_pixels,
-        max_pixels=max_pixels,
-        total_pixels=total_pixels,
-    )
     if questions is None:
         refuse_with_films(sampling, per_token=per_token)
         result = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
     else:
         refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
-        result = ask_questions(task, questions, sampling, per_token)
+        result = ask_questions(task, questions, per_token)
     raise typer.Exit(report(result, Path(output), as_json=as_json))
 
 
@@ -93,23 +113,23 @@ class Task:
     """What is to be found out, whatever the videos."""
 
     requests: Sequence[PruneRequest]
-    model: str | None
     seed: int
-    device: str
-    dtype: str
+    sampling: Sampling
+    encoding: Encoding
 
 
-def ask_questions(task: Task, questions: Path, sampling: Sampling, per_token: bool) -> Result:
+def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
     """Ask a person's own questions of a checkpoint."""
     from evscli.cli.eval_report import Result
     from evscli.learn.evaluation.choices import read_choices
     from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both, setup_of
 
     choices = read_choices(questions)
-    model = name_model(task.model, videos=len({choice.video for choice in choices}))
+    task.encoding.check_named(len({choice.video for choice in choices}))
+    name_model(task.encoding.name)
     quiet_loading()
     with noted_warnings():
-        checkpoint = load_both(model, device=task.device, dtype=task.dtype, sampling=sampling)
+        checkpoint = load_both(task.encoding.resolved(), task.sampling)
         with progress(len(choices) * len(task.requests)) as advance:
             evaluation = evaluate_choices(
                 choices,
@@ -134,11 +154,13 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
         setup_of_films,
     )
 
-    model, seed = task.model or MINI, task.seed
+    seed = task.seed
     quiet_loading()
-    refuse_others(model)
+    encoding = task.encoding.resolved()
+    refuse_others(encoding.files)
     with noted_warnings():
-        checkpoint = load_both(name_model(model, videos=1), device=task.device, dtype=task.dtype)
+        name_model(task.encoding.name)
+        checkpoint = load_both(encoding)
         with progress(videos * (1 + baselines), unit="video") as advance:
             examined = evaluate_films(
                 checkpoint,

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evscli.cli import options
+from evscli.cli.command import command
+from evscli.option import Option
 
 if TYPE_CHECKING:
     from evscli.store import Store
 
 
+@command
 def inspect(
     store: Annotated[
         Path,
@@ -26,11 +29,11 @@ def inspect(
     ] = None,
     as_json: options.Json = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read every byte and list what is wrong.")
+        bool, Option("Read every byte and list what is wrong.", names=("--verify",))
     ] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that verify. Default: one for every core."),
+        Option("Processes that verify. Default: one for every core.", metavar="N", least=1),
     ] = None,
 ) -> None:
     """Show what was kept: counts, the budget of every frame, where it came from.

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from evscli.bundled import EXAMPLE_QUESTIONS
 from evscli.cli import options
+from evscli.cli.command import command
+from evscli.option import Option
 from evscli.texts import one_line
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ NEEDS = {
 """What a method needs, in words."""
 
 
+@command
 def methods(as_json: options.Json = False) -> None:
     """List the pruning methods with their papers, options and needs.
 
@@ -68,10 +69,11 @@ def _needs_of(pruner: Pruner) -> str:
     return "\n".join([*always, *sometimes])
 
 
+@command
 def models(
     words: Annotated[
         bool,
-        typer.Option("--words", help="List what the bundled mini understands in a question."),
+        Option("List what the bundled mini understands in a question.", names=("--words",)),
     ] = False,
     as_json: options.Json = False,
 ) -> None:

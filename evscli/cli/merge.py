@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evscli.cli import options
+from evscli.cli.command import command
 from evscli.cli.notes import progress
 from evscli.cli.units import count_text, size_text
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from evscli.store.merge import ShardTotals
 
 
+@command
 def merge(store: options.Store, as_json: options.Json = False) -> None:
     """Compact the small shards of a store, as many writers and killed runs leave them.
 

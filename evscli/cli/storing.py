@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from evscli.cli.events import emit
@@ -14,19 +13,19 @@ from evscli.compare.agreement import usual_question
 from evscli.compare.storing import StoringLoss, storing_loss
 from evscli.corpus.segments import part_of
 from evscli.errors import EvsError
-from evscli.needs import Recipe
+from evscli.job import Job
+from evscli.job.loading import settled
 from evscli.records import VideoInput
 from evscli.store import open_store
 from evscli.texts import one_line
 
 
-def tell_loss(
-    videos: Sequence[VideoInput], recipe: Recipe, store: Path, *, device: str, as_json: bool
-) -> None:
-    """Measure the first of `videos` that the store holds; nothing where no dtype is narrower."""
+def tell_loss(videos: Sequence[VideoInput], job: Job, *, as_json: bool) -> None:
+    """Measure the first of `videos` in the first store; nothing where no dtype is narrower."""
+    store, asked = job.folders[0], job.storage
     opened = open_store(store)
-    if recipe.segment is not None:
-        videos = [part_of(video, 0.0, recipe.segment) for video in videos]
+    if asked.segment is not None:
+        videos = [part_of(video, 0.0, asked.segment) for video in videos]
     video = next((video for video in videos if video.id in opened), None)
     if video is None or opened.info(video.id).store_dtype is None:
         return
@@ -36,13 +35,12 @@ def tell_loss(
             loss = storing_loss(
                 opened[video.id],
                 video,
-                recipe,
-                device=device,
-                question=usual_question(recipe.model),
+                settled(job, job.folders, frozenset),
+                question=usual_question(job.encoding.files.name),
             )
     except EvsError as error:
-        said = f"store dtype {recipe.store_dtype}: not measured what it does to the next token"
-        values: dict[str, Any] = {"store_dtype": recipe.store_dtype, "not_measured": str(error)}
+        said = f"store dtype {asked.store_dtype}: not measured what it does to the next token"
+        values: dict[str, Any] = {"store_dtype": asked.store_dtype, "not_measured": str(error)}
         line = f"{said} ({one_line(str(error))})"
     else:
         values, line = asdict(loss), loss_line(loss)

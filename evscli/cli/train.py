@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from evscli.cli import options
-from evscli.cli.checks import check_output, refuse_empty
+from evscli.cli.checks import check_output
+from evscli.cli.command import GroupedCommand, command
 from evscli.cli.notes import note, progress
 from evscli.learn.training.plan import TrainingPlan
 
@@ -37,7 +38,8 @@ def _group() -> None:
     """Keep `mini` a command of its own, as long as it is the only one."""
 
 
-@train.command()
+@train.command(cls=GroupedCommand)
+@command
 def mini(
     output: options.Run,
     steps: options.Steps = DEFAULTS.steps,
@@ -61,7 +63,6 @@ def mini(
 
     Example: evs train mini -o mini-run
     """
-    refuse_empty(output=output)
     plan = TrainingPlan(
         seed=seed,
         steps=steps,

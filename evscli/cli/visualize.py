@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evscli.cli import options
-from evscli.cli.checks import check_output, refuse_empty
+from evscli.cli.checks import check_output
+from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import note
 from evscli.errors import UsageError
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
 FORMS = (".png", ".mp4", ".html")
 
 
+@command
 def visualize(
     store: options.SeenStore,
     output: options.Picture,
     video_id: options.SeenVideo = None,
     against: options.Against = None,
-    beside: options.Beside = None,
+    beside: options.Beside = (),
     scores: options.HeatMap = False,
     frames: options.ShownFrames = None,
     time: options.ShownTime = None,
@@ -50,7 +53,6 @@ def visualize(
     from evscli.store import open_store
     from evscli.store.durable import make_folder
 
-    refuse_empty(time=time, root=root, video=video, against=against)
     form = form_of(output, beside=beside, frames=frames, time=time)
     if against is not None and (beside or scores):
         raise UsageError("--against goes with neither --beside nor --scores: leave these out")
@@ -59,7 +61,7 @@ def visualize(
         raise UsageError(f"{output} is a folder: name a file with -o")
     opened = open_store(store)
     record = opened[chosen_id(opened, video_id)]
-    stores = [Path(against)] if against else beside or []
+    stores = [Path(against)] if against else [*beside]
     others = [(path, open_store(path)[record.id]) for path in stores]
     for path, other in others:
         check_alike(record, other, path)
@@ -97,9 +99,7 @@ def refuse_source(output: Path, source: VideoIndex | None) -> None:
         raise UsageError(f"{output} is the video itself: give another name with -o")
 
 
-def form_of(
-    output: Path, *, beside: list[Path] | None, frames: int | None, time: str | None
-) -> str:
+def form_of(output: Path, *, beside: Sequence[Path], frames: int | None, time: str | None) -> str:
     """The kind of picture; raises UsageError for another, and for what it has no place for."""
     form = output.suffix.lower()
     if form not in FORMS:
@@ -130,7 +130,7 @@ def source_of(
     record: PrunedVideo, store: Path, *, root: str | None, video: str | None, force: bool
 ) -> VideoIndex | None:
     """The video that a record was pruned from; None, which is said, where it cannot be found."""
-    from evscli.render.roots import remembered
+    from evscli.corpus.roots import remembered
     from evscli.render.source import check_source, find_source, open_source
 
     info = record.info

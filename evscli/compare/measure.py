@@ -36,6 +36,7 @@ from evscli.pipeline import (
 from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, VideoInput
+from evscli.video import Damaged
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +53,8 @@ class Bench:
     scorer: Mapping[str, Tensor] | None = None
     queries: QueryRows | None = None
     seed: int = 0
+    damaged: str = Damaged.trim
+    """The policy about damaged videos."""
 
     def __post_init__(self) -> None:
         check_blocks(self.encoder, self.requests)
@@ -87,7 +90,7 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
 
     Raises VideoError for whatever goes wrong with this video.
     """
-    planned = plan_video(video, bench.encoder)
+    planned = plan_video(video, bench.encoder, damaged=bench.damaged)
     encoded = encode_planned(planned, bench.encoder, pixels=need_pixels(bench.requests))
     measuring = _Measuring(encoded, bench)
     demand = demand_of(planned)

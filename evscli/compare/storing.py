@@ -12,11 +12,10 @@ import torch
 from evscli.compare.agreement import agreement, next_logits
 from evscli.corpus.inputs import local_file
 from evscli.errors import MismatchError
+from evscli.job import Job
 from evscli.language.generate import enough_memory, load_language_model
 from evscli.language.room import refuse_without_room
-from evscli.needs import Recipe
 from evscli.records import PrunedVideo, VideoInput
-from evscli.store.schema import AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +33,21 @@ class StoringLoss:
     """Whether the likeliest token is the same."""
 
 
-def storing_loss(
-    stored: PrunedVideo, video: VideoInput, recipe: Recipe, *, device: str, question: str
-) -> StoringLoss:
-    """Measure one video of the store that the recipe's first selection made.
+def storing_loss(stored: PrunedVideo, video: VideoInput, job: Job, *, question: str) -> StoringLoss:
+    """Measure one video of the store that the job's first selection made.
 
     Raises ModelError where the checkpoint's language model is not there or not whole, DeviceError
     where it does not fit, VideoError, and MismatchError where other tokens are kept now.
     """
-    refuse_without_room(recipe.model, device=device, dtype=recipe.dtype)
-    computed = prune_again(video, replace(recipe, store_dtype=AUTO), device)
+    files, device, dtype = job.encoding.files, job.encoding.device, job.encoding.dtype
+    refuse_without_room(files, device=device, dtype=dtype)
+    computed = prune_again(video, replace(job, storage=replace(job.storage, store_dtype="auto")))
     if not torch.equal(computed.keep_mask, stored.keep_mask):
         raise MismatchError(
             f"pruned again, {video.name} keeps other tokens than the store holds: check that it is "
             "still the same file"
         )
-    language = load_language_model(recipe.model, device=device, dtype=recipe.dtype)
+    language = load_language_model(files, device=device, dtype=dtype)
     with enough_memory(language.model.device, f"to prefill {stored.id}"):
         # In float64, since the divergence of a small loss is lost in float32's last digits.
         full, narrow = (next_logits(language, one, question).double() for one in (computed, stored))
@@ -64,7 +62,7 @@ def storing_loss(
     )
 
 
-def prune_again(video: VideoInput, recipe: Recipe, device: str) -> PrunedVideo:
-    """By the recipe's first selection, in this process. Raises VideoError, ModelError."""
+def prune_again(video: VideoInput, job: Job) -> PrunedVideo:
+    """By the job's first selection, in this process. Raises VideoError, ModelError."""
     with local_file(video) as path:
-        return recipe.make(device)(replace(video, path=path, root=path.parent, held=None))
+        return job.make(job.encoding.device)(replace(video, path=path, root=path.parent, held=None))

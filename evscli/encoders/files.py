@@ -49,11 +49,14 @@ class ModelFiles(Protocol):
         ...
 
 
-def find_model(model: str, *, revision: str | None = None) -> ModelFiles:
+def find_model(model: str | ModelFiles, *, revision: str | None = None) -> ModelFiles:
     """Resolve `mini`, a local folder or a hub id, in this order; `./mini` is a folder.
 
-    Raises ModelError where there is no such checkpoint and UsageError for a revision of a folder.
+    A checkpoint that is found already is returned as it is. Raises ModelError where there is no
+    such checkpoint and UsageError for a revision of a folder.
     """
+    if not isinstance(model, str):
+        return model
     folder = Path(model).expanduser()
     if model == MINI:
         files: ModelFiles = LocalFolder(MINI_FOLDER, name=MINI)

@@ -20,7 +20,7 @@ from evscli.encoders.checkpoint import (
 from evscli.encoders.device import arithmetic_dtype, resolve_device, resolve_dtype
 from evscli.encoders.digest import vision_digests
 from evscli.encoders.encoder import VideoEncoder
-from evscli.encoders.files import find_model
+from evscli.encoders.files import ModelFiles, find_model
 from evscli.encoders.molmo2_rules import Molmo2Rules
 from evscli.encoders.processor import load_video_processor, processor_digest
 from evscli.encoders.rules import ProcessorRules, check_sampling
@@ -39,7 +39,7 @@ BY_CHECKPOINT = Sampling()
 
 
 def load_encoder(
-    model: str,
+    model: str | ModelFiles,
     *,
     device: str = "auto",
     dtype: str = "auto",

@@ -43,7 +43,9 @@ class Answer:
     seconds: float
 
 
-def load_language_model(model: str, *, device: str = "auto", dtype: str = "auto") -> LanguageModel:
+def load_language_model(
+    model: str | ModelFiles, *, device: str = "auto", dtype: str = "auto"
+) -> LanguageModel:
     """Load a checkpoint by `mini`, a local folder or a hub id.
 
     `device` is auto, cpu, cuda or cuda:N; `dtype` auto (as stored), float32, bfloat16 or float16.

@@ -41,7 +41,7 @@ TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 class QueryEmbedder:
     """Turns texts into rows of one checkpoint's input embeddings."""
 
-    def __init__(self, model: str, *, revision: str | None = None) -> None:
+    def __init__(self, model: str | ModelFiles, *, revision: str | None = None) -> None:
         """`model` is a folder, a hub id, or `mini`. Raises ModelError without a tokenizer or table.
 
         Only the table's file is fetched of a hub checkpoint.

@@ -17,7 +17,7 @@ BESIDE = 1.2
 MEMORY, LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 
 
-def refuse_without_room(model: str, *, device: str, dtype: str) -> None:
+def refuse_without_room(model: str | ModelFiles, *, device: str, dtype: str) -> None:
     """Raise ModelError for weights that are not on this machine, DeviceError for too little memory.
 
     `device` and `dtype` as of `load_language_model`, which loads into main memory first.

@@ -6,26 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evscli.errors import UsageError
+from evscli.pruners.method import Pruner
 from evscli.pruners.options import closest
-from evscli.pruners.registry import get_pruner
 from evscli.pruners.request import PruneRequest
-from evscli.records import VideoInput
+from evscli.records import OptionValue, VideoInput
 
 
-def own_options(method: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Those of the options `given` that `method` has."""
-    own = {option.name for option in get_pruner(method).options}
+def own_options(pruner: Pruner, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """Those of the options `given` that a method has."""
+    own = {option.name for option in pruner.options}
     return {name: value for name, value in given.items() if name in own}
 
 
-def refuse_unused(given: Mapping[str, str], methods: Sequence[str]) -> None:
-    """Raise UsageError for an option that none of `methods` has."""
-    known = [option.name for method in methods for option in get_pruner(method).options]
+def refuse_unused(given: Mapping[str, OptionValue], pruners: Sequence[Pruner]) -> None:
+    """Raise UsageError for an option that none of the methods has."""
+    known = [option.name for pruner in pruners for option in pruner.options]
     for name in given:
         if name not in known:
             choice = f"choose from {', '.join(known)}" if known else "leave it out"
+            methods = ", ".join(pruner.name for pruner in pruners)
             raise UsageError(
-                f"none of the methods {', '.join(methods)} has an option {name!r}"
+                f"none of the methods {methods} has an option {name!r}"
                 f"{closest(name, known)}: {choice}"
             )
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from evscli.option import Option
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+# As texts, so that a command line that only shows its help imports no numpy.
+IntArray: TypeAlias = "NDArray[np.int64]"
+FloatArray: TypeAlias = "NDArray[np.float64]"
 SampleBy = Literal["index", "time"]
 
 
@@ -20,17 +22,29 @@ SampleBy = Literal["index", "time"]
 class Sampling:
     """How densely a video is sampled; what is None is left to the checkpoint's processor."""
 
-    fps: float | None = None
-    num_frames: int | None = None
-    max_frames: int | None = None
-    by: SampleBy = "index"
-    """index: evenly among the frames, as processors do; time: what is shown at even instants."""
-    min_pixels: int | None = None
-    """Of a resized frame, at least."""
-    max_pixels: int | None = None
-    """Of a resized frame, at most."""
-    total_pixels: int | None = None
-    """Of all sampled frames of a video together, resized, at most."""
+    GROUP: ClassVar = "Which frames"
+
+    fps: Annotated[float | None, Option("Frames per second to sample.", metavar="RATE")] = None
+    num_frames: Annotated[int | None, Option("Frames to sample per video.", metavar="N")] = None
+    max_frames: Annotated[int | None, Option("Most frames to sample.", metavar="N")] = None
+    by: Annotated[
+        SampleBy,
+        Option(
+            "index: frames evenly spread by their number, as processors do; time: those shown at "
+            "even instants, for videos whose frames are far from even.",
+            names=("--sample-by",),
+        ),
+    ] = "index"
+    min_pixels: Annotated[
+        int | None, Option("Pixels that a resized frame has at least.", metavar="N")
+    ] = None
+    max_pixels: Annotated[
+        int | None, Option("Pixels that a resized frame has at most.", metavar="N")
+    ] = None
+    total_pixels: Annotated[
+        int | None,
+        Option("Pixels that all sampled frames of a video have together at most.", metavar="N"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

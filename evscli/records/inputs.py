@@ -69,6 +69,11 @@ class VideoInput:
         return self.path.relative_to(self.root).as_posix()
 
     @property
+    def lies_here(self) -> bool:
+        """Whether it is a file of its own below its root."""
+        return self.held is None and self.fault is None
+
+    @property
     def is_part(self) -> bool:
         """Whether a part of its source is wanted."""
         return (self.start, self.end) != (None, None)

@@ -13,6 +13,7 @@ import pytest
 
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.encoders import load_encoder
+from evscli.job import Encoding
 from evscli.learn.evaluation.choices import read_choices
 from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both
 from evscli.pruners import check_selection
@@ -77,7 +78,7 @@ def test_the_model_card_has_the_same_accuracies(document: Any) -> None:
 @pytest.mark.slow
 def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
     choices = read_choices(DOCS.parent / "sample_videos" / "questions.jsonl")
-    both = load_both(MINI, device="cpu")
+    both = load_both(Encoding(device="cpu"))
     evaluation = evaluate_choices(choices, both, [check_selection("none")])
     right = sum(answered.correct for answered in evaluation.answered)
     (said,) = re.findall(r"It answers (\d+) of (\d+) unpruned", PAGE)

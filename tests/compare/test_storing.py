@@ -15,20 +15,18 @@ from evscli.compare.storing import storing_loss
 from evscli.encoders import files as files_module
 from evscli.encoders.files import HubRepository, LocalFolder
 from evscli.errors import DeviceError, MismatchError, ModelError
+from evscli.job import Encoding, Job, Selection, Storage
 from evscli.language import prefill, room
 from evscli.language.generate import load_language_model
 from evscli.language.room import refuse_without_room, weight_bytes
-from evscli.needs import Recipe
-from evscli.pruners import check_selection
 from evscli.records import HeldVideo, PrunedVideo, VideoInput
 from evscli.store import StoreWriter, open_store
 
 QUESTION = "which shape appears briefly?"
-RECIPE = Recipe(
-    model=MINI,
-    requests=(check_selection("vcast", 0.3), check_selection("random", 0.5)),
-    dtype="float32",
-    store_dtype="int8",
+JOB = Job(
+    selection=Selection(methods=("vcast", "random"), budgets=(0.3,)),
+    encoding=Encoding(device="cpu", dtype="float32"),
+    storage=Storage(store_dtype="int8"),
 )
 
 
@@ -41,10 +39,16 @@ def video(clip: Path) -> VideoInput:
 def store(video: VideoInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clip in int8, by the first selection."""
     folder = tmp_path_factory.mktemp("storing") / "store"
-    pruner = RECIPE.make("cpu")
+    pruner = JOB.make("cpu")
     with StoreWriter(folder, pruner.configs[0]) as writer:
         writer.add(pruner(video))
     return folder
+
+
+def job_of(store: Path) -> Job:
+    """The one that made the store."""
+    selection = Selection(methods=("vcast",), budgets=(0.3,))
+    return replace(JOB, selection=selection, storage=replace(JOB.storage, output=str(store)))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +58,8 @@ def stored(store: Path) -> PrunedVideo:
 
 @pytest.mark.slow
 def test_the_loss_is_that_of_the_records(stored: PrunedVideo, video: VideoInput) -> None:
-    found = storing_loss(stored, video, RECIPE, device="cpu", question=QUESTION)
-    whole = replace(RECIPE, store_dtype="auto").make("cpu")(video)
+    found = storing_loss(stored, video, JOB, question=QUESTION)
+    whole = replace(JOB, storage=Storage()).make("cpu")(video)
     assert whole.info.store_dtype is None
     assert not torch.equal(whole.embeds, stored.embeds)
     language = load_language_model(MINI, device="cpu", dtype="float32")
@@ -75,7 +79,7 @@ def test_the_loss_is_that_of_the_records(stored: PrunedVideo, video: VideoInput)
 
 
 def test_the_line_says_what_was_measured(stored: PrunedVideo, video: VideoInput) -> None:
-    found = storing_loss(stored, video, RECIPE, device="cpu", question=QUESTION)
+    found = storing_loss(stored, video, JOB, question=QUESTION)
     found = replace(found, logit_difference=0.0314, kl=1.24e-5, same_token=True)
     assert loss_line(found) == (
         "store dtype int8: the next token's logits differ by at most 0.031 (KL 1.2e-05 nats, same "
@@ -90,14 +94,14 @@ def test_a_video_in_a_tar_is_measured_too(stored: PrunedVideo, video: VideoInput
     member = VideoInput(
         id="clip", path=Path("/in/a.tar/clip.mp4"), root=Path("/in/a.tar"), held=held
     )
-    again = storing.prune_again(member, RECIPE, "cpu")
+    again = storing.prune_again(member, JOB)
     assert torch.equal(again.keep_mask, stored.keep_mask)
 
 
 def test_other_tokens_are_not_compared(stored: PrunedVideo, video: VideoInput) -> None:
-    other = replace(RECIPE, requests=(check_selection("random", 0.3),))
+    other = replace(JOB, selection=Selection(methods=("random",), budgets=(0.3,)))
     with pytest.raises(MismatchError, match="keeps other tokens than the store holds"):
-        storing_loss(stored, video, other, device="cpu", question=QUESTION)
+        storing_loss(stored, video, other, question=QUESTION)
 
 
 def test_what_cannot_be_measured_is_said_in_a_line(
@@ -107,7 +111,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(room, "main_memory", lambda: 1_000_000)
-    tell_loss([video], RECIPE, store, device="cpu", as_json=False)
+    tell_loss([video], job_of(store), as_json=False)
     assert capsys.readouterr().out == (
         "store dtype int8: not measured what it does to the next token (mini needs about 0.0151 "
         "GB and 0.001 GB of main memory are free: try one video on a larger machine)\n"
@@ -117,7 +121,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
 def test_nothing_is_said_where_nothing_is_stored(
     store: Path, video: VideoInput, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell_loss([replace(video, id="other")], RECIPE, store, device="cpu", as_json=False)
+    tell_loss([replace(video, id="other")], job_of(store), as_json=False)
     assert capsys.readouterr().out == ""
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-from evscli.bundled import EXAMPLE_QUESTIONS, MINI, MINI_FOLDER
+from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER
+from evscli.job import Encoding
 from evscli.learn.evaluation.films import frames_of, held_out_films
 from evscli.learn.evaluation.held_out import held_out_tallies
 from evscli.learn.evaluation.multiple_choice import Checkpoint, load_both
@@ -69,7 +70,7 @@ def best(logits: torch.Tensor, tokenizer: Any, question: Question) -> str:
 def test_answers_are_those_of_transformers_own_forward(films: Sequence[Film]) -> None:
     model = AutoModelForImageTextToText.from_pretrained(MINI_FOLDER, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(MINI_FOLDER)
-    ours = load_both(MINI, device="cpu", dtype="float32")
+    ours = load_both(Encoding(device="cpu", dtype="float32"))
     asked = 0
     for film in films:
         frames = frames_of(film, WHOLE, seed=0)

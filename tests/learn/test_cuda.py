@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from evscli.job import Encoding
 from evscli.learn.evaluation.multiple_choice import load_both
 from evscli.learn.evaluation.procedural import evaluate_films
 from evscli.learn.evaluation.selections import selections
@@ -36,7 +37,9 @@ def test_answers_about_films_are_those_of_the_cpu(tmp_path: Path) -> None:
     requests = selections(["evs"], [0.25])
     cpu, cuda = (
         evaluate_films(
-            load_both(str(tmp_path), device=device, dtype="float32"), requests, videos=6
+            load_both(Encoding(model=str(tmp_path), device=device, dtype="float32")),
+            requests,
+            videos=6,
         ).evaluation.answered
         for device in ("cpu", "cuda")
     )

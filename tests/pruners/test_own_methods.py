@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import torch
 
+from evscli.api import prune_video
 from evscli.encoders import load_encoder
 from evscli.errors import MethodError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
@@ -29,7 +30,6 @@ from evscli.pruners import (
 )
 from evscli.pruners.budget import round_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens, VideoWindows, WindowChoice
-from evscli.single import prune_video
 from tests.pruners.videos import tokens
 
 if TYPE_CHECKING:

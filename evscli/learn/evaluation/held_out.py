@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from evscli.job import Encoding
 from evscli.learn.evaluation.multiple_choice import load_both
 from evscli.learn.evaluation.procedural import evaluate_films, evaluate_views
 from evscli.learn.evaluation.results import Tally, tally
@@ -22,7 +23,7 @@ def held_out_tallies(
     The method of a tally is the name of its view. Nothing is pruned. `advance` is told of every
     video and of every video again when its views were asked about.
     """
-    checkpoint = load_both(str(model.resolve()), device="cpu")
+    checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
     whole = evaluate_films(
         checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
     ).evaluation.answered

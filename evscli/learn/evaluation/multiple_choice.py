@@ -13,7 +13,9 @@ from typing import Any
 from evscli.corpus.outcome import failure_of
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.digest import json_digest
+from evscli.encoders.load import BY_CHECKPOINT
 from evscli.errors import UsageError, VideoError
+from evscli.job import Encoding
 from evscli.language.generate import LanguageModel, enough_memory, load_language_model
 from evscli.language.prefill import prefill
 from evscli.language.words import check_texts
@@ -36,13 +38,19 @@ class Checkpoint:
     language: LanguageModel
 
 
-def load_both(
-    model: str, *, device: str = "auto", dtype: str = "auto", sampling: Sampling | None = None
-) -> Checkpoint:
+def load_both(encoding: Encoding, sampling: Sampling = BY_CHECKPOINT) -> Checkpoint:
     """Load a checkpoint's vision and language side. Raises what the two loaders raise."""
-    encoder = load_encoder(model, device=device, dtype=dtype, sampling=sampling or Sampling())
+    files, device, dtype = encoding.files, encoding.device, encoding.dtype
+    encoder = load_encoder(
+        files,
+        device=device,
+        dtype=dtype,
+        chunk_frames=encoding.chunk_frames,
+        resize=encoding.resize,
+        sampling=sampling,
+    )
     return Checkpoint(
-        encoder=encoder, language=load_language_model(model, device=device, dtype=dtype)
+        encoder=encoder, language=load_language_model(files, device=device, dtype=dtype)
     )
 
 

@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 
 from evscli.diagnostics import diagnose
 from evscli.encoders import VideoEncoder
-from evscli.encoders.files import find_model, read_json
+from evscli.encoders.files import ModelFiles, read_json
 from evscli.errors import UsageError
 from evscli.language.words import check_texts
 from evscli.learn.evaluation.correlation import Numbers
@@ -211,12 +211,12 @@ def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
     )
 
 
-def refuse_others(model: str) -> None:
+def refuse_others(files: ModelFiles) -> None:
     """Raise UsageError for a checkpoint that is no `mini`."""
-    config = find_model(model).get("config.json")
-    if config is None or "evs_training" not in read_json(config, model=model):
+    config = files.get("config.json")
+    if config is None or "evs_training" not in read_json(config, model=files.name):
         raise UsageError(
-            f"the procedural videos are for mini and what `evs train mini` made, not {model}: "
+            f"the procedural videos are for mini and what `evs train mini` made, not {files.name}: "
             "give your own questions with --questions"
         )
 

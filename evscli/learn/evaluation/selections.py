@@ -24,15 +24,16 @@ def selections(
     """
     given = split_assignments(options)
     names = [name for name in dict.fromkeys(methods) if name not in (UNPRUNED, RANDOM)]
-    for name in names:
-        refuse_needy(get_pruner(name))
-    refuse_unused(given, [*names, RANDOM])
+    pruners = [get_pruner(name) for name in (*names, RANDOM)]
+    for pruner in pruners:
+        refuse_needy(pruner)
+    refuse_unused(given, pruners)
     ordered = sorted(set(budgets))
     return [
         check_selection(UNPRUNED),
         *(
-            check_selection(name, budget, own_options(name, given))
-            for name in (*names, RANDOM)
+            check_selection(pruner, budget, own_options(pruner, given))
+            for pruner in pruners
             for budget in ordered
         ),
     ]

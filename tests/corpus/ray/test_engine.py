@@ -27,9 +27,8 @@ from evscli.corpus.ray import actors, prune_on_ray, units_on_ray
 from evscli.corpus.ray.actor import Process
 from evscli.encoders.device import units_of
 from evscli.errors import EvsError, StoreError
-from evscli.needs import Recipe
+from evscli.job import Pruning, Selection
 from evscli.pipeline import VideoPruner
-from evscli.pruners import check_selection
 from evscli.store import Store, open_store
 from evscli.store.locks import lock_holder
 from evscli.store.schema import waiting_folder
@@ -42,8 +41,8 @@ ray = pytest.importorskip("ray", reason="Ray cannot be installed here")
 pytestmark = pytest.mark.slow
 
 CLIPS = 12
-RECIPE = Recipe(model="mini", requests=(check_selection("vcast", 0.3),))
-FAULTY = partial(make_faulty, RECIPE)
+PRUNING = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
+FAULTY = partial(make_faulty, PRUNING)
 
 
 def suspicious(device: str) -> VideoPruner:
@@ -82,7 +81,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = tmp_path_factory.mktemp("undisturbed") / "store"
-    run(prune_corpus, RECIPE.make, clips, store)
+    run(prune_corpus, PRUNING.make, clips, store)
     return open_store(store)
 
 
@@ -175,7 +174,7 @@ def test_a_killed_actor_is_replaced_and_what_is_interrupted_then_is_resumed_here
     assert len({*told}) == len(told) == CLIPS - 1
     assert {*told} <= set(open_store(store))
     assert not [*store.glob(".writer-*")]  # the actors have closed their shards
-    seen = run(prune_corpus, RECIPE.make, clips, store)
+    seen = run(prune_corpus, PRUNING.make, clips, store)
     assert seen.skipped >= CLIPS - 1
     assert_same(open_store(store), undisturbed)
 
@@ -196,7 +195,7 @@ def test_a_cluster_that_is_busy_is_said_to_be(
         with pytest.raises(
             EvsError, match=r"no place for a worker with 2 CPUs for 0\.5 s \(1 CPUs"
         ):
-            run(prune_on_ray, RECIPE.make, clips, tmp_path / "store", workers=1)
+            run(prune_on_ray, PRUNING.make, clips, tmp_path / "store", workers=1)
         with pytest.raises(EvsError, match="no place for a worker with 2 CPUs"):
             units_on_ray(workers=1)
     finally:
@@ -208,7 +207,7 @@ def test_a_store_that_the_nodes_do_not_share_is_refused_at_once(
 ) -> None:
     monkeypatch.setattr(actors, "SEEN_SECONDS", 0)
     assignment = Assignment(
-        make=RECIPE.make, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0
+        make=PRUNING.make, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0
     )
     with pytest.raises(StoreError, match=r"far does not write to .* file system that all nodes"):
         actors.refuse_elsewhere(assignment, Process(host="far", pid=1))

@@ -10,6 +10,7 @@ import torch
 
 from evscli import prefill
 from evscli.errors import UsageError
+from evscli.job import Encoding
 from evscli.learn.evaluation import multiple_choice
 from evscli.learn.evaluation.choices import Choice, read_choices
 from evscli.learn.evaluation.multiple_choice import (
@@ -34,7 +35,7 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return load_both("mini", dtype="float32")
+    return load_both(Encoding(dtype="float32"))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from evscli.bundled import MINI
+from evscli.encoders.files import find_model
 from evscli.errors import UsageError
+from evscli.job import Encoding
 from evscli.language.prefill import prefill
 from evscli.learn.evaluation.films import (
     event_masks,
@@ -43,7 +45,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """Seeded weights answer as well as trained ones, as far as these tests go."""
     folder = tmp_path_factory.mktemp("mini")
     build_mini(folder)
-    return load_both(str(folder), dtype="float32")
+    return load_both(Encoding(model=str(folder), dtype="float32"))
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +202,10 @@ def test_chunks_and_plan_fit_each_other(film: Film) -> None:
 
 
 def test_only_models_trained_on_such_videos_are_asked(tmp_path: Any) -> None:
-    refuse_others(MINI)
+    refuse_others(find_model(MINI))
     other = make_checkpoint(tmp_path / "tiny", "qwen3_vl")
     with pytest.raises(UsageError, match="give your own questions with --questions"):
-        refuse_others(str(other))
+        refuse_others(find_model(str(other)))
 
 
 def test_a_tie_is_no_answer(checkpoint: Checkpoint, film: Film) -> None:

@@ -1,4 +1,4 @@
-"""`prune_video` takes everything that `evs prune` does for one video."""
+"""`prune_video` and `prune_videos` take everything that `evs prune` does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from evscli import prune_video
+from evscli import open_store, prune_video, prune_videos
+from evscli.api import Silent
+from evscli.corpus.jobs import Done
 from evscli.encoders.scorer import expected_shapes
 from evscli.errors import UsageError
+from evscli.job import Execution, Job, Selection, Storage
 from tests.videos import write_video
 
 MINI_WIDTH = 128
@@ -72,3 +75,41 @@ def test_random_draws_anew_for_every_video_and_alike_for_one(tmp_path: Path) -> 
 def test_what_is_no_part_is_refused(clip: Path, span: tuple[float, float | None]) -> None:
     with pytest.raises(UsageError, match="are no part of a video"):
         prune_video(clip, method="vcast", budget=0.3, start=span[0], end=span[1])
+
+
+class TestPruneVideos:
+    """Many videos into stores."""
+
+    def job(self, folder: Path) -> Job:
+        return Job(
+            selection=Selection(methods=("evs", "vcast"), budgets=(0.25,)),
+            storage=Storage(output=str(folder / "stores")),
+            execution=Execution(processes=1),
+        )
+
+    def test_they_are_those_of_one_by_one(self, clip: Path, tmp_path: Path) -> None:
+        summaries = prune_videos([clip], self.job(tmp_path))
+        assert [summary.pruned for summary in summaries] == [1, 1]
+        for method in ("evs", "vcast"):
+            stored = open_store(tmp_path / "stores" / f"{method}-0.25")["clip"]
+            assert stored.embeds.equal(prune_video(clip, method=method, budget=0.25).embeds)
+
+    def test_a_second_call_goes_on(self, clip: Path, tmp_path: Path) -> None:
+        prune_videos([clip], self.job(tmp_path))
+        again = prune_videos([clip], self.job(tmp_path))
+        assert [(one.pruned, one.skipped) for one in again] == [(0, 1), (0, 1)]
+
+    def test_results_are_told_as_they_come(self, clip: Path, tmp_path: Path) -> None:
+        told: list[str] = []
+
+        class Listener(Silent):
+            def done(self, done: Done, *, again: bool) -> None:
+                told.append(f"{done.outcome.id} {done.store} {again}")
+
+        prune_videos([clip], self.job(tmp_path), listener=Listener())
+        assert told == ["clip 0 False", "clip 1 False"]
+
+    def test_many_videos_need_a_model(self, tmp_path: Path) -> None:
+        names = [write_video(tmp_path / f"{n}.mp4", frames=8) for n in range(21)]
+        with pytest.raises(UsageError, match="21 videos but no --model"):
+            prune_videos(names, self.job(tmp_path))

@@ -1,0 +1,140 @@
+"""Videos by one call, with everything that their methods need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import inf
+from pathlib import Path
+
+from evscli.bundled import MINI
+from evscli.corpus.engine import Listener
+from evscli.corpus.inputs.names import span_id
+from evscli.corpus.outcome import Summary
+from evscli.encoders import VideoEncoder
+from evscli.errors import UsageError
+from evscli.job import Encoding, Job, Pruning, Reading, Selection
+from evscli.job.encoding import ResizePlace
+from evscli.job.loading import make_encoder, make_pruner, query_rows
+from evscli.job.reading import DamagedPolicy
+from evscli.job.run import run_job
+from evscli.pruners import Method
+from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
+
+
+def prune_video(
+    path: str | Path,
+    *,
+    method: Method,
+    budget: float | str | None = None,
+    model: str = MINI,
+    revision: str | None = None,
+    options: Mapping[str, OptionValue] | None = None,
+    prune_at: int | None = None,
+    scorer: str | Path | None = None,
+    query: str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    seed: int = 0,
+    store_scores: bool = False,
+    sampling: Sampling | None = None,
+    damaged: DamagedPolicy = "trim",
+    device: str = "auto",
+    dtype: str = "auto",
+    chunk_frames: int = 16,
+    resize: ResizePlace = "cpu",
+) -> PrunedVideo:
+    """Decode, encode and prune one video; nothing is written.
+
+    `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
+    returns `KeptTokens`.
+    `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
+    method `none` does without. `prune_at` is the block of the encoder after which to prune,
+    `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
+    `sampling` says how many frames and how large, where that is not left to the checkpoint.
+    `start` and `end` are the seconds between which frames are taken, as of a video of their own;
+    `damaged` is what is done about damage: `trim`, `skip` or `fail`.
+    The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
+    ModelError, DeviceError or VideoError, each with one line that says what to do.
+    """
+    job = Pruning(
+        selection=Selection(
+            methods=(method,),
+            budgets=() if budget is None else (budget,),
+            options=options or {},
+            prune_at=prune_at,
+            scorer=scorer,
+            query=query,
+            seed=seed,
+            scores=store_scores,
+        ),
+        reading=Reading(damaged=damaged),
+        sampling=sampling or Sampling(),
+        encoding=Encoding(
+            model=model,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            chunk_frames=chunk_frames,
+            resize=resize,
+        ),
+    )
+    video = _video(Path(path), query, start, end)
+    job.check([video])
+    query_rows(job, [video])
+    pruner = make_pruner(job, device, encoder=_encoder(job.encoding, job.sampling))
+    return pruner(video, damaged=damaged)
+
+
+def prune_videos(
+    inputs: Sequence[str | Path], job: Job, *, listener: Listener | None = None
+) -> list[Summary]:
+    """Prune videos into stores, as `evs prune` does; the sums for each store.
+
+    `inputs` are what the command takes: videos, folders, globs, lists, tars and addresses. A
+    finished video is skipped, and a failing one is recorded and the rest go on, so that the same
+    call again goes on where the last one ended. `listener` hears of every result. Raises an
+    `EvsError` with one line that says what to do.
+
+        prune_videos(
+            ["clips"],
+            Job(
+                selection=Selection(methods=("vcast",), budgets=(0.3,)),
+                storage=Storage(output="store"),
+            ),
+        )
+    """
+    videos = job.find_videos([str(given) for given in inputs])
+    return run_job(job.resolved(), videos, listener=listener or Silent())
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def begin(self, jobs: object, summaries: object) -> None:
+        """Nothing."""
+
+    def done(self, done: object, *, again: bool) -> None:
+        """Nothing."""
+
+    def remark(self, text: str) -> None:
+        """Nothing."""
+
+
+def _video(path: Path, query: str | None, start: float | None, end: float | None) -> VideoInput:
+    """Raises UsageError unless 0 <= start < end."""
+    if not 0 <= (start or 0.0) < (inf if end is None else end):
+        raise UsageError(f"start {start} and end {end} are no part of a video: 0 <= start < end")
+    return VideoInput(
+        id=span_id(path.stem, start, end),
+        path=path,
+        root=path.parent,
+        query=query,
+        start=start,
+        end=end,
+    )
+
+
+@lru_cache(maxsize=1)
+def _encoder(encoding: Encoding, sampling: Sampling) -> VideoEncoder:
+    return make_encoder(encoding, sampling, encoding.device)

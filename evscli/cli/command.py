@@ -1,0 +1,149 @@
+"""Makes commands of functions whose parameters are options, or dataclasses of options.
+
+Also shows their help, under a heading for every dataclass.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, is_dataclass
+from functools import wraps
+from types import GenericAlias
+from typing import Annotated, Any, get_args, get_type_hints
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from evscli.option import OptionField, option_fields, option_of
+
+ARGUMENTS, OTHERS = "Arguments", "Options"
+"""The headings of what is in no dataclass."""
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A function for Typer: every parameter that is a dataclass becomes that dataclass's options.
+
+    A dataclass may hold others. Raises UsageError, when it is called, for an option given as an
+    empty text, for one out of its range, and what the dataclasses raise.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    signature = inspect.signature(function)
+    own = {
+        name: option
+        for name, parameter in signature.parameters.items()
+        if (option := option_of(name, hints[name], parameter.default, group=OTHERS)) is not None
+    }
+    filled = _dataclasses(hints)
+    flat: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name in filled:
+            flat += map(_parameter, _all_options(filled[name]))
+        elif name in own:
+            flat.append(_parameter(own[name]))
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            flat.append(parameter.replace(annotation=hints[name], kind=kind))
+
+    @wraps(function)
+    def run(**given: Any) -> None:
+        made = {name: _fill(cls, given) for name, cls in filled.items()}
+        function(**made, **{**given, **_values(own.values(), given)})
+
+    run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    return run
+
+
+def _all_options(cls: type) -> list[OptionField]:
+    nested = [option for inner in _inner(cls).values() for option in _all_options(inner)]
+    return [*option_fields(cls), *nested]
+
+
+def _inner(cls: type) -> dict[str, type]:
+    """The dataclasses that a dataclass holds, by field."""
+    return _dataclasses(get_type_hints(cls))
+
+
+def _dataclasses(hints: dict[str, Any]) -> dict[str, type]:
+    return {
+        name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)
+    }
+
+
+def _fill(cls: type, given: dict[str, Any]) -> Any:
+    """Make a dataclass of what was given, which is taken out of it."""
+    values = _values(option_fields(cls), given)
+    for name in values:
+        del given[name]
+    return cls(**values, **{name: _fill(inner, given) for name, inner in _inner(cls).items()})
+
+
+def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
+    """The values of these options, checked. Raises UsageError."""
+    values = {}
+    for option in options:
+        value = given[option.name]
+        option.check(value)
+        values[option.name] = tuple(value or ()) if option.is_repeated else value
+    return values
+
+
+def _parameter(option: OptionField) -> inspect.Parameter:
+    """An option as a parameter that Typer understands."""
+    declared = typer.Option(
+        *option.names,
+        metavar=option.option.metavar,
+        help=option.option.help,
+        rich_help_panel=option.group,
+    )
+    default = inspect.Parameter.empty if option.default is MISSING else option.default
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=[*default] if isinstance(default, tuple) else default,
+        annotation=Annotated[_typer_type(option), declared],
+    )
+
+
+def _typer_type(option: OptionField) -> Any:
+    """Typer knows lists where a frozen dataclass has tuples."""
+    return GenericAlias(list, get_args(option.type)[:1]) if option.is_repeated else option.type
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help has a heading for every group of options.
+
+    The default of `--max-frames` may be given as the environment variable `EVS_MAX_FRAMES`, and so
+    on for every option.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption):
+                parameter.envvar = variable_of(parameter.opts)
+                parameter.show_envvar = False
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the groups in the order of their first options."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(_heading(parameter), []).append(record)
+        for heading, records in sorted(groups.items(), key=lambda group: group[0] == OTHERS):
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def variable_of(names: Sequence[str]) -> str:
+    """The environment variable that gives the default of an option with these names."""
+    longest = max(names, key=len)
+    return f"EVS_{longest.lstrip('-').replace('-', '_').upper()}"
+
+
+def _heading(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return ARGUMENTS
+    return getattr(parameter, "rich_help_panel", None) or OTHERS

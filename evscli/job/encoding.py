@@ -1,0 +1,83 @@
+"""How frames become tokens: which checkpoint, on what, in which arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from evscli.bundled import MINI
+from evscli.errors import UsageError
+from evscli.option import Option
+
+if TYPE_CHECKING:
+    from evscli.encoders.files import ModelFiles
+
+    Model = str | ModelFiles
+else:  # what a command line gives
+    Model = str
+
+
+ResizePlace = Literal["cpu", "device"]
+
+MOST_WITHOUT_MODEL = 20
+"""Inputs up to which the bundled model may be used without naming it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """The vision encoder and the arithmetic that it computes in."""
+
+    GROUP: ClassVar = "Encoder"
+
+    model: Annotated[
+        Model | None,
+        Option(
+            "Checkpoint: a local folder or a hub id. Default: the bundled mini.", metavar="MODEL"
+        ),
+    ] = None
+    revision: Annotated[
+        str | None,
+        Option("Branch, tag or commit of a checkpoint on the hub.", metavar="REVISION"),
+    ] = None
+    device: Annotated[str, Option("auto, cpu, cuda or cuda:N.", metavar="DEVICE")] = "auto"
+    dtype: Annotated[
+        str,
+        Option(
+            "auto (the checkpoint's own; an encoder computes in float32 where the device has no "
+            "arithmetic units for that), float32, bfloat16 or float16.",
+            metavar="DTYPE",
+        ),
+    ] = "auto"
+    units: frozenset[str] | None = None
+    """The dtypes in which `auto` computes, as `load_encoder` takes them; None: what the device has
+    units for. A run settles it before its workers begin."""
+    chunk_frames: Annotated[int, Option("Frames encoded at a time.", metavar="N")] = 16
+    resize: Annotated[
+        ResizePlace,
+        Option("cpu resizes exactly; device is faster and approximate."),
+    ] = "cpu"
+
+    def check_named(self, videos: int) -> None:
+        """Raise UsageError for many videos without a model, where the bundled one is not meant."""
+        if self.model is None and videos > MOST_WITHOUT_MODEL:
+            raise UsageError(
+                f"{videos} videos but no --model; name the checkpoint to use "
+                f"(--model {MINI} for the bundled demonstration model)"
+            )
+
+    @property
+    def name(self) -> str:
+        """The checkpoint as a person gave it."""
+        model = self.model or MINI
+        return model if isinstance(model, str) else model.name
+
+    @property
+    def files(self) -> ModelFiles:
+        """The checkpoint. Raises ModelError where there is none of that name."""
+        from evscli.encoders.files import find_model
+
+        return find_model(self.model or MINI, revision=self.revision)
+
+    def resolved(self) -> Encoding:
+        """The same with its checkpoint found, once for all that use it. Raises ModelError."""
+        return replace(self, model=self.files, revision=None)

@@ -1,0 +1,77 @@
+"""How a run goes about its work. Nothing of it changes a tensor of an undamaged video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from evscli.errors import UsageError
+from evscli.option import Checked, Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(Checked):
+    """Workers, decoders, retries, and this machine's share of the videos."""
+
+    GROUP: ClassVar = "Run"
+
+    engine: Annotated[
+        Literal["local", "ray"], Option("local runs on this machine, ray on a Ray cluster.")
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Option(
+            "Address of the Ray cluster, or local. Default: that of RAY_ADDRESS or of this "
+            "machine, or else a new one here.",
+            metavar="HOST:PORT",
+        ),
+    ] = None
+    shard_of: Annotated[
+        str | None,
+        Option(
+            "Do one share of the videos only, 0/8 to 7/8, into a store that all shares write; "
+            "slurm takes the share of the job array's task.",
+            metavar="I/N",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Option(
+            "Processes that encode. Default: one for each GPU that may be used; without any GPU "
+            "one, with --engine ray one for each node.",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
+    processes: Annotated[
+        int | None,
+        Option(
+            "Processes that decode. Default: one less than there are cores.", metavar="N", least=1
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Option(
+            "Give a video up whose decoder takes longer. Default: 600 and its own length.",
+            metavar="SECONDS",
+        ),
+    ] = None
+    retry_failed: Annotated[bool, Option("Try videos again that failed in earlier runs.")] = False
+    max_attempts: Annotated[
+        int,
+        Option(
+            "Tries of a failing video in all runs; with --retry-failed in this run.",
+            metavar="N",
+            least=1,
+        ),
+    ] = 1
+    check_sources: Annotated[
+        bool, Option("Hash finished videos again before they are skipped.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.address is not None and self.engine != "ray":
+            raise UsageError(
+                f"--address {self.address} is for --engine ray; add that or leave it out"
+            )

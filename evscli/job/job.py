@@ -1,0 +1,89 @@
+"""What a run is, from what a person says to what prunes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from evscli.job.encoding import Encoding
+from evscli.job.execution import Execution
+from evscli.job.reading import Reading
+from evscli.job.selection import Selection
+from evscli.job.storage import Storage
+from evscli.records import Sampling, VideoInput
+
+if TYPE_CHECKING:
+    from evscli.corpus.inputs import LeftOut
+    from evscli.pipeline import VideoPruner
+    from evscli.pruners import PruneRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """How videos are read, encoded and pruned, wherever the tokens go."""
+
+    selection: Selection
+    reading: Reading = Reading()
+    sampling: Sampling = Sampling()
+    encoding: Encoding = Encoding()
+
+    @cached_property
+    def requests(self) -> tuple[PruneRequest, ...]:
+        """The selections. Raises UsageError as `Selection.requests` does."""
+        return self.selection.requests()
+
+    def find_videos(
+        self, inputs: Sequence[str], *, left_out: Callable[[LeftOut], None] = lambda _: None
+    ) -> list[VideoInput]:
+        """The videos of `inputs`, as `corpus.inputs.find_videos` finds them, with their queries.
+
+        Raises what that raises, and UsageError for a question that is needed and missing, for what
+        no method uses, and for many videos without a model.
+        """
+        from evscli.corpus.inputs import find_videos
+
+        found = find_videos(inputs, ids=self.reading.ids, left_out=left_out)
+        videos = [replace(video, query=video.query or self.selection.query) for video in found]
+        self.check(videos)
+        return videos
+
+    def check(self, videos: Sequence[VideoInput]) -> None:
+        """Raise UsageError where the job does not suit the videos."""
+        from evscli.pruners.given import check_given
+
+        check_given(self.requests, videos, scorer=self.selection.scorer)
+        self.encoding.check_named(len(videos))
+
+    def resolved(self) -> Self:
+        """The same with its checkpoint found, once for all that use it. Raises ModelError."""
+        return replace(self, encoding=self.encoding.resolved())
+
+    def make(self, device: str) -> VideoPruner:
+        """Load the model onto a device. Raises UsageError, ModelError and DeviceError."""
+        from evscli.job.loading import make_pruner
+
+        return make_pruner(self, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Pruning):
+    """One run over a corpus: what is pruned into which stores, and how the work is done."""
+
+    storage: Storage = Storage()
+    execution: Execution = Execution()
+
+    def check(self, videos: Sequence[VideoInput]) -> None:
+        """Raise UsageError where the job does not suit the videos, or itself."""
+        from evscli.corpus.segments import check_segment
+
+        if self.storage.segment is not None:
+            check_segment(self.storage.segment, videos)
+        super().check(videos)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The store of every selection."""
+        return self.storage.folders(self.encoding.files.name, self.requests)

@@ -1,0 +1,145 @@
+"""Loads what a job needs: an encoder, a learned scorer, and the rows of its queries.
+
+A scorer and rows of a query are found in checkpoints. Refuses what is missing before any work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from torch import Tensor
+
+from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders.device import AUTO as AUTO_DTYPE
+from evscli.encoders.scorer import checkpoint_scorer, load_scorer
+from evscli.errors import MismatchError, UsageError
+from evscli.job.encoding import Encoding
+from evscli.job.job import Job, Pruning
+from evscli.job.storage import Storage
+from evscli.language.query import QueryEmbedder, check_queries
+from evscli.pipeline import VideoPruner
+from evscli.pruners.given import needing
+from evscli.records import Sampling, VideoInput, dtype_text
+from evscli.store.run import encoder_dtypes
+from evscli.store.schema import resolve_store_dtype
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Pruning)
+
+
+def make_pruner(job: Pruning, device: str, *, encoder: VideoEncoder | None = None) -> VideoPruner:
+    """Load everything onto a device, but for an encoder that is at hand.
+
+    Raises UsageError, ModelError and DeviceError.
+    """
+    storage = job.storage if isinstance(job, Job) else Storage()
+    queries = query_rows(job)
+    encoder = encoder or make_encoder(job.encoding, job.sampling, device)
+    return VideoPruner(
+        encoder,
+        *job.requests,
+        seed=job.selection.seed,
+        store_scores=job.selection.scores,
+        segment=storage.segment,
+        ids=job.reading.recorded_ids,
+        store_dtype=resolve_store_dtype(storage.store_dtype, computed=encoder.info.dtype),
+        scorer=scorer_weights(job, encoder),
+        queries=queries,
+    )
+
+
+def make_encoder(encoding: Encoding, sampling: Sampling, device: str) -> VideoEncoder:
+    """Load the encoder onto a device. Raises as `load_encoder` does."""
+    return load_encoder(
+        encoding.files,
+        device=device,
+        dtype=encoding.dtype,
+        units=encoding.units,
+        chunk_frames=encoding.chunk_frames,
+        resize=encoding.resize,
+        sampling=sampling,
+    )
+
+
+def settled(job: P, folders: Sequence[Path], units: Callable[[], frozenset[str]]) -> P:
+    """The job without a dtype that every process would work out for itself.
+
+    `auto` is what the stores `folders` were made with, so that a run goes on alike on whatever
+    machine; where there is none yet, `units` are asked for. Raises MismatchError where stores
+    differ, and DamagedError.
+    """
+    if job.encoding.dtype != AUTO_DTYPE:
+        return job
+    found = {made: folder for folder in folders if (made := encoder_dtypes(folder)) is not None}
+    if len(found) > 1:
+        each = " and ".join(f"{folder} in {dtype_text(*made)}" for made, folder in found.items())
+        raise MismatchError(
+            f"dtype auto is what a store was made in, and these differ: {each}; prune into them "
+            "one by one, or name another folder with -o"
+        )
+    for kept, computed in found:
+        if kept == computed:
+            return replace(job, encoding=replace(job.encoding, dtype=kept))
+        return _computing_in(job, frozenset({computed}))
+    return _computing_in(job, units())
+
+
+def _computing_in(job: P, units: frozenset[str]) -> P:
+    return replace(job, encoding=replace(job.encoding, units=units))
+
+
+def run_settled(
+    job: P,
+    folders: Sequence[Path],
+    units: Callable[[], frozenset[str]],
+    run: Callable[[P], T],
+) -> T:
+    """Run by the settled job.
+
+    Of runs that begin at once on different machines the first to write its store settles it for
+    all: one that meets another's store begins again by that. Raises what `settled` and `run` do.
+    """
+    first = settled(job, folders, units)
+    try:
+        return run(first)
+    except MismatchError:
+        if (again := settled(job, folders, units)) == first:
+            raise
+        return run(again)
+
+
+def query_rows(job: Pruning, videos: Sequence[VideoInput] = ()) -> QueryEmbedder | None:
+    """Makes rows of queries, where a method needs them; every video's query is tried at once.
+
+    Raises UsageError for a video without a query, or with one that cannot be read, and ModelError
+    for a checkpoint that has no rows.
+    """
+    if needing(job.requests, "query") is None:
+        return None
+    embedder = QueryEmbedder(job.encoding.files)
+    check_queries(embedder, videos)
+    return embedder
+
+
+def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] | None:
+    """The weights of a learned scorer on the encoder's device, where a method needs them.
+
+    They are those of the job's file, or the model's own. Raises UsageError where there are none,
+    and ModelError for those of another encoder.
+    """
+    method, width = needing(job.requests, "scorer"), encoder.shape.width
+    if method is None:
+        return None
+    if job.selection.scorer is not None:
+        found = load_scorer(Path(job.selection.scorer), width=width)
+    else:
+        found = checkpoint_scorer(job.encoding.files, width=width) or {}
+    if not found:
+        raise UsageError(
+            f"method {method!r} needs trained weights and {encoder.info.name} has none: "
+            "give them with --scorer FILE"
+        )
+    return {name: value.to(encoder.device) for name, value in found.items()}

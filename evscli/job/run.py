@@ -1,0 +1,79 @@
+"""Runs a job: on this machine or on a cluster, whose workers all make their pruner of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from evscli.corpus.engine import Engine, Listener
+from evscli.corpus.local import prune_corpus
+from evscli.corpus.outcome import Summary
+from evscli.corpus.ray import connected, prune_on_ray, units_on_ray
+from evscli.corpus.resume import Retries
+from evscli.corpus.roots import remember
+from evscli.corpus.share import parse_share
+from evscli.encoders.device import common_units, worker_devices
+from evscli.job.job import Job
+from evscli.job.loading import query_rows, run_settled
+from evscli.records import VideoInput
+
+Run = Callable[..., list[Summary]]
+"""As `prune_corpus`."""
+
+
+def run_job(job: Job, videos: Sequence[VideoInput], *, listener: Listener) -> list[Summary]:
+    """Prune the videos into the job's stores; the sums for each store.
+
+    A finished video is skipped, a failing one is recorded and the rest go on; `listener` hears of
+    each. Everything finished is kept whatever ends the run. Raises UsageError, ModelError,
+    DeviceError, StoreError and MismatchError before any work for what cannot be done.
+    """
+    query_rows(job, videos)
+    engine, folders = engine_of(job), job.folders
+    for folder in folders:
+        remember(folder, dict.fromkeys(video.root for video in videos if video.lies_here))
+
+    with _executor(job, engine) as (run, units):
+        return run_settled(
+            job,
+            folders,
+            units,
+            lambda settled: run(videos, settled.make, folders, listener=listener, engine=engine),
+        )
+
+
+@contextmanager
+def _executor(job: Job, engine: Engine) -> Iterator[tuple[Run, Callable[[], frozenset[str]]]]:
+    """What prunes many videos, and what tells the dtypes its devices have arithmetic units for."""
+    if job.execution.engine == "local":
+        yield prune_corpus, partial(common_units, engine.devices)
+        return
+    address, device, workers = (
+        job.execution.address,
+        job.encoding.device,
+        job.execution.workers,
+    )
+    with connected(address):
+        yield (
+            partial(prune_on_ray, address=address, device=device, workers=workers),
+            partial(units_on_ray, address=address, device=device, workers=workers),
+        )
+
+
+def engine_of(job: Job) -> Engine:
+    """How the work is done. Raises UsageError, and DeviceError for a device that is not there."""
+    execution = job.execution
+    return Engine(
+        devices=()
+        if execution.engine == "ray"
+        else worker_devices(job.encoding.device, execution.workers),
+        processes=execution.processes,
+        timeout=execution.timeout,
+        damaged=job.reading.damaged,
+        retries=Retries(failed=execution.retry_failed, attempts=execution.max_attempts),
+        check_sources=execution.check_sources,
+        segment=job.storage.segment,
+        share=parse_share(execution.shard_of, os.environ),
+    )

@@ -1,0 +1,120 @@
+"""Which tokens are kept: methods, budgets, and what methods need beside tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from evscli.option import Checked, Option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evscli.pruners import Method, PruneRequest
+    from evscli.pruners.budget_rule import BudgetRule
+    from evscli.records import OptionValue, VideoInput
+
+    Budget = float | str
+    Options = Mapping[str, OptionValue] | tuple[str, ...]
+    File = str | Path
+else:  # what a command line gives
+    Method, Budget, Options, File = str, str, tuple[str, ...], str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection(Checked):
+    """Every method with every budget, and what methods need."""
+
+    GROUP: ClassVar = "Which tokens are kept"
+
+    methods: Annotated[
+        tuple[Method, ...],
+        Option(
+            "Pruning method; `evs methods` lists them. May be repeated.",
+            names=("--method",),
+            metavar="METHOD",
+        ),
+    ]
+    budgets: Annotated[
+        tuple[Budget, ...],
+        Option(
+            "What is kept: a fraction (0.3), tokens of a video (4096tok) or a second (256tok/s), "
+            "or a range to draw a fraction from (0.1:0.9). May be repeated.",
+            names=("--budget",),
+            metavar="BUDGET",
+        ),
+    ] = ()
+    budget_dist: Annotated[
+        str | None,
+        Option("How to draw from a range: uniform (default) or beta:A,B.", metavar="DIST"),
+    ] = None
+    options: Annotated[
+        Options,
+        Option("Option of the method. May be repeated.", names=("--option",), metavar="NAME=VALUE"),
+    ] = ()
+    prune_at: Annotated[
+        int | None,
+        Option(
+            "Prune inside the encoder, after this block counted from 0. Default: after the whole "
+            "encoder; stts and window-diff after block 3.",
+            metavar="BLOCK",
+        ),
+    ] = None
+    scorer: Annotated[
+        File | None,
+        Option(
+            "Weights for stts: a safetensors file or a checkpoint. Default: the model's own.",
+            metavar="FILE",
+        ),
+    ] = None
+    query: Annotated[str | None, Option("Question for cdpruner and semvid.", metavar="TEXT")] = None
+    seed: Annotated[int, Option("Seed of random methods.", metavar="N", least=0, below=2**63)] = 0
+    scores: Annotated[bool, Option("Store the score of every token too.", names=("--scores",))] = (
+        False
+    )
+
+    def requests(self) -> tuple[PruneRequest, ...]:
+        """Every method with every budget, checked; among several methods `none` comes once.
+
+        Raises UsageError for what `check_selection` refuses, and for an option that no method has.
+        """
+        from evscli.pruners import check_selection
+        from evscli.pruners.given import own_options, refuse_unused
+        from evscli.pruners.registry import pruner_of
+
+        pruners = [*dict.fromkeys(map(pruner_of, self.methods))]
+        given, rules = self._options(), self._rules()
+        refuse_unused(given, pruners)
+        requests = []
+        for pruner in pruners:
+            alone = pruner.keeps_all and len(pruners) > 1
+            own = own_options(pruner, given)
+            for rule in [None] if alone or not rules else rules:
+                requests.append(check_selection(pruner, rule, own, prune_at=self.prune_at))
+        return tuple(requests)
+
+    def check(self, requests: Sequence[PruneRequest], videos: Sequence[VideoInput]) -> None:
+        """Raise UsageError for a question that is needed and missing, or for what is not used."""
+        from evscli.pruners.given import check_given
+
+        check_given(requests, videos, scorer=self.scorer)
+
+    def _rules(self) -> list[BudgetRule]:
+        from evscli.pruners.budget import check_budget
+        from evscli.pruners.budget_rule import Fraction, parse_rule
+
+        rules = (
+            parse_rule(budget, distribution=self.budget_dist)
+            if isinstance(budget, str)
+            else Fraction(value=check_budget(budget))
+            for budget in self.budgets
+        )
+        return [*dict.fromkeys(rules)]
+
+    def _options(self) -> Mapping[str, OptionValue]:
+        from evscli.pruners.options import split_assignments
+
+        if isinstance(self.options, Mapping):
+            return self.options
+        return split_assignments(self.options)

@@ -1,0 +1,61 @@
+"""Which stores a run writes, and what they keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from evscli.option import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evscli.pruners import PruneRequest
+    from evscli.pruners.budget_rule import BudgetRule
+
+StoreDtype = Literal["auto", "bfloat16", "float16", "float8", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """The stores of a run: where they are, and what is in them."""
+
+    GROUP: ClassVar = "Store"
+
+    output: Annotated[
+        str | None,
+        Option(
+            "Folder of the store. Default: evs-out/MODEL-METHOD-BUDGET.",
+            names=("-o", "--output"),
+            metavar="DIR",
+        ),
+    ] = None
+    store_dtype: Annotated[
+        StoreDtype,
+        Option(
+            "Dtype of the stored tokens; auto is the dtype that they have. float8 and int8 have a "
+            "scale for every token. The effect on the next token is measured and printed.",
+        ),
+    ] = "auto"
+    segment: Annotated[
+        float | None,
+        Option(
+            "Cut videos into segments of this length; each is sampled as a video of its own, with "
+            "the id video@start-end.",
+            metavar="SECONDS",
+        ),
+    ] = None
+
+    def folders(self, model: str, requests: Sequence[PruneRequest]) -> list[Path]:
+        """One folder for every selection: `output` itself for one, below `output` for several."""
+        names = [f"{request.pruner.name}-{file_name(request.budget)}" for request in requests]
+        if self.output is None:
+            return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
+        output = Path(self.output)
+        return [output] if len(names) == 1 else [output / name for name in names]
+
+
+def file_name(budget: BudgetRule) -> str:
+    """A budget as part of the name of a file."""
+    return str(budget).replace("/", "-").replace(":", "-")

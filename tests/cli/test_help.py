@@ -1,0 +1,141 @@
+"""Help that is short and in groups, and every way to give an option."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from evscli.cli import app
+from tests.evs import run_evs
+from tests.videos import write_video
+
+HERE = Path(__file__).parent
+
+
+def shown(*words: str, **environment: str) -> str:
+    result = run_evs(*words, cwd=HERE, env={"COLUMNS": "100", **environment})
+    assert result.code == 0, result
+    return result.out
+
+
+def headings(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+
+
+def test_options_stand_under_headings() -> None:
+    assert headings(shown("prune", "--help")) == [
+        "Arguments:",
+        "Which tokens are kept:",
+        "Which videos:",
+        "Which frames:",
+        "Encoder:",
+        "Store:",
+        "Run:",
+        "Options:",
+    ]
+
+
+def test_the_help_of_prune_is_at_most_90_lines() -> None:
+    assert len(shown("prune", "--help").splitlines()) <= 90
+
+
+@pytest.mark.parametrize("words", [("prune",), ("plan",), ("eval",), ("train", "mini"), ()])
+def test_dash_h_is_help_too_and_shows_no_ranges(words: tuple[str, ...]) -> None:
+    text = shown(*words, "-h")
+    assert text == shown(*words, "--help")
+    for noise in ("range>", "x>=", "<=x"):
+        assert noise not in text
+
+
+def test_help_uses_the_width_of_the_terminal() -> None:
+    narrow = shown("prune", "-h", COLUMNS="60").splitlines()
+    wide = shown("prune", "-h", COLUMNS="120").splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert 100 < max(map(len, wide)) <= 120
+    assert len(wide) < len(narrow)
+
+
+@pytest.mark.parametrize("name", ["prune", "plan", "compare", "eval"])
+def test_commands_share_the_options_of_frames_and_encoders(name: str) -> None:
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    declared = {opt: p.help for p in command.params for opt in p.opts if opt.startswith("--")}
+    prune = get_command(app).commands["prune"]  # type: ignore[attr-defined]
+    for parameter in prune.params:
+        if getattr(parameter, "rich_help_panel", None) in ("Which frames", "Encoder"):
+            assert declared[parameter.opts[-1]] == parameter.help
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    words = [sys.executable, "-m", "evscli", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("evs ")
+
+
+def test_completion_can_be_installed() -> None:
+    assert "_EVS_COMPLETE" in shown("--show-completion", SHELL="/bin/bash")
+
+
+class TestDefaults:
+    """From variables of the environment and from evs.toml."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        write_video(tmp_path / "a.mp4", frames=16)
+        return tmp_path
+
+    def kept(self, folder: Path, *words: str, **environment: str) -> str:
+        arguments = ("prune", "a.mp4", "--method", "evs", *words)
+        result = run_evs(*arguments, cwd=folder, env=environment)
+        assert result.code == 0, result.err
+        return next(line for line in result.out.splitlines() if line.startswith("tokens"))
+
+    def test_a_variable_is_a_default(self, folder: Path) -> None:
+        assert "(25.0%)" in self.kept(folder, "-o", "one", EVS_BUDGET="0.25")
+        assert "(50.0%)" in self.kept(folder, "-o", "two", "--budget", "0.5", EVS_BUDGET="0.25")
+
+    def test_so_is_a_line_of_evs_toml_behind_both(self, folder: Path) -> None:
+        (folder / "evs.toml").write_text('budget = [0.5]\n[prune]\noutput = "one"\n')
+        assert "(50.0%)" in self.kept(folder)
+        assert (folder / "one" / "run.json").exists()
+        assert "(25.0%)" in self.kept(folder, "-o", "two", EVS_BUDGET="0.25")
+
+    def test_the_file_is_named(self, folder: Path) -> None:
+        (folder / "evs.toml").write_text("fps = 2\n")
+        result = run_evs("methods", cwd=folder)
+        assert "note: evs.toml in this folder gives defaults" in result.err
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("fsp = 2", "evs.toml: any command has no option 'fsp'; did you mean fps?"),
+            ("[prune]\nwords = 2", "evs.toml: evs prune has no option 'words'"),
+            ("[prun]\nfps = 2", "evs.toml: there is no command 'prun' for the table [prun]"),
+            ("fps = ", "evs.toml cannot be read (Invalid value (at line 1, column 7)); mend it"),
+            ("[prune]\nfps = 'x'", "Invalid value for '--fps'"),
+        ],
+    )
+    def test_a_mistake_is_one_line_of_usage(self, folder: Path, text: str, line: str) -> None:
+        (folder / "evs.toml").write_text(text)
+        result = run_evs("prune", "a.mp4", "--method", "evs", "--budget", "0.5", cwd=folder)
+        assert result.code == 2
+        assert line in result.error
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("prune", "x", "--method", "evs", "--workers", "0"), "--workers must be 1 or more, got 0"),
+        (("eval", "--videos", "0"), "--videos must be 1 or more, got 0"),
+        (("eval", "--seed", str(2**32)), f"--seed must be below {2**32}, got {2**32}"),
+        (("prune", "x", "--method", "evs", "-o", " "), "--output is empty; give a value or leave"),
+        (("prune", "x", "--method", "evs", "--address", "a:1"), "is for --engine ray"),
+    ],
+)
+def test_values_out_of_range_are_one_line_of_usage(words: tuple[str, ...], line: str) -> None:
+    result = run_evs(*words, cwd=HERE)
+    assert result.code == 2
+    assert line in result.error
