@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Benchmark, Report
-from evscli.corpus.engine import Engine
+from evscli.corpus.executors.engine import Engine
+from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.jobs import Done, Job
-from evscli.corpus.local import prune_corpus
 from evscli.corpus.outcome import Summary
+from evscli.corpus.tasks import Done, Task
 from evscli.encoders import load_encoder
 from evscli.pipeline import VideoPruner, encode_planned, plan_video, prune_encoded
 from evscli.pipeline.frames import decoded_once, resized
@@ -36,7 +36,7 @@ SAMPLES = Path(__file__).parents[1] / "sample_videos"
 class Silent:
     """Listens to a run and says nothing."""
 
-    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+    def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
         """Says nothing."""
 
     def done(self, done: Done, *, again: bool) -> None:
@@ -146,6 +146,6 @@ def measure(*, rounds: int = 3, copies: int = 4, samples: int = 5) -> Report:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 0, "copies": 1, "samples": 1},
-    code=("corpus/local.py", "corpus/decoding/ahead.py", "corpus/worker.py"),
+    code=("corpus/executors/local.py", "corpus/decoding/ahead.py", "corpus/executors/pruning.py"),
     minutes=1.5,
 )

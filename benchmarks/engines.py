@@ -21,13 +21,13 @@ import torch
 
 from benchmarks.corpus import SAMPLES, Silent
 from benchmarks.harness import Benchmark, Report
-from evscli.corpus.engine import Engine
+from evscli.corpus.executors.engine import Engine
+from evscli.corpus.executors.local import prune_corpus
+from evscli.corpus.executors.ray import prune_on_ray
+from evscli.corpus.executors.ray.cluster import connected
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.jobs import Job
-from evscli.corpus.local import prune_corpus
 from evscli.corpus.outcome import Summary
-from evscli.corpus.ray import prune_on_ray
-from evscli.corpus.ray.cluster import connected
+from evscli.corpus.tasks import Task
 from evscli.job import Pruning, Selection
 from evscli.records import VideoInput
 from evscli.store import open_store
@@ -36,7 +36,7 @@ from evscli.store import open_store
 class Watch(Silent):
     """Notes when the workers are up."""
 
-    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:  # noqa: ARG002
+    def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:  # noqa: ARG002
         """Notes the time."""
         self.up = time.perf_counter()
 
@@ -118,6 +118,10 @@ def spread(seconds: Sequence[float]) -> str:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 0, "copies": 1, "samples": 1, "workers": 1},
-    code=("corpus/processes.py", "corpus/crew.py", "corpus/ray/actors.py"),
+    code=(
+        "corpus/executors/processes.py",
+        "corpus/executors/pool.py",
+        "corpus/executors/ray/actors.py",
+    ),
     minutes=2,
 )

@@ -53,8 +53,8 @@ def part_maker() -> Callable[[int], ShardPart]:
     import torch
 
     from evscli import prune_video
-    from evscli.store.heads import describe
     from evscli.store.shard import ShardPart
+    from evscli.store.shard_header import describe
 
     record = prune_video(SAMPLE, method="vcast", budget=0.3)
     mask = torch.ones(1, 2, 2, dtype=torch.bool)

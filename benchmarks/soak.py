@@ -134,6 +134,6 @@ def measure(*, clips: int = 4000, broken: int = 40) -> Report:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"clips": 30, "broken": 1},
-    code=("corpus/local.py", "corpus/decoding/ahead.py", "corpus/decoding/process.py"),
+    code=("corpus/executors/local.py", "corpus/decoding/ahead.py", "corpus/decoding/process.py"),
     minutes=2.5,
 )

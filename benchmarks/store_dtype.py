@@ -23,13 +23,13 @@ from evscli import prune_video
 from evscli.bundled import MINI
 from evscli.cli.notes import quiet_loading
 from evscli.compare.agreement import usual_question
-from evscli.compare.storing import storing_loss
+from evscli.compare.store_dtype_loss import measure_loss
 from evscli.corpus.inputs import find_videos
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.job.storage import StoreDtype
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreWriter, open_store
-from evscli.store.narrow import narrowed
+from evscli.store.quantize import quantized
 from evscli.store.schema import AUTO, STORE_DTYPES, token_bytes
 
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
@@ -67,7 +67,7 @@ def sample_row(job: Job, videos: list[VideoInput], folder: Path) -> Row:
         for video in videos:
             writer.add(pruner(video))
     store, question = open_store(folder), usual_question(job.encoding.files.name)
-    losses = [storing_loss(store[video.id], video, job, question=question) for video in videos]
+    losses = [measure_loss(store[video.id], video, job, question=question) for video in videos]
     infos = [store.info(video.id) for video in videos]
     model, bytes_ = infos[0].model, token_bytes(infos[0].model, job.storage.store_dtype)
     share = bytes_ / token_bytes(replace(model, dtype="bfloat16"))
@@ -125,7 +125,7 @@ def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> tuple[str,
     store_dtype = None if name == AUTO else name
     video = replace(made, info=replace(made.info, store_dtype=store_dtype))
     before = time.perf_counter()
-    narrowed(video)
+    quantized(video)
     start = time.perf_counter()
     times.narrow.append(start - before)
     with StoreWriter(folder, CONFIG) as writer:
@@ -202,6 +202,6 @@ def measure(
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 1, "kept": 64, "videos": 1, "computed": "bfloat16"},
-    code=("store/narrow.py", "store/codec.py", "compare/storing.py"),
+    code=("store/quantize.py", "store/codec.py", "compare/store_dtype_loss.py"),
     minutes=2,
 )

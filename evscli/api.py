@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 
 from evscli.bundled import MINI
-from evscli.corpus.engine import Listener
+from evscli.corpus.executors.engine import Listener
 from evscli.corpus.inputs.names import span_id
 from evscli.corpus.outcome import Summary
 from evscli.encoders import VideoEncoder

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from evscli import open_store, prune_video, prune_videos
 from evscli.api import Silent
-from evscli.corpus.jobs import Done
+from evscli.corpus.tasks import Done
 from evscli.encoders.scorer import expected_shapes
 from evscli.errors import UsageError
 from evscli.job import Execution, Job, Selection, Storage

@@ -32,8 +32,8 @@ from evscli.records import (
     VideoInput,
     VideoTokens,
 )
-from evscli.stage import stage
 from evscli.store import StoreWriter
+from evscli.video_errors import video_errors
 from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.language.reference import Clip, reference_inputs
 from tests.videos import cut_out, sequential_pixels, write_video
@@ -203,7 +203,7 @@ def test_any_failure_of_one_video_names_it_and_its_stage(tmp_path: Path) -> None
         (PermissionError(13, "Permission denied"), "Permission denied"),
         (ModelError("no weights; get them"), "no weights"),
     ):
-        with pytest.raises(VideoError, match=words) as caught, stage("encode", video):
+        with pytest.raises(VideoError, match=words) as caught, video_errors("encode", video):
             raise raised
         assert caught.value.stage == "encode"
         assert "v.mp4" in str(caught.value)
@@ -211,7 +211,7 @@ def test_any_failure_of_one_video_names_it_and_its_stage(tmp_path: Path) -> None
 
 def test_a_full_scratch_disk_ends_the_run(tmp_path: Path) -> None:
     video = VideoInput(id="v", path=tmp_path / "v.mp4", root=tmp_path)
-    with pytest.raises(StoreError, match="TMPDIR"), stage("encode", video):
+    with pytest.raises(StoreError, match="TMPDIR"), video_errors("encode", video):
         raise OSError(28, "No space left on device")
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from evscli.cli.notes import SECONDS_BETWEEN_LINES, show_traceback
 from evscli.cli.report import print_safely
-from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress
+from evscli.corpus.tasks import Done, Task
 from evscli.records import Failure, VideoInfo
 from evscli.store.run import encoder_dtypes
 
@@ -33,9 +33,9 @@ class Events:
         self.stores = stores
         self.said = time.monotonic()
 
-    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+    def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
         """The event `start`."""
-        self.progress = Progress(jobs)
+        self.progress = Progress(tasks)
         stores = [
             {
                 "store": str(store),
@@ -44,7 +44,7 @@ class Events:
             }
             for store, before in zip(self.stores, summaries, strict=True)
         ]
-        values = {"model": self.model, "videos": len(jobs), "stores": stores}
+        values = {"model": self.model, "videos": len(tasks), "stores": stores}
         if (made := encoder_dtypes(self.stores[0])) is not None:
             values |= dict(zip(("dtype", "compute_dtype"), made, strict=True))
         emit("start", values)

@@ -14,7 +14,7 @@ from evscli.texts import one_line
 
 if TYPE_CHECKING:
     from evscli.pruners import Pruner
-    from evscli.pruners.options import Option
+    from evscli.pruners.options import MethodOption
 
 
 NEEDS = {
@@ -52,7 +52,7 @@ def _options_of(pruner: Pruner) -> str:
     return "\n".join(map(_option_text, pruner.options))
 
 
-def _option_text(option: Option) -> str:
+def _option_text(option: MethodOption) -> str:
     """Its name, its values and, where it has one, its default."""
     if option.default is None:
         return f"{option.name}: {option.wanted}"

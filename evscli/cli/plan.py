@@ -83,7 +83,7 @@ def plan(
         query_rows(job, videos)
         job = settled(job, folders, partial(common_units, engine.devices))
         prepared = prepare(videos, job.make, folders, engine=engine, most=most, began=began)
-        with progress(len(prepared.sample.jobs), unit="video") as advance:
+        with progress(len(prepared.sample.tasks), unit="video") as advance:
             looks = look_into(prepared, advance=advance)
         result = estimate(prepared, looks, timed=not no_calibrate)
     raise typer.Exit(report(result, prepared, folders, left_out, as_json=as_json))

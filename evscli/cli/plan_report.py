@@ -107,7 +107,7 @@ def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dic
         "compute_dtype": estimate.model.compute_dtype or estimate.model.dtype,
         "videos": prepared.videos,
         "to_do": sample.of,
-        "looked_into": len(sample.jobs),
+        "looked_into": len(sample.tasks),
         "fetched": len(sample.fetched),
         "exact": sample.is_whole,
         "source_bytes": sample.bytes_of,
@@ -212,7 +212,7 @@ def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> 
     if not exact:
         yield (
             "sample",
-            f"{len(sample.jobs):,} of {sample.of:,} videos, chosen by hash; totals are estimates, "
+            f"{len(sample.tasks):,} of {sample.of:,} videos, chosen by hash; totals are estimates, "
             "by the bytes of the files",
         )
     if sample.fetched:
@@ -237,7 +237,7 @@ def videos_text(estimate: Estimate, *, left: bool) -> str:
         parts.append(f"{about}{duration_text(estimate.forecast.seconds)}")
     parts.append(size_text(sample.bytes_of))
     if failed := len(estimate.failures):
-        parts.append(f"{failed:,} of {len(sample.jobs):,} cannot be read")
+        parts.append(f"{failed:,} of {len(sample.tasks):,} cannot be read")
     return ", ".join(parts)
 
 

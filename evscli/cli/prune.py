@@ -37,7 +37,7 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     from evscli.cli.events import Events
     from evscli.cli.left_out import tell_left_out
     from evscli.cli.report import Report
-    from evscli.cli.storing import tell_loss
+    from evscli.cli.store_dtype_loss import tell_loss
     from evscli.job.run import run_job
 
     videos = job.find_videos(inputs, left_out=partial(tell_left_out, as_json=as_json))

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from evscli.cli.notes import SECONDS_BETWEEN_LINES, note, say_failure
 from evscli.cli.units import count_text, duration_text
-from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress, State
+from evscli.corpus.tasks import Done, Task
 from evscli.records import Failure, VideoInfo, dtype_text
 from evscli.store.run import encoder_dtypes
 
@@ -37,13 +37,13 @@ class Report:
         self.stores = stores
         self.said: tuple[str, str] | None = None
 
-    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
+    def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
         """Say what need not be done, and show the bar."""
         for number, summary in enumerate(summaries):
             if summary.skipped:
                 videos = count_text(summary.skipped, "video")
                 print_safely(f"{self._where(number)}{videos} already done")
-        self.progress = Progress(jobs)
+        self.progress = Progress(tasks)
         self.bar = Bar(self.progress)
 
     def done(self, done: Done, *, again: bool) -> None:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evscli.corpus.jobs import Done, Job
 from evscli.corpus.outcome import file_size
+from evscli.corpus.tasks import Done, Task
 from evscli.records import Failure
 
 TINY = 1e-6
@@ -51,12 +51,14 @@ class State:
 class Progress:
     """Counts the videos of a run; one that several stores want is done with the last of them."""
 
-    def __init__(self, jobs: Sequence[Job], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
         self._began = clock()
-        self._videos = len(jobs)
-        self._bytes = sum(file_size(job.video) or 0 for job in jobs)
-        self._stores_left = {job.video.id: len(job.tries) for job in jobs if job.tries}
+        self._videos = len(tasks)
+        self._bytes = sum(file_size(task.video) or 0 for task in tasks)
+        self._stores_left = {task.video.id: len(task.tries) for task in tasks if task.tries}
         self._lengths: dict[str, float] = {}
         self._done = self._done_bytes = 0.0
         self._failed: set[str] = set()
@@ -65,8 +67,8 @@ class Progress:
 
     def add(self, done: Done) -> float:
         """Count a result that stands; the seconds of video that came to an end with it."""
-        video, outcome = done.job.video, done.outcome
-        left = self._stores_left.setdefault(video.id, len(done.job.tries))
+        video, outcome = done.task.video, done.outcome
+        left = self._stores_left.setdefault(video.id, len(done.task.tries))
         self._stores_left[video.id] = left - 1
         if isinstance(outcome, Failure):
             self._failed.add(video.id)
@@ -77,8 +79,8 @@ class Progress:
         if self._stores_left[video.id]:
             return 0.0
         del self._stores_left[video.id]
-        self._done += done.job.share
-        self._done_bytes += done.job.share * (file_size(video) or 0)
+        self._done += done.task.share
+        self._done_bytes += done.task.share * (file_size(video) or 0)
         seconds = self._lengths.pop(video.id, 0.0)
         self._seconds += seconds
         return seconds

@@ -14,33 +14,33 @@ from evscli.records import Failure, Origin, RunConfig, VideoInput
 from evscli.store import StoreWriter
 from evscli.store.catalogue import read_catalogue
 from evscli.store.failures import read_failures
-from evscli.store.schema import list_writers, waiting_folder
+from evscli.store.schema import list_writers, staging_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreStock:
+class StoreSnapshot:
     """What a store knows of videos, at one moment."""
 
     finished: Mapping[str, Origin]
     failed: Mapping[str, Failure]
 
 
-def stock_of(folder: Path) -> StoreStock:
+def read_state(folder: Path) -> StoreSnapshot:
     """What is in a store now, nothing where there is none. Raises StoreError."""
     if not folder.exists():
-        return StoreStock(finished={}, failed={})
+        return StoreSnapshot(finished={}, failed={})
     finished = read_catalogue(folder, keep=attrgetter("origin")).finished
-    return StoreStock(finished=finished, failed=read_failures(folder))
+    return StoreSnapshot(finished=finished, failed=read_failures(folder))
 
 
-def take_over(folder: Path, config: RunConfig, *, but: Container[int]) -> None:
+def recover_orphans(folder: Path, config: RunConfig, *, but: Container[int]) -> None:
     """Put into shards what killed runs of other writer numbers left without one.
 
     Those of `but`, and of runs that are alive, are left alone. Not for one of several runs that
     begin at a time: it would have their numbers for a moment. Raises StoreError.
     """
     for writer in list_writers(folder) if folder.is_dir() else ():
-        if writer not in but and waiting_folder(folder, writer).exists():
+        if writer not in but and staging_folder(folder, writer).exists():
             with suppress(StoreBusyError), StoreWriter(folder, config, writer=writer):
                 pass
 
@@ -50,11 +50,11 @@ def refuse_lost(
 ) -> None:
     """Raise StoreError where a video, or a segment of it, is neither in a store nor has failed."""
     for folder in folders:
-        stock = stock_of(folder)
+        state = read_state(folder)
         if segment is None:
-            lost = [v for v in videos if v.id not in stock.finished and v.id not in stock.failed]
+            lost = [v for v in videos if v.id not in state.finished and v.id not in state.failed]
         else:
-            lost = lost_segments(videos, segment, stock)
+            lost = lost_segments(videos, segment, state)
         if lost:
             raise StoreError(
                 f"{len(lost)} videos are neither in {folder} nor among its failures, the first is "

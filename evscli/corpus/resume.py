@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evscli.corpus.inputs import local_file
-from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary, file_size
+from evscli.corpus.tasks import Task
 from evscli.errors import MismatchError
 from evscli.provenance import file_digest
 from evscli.records import Failure, Origin, Part, VideoInput
@@ -36,7 +36,7 @@ class Retries:
         return max(0, self.attempts - failure.attempt)
 
 
-class Stock(Protocol):
+class StoreState(Protocol):
     """What a store knows of videos."""
 
     @property
@@ -50,48 +50,50 @@ class Stock(Protocol):
 
 def work_left(
     videos: Sequence[VideoInput],
-    stocks: Sequence[Stock],
+    states: Sequence[StoreState],
     summaries: Sequence[Summary],
     *,
     retries: Retries,
     check_sources: bool = False,
     compared: bool = False,
-) -> list[Job]:
-    """The jobs of a run, in the order of `videos`; what needs none is counted in `summaries`.
+) -> list[Task]:
+    """The tasks of a run, in the order of `videos`; what needs none is counted in `summaries`.
 
     Finished means the same id and size, with `check_sources` also the same hash. Raises
     MismatchError where a store holds another source or query under the same id, unless that was
     `compared` before.
     """
-    jobs = []
+    tasks = []
     for video in videos:
         if not compared:
-            refuse_any_changed(video, stocks, check_sources=check_sources)
-        tries = dict(_tries(video, stocks, summaries, retries))
+            refuse_any_changed(video, states, check_sources=check_sources)
+        tries = dict(_tries(video, states, summaries, retries))
         if tries:
-            jobs.append(Job(video=video, tries=tries))
-    return jobs
+            tasks.append(Task(video=video, tries=tries))
+    return tasks
 
 
 def _tries(
     video: VideoInput,
-    stocks: Sequence[Stock],
+    states: Sequence[StoreState],
     summaries: Sequence[Summary],
     retries: Retries,
 ) -> Iterator[tuple[int, int]]:
-    for number, (stock, summary) in enumerate(zip(stocks, summaries, strict=True)):
-        if video.id in stock.finished:
+    for number, (state, summary) in enumerate(zip(states, summaries, strict=True)):
+        if video.id in state.finished:
             summary.skipped += 1
-        elif left := retries.left(stock.failed.get(video.id), video):
+        elif left := retries.left(state.failed.get(video.id), video):
             yield number, left
         else:
             summary.failed_earlier += 1
 
 
-def refuse_any_changed(video: VideoInput, stocks: Iterable[Stock], *, check_sources: bool) -> None:
+def refuse_any_changed(
+    video: VideoInput, states: Iterable[StoreState], *, check_sources: bool
+) -> None:
     """Raise MismatchError where `video` is not what one of the stores was made from."""
-    for stock in stocks:
-        if (stored := stock.finished.get(video.id)) is not None:
+    for state in states:
+        if (stored := state.finished.get(video.id)) is not None:
             refuse_changed(video, stored, check_sources=check_sources)
 
 

@@ -1,7 +1,7 @@
 """Cuts long videos into segments, a little ahead of the work on them.
 
 How long a video is shows only when its timeline is read, which a decoder process does: a poisonous
-file costs that process and nothing else. Knows stores by their stock only.
+file costs that process and nothing else. Knows stores by their state only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Self
 
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.inputs.names import span_id
-from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import Summary
-from evscli.corpus.resume import Retries, Stock, refuse_changed, work_left
+from evscli.corpus.resume import Retries, StoreState, refuse_changed, work_left
+from evscli.corpus.tasks import Task
 from evscli.errors import UsageError, VideoError
 from evscli.records import Failure, Origin, VideoInput
 from evscli.video import VideoIndex
@@ -126,7 +126,7 @@ def check_segment(seconds: float, videos: Iterable[VideoInput]) -> None:
 def uncut(
     videos: Sequence[VideoInput],
     seconds: float,
-    stocks: Sequence[Stock],
+    states: Sequence[StoreState],
     summaries: Sequence[Summary],
     *,
     retries: Retries,
@@ -136,7 +136,7 @@ def uncut(
 
     Raises MismatchError as `work_left` does.
     """
-    tallies = [tally_of(stock) for stock in stocks]
+    tallies = [tally_of(state) for state in states]
     left = []
     for video in videos:
         for tally in tallies:
@@ -151,38 +151,40 @@ def uncut(
     return left
 
 
-def lost_segments(videos: Iterable[VideoInput], seconds: float, stock: Stock) -> list[VideoInput]:
+def lost_segments(
+    videos: Iterable[VideoInput], seconds: float, state: StoreState
+) -> list[VideoInput]:
     """The videos of which a segment is neither in a store nor has failed."""
-    tally, never = tally_of(stock), Retries(attempts=0)
+    tally, never = tally_of(state), Retries(attempts=0)
     return [v for v in videos if tally.settled(part_of(v, 0.0, seconds), never) is None]
 
 
-def segment_jobs(
+def segment_tasks(
     cuts: Iterable[Cut],
     seconds: float,
-    stocks: Sequence[Stock],
+    states: Sequence[StoreState],
     summaries: Sequence[Summary],
     *,
     retries: Retries,
-) -> Iterator[Job]:
-    """The jobs of videos that are cut; segments that need none are counted.
+) -> Iterator[Task]:
+    """The tasks of videos that are cut; segments that need none are counted.
 
-    One that cannot be cut has one job, which fails: its first segment that a store lacks.
+    One that cannot be cut has one task, which fails: its first segment that a store lacks.
     """
     for cut in cuts:
         fault = cut.fault
-        parts = cut.parts if fault is None else [first_left(cut.video, seconds, stocks)]
-        jobs = work_left(parts, stocks, summaries, retries=retries, compared=True)
-        for job in jobs:
+        parts = cut.parts if fault is None else [first_left(cut.video, seconds, states)]
+        tasks = work_left(parts, states, summaries, retries=retries, compared=True)
+        for task in tasks:
             # It would fail again within this run.
-            tries = job.tries if fault is None else dict.fromkeys(job.tries, 1)
-            yield replace(job, share=1 / len(jobs), fault=fault, tries=tries)
+            tries = task.tries if fault is None else dict.fromkeys(task.tries, 1)
+            yield replace(task, share=1 / len(tasks), fault=fault, tries=tries)
 
 
-def first_left(video: VideoInput, seconds: float, stocks: Sequence[Stock]) -> VideoInput:
+def first_left(video: VideoInput, seconds: float, states: Sequence[StoreState]) -> VideoInput:
     """The first segment that a store has not, whether there is one or not."""
     parts = (part_of(video, *segment_span(number, seconds)) for number in count())
-    return next(part for part in parts if any(part.id not in stock.finished for stock in stocks))
+    return next(part for part in parts if any(part.id not in state.finished for state in states))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,14 +223,14 @@ class Tally:
         return None
 
 
-def tally_of(stock: Stock) -> Tally:
+def tally_of(state: StoreState) -> Tally:
     """Count the segments of a store."""
     failed: dict[str, list[Failure]] = {}
-    for name, failure in stock.failed.items():
-        if name not in stock.finished:
+    for name, failure in state.failed.items():
+        if name not in state.finished:
             failed.setdefault(whole_id(name), []).append(failure)
     return Tally(
-        some={whole_id(name): (name, origin) for name, origin in stock.finished.items()},
-        finished=Counter(map(whole_id, stock.finished)),
+        some={whole_id(name): (name, origin) for name, origin in state.finished.items()},
+        finished=Counter(map(whole_id, state.finished)),
         failed=failed,
     )

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from evscli.errors import MismatchError
 from evscli.records import IntArray
-from evscli.store.heads import read_head
 from evscli.store.reader import look_into, store_fingerprint
 from evscli.store.schema import shard_number
+from evscli.store.shard_header import read_header
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +115,7 @@ def _counted(path: Path, videos: Sequence[tuple[str, int | None]]) -> list[tuple
     """Lines of older stores do not say what is kept; the shard does."""
     counts = {video_id: kept for video_id, kept in videos if kept is not None}
     if len(counts) < len(videos):
-        head = read_head(path)
+        head = read_header(path)
         counts = {video_id: head.info(video_id).kept for video_id, _ in videos}
     return [(video_id, counts[video_id]) for video_id, _ in videos]
 

@@ -11,9 +11,9 @@ from typing import Any
 from evscli.datasets.index import VideoIndex
 from evscli.errors import DamagedError
 from evscli.records import PrunedVideo
-from evscli.store.heads import check_fingerprint, damaged_shard
 from evscli.store.reader import Store, open_store
 from evscli.store.shard import Shard
+from evscli.store.shard_header import check_fingerprint, damaged_shard
 
 OPEN_SHARDS = 32
 """Shards kept open; the header of a full one takes a few MB."""
@@ -43,11 +43,11 @@ class OpenShards:
             if path.exists():
                 raise
             return self._store(path.parent)[video_id]  # a merge has moved it
-        if video_id not in shard.head.videos:
+        if video_id not in shard.header.videos:
             raise damaged_shard(path, f"the manifest says it holds {video_id!r}")
         return shard.record(video_id)
 
     def _open_shard(self, number: int) -> Shard:
         shard = Shard(self._index.shards[number])
-        check_fingerprint(shard.head, self._index.fingerprints[number])
+        check_fingerprint(shard.header, self._index.fingerprints[number])
         return shard

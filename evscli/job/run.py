@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from evscli.corpus.engine import Engine, Listener
-from evscli.corpus.local import prune_corpus
+from evscli.corpus.executors.engine import Engine, Listener
+from evscli.corpus.executors.local import prune_corpus
+from evscli.corpus.executors.ray import connected, prune_on_ray, units_on_ray
 from evscli.corpus.outcome import Summary
-from evscli.corpus.ray import connected, prune_on_ray, units_on_ray
 from evscli.corpus.resume import Retries
 from evscli.corpus.roots import remember
 from evscli.corpus.share import parse_share

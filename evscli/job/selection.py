@@ -80,8 +80,8 @@ class Selection(Checked):
         Raises UsageError for what `check_selection` refuses, and for an option that no method has.
         """
         from evscli.pruners import check_selection
-        from evscli.pruners.given import own_options, refuse_unused
         from evscli.pruners.registry import pruner_of
+        from evscli.pruners.validate import own_options, refuse_unused
 
         pruners = [*dict.fromkeys(map(pruner_of, self.methods))]
         given, rules = self._options(), self._rules()
@@ -96,7 +96,7 @@ class Selection(Checked):
 
     def check(self, requests: Sequence[PruneRequest], videos: Sequence[VideoInput]) -> None:
         """Raise UsageError for a question that is needed and missing, or for what is not used."""
-        from evscli.pruners.given import check_given
+        from evscli.pruners.validate import check_given
 
         check_given(requests, videos, scorer=self.scorer)
 

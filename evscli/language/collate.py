@@ -11,10 +11,10 @@ from typing import Any
 from evscli.errors import UsageError
 from evscli.language.identity import identity_beside, identity_of
 from evscli.language.inputs import ModelInputs
-from evscli.language.origin import check_origin
 from evscli.language.pairing import Videos, is_list, pair_up
 from evscli.language.prefill import Batch, check_model
 from evscli.language.turns import Messages
+from evscli.language.weights_check import check_weights
 
 
 class ConversationCollator:
@@ -50,5 +50,5 @@ class ConversationCollator:
             pair_up([*records], [*messages]), self._processor, real_times=self._real_times
         )
         identity = self._identity or identity_beside(self._processor)
-        check_origin(batch.videos[0].info.model, identity, force=self._force)
+        check_weights(batch.videos[0].info.model, identity, force=self._force)
         return batch.inputs(add_generation_prompt=False)

@@ -16,10 +16,10 @@ from evscli.errors import UsageError
 from evscli.language.family import Family, family_of
 from evscli.language.identity import identity_beside, identity_of
 from evscli.language.inputs import ModelInputs
-from evscli.language.origin import check_origin
 from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
 from evscli.language.turns import Messages
+from evscli.language.weights_check import check_weights
 from evscli.language.wrapped import device_of
 from evscli.records import PrunedVideo
 
@@ -64,7 +64,7 @@ def prefill(
     check_model(model)
     batch = Batch.of(pair_up(record, prompt), processor, real_times=real_times)
     identity = identity_beside(processor) if model is None else identity_of(model)
-    check_origin(batch.videos[0].info.model, identity, force=force)
+    check_weights(batch.videos[0].info.model, identity, force=force)
     inputs = batch.inputs(add_generation_prompt=add_generation_prompt)
     return inputs if model is None else inputs.to(device_of(model))
 

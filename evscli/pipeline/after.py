@@ -22,7 +22,7 @@ from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_tokens
 from evscli.pruners.positions import gather_tokens
 from evscli.records import PixelSource, PrunedVideo, PruneInputs, VideoInput, VideoTokens
-from evscli.stage import stage
+from evscli.video_errors import video_errors
 
 
 class QueryRows(Protocol):
@@ -49,7 +49,7 @@ def query_of(video: VideoInput, rows: QueryRows | None) -> Query | None:
     """What is asked of a video, where something is. Raises VideoError with `stage` prune."""
     if rows is None or video.query is None:
         return None
-    with stage("prune", video):
+    with video_errors("prune", video):
         return Query(text=video.query, rows=rows(video.query))
 
 
@@ -90,7 +90,7 @@ def encode_planned(
 
     Raises VideoError with `stage` decode or encode.
     """
-    with stage("encode", planned.video):
+    with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan, scratch) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
             tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
@@ -112,7 +112,7 @@ def prune_encoded(
     scratch: Path | None = None,
 ) -> PrunedVideo:
     """One selection of an encoded video. Raises VideoError with `stage` prune."""
-    with stage("prune", encoded.planned.video):
+    with video_errors("prune", encoded.planned.video):
         kept = select_tokens(request, encoded.tokens, encoded.inputs(query=query, seed=seed))
         embeds, deepstack = gather_tokens(encoded.tokens, kept.mask, folder=scratch)
     asked = query.text if query is not None and "query" in request.needs else None

@@ -22,7 +22,7 @@ from evscli.pipeline.planned import PlannedVideo
 from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_windows
 from evscli.records import PixelSource, PrunedVideo, PruneInputs
-from evscli.stage import stage
+from evscli.video_errors import video_errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +53,7 @@ def begin_encoding(
 
     Raises VideoError with `stage` decode or encode.
     """
-    with stage("encode", planned.video):
+    with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan, scratch) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
             recorded = record_pixels(chunks, kept)
@@ -77,10 +77,10 @@ def prune_begun(
     Raises VideoError with `stage` prune or encode.
     """
     video = begun.planned.video
-    with stage("prune", video):
+    with video_errors("prune", video):
         inputs = begun.inputs(scorer=scorer, seed=seed)
         choice = select_windows(request, begun.prefix.windows(), inputs)
-    with stage("encode", video):
+    with video_errors("encode", video):
         tokens = encoder.finish(begun.prefix, choice)
         refuse_infinite((tokens.embeds, tokens.planes), video)
     return pruned_video(

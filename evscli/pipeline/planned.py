@@ -8,9 +8,9 @@ from evscli.encoders import VideoEncoder
 from evscli.provenance import source_info
 from evscli.pruners.budget_rule import Demand
 from evscli.records import FramePlan, ModelInfo, Part, SourceInfo, VideoInput
-from evscli.stage import stage
 from evscli.video import Damaged, SamplingRules, VideoIndex, index_video, plan_frames
 from evscli.video.parts import frames_between
+from evscli.video_errors import video_errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,10 +28,10 @@ def plan_video(
     video: VideoInput, encoder: VideoEncoder, *, damaged: str = Damaged.trim
 ) -> PlannedVideo:
     """Look into one video and choose its frames. Raises VideoError; its `stage` says where."""
-    with stage("open", video):
+    with video_errors("open", video):
         video.raise_fault()
         source = source_info(video)
-    with stage("index", video):
+    with video_errors("index", video):
         index = index_video(video.path, damaged=damaged)
     return plan_indexed(video, source, index, encoder)
 
@@ -40,7 +40,7 @@ def plan_indexed(
     video: VideoInput, source: SourceInfo, index: VideoIndex, encoder: VideoEncoder
 ) -> PlannedVideo:
     """Choose the frames of a video whose timeline is known. Raises VideoError, stage "plan"."""
-    with stage("plan", video):
+    with video_errors("plan", video):
         plan = _plan(video, index, encoder.rules)
     return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)
 

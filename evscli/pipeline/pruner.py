@@ -22,8 +22,8 @@ from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
-from evscli.stage import stage
 from evscli.video import Damaged
+from evscli.video_errors import video_errors
 
 Choose = Callable[[PruneRequest], PrunedVideo]
 
@@ -149,7 +149,7 @@ class VideoPruner:
             passes.setdefault(request.prune_at, {})[number] = request
         frames = frames or decoded_here(self.encoder, planned)
         if len(passes) > 1:
-            with stage("decode", planned.video):
+            with video_errors("decode", planned.video):
                 frames = decoded_once(frames, planned, self.scratch)
         for block, requests in passes.items():
             asked = [*requests.values()]

@@ -5,7 +5,7 @@ Importing this does not import torch; `evscli.pruners.positions`, what a mask le
 
 from evscli.pruners.budget import parse_budget
 from evscli.pruners.method import Pruner
-from evscli.pruners.options import Option
+from evscli.pruners.options import MethodOption
 from evscli.pruners.registry import (
     Method,
     broken_methods,
@@ -20,7 +20,7 @@ from evscli.pruners.source import source_digests
 
 __all__ = [
     "Method",
-    "Option",
+    "MethodOption",
     "PruneRequest",
     "PruneWarning",
     "Pruner",

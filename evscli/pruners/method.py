@@ -11,7 +11,7 @@ from typing import Any
 
 from evscli.errors import EvsError, MethodError, UsageError
 from evscli.pruners.budget import round_count
-from evscli.pruners.options import Option, function_options
+from evscli.pruners.options import MethodOption, function_options
 from evscli.records import KeptTokens, OptionValue, WindowChoice
 
 
@@ -63,7 +63,7 @@ class Pruner:
     """The package that adds it; set where it is found by its name."""
 
     @property
-    def options(self) -> tuple[Option, ...]:
+    def options(self) -> tuple[MethodOption, ...]:
         """What `--option` takes: the keyword-only parameters of `function`."""
         return function_options(self.function)
 

@@ -22,7 +22,7 @@ _WANTED = {bool: "true or false", int: "a whole number", float: "a number", str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Option:
+class MethodOption:
     """One option of a method."""
 
     name: str
@@ -38,7 +38,7 @@ class Option:
         return f"one of {', '.join(self.choices)}" if self.choices else _WANTED[self.kind]
 
 
-def function_options(function: Callable[..., object]) -> tuple[Option, ...]:
+def function_options(function: Callable[..., object]) -> tuple[MethodOption, ...]:
     """The keyword-only parameters of `function`, in its own order.
 
     One without an annotation has the type of its default. Raises UsageError for one that is of no
@@ -70,7 +70,7 @@ def _hint(function: Callable[..., object], parameter: inspect.Parameter) -> Any:
 
 
 def check_options(
-    method: str, options: Iterable[Option], given: Mapping[str, object]
+    method: str, options: Iterable[MethodOption], given: Mapping[str, object]
 ) -> dict[str, OptionValue]:
     """Every option of `method` that has a value: the ones given, typed, and the defaults.
 
@@ -108,27 +108,27 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
-def _option(name: str, hint: Any, default: OptionValue | None) -> Option:
+def _option(name: str, hint: Any, default: OptionValue | None) -> MethodOption:
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(member for member in get_args(hint) if member is not types.NoneType)
     if get_origin(hint) is Literal:
-        return Option(name=name, kind=str, default=default, choices=get_args(hint))
+        return MethodOption(name=name, kind=str, default=default, choices=get_args(hint))
     if hint not in _WANTED:
         raise UsageError(
             f"option {name} of a method must be a bool, int, float, str or Literal, not {hint}: "
             "annotate it so"
         )
-    return Option(name=name, kind=hint, default=default)
+    return MethodOption(name=name, kind=hint, default=default)
 
 
-def _unknown_option(method: str, name: str, allowed: Mapping[str, Option]) -> str:
+def _unknown_option(method: str, name: str, allowed: Mapping[str, MethodOption]) -> str:
     found = f"method {method!r} has no option {name!r}{closest(name, allowed)}"
     if not allowed:
         return f"{found}: it takes no options, so leave it out"
     return f"{found}: choose from {', '.join(allowed)}"
 
 
-def _typed(method: str, option: Option, value: object) -> OptionValue:
+def _typed(method: str, option: MethodOption, value: object) -> OptionValue:
     typed = _from_text(option, value) if isinstance(value, str) else _from_value(option, value)
     if typed is None:
         raise UsageError(
@@ -138,7 +138,7 @@ def _typed(method: str, option: Option, value: object) -> OptionValue:
     return typed
 
 
-def _from_text(option: Option, text: str) -> OptionValue | None:
+def _from_text(option: MethodOption, text: str) -> OptionValue | None:
     if option.choices or option.kind is str:
         return text if not option.choices or text in option.choices else None
     if option.kind is bool:
@@ -149,7 +149,7 @@ def _from_text(option: Option, text: str) -> OptionValue | None:
         return None
 
 
-def _from_value(option: Option, value: object) -> OptionValue | None:
+def _from_value(option: MethodOption, value: object) -> OptionValue | None:
     """`value` where its type fits the option; a whole number goes for a float, a bool does not."""
     if option.kind is bool or isinstance(value, bool):
         return value if option.kind is bool and isinstance(value, bool) else None

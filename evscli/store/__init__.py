@@ -1,15 +1,15 @@
 """Pruned videos on disk: one folder per run configuration, described in docs/format.md.
 
-    schema.py    names, ids, tensor table            codec.py     JSON both ways, fingerprint
-    durable.py   files that appear whole or not      locks.py     one live writer per number
-    run.py       run.json                            heads.py     what a shard says of itself
-    manifest.py  lines of finished videos            failures.py  lines of failed ones
-    catalogue.py every video of a store              shard.py     tensors of one shard file
-    checks.py    is one video consistent             waiting.py   videos that have no shard yet
-    writer.py    StoreWriter                         reader.py    open_store
-    merge.py     StoreMerge                          compaction.py what it merges
-    integrity.py is all of a store intact            processes.py work in several processes
-    narrow.py    tokens in narrower dtypes       summary.py   its numbers
+    schema.py    names, ids, tensor table            codec.py         JSON both ways, fingerprint
+    durable.py   files that appear whole or not      locks.py         one live writer per number
+    run.py       run.json                            shard_header.py  what a shard says of itself
+    manifest.py  lines of finished videos            failures.py      lines of failed ones
+    catalogue.py every video of a store              shard.py         tensors of one shard file
+    checks.py    is one video consistent             staging.py       videos without a shard yet
+    writer.py    StoreWriter                         reader.py        open_store
+    merge.py     StoreMerge                          compaction.py    what it merges
+    integrity.py is all of a store intact            processes.py     work in several processes
+    quantize.py  tokens in narrower dtypes           summary.py       its numbers
 
 It knows no models, methods or videos. The names load on first use: looking at a store needs no
 torch.

@@ -1,7 +1,7 @@
 """Every video of a store, whoever wrote it: all manifests, and the shards that they do not cover.
 
 Shards are the truth and a manifest is their index: lines that a killed run did not come to write
-are made again from the shards' heads. A store may hold a million videos, so of each only what the
+are made again from the shards' headers. A store may hold a million videos, so of each only what the
 caller needs is kept.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from evscli.errors import DamagedError
-from evscli.store.heads import damaged_shard
 from evscli.store.locks import writer_lock
 from evscli.store.manifest import Entry, append_entries, read_manifest, shard_entries
 from evscli.store.schema import list_manifests, list_shards, manifest_name, shard_number
+from evscli.store.shard_header import damaged_shard
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ def stored_problems(shard: Shard, video_id: str) -> list[str]:
     """
     tensors = shard.tensors(video_id)
     problems = tensor_problems(shard.info(video_id), tensors)
-    if digest(tensors) != shard.head.sha256(video_id):
+    if digest(tensors) != shard.header.sha256(video_id):
         problems.append("the bytes of its tensors have changed since they were written")
     return problems
 

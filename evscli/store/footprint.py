@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from evscli.records import VideoInfo
 from evscli.store.codec import canonical_json
-from evscli.store.heads import describe
 from evscli.store.manifest import Entry
 from evscli.store.schema import TensorSpec, expected_layout, shard_name, tensor_key
+from evscli.store.shard_header import describe
 from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
 
 SOME_DIGEST = "0" * 64

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evscli.errors import StoreError
-from evscli.store.heads import check_fingerprint
 from evscli.store.manifest import Entry
 from evscli.store.processes import Died, in_processes, usable_cores
 from evscli.store.reader import Store
 from evscli.store.schema import shard_number
+from evscli.store.shard_header import check_fingerprint
 
 if TYPE_CHECKING:
     from evscli.store.shard import Shard
@@ -109,13 +109,13 @@ def check_shard(check: ShardCheck) -> list[Problem]:
     name, listed = check.path.name, check.entries
     try:
         shard = Shard(check.path)
-        check_fingerprint(shard.head, check.fingerprint)
+        check_fingerprint(shard.header, check.fingerprint)
     except StoreError as error:
         return [Problem(shard=name, id=None, message=str(error))]
     problems = []
     if check.unlisted:
         problems.append(Problem(shard=name, id=None, message=_unlisted(name, check.unlisted)))
-    for video_id in [check.only] if check.only else sorted(listed.keys() | shard.head.videos):
+    for video_id in [check.only] if check.only else sorted(listed.keys() | shard.header.videos):
         for message in _video_problems(shard, video_id, listed.get(video_id)):
             problems.append(Problem(shard=name, id=video_id, message=message))
     return problems
@@ -125,13 +125,13 @@ def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[st
     """`entry` is None where a later shard holds the same video."""
     from evscli.store.checks import stored_problems
 
-    if video_id not in shard.head.videos:
+    if video_id not in shard.header.videos:
         return ["the manifest lists it, the shard lacks it"]
     try:
         problems = stored_problems(shard, video_id)
-        if entry and entry.source != shard.head.source(video_id):
+        if entry and entry.source != shard.header.source(video_id):
             problems.append("the manifest names another source")
-        if entry and entry.sha256 != shard.head.sha256(video_id):
+        if entry and entry.sha256 != shard.header.sha256(video_id):
             problems.append("the manifest has another digest")
     except StoreError as error:
         return [str(error)]

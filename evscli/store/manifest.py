@@ -16,7 +16,7 @@ from evscli.errors import DamagedError, StoreError
 from evscli.records import Origin, Part, SourceInfo
 from evscli.store.codec import canonical_json, from_json, parse_object
 from evscli.store.durable import append_lines, read_lines, sync_file, sync_folder
-from evscli.store.heads import read_head
+from evscli.store.shard_header import read_header
 
 T = TypeVar("T")
 
@@ -85,21 +85,21 @@ def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -
 
 
 def shard_entries(path: Path) -> list[Entry]:
-    """The manifest lines of a shard, made from its head. Raises as `read_head` does."""
-    head = read_head(path)
+    """The manifest lines of a shard, made from its header. Raises as `read_header` does."""
+    header = read_header(path)
     return [
         Entry(
             id=video_id,
             shard=path.name,
-            shard_videos=len(head.videos),
+            shard_videos=len(header.videos),
             shard_bytes=path.stat().st_size,
-            source=head.source(video_id),
-            sha256=head.sha256(video_id),
-            query=head.query(video_id),
-            kept=head.kept(video_id),
-            part=head.part(video_id),
+            source=header.source(video_id),
+            sha256=header.sha256(video_id),
+            query=header.query(video_id),
+            kept=header.kept(video_id),
+            part=header.part(video_id),
         )
-        for video_id in head.videos
+        for video_id in header.videos
     ]
 
 

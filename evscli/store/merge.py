@@ -21,7 +21,6 @@ from evscli.store.catalogue import Catalogue, ShardSize, check_sizes, read_catal
 from evscli.store.checks import stored_problems
 from evscli.store.compaction import Source, plan_shards
 from evscli.store.durable import FULL, publish, sync_file, sync_folder
-from evscli.store.heads import check_fingerprint, damaged_shard
 from evscli.store.locks import every_lock
 from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries
 from evscli.store.reader import require_store, store_fingerprint
@@ -31,10 +30,11 @@ from evscli.store.schema import (
     manifest_name,
     shard_name,
     shard_number,
-    waiting_folder,
+    staging_folder,
 )
 from evscli.store.shard import Shard, ShardPart, write_shard
-from evscli.store.waiting import WaitingFolder
+from evscli.store.shard_header import check_fingerprint, damaged_shard
+from evscli.store.staging import StagingFolder
 from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
 
 
@@ -147,7 +147,7 @@ class StoreMerge:
         shard = Shard(path)
         return sum(
             tensor.nbytes
-            for video_id in shard.head.videos
+            for video_id in shard.header.videos
             if self._holder.get(video_id) != path.name
             for tensor in shard.tensors(video_id).values()
         )
@@ -156,10 +156,10 @@ class StoreMerge:
         """The whole videos that killed runs left without a shard, whichever writer's they are."""
         sources = []
         for writer in self._writers:
-            path = waiting_folder(self.folder, writer)
+            path = staging_folder(self.folder, writer)
             if writer != self._target and not path.exists():
                 continue
-            hidden = WaitingFolder(path, self._fingerprint)
+            hidden = StagingFolder(path, self._fingerprint)
             stack.callback(hidden.remove)
             for video in hidden.recover(self._holder):
                 self._holder[video.id] = video.path.name
@@ -185,8 +185,8 @@ class StoreMerge:
     def _parts(self, source: Source) -> Iterator[ShardPart]:
         """The videos of a file that count, each looked at before its old copy goes."""
         shard = Shard(source.path)
-        check_fingerprint(shard.head, self._fingerprint)
-        name, videos = source.path.name, shard.head.videos
+        check_fingerprint(shard.header, self._fingerprint)
+        name, videos = source.path.name, shard.header.videos
         counting = [video_id for video_id in videos if self._holder.get(video_id) == name]
         if len(counting) != source.videos:
             raise damaged_shard(source.path, "it lacks videos that the manifest says it holds")
@@ -219,7 +219,7 @@ class StoreMerge:
 
     def _temporary(self, name: str) -> Path:
         """A free path. Not overwritten: a killed run may leave it as a second name of a shard."""
-        path = waiting_folder(self.folder, self._target) / name
+        path = staging_folder(self.folder, self._target) / name
         path.unlink(missing_ok=True)
         return path
 

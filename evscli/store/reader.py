@@ -18,16 +18,16 @@ from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
 from evscli.store.catalogue import Catalogue, read_catalogue
 from evscli.store.codec import fingerprint
 from evscli.store.failures import read_failures
-from evscli.store.heads import (
-    ShardHead,
-    check_fingerprint,
-    damaged_shard,
-    missing_shard,
-    read_head,
-)
 from evscli.store.manifest import Entry, shard_entries
 from evscli.store.run import read_run
 from evscli.store.schema import RUN_NAME, list_shards, shard_number
+from evscli.store.shard_header import (
+    ShardHeader,
+    check_fingerprint,
+    damaged_shard,
+    missing_shard,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ class Store(Mapping[str, PrunedVideo]):
         self.run_fingerprint = fingerprint(run.settings) if run else None
         self._ids = sorted(catalogue.finished)
         self._doubted: set[str] = set()
-        self._head = lru_cache(maxsize=OPEN_SHARDS)(self.read_head)
+        self._header = lru_cache(maxsize=OPEN_SHARDS)(self.read_header)
         self._shard = lru_cache(maxsize=OPEN_SHARDS)(self.open_shard)
 
     def __getitem__(self, video_id: str) -> PrunedVideo:
@@ -121,18 +121,18 @@ class Store(Mapping[str, PrunedVideo]):
         return look_into(self.path, keep=_itself)
 
     def open_shard(self, name: str) -> Shard:
-        """A shard by file name, to read tensors from. Raises as `read_head` does."""
+        """A shard by file name, to read tensors from. Raises as `read_header` does."""
         from evscli.store.shard import Shard
 
         shard = Shard(self.folder / name)
-        check_fingerprint(shard.head, self.run_fingerprint)
+        check_fingerprint(shard.header, self.run_fingerprint)
         return shard
 
-    def read_head(self, name: str) -> ShardHead:
+    def read_header(self, name: str) -> ShardHeader:
         """What a shard says of itself, by file name. Raises StoreError, DamagedError."""
-        head = read_head(self.folder / name)
-        check_fingerprint(head, self.run_fingerprint)
-        return head
+        header = read_header(self.folder / name)
+        check_fingerprint(header, self.run_fingerprint)
+        return header
 
     def _read(self, video_id: str, read: Callable[[str, str], T]) -> T:
         """Read of a video in its shard; where a merge has moved it meanwhile, in its new one."""
@@ -149,27 +149,27 @@ class Store(Mapping[str, PrunedVideo]):
     def _look_again(self) -> None:
         self.catalogue = read_catalogue(self.path, keep=attrgetter("shard"))
         self._ids = sorted(self.catalogue.finished)
-        self._head.cache_clear()
+        self._header.cache_clear()
         self._shard.cache_clear()
 
     def _record_in(self, name: str, video_id: str) -> PrunedVideo:
         shard = self._shard(name)
-        self._require(shard.head, video_id)
+        self._require(shard.header, video_id)
         return shard.record(video_id)
 
     def _tensors_in(self, name: str, video_id: str) -> dict[str, Tensor]:
         shard = self._shard(name)
-        self._require(shard.head, video_id)
+        self._require(shard.header, video_id)
         return shard.tensors(video_id)
 
     def _info_in(self, name: str, video_id: str) -> VideoInfo:
-        head = self._head(name)
-        self._require(head, video_id)
-        return head.info(video_id)
+        header = self._header(name)
+        self._require(header, video_id)
+        return header.info(video_id)
 
-    def _require(self, head: ShardHead, video_id: str) -> None:
-        if video_id not in head.videos:
-            raise damaged_shard(head.path, f"the manifest says it holds {video_id!r}")
+    def _require(self, header: ShardHeader, video_id: str) -> None:
+        if video_id not in header.videos:
+            raise damaged_shard(header.path, f"the manifest says it holds {video_id!r}")
 
     def _unknown(self, video_id: str) -> str:
         if failed := self.failures.get(video_id):
@@ -248,7 +248,7 @@ def store_fingerprint(path: Path) -> str:
     """That of a store; of a shard, where there is no run.json. Raises DamagedError."""
     if (path / RUN_NAME).exists():
         return fingerprint(read_run(path).settings)
-    return read_head(list_shards(path)[0] if path.is_dir() else path).fingerprint
+    return read_header(list_shards(path)[0] if path.is_dir() else path).fingerprint
 
 
 def _itself(entry: Entry) -> Entry:

@@ -14,8 +14,8 @@ from evscli.errors import DamagedError, MismatchError
 from evscli.records import RunConfig
 from evscli.store.codec import canonical_json, fingerprint, from_json, parse_object, to_json
 from evscli.store.durable import publish, sync_file
-from evscli.store.heads import check_format, read_head
 from evscli.store.schema import FORMAT_VERSION, RUN_NAME, list_shards
+from evscli.store.shard_header import check_format, read_header
 
 _ABSENT = object()
 
@@ -46,8 +46,9 @@ def encoder_dtypes(folder: Path) -> tuple[str, str] | None:
     if (folder / RUN_NAME).exists():
         said = read_run(folder).settings.get("encoder")
     elif folder.is_dir():
-        heads = (read_head(path) for path in list_shards(folder)[:1])
-        said = next((video.get("model") for head in heads for video in head.videos.values()), None)
+        headers = (read_header(path) for path in list_shards(folder)[:1])
+        videos = (video for header in headers for video in header.videos.values())
+        said = next((video.get("model") for video in videos), None)
     if not isinstance(said, Mapping) or not isinstance(kept := said.get("dtype"), str):
         return None
     return kept, str(said.get("compute_dtype") or kept)
@@ -105,7 +106,7 @@ def _check_settings(folder: Path, stored: Mapping[str, Any], asked: Mapping[str,
 
 def _check_shards(folder: Path, asked: str) -> None:
     for path in list_shards(folder)[:1]:
-        if (stored := read_head(path).fingerprint) != asked:
+        if (stored := read_header(path).fingerprint) != asked:
             raise MismatchError(
                 f"{folder} has no {RUN_NAME}, and its shards were made with another configuration "
                 f"(fingerprint {stored[:12]} there, {asked[:12]} now): name another folder with -o"

@@ -131,7 +131,7 @@ def list_writers(folder: Path) -> list[int]:
     return sorted({int(match[match.lastindex or 0]) for match in found})
 
 
-def waiting_folder(folder: Path, writer: int) -> Path:
+def staging_folder(folder: Path, writer: int) -> Path:
     """`.writer-<writer>/`"""
     return folder / f".writer-{writer}"
 

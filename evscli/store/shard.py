@@ -16,20 +16,20 @@ from torch import Tensor
 
 from evscli.records import PrunedVideo, VideoInfo
 from evscli.store.codec import canonical_json
-from evscli.store.heads import (
-    ShardHead,
-    damaged_shard,
-    metadata_text,
-    open_safetensors,
-    parse_head,
-)
-from evscli.store.narrow import widened
+from evscli.store.quantize import widened
 from evscli.store.schema import (
     METADATA_KEY,
     TensorSpec,
     layout_problems,
     split_key,
     tensor_key,
+)
+from evscli.store.shard_header import (
+    ShardHeader,
+    damaged_shard,
+    metadata_text,
+    open_safetensors,
+    parse_header,
 )
 
 BLOCK_BYTES = 8 << 20
@@ -66,8 +66,8 @@ class Shard:
         """Raises DamagedError, or StoreError for a later format or an unreadable file."""
         self.path = path
         self._handle: Any = open_safetensors(path, framework="pt")
-        self.head: ShardHead = parse_head(path, self._handle.metadata() or {})
-        self._names: dict[str, list[str]] = {video_id: [] for video_id in self.head.videos}
+        self.header: ShardHeader = parse_header(path, self._handle.metadata() or {})
+        self._names: dict[str, list[str]] = {video_id: [] for video_id in self.header.videos}
         for key in self._handle.keys():  # noqa: SIM118 - it is no mapping
             video_id, name = split_key(key)
             if video_id not in self._names:
@@ -76,7 +76,7 @@ class Shard:
 
     def info(self, video_id: str) -> VideoInfo:
         """The description of one video, without reading tensors."""
-        return self.head.info(video_id)
+        return self.header.info(video_id)
 
     def tensors(self, video_id: str) -> dict[str, Tensor]:
         """All tensors of one video by name, those of later releases included."""
@@ -87,7 +87,7 @@ class Shard:
 
     def part(self, video_id: str) -> ShardPart:
         """One video as it is, for another shard; what later releases add goes with it."""
-        description = self.head.videos[video_id]
+        description = self.header.videos[video_id]
         return ShardPart(id=video_id, description=description, tensors=self.tensors(video_id))
 
     def record(self, video_id: str) -> PrunedVideo:

@@ -114,7 +114,7 @@ def summarize_video(store: Store, video_id: str) -> VideoSummary:
     return VideoSummary(
         info=record.info,
         shard_name=name,
-        sha256=store.read_head(name).sha256(video_id),
+        sha256=store.read_header(name).sha256(video_id),
         size=sum(tensor.nbytes for tensor in tensors.values()),
         tensors=specs(tensors),
         frames=_frames(record),

@@ -29,10 +29,10 @@ from evscli.store.schema import (
     failures_name,
     manifest_name,
     shard_name,
+    staging_folder,
     tracebacks_name,
-    waiting_folder,
 )
-from evscli.store.waiting import WaitingFolder, WaitingVideo
+from evscli.store.staging import StagedVideo, StagingFolder
 
 SHARD_BYTES = 256 << 20
 SHARD_VIDEOS = 1024
@@ -62,7 +62,7 @@ class StoreWriter:
         self._shard_videos = shard_videos
         self._finished: dict[str, Origin] = {}
         self._failed: dict[str, Failure] = {}
-        self._waiting: list[WaitingVideo] = []
+        self._waiting: list[StagedVideo] = []
         self._claimed = False
 
     def __enter__(self) -> Self:
@@ -147,8 +147,8 @@ class StoreWriter:
             raise StoreError(f"{self.folder} is a file, not a folder: name another with -o")
         make_folder(self.folder)
         stack.enter_context(writer_lock(self.folder, self._writer))
-        hidden = waiting_folder(self.folder, self._writer)
-        self._hidden = WaitingFolder(hidden, fingerprint(self._config.settings))
+        hidden = staging_folder(self.folder, self._writer)
+        self._hidden = StagingFolder(hidden, fingerprint(self._config.settings))
         stack.callback(self._hidden.remove)
         claim_run(self.folder, self._config, temporary=hidden / "run")
         self._take_stock()
@@ -165,7 +165,7 @@ class StoreWriter:
         if missing := catalogue.unlisted_by(self._writer):
             append_entries(self.folder / manifest_name(self._writer), missing)
 
-    def _enlist(self, video: WaitingVideo) -> None:
+    def _enlist(self, video: StagedVideo) -> None:
         """Let a video wait for its shard, and close the shard at its limits."""
         self._waiting.append(video)
         self._finished[video.id] = video.origin

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.engine import Engine
+from evscli.corpus.executors.engine import Engine
+from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.jobs import Done, Job
-from evscli.corpus.local import prune_corpus
 from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress
 from evscli.corpus.resume import Retries
 from evscli.corpus.segments import Cutter, check_segment
+from evscli.corpus.tasks import Done, Task
 from evscli.encoders import load_encoder
 from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
@@ -51,10 +51,10 @@ class Seen:
         self.ids: list[str] = []
         self.remarks: list[str] = []
 
-    def begin(self, jobs: Sequence[Job], summaries: Sequence[Summary]) -> None:
-        self.files = [job.video.id for job in jobs]
+    def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
+        self.files = [task.video.id for task in tasks]
         self.before = summaries
-        self.progress = Progress(jobs)
+        self.progress = Progress(tasks)
 
     def done(self, done: Done, *, again: bool) -> None:
         assert not again

@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel
 from evscli.encoders import load_encoder
 from evscli.errors import WrongModelError
 from evscli.language.identity import identity_of
-from evscli.language.origin import check_origin
+from evscli.language.weights_check import check_weights
 from evscli.records import ModelInfo
 from tests.checkpoints import make_checkpoint
 
@@ -67,7 +67,7 @@ def nameless(model: PreTrainedModel) -> PreTrainedModel:
 @pytest.mark.parametrize(("stored", "held"), PAIRS)
 def test_the_same_weights_pass_in_every_dtype(stored: str, held: str, folders: Path) -> None:
     model = load(folders / stored, DTYPES[held])
-    check_origin(made_by(folders / stored), identity_of(model), force=False)
+    check_weights(made_by(folders / stored), identity_of(model), force=False)
 
 
 @pytest.mark.parametrize(("stored", "held"), PAIRS)
@@ -77,7 +77,7 @@ def test_other_weights_are_refused_in_every_dtype(stored: str, held: str, folder
         weight = first_weight(model).view(-1)[-1:]
         weight.copy_(torch.nextafter(weight, torch.ones_like(weight)))
     with pytest.raises(WrongModelError, match="'somebody/tiny', not this model's"):
-        check_origin(made_by(folders / stored), identity_of(model), force=False)
+        check_weights(made_by(folders / stored), identity_of(model), force=False)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_the_checkpoint_is_not_needed_unless_float16_rounded_the_weights(
 ) -> None:
     """Digests alone tell, also that other weights are others."""
     model = nameless(load(folders / stored, DTYPES[held]))
-    check_origin(made_by(folders / stored), identity_of(model), force=False)
+    check_weights(made_by(folders / stored), identity_of(model), force=False)
     other = nameless(load(folders / stored, DTYPES[held]))
     with torch.no_grad():
         first_weight(other).view(-1)[-8:].add_(1)
         if stored == "float16":  # where float16 holds every value, it may have rounded them
             first_weight(other).view(-1)[-1:] = TINY[0]
     with pytest.raises(WrongModelError):
-        check_origin(made_by(folders / stored), identity_of(other), force=False)
+        check_weights(made_by(folders / stored), identity_of(other), force=False)
 
 
 @pytest.mark.parametrize("stored", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
@@ -108,17 +108,17 @@ def test_a_copy_in_float16_is_compared_with_the_checkpoint_where_that_is_at_hand
     model = load(tmp_path / "copy", DTYPES[held])
     info = made_by(folders / stored)
     with pytest.warns(UserWarning, match=r"not checked.*'somebody/tiny': they are rounded"):
-        check_origin(info, identity_of(model), force=False)
+        check_weights(info, identity_of(model), force=False)
     add_to_cache(tmp_path / "hub", "somebody/tiny", folders / stored)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_origin(info, identity_of(model), force=False)
+        check_weights(info, identity_of(model), force=False)
     other = load(tmp_path / "copy", DTYPES[held])
     with torch.no_grad():
         first_weight(other).view(-1)[-1:].mul_(2)
     with pytest.raises(WrongModelError):
-        check_origin(info, identity_of(other), force=False)
+        check_weights(info, identity_of(other), force=False)
 
 
 @pytest.mark.parametrize("held", ["bfloat16", "float16"])
@@ -131,15 +131,15 @@ def test_weights_of_which_some_stay_in_float32_pass(held: str, folders: Path) ->
             weight.data = weight.data.to(DTYPES[held])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_origin(info, identity_of(model), force=False)
+        check_weights(info, identity_of(model), force=False)
     alone = nameless(copy.deepcopy(model))
     with pytest.warns(UserWarning, match="not checked.*they are rounded"):
-        check_origin(info, identity_of(alone), force=False)
+        check_weights(info, identity_of(alone), force=False)
     other = copy.deepcopy(model)
     with torch.no_grad():
         first_weight(other).view(-1)[-1:].mul_(2)
     with pytest.raises(WrongModelError):
-        check_origin(info, identity_of(other), force=False)
+        check_weights(info, identity_of(other), force=False)
 
 
 def add_to_cache(cache: Path, name: str, folder: Path) -> None:

@@ -24,7 +24,7 @@ from evscli.pruners import (
     select_tokens,
 )
 from evscli.pruners.budget import check_budget, floor_count, parse_budget, round_count
-from evscli.pruners.options import Option, check_options, function_options, split_assignments
+from evscli.pruners.options import MethodOption, check_options, function_options, split_assignments
 from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
 from tests.pruners.videos import tokens
 
@@ -299,7 +299,7 @@ class TestOptions:
             function_options(endless)
 
     def test_an_option_says_what_it_takes(self) -> None:
-        assert Option(name="x", kind=bool, default=None).wanted == "true or false"
+        assert MethodOption(name="x", kind=bool, default=None).wanted == "true or false"
         assert get_pruner("evs").options[0].wanted == "one of serving, paper"
 
 

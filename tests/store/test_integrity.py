@@ -10,9 +10,9 @@ from torch import Tensor
 from evscli.errors import StoreError
 from evscli.store import StoreWriter, open_store, verify
 from evscli.store.codec import fingerprint
-from evscli.store.heads import describe
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.shard import ShardPart, digest, write_shard
+from evscli.store.shard_header import describe
 from tests.store.samples import CONFIG, SETTINGS, record
 
 SHARD = "shard-0-00000.safetensors"

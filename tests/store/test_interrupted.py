@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from evscli.store import StoreWriter, durable, open_store, verify
-from evscli.store.heads import read_head
 from evscli.store.manifest import read_manifest
 from evscli.store.schema import list_shards
+from evscli.store.shard_header import read_header
 from tests.store.file_events import arm, interrupt, kill
 from tests.store.processes import start
 from tests.store.samples import CONFIG, failure, record
@@ -45,7 +45,7 @@ def assert_sound(folder: Path, added: list[str]) -> None:
     """After a kill: nothing half-written is visible, and nothing that was added is lost."""
     for path in folder.glob("manifest-*.jsonl"):
         list(read_manifest(path))
-    held = [video_id for path in list_shards(folder) for video_id in read_head(path).videos]
+    held = [video_id for path in list_shards(folder) for video_id in read_header(path).videos]
     assert len(held) == len(set(held)), "a video is in two shards"
     with StoreWriter(folder, CONFIG) as writer:
         assert set(added) <= set(writer.finished)
@@ -179,7 +179,7 @@ def test_another_writer_leaves_waiting_videos_alone(tmp_path: Path) -> None:
         writer.add(record("a"))
     with StoreWriter(tmp_path, CONFIG) as writer:
         assert set(writer.finished) == {"a", "b"}
-    held = [video_id for path in list_shards(tmp_path) for video_id in read_head(path).videos]
+    held = [video_id for path in list_shards(tmp_path) for video_id in read_header(path).videos]
     assert sorted(held) == ["a", "b"]
 
 

@@ -22,10 +22,10 @@ from evscli.errors import DamagedError, StoreBusyError, StoreError
 from evscli.records import PrunedVideo
 from evscli.store import StoreMerge, StoreWriter, open_store, rebuild_manifest, verify
 from evscli.store import merge as merge_module
-from evscli.store.heads import read_head
 from evscli.store.manifest import read_manifest
 from evscli.store.schema import list_shards
 from evscli.store.shard import Shard, digest, write_shard
+from evscli.store.shard_header import read_header
 from tests.store.file_events import arm, interrupt, kill
 from tests.store.processes import start
 from tests.store.samples import CONFIG, failure, record
@@ -59,8 +59,8 @@ def hold(folder: Path, ids: list[str]) -> dict[str, int]:
     store = open_store(folder)
     assert list(store) == sorted(ids)
     assert all(same(store[video_id], record(video_id)) for video_id in ids)
-    heads = [video_id for path in list_shards(folder) for video_id in read_head(path).videos]
-    return {video_id: heads.count(video_id) for video_id in ids}
+    headers = [video_id for path in list_shards(folder) for video_id in read_header(path).videos]
+    return {video_id: headers.count(video_id) for video_id in ids}
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -73,7 +73,7 @@ def test_small_shards_of_many_writers_become_one(tmp_path: Path) -> None:
         writer.fail(failure())
     before = open_store(tmp_path)
     digests = {key: entry.sha256 for key, entry in before.entries().finished.items()}
-    order = [video_id for path in list_shards(tmp_path) for video_id in read_head(path).videos]
+    order = [video_id for path in list_shards(tmp_path) for video_id in read_header(path).videos]
     assert merge(tmp_path) == ["shard-2-00001.safetensors"]
     assert set(hold(tmp_path, IDS).values()) == {1}
     store = open_store(tmp_path)
@@ -107,7 +107,7 @@ def test_full_shards_stay_and_the_rest_is_packed_within_the_limits(tmp_path: Pat
             writer.add(record(video_id))
     merge(tmp_path, shard_videos=4)
     assert full.stat().st_ino == inode
-    assert [len(read_head(path).videos) for path in list_shards(tmp_path)] == [4, 4]
+    assert [len(read_header(path).videos) for path in list_shards(tmp_path)] == [4, 4]
     assert set(hold(tmp_path, IDS).values()) == {1}
 
 
@@ -189,7 +189,7 @@ def test_the_copy_that_counts_is_kept_and_the_other_dropped(
     assert same(open_store(tmp_path / "store")["v0"], new)
     merge(tmp_path / "store", shard_bytes=shard_bytes)
     store = open_store(tmp_path / "store")
-    held = [key for path in list_shards(store.folder) for key in read_head(path).videos]
+    held = [key for path in list_shards(store.folder) for key in read_header(path).videos]
     assert sorted(held) == ["v0", "v1"]
     assert same(store["v0"], new)
     assert same(store["v1"], record("v1"))
@@ -322,12 +322,12 @@ def test_keys_and_tensors_of_later_releases_go_along(tmp_path: Path) -> None:
     (tmp_path / "manifest-0.jsonl").unlink()
     write_shard(
         shard.path,
-        shard.head.fingerprint,
+        shard.header.fingerprint,
         [replace(part, description=description, tensors=tensors)],
     )
     (new,) = merge(tmp_path)
     merged = Shard(tmp_path / new)
-    assert merged.head.videos["v0"] == description
+    assert merged.header.videos["v0"] == description
     assert torch.equal(merged.tensors("v0")["novel"], torch.arange(3))
 
 
@@ -349,7 +349,7 @@ def test_every_digest_is_kept_whatever_the_shards(
     store = open_store(folder)
     assert {key: entry.sha256 for key, entry in store.entries().finished.items()} == before
     assert list(verify(store)) == []
-    counts = [len(read_head(path).videos) for path in list_shards(folder)]
+    counts = [len(read_header(path).videos) for path in list_shards(folder)]
     assert max(counts, default=0) <= max(limit, 3)
     assert merge(folder, shard_videos=limit) == []
 

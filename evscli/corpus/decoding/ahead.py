@@ -21,7 +21,7 @@ from evscli.pipeline import PlannedVideo
 from evscli.records import FrameChunk, FramePlan, SourceInfo
 from evscli.video import VideoIndex
 
-Job = TypeVar("Job")
+Task = TypeVar("Task")
 Planner = Callable[[Request, SourceInfo, VideoIndex], PlannedVideo]
 Item = PlannedVideo | FrameChunk | BaseException | None
 
@@ -52,11 +52,11 @@ class Lane:
             self.changed.notify_all()
 
 
-class DecodedVideo(Generic[Job]):
+class DecodedVideo(Generic[Task]):
     """One video under way: its plan, then one pass over its frames."""
 
-    def __init__(self, job: Job, lane: Lane) -> None:
-        self.job = job
+    def __init__(self, task: Task, lane: Lane) -> None:
+        self.task = task
         self._lane = lane
         self._items: deque[Item] = deque()
         self._dropped = False
@@ -111,27 +111,27 @@ def size_of(item: Item) -> int:
     return item.pixels.nbytes if isinstance(item, FrameChunk) else 0
 
 
-class DecodeAhead(Generic[Job]):
+class DecodeAhead(Generic[Task]):
     """Decodes videos ahead of their use by some processes; iterate over it once, then close it."""
 
     def __init__(
         self,
-        jobs: Iterable[tuple[Job, Request | VideoError]],
+        tasks: Iterable[tuple[Task, Request | VideoError]],
         plan: Planner,
         processes: Sequence[DecoderProcess],
         *,
         buffer_bytes: int,
     ) -> None:
-        """`jobs` are taken as processes come free, and may block; `plan` chooses the frames.
+        """`tasks` are taken as processes come free, and may block; `plan` chooses the frames.
 
         An error in place of a request is that of its video, which is not decoded.
 
         At most `buffer_bytes` of pixels wait for their use, shared by the processes.
         """
-        self._jobs = iter(jobs)
+        self._tasks = iter(tasks)
         self._plan = plan
         self._claiming = threading.Lock()
-        self._order: queue.SimpleQueue[DecodedVideo[Job] | BaseException | None]
+        self._order: queue.SimpleQueue[DecodedVideo[Task] | BaseException | None]
         self._order = queue.SimpleQueue()
         self._processes = processes
         self._lanes = [Lane(buffer_bytes // len(processes)) for _ in processes]
@@ -142,8 +142,8 @@ class DecodeAhead(Generic[Job]):
         for thread in self._threads:
             thread.start()
 
-    def __iter__(self) -> Iterator[DecodedVideo[Job]]:
-        """The videos in the order of the jobs. Raises what `jobs` raised."""
+    def __iter__(self) -> Iterator[DecodedVideo[Task]]:
+        """The videos in the order of the tasks. Raises what `tasks` raised."""
         while (video := self._order.get()) is not None:
             if isinstance(video, BaseException):
                 raise video
@@ -172,25 +172,25 @@ class DecodeAhead(Generic[Job]):
         finally:
             process.kill()
 
-    def _claim(self, lane: Lane) -> tuple[DecodedVideo[Job], Request | VideoError] | None:
-        """The next job; it takes its place in the order at the same time."""
+    def _claim(self, lane: Lane) -> tuple[DecodedVideo[Task], Request | VideoError] | None:
+        """The next task; it takes its place in the order at the same time."""
         with self._claiming:
             if lane.closed:
                 raise Closed
             try:
-                job, request = next(self._jobs)
+                task, request = next(self._tasks)
             except StopIteration:
                 self._order.put(None)
                 return None
             except BaseException as error:
                 self._order.put(error)
                 return None
-            video = DecodedVideo(job, lane)
+            video = DecodedVideo(task, lane)
             self._order.put(video)
             return video, request
 
     def _decode(
-        self, process: DecoderProcess, video: DecodedVideo[Job], request: Request | VideoError
+        self, process: DecoderProcess, video: DecodedVideo[Task], request: Request | VideoError
     ) -> None:
         if isinstance(request, VideoError):
             video.put(request)

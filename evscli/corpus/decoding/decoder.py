@@ -31,9 +31,9 @@ from evscli.corpus.inputs import local_file
 from evscli.errors import EvsError, VideoError
 from evscli.provenance import source_info
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
-from evscli.stage import stage
 from evscli.tracebacks import traceback_of
 from evscli.video import VideoIndex, decode_frames, index_video
+from evscli.video_errors import video_errors
 
 
 def serve(link: Connection) -> None:
@@ -65,21 +65,21 @@ class Source:
     def open(self, request: Request) -> None:
         """Have the source of a request at hand. Raises VideoError, stage "open"."""
         video = request.video
-        with stage("open", video):
+        with video_errors("open", video):
             video.raise_fault()
             mark = _mark(video)
             if video.is_part and self._open == mark:
                 return
             self.close()
             self.path = self._stack.enter_context(local_file(video, folder=request.copies))
-        with stage("open", video, copy=self.path):
+        with video_errors("open", video, copy=self.path):
             self.info = source_info(video, self.path)
         self._open = mark
 
     def index(self, request: Request) -> VideoIndex:
         """Its timeline. Raises VideoError."""
         if self._index is None:
-            with stage("index", request.video, copy=self.path):
+            with video_errors("index", request.video, copy=self.path):
                 self._index = index_video(self.path, damaged=request.damaged)
         return self._index
 
@@ -127,7 +127,7 @@ def _chunks(request: Request, index: VideoIndex, plan: FramePlan) -> Iterator[Fr
     """The planned frames at the size that was asked for. Raises VideoError only."""
     frames = decode_frames(index, plan, chunk_frames=request.chunk_frames)
     while True:
-        with stage("decode", request.video, copy=index.path):
+        with video_errors("decode", request.video, copy=index.path):
             chunk = next(frames, None)
             if chunk is not None and request.resize is not None:
                 chunk = replace(chunk, pixels=request.resize(chunk.pixels, plan.resized_size))

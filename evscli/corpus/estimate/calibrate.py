@@ -17,7 +17,7 @@ from pathlib import Path
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.estimate.clip import Clip, decode_clip
 from evscli.corpus.estimate.forecast import Sums, decoding_of
-from evscli.corpus.jobs import Job
+from evscli.corpus.tasks import Task
 from evscli.errors import VideoError
 from evscli.pipeline import VideoPruner, resized_here
 from evscli.records import PrunedVideo
@@ -51,33 +51,33 @@ class Effort(Sums):
     """Of one writer."""
 
 
-def calibrate(jobs: Sequence[Job], pruner: VideoPruner, decoder: DecoderProcess) -> Effort:
-    """Try the first of `jobs` that can be decoded; `decoder` is ended.
+def calibrate(tasks: Sequence[Task], pruner: VideoPruner, decoder: DecoderProcess) -> Effort:
+    """Try the first of `tasks` that can be decoded; `decoder` is ended.
 
     Raises StoreError where the disk for temporary files is full.
     """
     began, total = time.monotonic(), Effort()
     records: Records = defaultdict(list)
     try:
-        for job in jobs:
+        for task in tasks:
             if total.videos == VIDEOS or time.monotonic() - began > SECONDS:
                 break
             with suppress(VideoError):  # what is wrong with a video is for the run to say
-                total += _try(job, pruner, decoder, total, records)
+                total += _try(task, pruner, decoder, total, records)
     finally:
         decoder.kill()
     return total + _write(records, pruner)
 
 
 def _try(
-    job: Job, pruner: VideoPruner, decoder: DecoderProcess, before: Effort, records: Records
+    task: Task, pruner: VideoPruner, decoder: DecoderProcess, before: Effort, records: Records
 ) -> Effort:
     share = SECONDS / VIDEOS / 2
-    clip = decode_clip(job.video, pruner.encoder, decoder, seconds=share)
+    clip = decode_clip(task.video, pruner.encoder, decoder, seconds=share)
     if not before.videos:  # what is loaded and compiled at the first time is no part of the speed
-        before = _encode(job, clip.first(1), pruner, {})
+        before = _encode(task, clip.first(1), pruner, {})
     chunk = clip.first(1).tokens * before.encode_seconds / before.tokens
-    effort = _encode(job, clip.first(max(1, int(share / chunk))), pruner, records)
+    effort = _encode(task, clip.first(max(1, int(share / chunk))), pruner, records)
     return effort + Effort(
         videos=1,
         decoding=decoding_of(clip.planned.index, clip.planned.plan),
@@ -85,10 +85,10 @@ def _try(
     )
 
 
-def _encode(job: Job, clip: Clip, pruner: VideoPruner, records: Records) -> Effort:
+def _encode(task: Task, clip: Clip, pruner: VideoPruner, records: Records) -> Effort:
     frames = resized_here(pruner.encoder, clip.planned, lambda: (chunk for chunk in clip.chunks))
     began = time.perf_counter()
-    for number, result in pruner.prune_planned(clip.planned, [*job.tries], frames=frames):
+    for number, result in pruner.prune_planned(clip.planned, [*task.tries], frames=frames):
         if isinstance(result, VideoError):
             raise result
         records.setdefault(number, []).append(result)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.worker import BUFFER_BYTES, planner_of, request_of
+from evscli.corpus.executors.pruning import BUFFER_BYTES, planner_of, request_of
 from evscli.encoders import VideoEncoder
 from evscli.pipeline import PlannedVideo, demand_of
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput

@@ -11,9 +11,9 @@ from os import sched_getaffinity
 
 import torch
 
-from evscli.corpus.engine import Engine
 from evscli.corpus.estimate.calibrate import Effort
 from evscli.corpus.estimate.forecast import Forecast
+from evscli.corpus.executors.engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Duration:
 
 
 def duration_of(
-    forecast: Forecast, stored: float, effort: Effort, engine: Engine, *, jobs: int, load: float
+    forecast: Forecast, stored: float, effort: Effort, engine: Engine, *, tasks: int, load: float
 ) -> Duration:
     """The time that the engine takes for `forecast` and `stored` bytes, `load` measured."""
     decode = effort.decode_seconds * forecast.decoding / effort.decoding
@@ -63,7 +63,7 @@ def duration_of(
     return Duration(
         videos=round(effort.videos),
         load=load,
-        decode=decode / min(jobs, engine.lanes * len(engine.devices)),
+        decode=decode / min(tasks, engine.lanes * len(engine.devices)),
         encode=encode / encoders(engine),
         write=write / len(engine.devices),
         cores=(decode + encode * busy_cores(engine) + write) / len(sched_getaffinity(0)),

@@ -11,17 +11,17 @@ from pathlib import Path
 import torch
 
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.engine import Engine, MakePruner
 from evscli.corpus.estimate.calibrate import Effort, calibrate
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast, StoreForecast
 from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
 from evscli.corpus.estimate.survey import Cut, Look, Seen, survey
-from evscli.corpus.jobs import Job
+from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.outcome import Summary
-from evscli.corpus.reconcile import stock_of
-from evscli.corpus.resume import Stock, work_left
+from evscli.corpus.reconcile import read_state
+from evscli.corpus.resume import StoreState, work_left
 from evscli.corpus.segments import cut_video, uncut
+from evscli.corpus.tasks import Task
 from evscli.pipeline import VideoPruner
 from evscli.records import Failure, ModelInfo, VideoInput
 from evscli.store.run import check_run
@@ -91,14 +91,14 @@ def prepare(
         check_run(folder, config)
     mine = engine.share.of(videos)
     summaries = [Summary() for _ in folders]
-    stocks = [stock_of(folder) for folder in folders]
-    jobs, cut = _work(mine, stocks, summaries, engine)
+    states = [read_state(folder) for folder in folders]
+    tasks, cut = _work(mine, states, summaries, engine)
     return Prepared(
         pruner=pruner,
         engine=engine,
         videos=len(mine),
         summaries=summaries,
-        sample=take_sample(jobs, usual_size(jobs) if most is None else most or len(jobs)),
+        sample=take_sample(tasks, usual_size(tasks) if most is None else most or len(tasks)),
         load_seconds=loaded,
         cut=cut,
     )
@@ -106,21 +106,21 @@ def prepare(
 
 def _work(
     videos: Sequence[VideoInput],
-    stocks: Sequence[Stock],
+    states: Sequence[StoreState],
     summaries: Sequence[Summary],
     engine: Engine,
-) -> tuple[list[Job], Cut]:
+) -> tuple[list[Task], Cut]:
     """The files that are left to do, and what is made of each."""
     seconds, retries = engine.segment, engine.retries
     if seconds is None:
-        return work_left(videos, stocks, summaries, retries=retries), lambda job, _: [job]
-    left = uncut(videos, seconds, stocks, summaries, retries=retries)
+        return work_left(videos, states, summaries, retries=retries), lambda task, _: [task]
+    left = uncut(videos, seconds, states, summaries, retries=retries)
 
-    def cut(job: Job, index: VideoIndex) -> list[Job]:
-        segments = cut_video(job.video, index, seconds)
-        return work_left(segments, stocks, summaries, retries=retries, compared=True)
+    def cut(task: Task, index: VideoIndex) -> list[Task]:
+        segments = cut_video(task.video, index, seconds)
+        return work_left(segments, states, summaries, retries=retries, compared=True)
 
-    return [Job(video=video, tries=dict.fromkeys(range(len(stocks)), 1)) for video in left], cut
+    return [Task(video=video, tries=dict.fromkeys(range(len(states)), 1)) for video in left], cut
 
 
 def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: None) -> list[Look]:
@@ -137,7 +137,7 @@ def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: 
 
 
 def _survey(prepared: Prepared) -> Generator[Look]:
-    return survey(prepared.sample.jobs, prepared.pruner, _decoders(prepared), cut=prepared.cut)
+    return survey(prepared.sample.tasks, prepared.pruner, _decoders(prepared), cut=prepared.cut)
 
 
 def estimate(prepared: Prepared, looks: Sequence[Look], *, timed: bool) -> Estimate:
@@ -170,7 +170,7 @@ def _store(seen: Sequence[Seen], number: int) -> StoreForecast:
 
 def _effort(prepared: Prepared, looks: Sequence[Look]) -> Effort:
     seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
-    good = [job for each in seen for job in each.jobs[:1]]
+    good = [task for each in seen for task in each.tasks[:1]]
     decoder = prepared.engine.decoder()
     return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)
 
@@ -183,12 +183,12 @@ def _duration(
         sum(store.stored for store in stores),
         effort,
         prepared.engine,
-        jobs=prepared.sample.of,
+        tasks=prepared.sample.of,
         load=prepared.load_seconds,
     )
 
 
 def _decoders(prepared: Prepared) -> list[DecoderProcess]:
-    engine, jobs = prepared.engine, len(prepared.sample.jobs)
-    count = max(1, min(jobs, engine.lanes * len(engine.devices)))
+    engine, tasks = prepared.engine, len(prepared.sample.tasks)
+    count = max(1, min(tasks, engine.lanes * len(engine.devices)))
     return [engine.decoder() for _ in range(count)]

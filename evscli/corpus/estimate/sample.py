@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from evscli.corpus.inputs.remote import is_url
-from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import file_size
+from evscli.corpus.tasks import Task
 from evscli.records import VideoInput
 
 MOST = 200
@@ -24,9 +24,9 @@ MOST_FETCHED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Some of the jobs of a run, or all."""
+    """Some of the tasks of a run, or all."""
 
-    jobs: Sequence[Job]
+    tasks: Sequence[Task]
     """In the order of the run if all, else in that of their hashes."""
     of: int
     """Jobs of the run."""
@@ -38,7 +38,7 @@ class Sample:
     @property
     def is_whole(self) -> bool:
         """Whether nothing is left out."""
-        return len(self.jobs) == self.of
+        return len(self.tasks) == self.of
 
     @property
     def factor(self) -> float:
@@ -48,23 +48,23 @@ class Sample:
     @property
     def fetched(self) -> Sequence[VideoInput]:
         """Those that are downloaded to be looked into."""
-        return [job.video for job in self.jobs if is_remote(job.video)]
+        return [task.video for task in self.tasks if is_remote(task.video)]
 
 
-def take_sample(jobs: Sequence[Job], most: int) -> Sample:
-    """At most so many jobs, by the hashes of their ids."""
-    chosen = jobs if most >= len(jobs) else in_hash_order(jobs, most)
-    return Sample(jobs=chosen, of=len(jobs), bytes=_bytes(chosen), bytes_of=_bytes(jobs))
+def take_sample(tasks: Sequence[Task], most: int) -> Sample:
+    """At most so many tasks, by the hashes of their ids."""
+    chosen = tasks if most >= len(tasks) else in_hash_order(tasks, most)
+    return Sample(tasks=chosen, of=len(tasks), bytes=_bytes(chosen), bytes_of=_bytes(tasks))
 
 
-def in_hash_order(jobs: Sequence[Job], most: int) -> list[Job]:
-    """The first jobs in an order that has nothing to do with what they are."""
-    return nsmallest(most, jobs, key=lambda job: _digest(job.video.id))
+def in_hash_order(tasks: Sequence[Task], most: int) -> list[Task]:
+    """The first tasks in an order that has nothing to do with what they are."""
+    return nsmallest(most, tasks, key=lambda task: _digest(task.video.id))
 
 
-def usual_size(jobs: Sequence[Job]) -> int:
+def usual_size(tasks: Sequence[Task]) -> int:
     """How many videos to look into unless a number is given."""
-    return MOST_FETCHED if any(is_remote(job.video) for job in jobs) else MOST
+    return MOST_FETCHED if any(is_remote(task.video) for task in tasks) else MOST
 
 
 def is_remote(video: VideoInput) -> bool:
@@ -72,8 +72,8 @@ def is_remote(video: VideoInput) -> bool:
     return video.held is not None and is_url(video.held.url)
 
 
-def _bytes(jobs: Sequence[Job]) -> int:
-    return sum(file_size(job.video) or 0 for job in jobs)
+def _bytes(tasks: Sequence[Task]) -> int:
+    return sum(file_size(task.video) or 0 for task in tasks)
 
 
 def _digest(video_id: str) -> bytes:

@@ -15,18 +15,18 @@ from evscli.corpus.estimate.forecast import (
     forecast_of,
     store_forecast,
 )
+from evscli.corpus.executors.pruning import planner_of, request_of
 from evscli.corpus.inputs import refuse_name
-from evscli.corpus.jobs import Job
 from evscli.corpus.outcome import failure_of
-from evscli.corpus.worker import planner_of, request_of
+from evscli.corpus.tasks import Task
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.records import Failure, SourceInfo
 from evscli.video import VideoIndex
 
-Cut = Callable[[Job, VideoIndex], Sequence[Job]]
+Cut = Callable[[Task, VideoIndex], Sequence[Task]]
 """What is made of a video whose timeline is known: itself, or the segments that are left to do."""
-Part = tuple[Job, PlannedVideo]
+Part = tuple[Task, PlannedVideo]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Seen:
     forecast: Forecast
     stores: Mapping[int, StoreForecast]
     """By the number of each store that wants it."""
-    jobs: Sequence[Job]
+    tasks: Sequence[Task]
     """The input itself, or the segments of it that are left to do."""
 
 
@@ -44,18 +44,18 @@ class Seen:
 class Look:
     """What looking into one video gave."""
 
-    job: Job
+    task: Task
     outcome: Seen | Failure
 
 
 def survey(
-    jobs: Sequence[Job],
+    tasks: Sequence[Task],
     pruner: VideoPruner,
     decoders: Sequence[DecoderProcess],
     *,
     cut: Cut,
 ) -> Generator[Look]:
-    """Look into the videos of `jobs`, in their order. However it ends, no process is left.
+    """Look into the videos of `tasks`, in their order. However it ends, no process is left.
 
     `cut` says what is made of each when its timeline is known.
     Raises StoreError where the disk for copies of remote videos is full.
@@ -65,18 +65,18 @@ def survey(
     for decoder in decoders:
         free.put(decoder)
 
-    def look(job: Job) -> Look:
+    def look(task: Task) -> Look:
         decoder = free.get()
         try:
-            return Look(job=job, outcome=_seen(job, pruner, planner, decoder, cut))
+            return Look(task=task, outcome=_seen(task, pruner, planner, decoder, cut))
         except VideoError as error:
-            return Look(job=job, outcome=failure_of(job.video, error))
+            return Look(task=task, outcome=failure_of(task.video, error))
         finally:
             free.put(decoder)
 
     threads = ThreadPoolExecutor(len(decoders))
     try:
-        yield from threads.map(look, jobs)
+        yield from threads.map(look, tasks)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         for decoder in decoders:
@@ -87,13 +87,13 @@ def survey(
 
 
 def _seen(
-    job: Job, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
+    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
 ) -> Seen:
-    parts = planned_parts(job, pruner, planner, decoder, cut)
+    parts = planned_parts(task, pruner, planner, decoder, cut)
     return Seen(
         forecast=sum((forecast_of(planned) for _, planned in parts), Forecast()),
-        stores={number: _in_store(parts, pruner, number) for number in job.tries},
-        jobs=[part for part, _ in parts],
+        stores={number: _in_store(parts, pruner, number) for number in task.tries},
+        tasks=[part for part, _ in parts],
     )
 
 
@@ -105,19 +105,19 @@ def _in_store(parts: Sequence[Part], pruner: VideoPruner, number: int) -> StoreF
 
 
 def planned_parts(
-    job: Job, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
+    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
 ) -> list[Part]:
     """Everything that a run would make of one input: a video that is cut is several.
 
     Raises VideoError, as a run would.
     """
-    job.video.raise_fault()
-    refuse_name(job.video)
-    request = request_of(job.video, pruner.encoder)
+    task.video.raise_fault()
+    refuse_name(task.video)
+    request = request_of(task.video, pruner.encoder)
     parts: list[Part] = []
 
     def choose(source: SourceInfo, index: VideoIndex) -> None:
-        for part in cut(job, index):
+        for part in cut(task, index):
             parts.append((part, planner(replace(request, video=part.video), source, index)))
 
     for _ in decoder.decode(request, choose):

@@ -27,7 +27,7 @@ from evscli.provenance import provenance
 from evscli.pruners import PruneRequest
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, Sampling, VideoInput
-from evscli.stage import stage
+from evscli.video_errors import video_errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +114,7 @@ def ask_video(
     encoded = encode_video(video, checkpoint.encoder, pixels=pixels)
     for request in requests:
         record = prune_encoded(encoded, request, seed=video_seed(seed, video.id))
-        with stage("answer", video):
+        with video_errors("answer", video):
             answers = [ask(record, choice, checkpoint.language, per_token) for choice in asked]
         yield answers
 

@@ -51,12 +51,12 @@ def ahead(
     def plan(request: Request, source: SourceInfo, index: VideoIndex) -> PlannedVideo:
         return plan_indexed(request.video, source, index, encoder)
 
-    jobs = (
+    tasks = (
         (v.id, Request(video=v, chunk_frames=4, resize=(resize or {}).get(v.id, as_it_is)))
         for v in videos
     )
     decoders = [DecoderProcess(timeout=60) for _ in range(processes)]
-    return DecodeAhead(jobs, plan, decoders, buffer_bytes=buffer_bytes)
+    return DecodeAhead(tasks, plan, decoders, buffer_bytes=buffer_bytes)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_videos_come_in_order_whole_and_within_any_buffer(
             planned = video.planned()
             frames = sum(len(chunk.pixels) for chunk in video.frames())
             assert frames == len(planned.plan.source_index)
-            seen.append(video.job)
+            seen.append(video.task)
     assert seen == [video.id for video in videos]
 
 
@@ -87,7 +87,7 @@ def test_a_video_that_crashes_fails_in_its_place(
                 video.planned()
                 list(video.frames())
             except VideoError as error:
-                failed.append((video.job, error.kind))
+                failed.append((video.task, error.kind))
     assert failed == [("0", "Crashed"), ("4", "Crashed")]
 
 
@@ -99,7 +99,7 @@ def test_a_video_dropped_half_way_holds_nobody_up(
     with closing(ahead(videos, encoder, processes=1, buffer_bytes=1)) as decoded:
         for video in decoded:
             video.planned()
-            if video.job == "0":
+            if video.task == "0":
                 next(video.frames())
                 video.drop()
             else:
@@ -121,14 +121,14 @@ def test_closing_while_decoders_are_at_work_leaves_no_thread_and_no_process(
 
 
 def test_an_error_of_whoever_names_the_jobs_reaches_the_user() -> None:
-    def jobs() -> Iterator[tuple[str, Request]]:
+    def tasks() -> Iterator[tuple[str, Request]]:
         raise OSError("the list is gone")
         yield
 
     def plan(request: Request, source: SourceInfo, index: VideoIndex) -> PlannedVideo:
         raise NotImplementedError
 
-    decoded = DecodeAhead(jobs(), plan, [DecoderProcess()], buffer_bytes=1)
+    decoded = DecodeAhead(tasks(), plan, [DecoderProcess()], buffer_bytes=1)
     with closing(decoded), pytest.raises(OSError, match="the list is gone"):
         list(decoded)
 

@@ -9,7 +9,7 @@ from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.estimate import calibrate as module
 from evscli.corpus.estimate.calibrate import calibrate
 from evscli.corpus.estimate.clip import decode_clip
-from evscli.corpus.jobs import Job
+from evscli.corpus.tasks import Task
 from evscli.encoders import load_encoder
 from evscli.pipeline import VideoPruner
 from evscli.pruners import check_selection
@@ -40,15 +40,15 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def job(path: Path) -> Job:
+def task(path: Path) -> Task:
     video = VideoInput(id=path.stem, path=path, root=path.parent)
-    return Job(video=video, tries={0: 1, 1: 1})
+    return Task(video=video, tries={0: 1, 1: 1})
 
 
 def test_the_beginning_of_a_video_is_pruned_like_a_whole_one(
     clip: Path, pruner: VideoPruner, decoder: DecoderProcess
 ) -> None:
-    whole = decode_clip(job(clip).video, pruner.encoder, decoder, seconds=60)
+    whole = decode_clip(task(clip).video, pruner.encoder, decoder, seconds=60)
     assert len(whole.chunks) == whole.planned.plan.grid_thw[0] > 2
     short = whole.first(2)
     assert short.planned.plan.grid_thw[0] == 2
@@ -57,7 +57,7 @@ def test_the_beginning_of_a_video_is_pruned_like_a_whole_one(
         assert isinstance(record, PrunedVideo)
         assert (record.keep_mask.shape[0], len(record.prompt_times)) == (2, 2)
         assert len(record.source_index) == len(record.frame_times) == 4
-    stopped = decode_clip(job(clip).video, pruner.encoder, decoder, seconds=0)
+    stopped = decode_clip(task(clip).video, pruner.encoder, decoder, seconds=0)
     assert len(stopped.chunks) == 1
     assert len(stopped.planned.plan.source_index) == 2
 
@@ -66,9 +66,9 @@ def test_videos_that_can_be_decoded_are_tried_and_nothing_is_left(
     clip: Path, tmp_path: Path, temporary: Path, pruner: VideoPruner, decoder: DecoderProcess
 ) -> None:
     broken = damage(write_video(tmp_path / "broken.mp4"), start=0.2, stop=0.7)
-    effort = calibrate([job(broken), job(clip)], pruner, decoder)
+    effort = calibrate([task(broken), task(clip)], pruner, decoder)
     assert effort.videos == 1
-    whole = decode_clip(job(clip).video, pruner.encoder, decoder, seconds=60)
+    whole = decode_clip(task(clip).video, pruner.encoder, decoder, seconds=60)
     assert effort.tokens == whole.tokens
     assert min(effort.decode_seconds, effort.encode_seconds, effort.write_seconds) > 0
     assert list(temporary.iterdir()) == []
@@ -87,5 +87,5 @@ def test_an_interrupt_leaves_nothing(
 
     monkeypatch.setattr(module.StoreWriter, "add", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        calibrate([job(clip)], pruner, decoder)
+        calibrate([task(clip)], pruner, decoder)
     assert list(temporary.iterdir()) == []

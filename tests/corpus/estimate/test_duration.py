@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from evscli.corpus.engine import Engine
 from evscli.corpus.estimate import duration
 from evscli.corpus.estimate.calibrate import Effort
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast
+from evscli.corpus.executors.engine import Engine
 
 FORECAST = Forecast(seconds=100, frames=200, tokens=10_000, decoding=1_000)
 EFFORT = Effort(
@@ -29,8 +29,8 @@ def _cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duration.torch, "get_num_threads", lambda: 64)
 
 
-def of(engine: Engine, *, jobs: int = 50) -> Duration:
-    return duration_of(FORECAST, 1_000, EFFORT, engine, jobs=jobs, load=7)
+def of(engine: Engine, *, tasks: int = 50) -> Duration:
+    return duration_of(FORECAST, 1_000, EFFORT, engine, tasks=tasks, load=7)
 
 
 def test_each_part_is_shared_by_those_who_do_it() -> None:
@@ -44,7 +44,7 @@ def test_more_decoders_move_the_bottleneck_and_no_more_than_there_are_videos_hel
     many = replace(GPUS, processes=40)
     assert of(many).decode == 100 / 40
     assert of(many).bottleneck == "encode"
-    assert of(many, jobs=3).decode == 100 / 3
+    assert of(many, tasks=3).decode == 100 / 3
 
 
 def test_workers_that_share_a_gpu_are_no_faster() -> None:

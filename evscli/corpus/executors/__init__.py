@@ -1,0 +1,1 @@
+"""Who does the work of a run: one process, a pool of them on this machine, or a Ray cluster."""

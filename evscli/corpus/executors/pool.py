@@ -1,0 +1,226 @@
+"""Several workers, one for each device, and who hands out the work to them.
+
+One that dies is replaced, and what it had is handed out again; a video during which two have died
+has failed. Knows no terminal, of stores only where they are, and not what workers run in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Generic, Protocol, Self, TypeVar
+
+from evscli.corpus.executors.engine import Engine, MakePruner
+from evscli.corpus.executors.queue import TaskQueue
+from evscli.corpus.executors.worker import Assignment, Begun, Finished, Message, Stopped, Up, Want
+from evscli.corpus.tasks import Done, Task
+from evscli.errors import EvsError
+from evscli.store import open_store
+
+DEATHS = 3
+"""Workers on one device that may die one after the other without any result."""
+
+
+class Handle(Protocol):
+    """A worker that was started, and the way to it."""
+
+    @property
+    def place(self) -> str:
+        """Where it runs, for messages."""
+
+    def give(self, task: Task | None) -> None:
+        """Hand it a task, or say that there are no more; it may have died."""
+
+    def reap(self) -> str:
+        """Let nothing of a dead one be left; how it ended."""
+
+
+HandleKind = TypeVar("HandleKind", bound=Handle)
+
+
+class Backend(Protocol[HandleKind]):
+    """What workers run in: starts them and carries what they say."""
+
+    def start(self, assignment: Assignment) -> HandleKind:
+        """Start a worker, without waiting for it."""
+
+    def poll(
+        self, handles: Sequence[HandleKind]
+    ) -> Sequence[tuple[HandleKind, Sequence[Message] | None]]:
+        """Wait for words of some workers; None for one that is dead."""
+
+    def stop(self, handles: Sequence[HandleKind]) -> None:
+        """End all that still run; they write what they have finished."""
+
+
+class Slot(Generic[HandleKind]):
+    """One place in the pool, and the worker that has it now."""
+
+    def __init__(self, backend: Backend[HandleKind], assignment: Assignment) -> None:
+        """Start the worker."""
+        self.assignment = assignment
+        self._backend = backend
+        self.has: dict[str, Task] = {}
+        """By id, what was handed to it and has not come back whole."""
+        self.deaths = 0
+        self.suspect: str | None = None
+        """What the one before was at when it died."""
+        self._start(assignment)
+
+    def _start(self, assignment: Assignment) -> None:
+        self.handle = self._backend.start(assignment)
+        self.up = self.finished = False
+        self.at: str | None = None
+        self.wants = 0
+
+    def start_again(self) -> None:
+        """Start another worker for a dead one."""
+        self.suspect = self.at
+        self._start(replace(self.assignment, replaces=True))
+
+    def give(self, task: Task | None) -> None:
+        """Hand it a task, or say that there are no more."""
+        self.wants -= 1
+        if task is not None:
+            self.has[task.video.id] = task
+        self.handle.give(task)
+
+    def take_back(self, done: Done) -> None:
+        """One store's result has come."""
+        video = done.task.video.id
+        if (left := self.has.pop(video).without(done.store)) is not None:
+            self.has[video] = left
+        self.deaths = 0
+
+
+class WorkerPool(Generic[HandleKind]):
+    """A worker for every device; use it in a `with` statement."""
+
+    def __init__(
+        self,
+        backend: Backend[HandleKind],
+        make: MakePruner,
+        folders: Sequence[Path],
+        engine: Engine,
+        *,
+        remark: Callable[[str], None],
+    ) -> None:
+        """Starts nothing yet; `remark` is told of workers that died."""
+        self._backend = backend
+        self._assignments = [
+            Assignment(
+                make=make,
+                device=device,
+                folders=tuple(folders),
+                engine=engine,
+                writer=number,
+            )
+            for device, number in zip(engine.devices, engine.numbers, strict=True)
+        ]
+        self._most = 2 * engine.lanes + 2
+        self._remark = remark
+        self._slots: list[Slot[HandleKind]] = []
+
+    def __enter__(self) -> Self:
+        """Start the workers and wait until all have loaded the model and opened their stores.
+
+        Raises what keeps one of them from it.
+        """
+        try:
+            for assignment in self._assignments:
+                self._slots.append(Slot(self._backend, assignment))
+            while not all(slot.up for slot in self._slots):
+                for slot, message in self._polled():
+                    self._note(slot, message)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Have all workers write what they have finished, and wait for that."""
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._stop()
+
+    def results(self, queue: TaskQueue) -> Iterator[Done]:
+        """Have all tasks done; yields results as they come, which the caller settles."""
+        while not queue.settled:
+            for slot in self._slots:
+                while slot.wants and len(slot.has) < self._most and (task := queue.take()):
+                    slot.give(task)
+            for slot, message in self._polled():
+                if message is None:
+                    self._replace(slot)
+                elif isinstance(message, Up):
+                    slot.up = True
+                    yield from self._regain(slot, queue)
+                elif isinstance(message, Done):
+                    slot.take_back(message)
+                    yield message
+                else:
+                    self._note(slot, message)
+
+    def _polled(self) -> Iterator[tuple[Slot[HandleKind], Message | None]]:
+        """What workers have said since; None for one that is dead."""
+        by_handle = {slot.handle: slot for slot in self._slots if not slot.finished}
+        for handle, messages in self._backend.poll([*by_handle]):
+            for message in [None] if messages is None else messages:
+                yield by_handle[handle], message
+
+    def _note(self, slot: Slot[HandleKind], message: Message | None) -> None:
+        if isinstance(message, Stopped):
+            raise message.error
+        if isinstance(message, Up):
+            slot.up = True
+        elif isinstance(message, Want):
+            slot.wants += 1
+        elif isinstance(message, Begun):
+            slot.at = message.video
+        elif isinstance(message, Finished):
+            slot.finished = True
+        else:
+            raise EvsError(
+                f"the worker on {slot.handle.place} ended ({slot.handle.reap()}) while it loaded "
+                "the model or wrote its last shard: check the machine's memory and disk, then run "
+                "the same command again"
+            )
+
+    def _replace(self, slot: Slot[HandleKind]) -> None:
+        how, place = slot.handle.reap(), slot.handle.place
+        slot.deaths += 1
+        if slot.deaths >= DEATHS:
+            raise EvsError(
+                f"{DEATHS} workers on {place} died one after the other ({how}): check the "
+                "machine's memory, then run the same command again"
+            )
+        self._remark(f"the worker on {place} died ({how}); another one goes on with its videos")
+        slot.start_again()
+
+    def _regain(self, slot: Slot[HandleKind], queue: TaskQueue) -> Iterator[Done]:
+        """Results that a dead worker did not come to tell; what has none is handed out again.
+
+        Asked when the next one has listed what it left, so that no video is done twice.
+        """
+        stores = [open_store(folder) for folder in slot.assignment.folders]
+        had, slot.has = slot.has, {}
+        for task in had.values():
+            for number in task.tries:
+                if task.video.id in stores[number]:
+                    yield Done(task=task, store=number, outcome=stores[number].info(task.video.id))
+        lost = [key for key, task in had.items() if any(key not in stores[n] for n in task.tries)]
+        queue.lose(lost, suspect=slot.suspect)
+
+    def _finish(self) -> None:
+        while not all(slot.finished for slot in self._slots):
+            for slot in self._slots:
+                if slot.wants:
+                    slot.give(None)
+            for slot, message in self._polled():
+                self._note(slot, message)
+
+    def _stop(self) -> None:
+        self._backend.stop([slot.handle for slot in self._slots])

@@ -1,0 +1,136 @@
+"""Workers in processes of this machine, each at the other end of a pipe."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from threading import Event, Lock
+
+from evscli.corpus.decoding.children import end_with_parent, start_child
+from evscli.corpus.executors.worker import Assignment, Message, Want, work
+from evscli.corpus.tasks import Task
+
+AGAIN_SECONDS = 1.0
+"""After which a worker that goes on is told again to end."""
+
+LOOK_SECONDS = 0.2
+"""How often somebody who waits for a task looks whether the worker has ended."""
+
+
+class WorkerProcess:
+    """One worker's process, as its pool sees it."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Start it."""
+        self.pipe, theirs = multiprocessing.Pipe()
+        self._process = start_child(_live, theirs, assignment, parent=True)
+        theirs.close()
+        self.place = assignment.device
+
+    def give(self, task: Task | None) -> None:
+        """Hand it a task, or say that there are no more."""
+        with suppress(ConnectionError):  # a death is heard of when something is expected of it
+            self.pipe.send(task)
+
+    def reap(self) -> str:
+        """How it ended."""
+        self._process.join(timeout=5)
+        self._process.kill()
+        self._process.join()
+        code = self._process.exitcode
+        self.pipe.close()
+        return signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
+
+    def end(self) -> None:
+        """Have it write what it has finished."""
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        while self._process.exitcode is None:
+            self._process.join(timeout=AGAIN_SECONDS)
+            self.end()  # Python drops an interrupt that comes in a finalizer
+
+
+class Processes:
+    """Starts processes, and hears what they say."""
+
+    def start(self, assignment: Assignment) -> WorkerProcess:
+        """Start a worker."""
+        return WorkerProcess(assignment)
+
+    def poll(
+        self, handles: Sequence[WorkerProcess]
+    ) -> list[tuple[WorkerProcess, Sequence[Message] | None]]:
+        """Wait for words of some workers; None for one that is dead."""
+        by_pipe = {handle.pipe: handle for handle in handles}
+        return [(by_pipe[pipe], _receive(pipe)) for pipe in wait([*by_pipe])]  # type: ignore[index,arg-type]
+
+    def stop(self, handles: Sequence[WorkerProcess]) -> None:
+        """End all that still run; they write what they have finished."""
+        for handle in handles:
+            handle.end()
+        for handle in handles:
+            handle.join()
+
+
+def _receive(pipe: Connection) -> list[Message] | None:
+    try:
+        return [pipe.recv()]
+    except (EOFError, ConnectionError):
+        return None
+
+
+class PipeDriver:
+    """The driver at the other end of a pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._sending = Lock()
+        self._ended = Event()
+
+    def send(self, message: Message) -> None:
+        """Send something."""
+        with self._sending:
+            self._pipe.send(message)
+
+    def __iter__(self) -> Iterator[Task]:
+        """Jobs as they are handed out, until there are no more or the worker has ended."""
+        while True:
+            self.send(Want())
+            while not self._pipe.poll(LOOK_SECONDS):
+                if self._ended.is_set():
+                    return
+            if (task := self._pipe.recv()) is None:
+                return
+            yield task
+
+    def close(self) -> None:
+        """Wait for no more tasks."""
+        self._ended.set()
+
+    def interrupt(self, *_: object) -> None:
+        """Raise KeyboardInterrupt, but where the worker is ending already: it may end in peace."""
+        if not self._ended.is_set():
+            raise KeyboardInterrupt
+
+
+def _live(pipe: Connection, assignment: Assignment) -> None:
+    """What happens in the process. SIGTERM ends it with everything finished kept."""
+    end_with_parent()
+    # Ctrl-C reaches the whole group of processes; what it means is decided by who hands out work.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    driver = PipeDriver(pipe)
+    signal.signal(signal.SIGTERM, driver.interrupt)
+    sys.unraisablehook = _without_interrupts
+    work(driver, assignment)
+
+
+def _without_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

@@ -1,0 +1,65 @@
+"""Prunes many videos on a Ray cluster: every actor is one worker of the pool.
+
+Actors write to the stores themselves; what travels are tasks and one small row for each result. Ray
+restarts and repeats nothing here: who died at what, and what is left to do, is the pool's to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evscli.corpus.executors.engine import Engine, Listener, MakePruner
+from evscli.corpus.executors.ray.actors import Actors
+from evscli.corpus.executors.ray.cluster import connected
+from evscli.corpus.executors.ray.placement import find_placement
+from evscli.corpus.executors.run import Run, prune_by_pool
+from evscli.corpus.outcome import Summary
+from evscli.records import VideoInput
+
+__all__ = ["connected", "prune_on_ray", "units_on_ray"]
+
+
+def units_on_ray(
+    *, address: str | None = None, device: str = "auto", workers: int | None = None
+) -> frozenset[str]:
+    """The dtypes that a worker on the cluster has arithmetic units for, asked of one for all.
+
+    Raises as `prune_on_ray` does.
+    """
+    with connected(address) as nodes:
+        return Actors(find_placement(nodes, device, workers)).units()
+
+
+def prune_on_ray(
+    videos: Sequence[VideoInput],
+    make: MakePruner,
+    folders: Sequence[Path],
+    *,
+    listener: Listener,
+    engine: Engine,
+    address: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> list[Summary]:
+    """As `prune_corpus`, by actors on the cluster at `address`; `engine` gets its devices here.
+
+    Without an address it is the cluster of `RAY_ADDRESS` or of this machine, or else one that is
+    started here. Raises UsageError for a wrong address or device and where Ray is not installed,
+    DeviceError for GPUs that are not there, and EvsError where the cluster does not answer or has
+    no place for the workers.
+    """
+    with connected(address) as nodes:
+        placement = find_placement(nodes, device, workers)
+        engine = replace(
+            engine, devices=placement.devices, cores=placement.cpus * len(placement.devices)
+        )
+        run = Run(
+            videos=engine.share.of(videos),
+            make=make,
+            folders=folders,
+            listener=listener,
+            engine=engine,
+        )
+        return prune_by_pool(run, Actors(placement))

@@ -1,0 +1,143 @@
+"""Joins a Ray cluster, or starts one on this machine, without Ray's own words on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from evscli.corpus.executors.ray.placement import Node
+from evscli.errors import EvsError, UsageError
+
+ADDRESS = "RAY_ADDRESS"
+ANSWER_SECONDS = 5.0
+"""In which something must answer at an address."""
+
+OBJECT_STORE_BYTES = 80 << 20
+"""Of a cluster that is started here: about the least Ray accepts, since no tensor goes there."""
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[list[Node]]:
+    """Be a driver of a cluster meanwhile; yields its nodes.
+
+    Where this process is one already it stays so. Raises UsageError for what is no address and
+    without Ray, EvsError where no cluster answers.
+    """
+    given = address or os.environ.get(ADDRESS)
+    ray = import_ray()
+    if ray.is_initialized():
+        yield _nodes(ray)
+        return
+    _join(ray, _checked(given))
+    try:
+        yield _nodes(ray)
+    finally:
+        ray.shutdown()
+
+
+def import_ray() -> Any:
+    """Ray, which says little from now on. Raises UsageError where it is not installed."""
+    # Ray reads it as it is imported: a port where something else listens would be asked 20 times,
+    # for 40 seconds each.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")
+    try:
+        import ray
+        from ray._private import worker
+    except ImportError:
+        raise UsageError("--engine ray needs Ray: pip install 'evscli[ray]'") from None
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    # A dead actor is a paragraph on standard output, whatever `log_to_driver` says; we say it in a
+    # line, and standard output is for our own events.
+    worker.print_to_stdstream = _say_nothing
+    return ray
+
+
+def _say_nothing(*_: object, **__: object) -> None:
+    pass
+
+
+def _checked(address: str | None) -> str:
+    """`here` for the cluster that `ray start` began on this machine, or `local`, or HOST:PORT.
+
+    Raises UsageError for anything else, and EvsError where nobody answers: Ray itself would ask for
+    minutes, and take for ours any cluster that a process of this machine belongs to.
+    """
+    from ray._private.services import find_bootstrap_address
+
+    if address == "local":
+        return address
+    begun = find_bootstrap_address(None) if address in (None, "auto") else None
+    if address == "auto" and begun is None:
+        raise _no_cluster(address, "none was started on this machine")
+    where = begun or address
+    if where is None:
+        return "local"
+    try:
+        _probe(where)
+    except EvsError:
+        if address is not None:
+            raise
+        return "local"
+    return "here" if begun else where
+
+
+def _probe(address: str) -> None:
+    """Raises UsageError for what is no address, EvsError where nothing answers at one."""
+    match = re.fullmatch(r"([^:/\s]+):(\d{1,5})", address)
+    if match is None or int(match[2]) > 65535:
+        raise UsageError(
+            f"{address!r} is no address of a Ray cluster: write it as HOST:PORT (`ray start` "
+            "says which), auto or local, and run evs on a node of the cluster"
+        )
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise _no_cluster(address, error.strerror or str(error)) from error
+
+
+def _join(ray: Any, address: str) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Ray plans for later versions of itself
+            _init(ray, address)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        token = "" if "RAY_AUTH_MODE" in os.environ else "; RAY_AUTH_MODE=token if it wants tokens"
+        raise _no_cluster(address, reason.rstrip(".") + token) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray takes it for itself
+
+
+def _init(ray: Any, address: str) -> None:
+    new = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    ray.init(
+        address=None if address == "here" else address,
+        log_to_driver=False,
+        configure_logging=False,
+        **(new if address == "local" else {}),
+    )
+
+
+def _no_cluster(address: str, reason: str) -> EvsError:
+    return EvsError(
+        f"no Ray cluster can be joined at {address} ({reason}): start one with `ray start --head` "
+        f"and run evs on a node of it, or leave out --address and {ADDRESS}"
+    )
+
+
+def _nodes(ray: Any) -> list[Node]:
+    return [
+        Node(cpus=int(node["Resources"].get("CPU", 0)), gpus=int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]

@@ -1,0 +1,178 @@
+"""What a shard says of itself: the one metadata key of its header. No tensor is read here.
+
+It knows the shard's text, not its tensors, so listing a store needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from evscli.errors import DamagedError, StoreError
+from evscli.records import Part, SourceInfo, VideoInfo
+from evscli.store.codec import canonical_json, from_json, parse_object, to_json
+from evscli.store.schema import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    NARROW_VERSION,
+    RUN_NAME,
+    id_problem,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardHeader:
+    """A shard's metadata; a video is decoded when it is asked for."""
+
+    path: Path
+    fingerprint: str
+    videos: Mapping[str, Mapping[str, Any]]
+
+    def info(self, video_id: str) -> VideoInfo:
+        """The description of one video. Raises DamagedError where it is incomplete."""
+        try:
+            return from_json(VideoInfo, {**self.videos[video_id], "id": video_id})
+        except ValueError as error:
+            raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
+
+    def sha256(self, video_id: str) -> str:
+        """The digest of one video's tensors."""
+        return str(self._value(video_id, "sha256"))
+
+    def source(self, video_id: str) -> SourceInfo:
+        """The file one video came from."""
+        try:
+            return from_json(SourceInfo, self._value(video_id, "source"))
+        except ValueError as error:
+            raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
+
+    def query(self, video_id: str) -> str | None:
+        """What a query-aware method was asked of one video."""
+        query = self.videos[video_id].get("query")
+        return None if query is None else str(query)
+
+    def kept(self, video_id: str) -> int | None:
+        """Tokens kept of one video; None where that is not said as a number."""
+        kept = self.videos[video_id].get("kept")
+        return kept if type(kept) is int else None
+
+    def part(self, video_id: str) -> Part | None:
+        """Which part of its source one video is."""
+        part = self.videos[video_id].get("part")
+        try:
+            return None if part is None else from_json(Part, part)
+        except ValueError as error:
+            raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
+
+    def _value(self, video_id: str, key: str) -> Any:
+        try:
+            return self.videos[video_id][key]
+        except KeyError:
+            reason = f"video {video_id!r}: key {key!r} is missing"
+            raise damaged_shard(self.path, reason) from None
+
+
+def describe(info: VideoInfo, sha256: str) -> dict[str, Any]:
+    """What a shard says of one video, with the digest of its tensors, as JSON values."""
+    values: dict[str, Any] = to_json(info)
+    del values["id"]
+    return {**values, "sha256": sha256}
+
+
+def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> str:
+    """The value of a shard's metadata key. Raises ValueError or TypeError for what is not JSON."""
+    narrow = any(video.get("store_dtype") for video in videos.values())
+    version = NARROW_VERSION if narrow else FORMAT_VERSION
+    return canonical_json({"format": version, "fingerprint": fingerprint, "videos": videos})
+
+
+def read_header(path: Path) -> ShardHeader:
+    """The metadata of a shard file.
+
+    Raises DamagedError where the file is missing or not a whole shard, StoreError where it was
+    written by a later release or cannot be read.
+    """
+    handle = open_safetensors(path, framework="np")
+    return parse_header(path, handle.metadata() or {})
+
+
+def parse_header(path: Path, metadata: Mapping[str, str]) -> ShardHeader:
+    """The header in a safetensors file's metadata. Raises as `read_header` does."""
+    if METADATA_KEY not in metadata:
+        raise StoreError(
+            f"{path} is not a shard of evs (its header has no {METADATA_KEY!r} metadata): name a "
+            "store that evs prune wrote"
+        )
+    try:
+        data = parse_object(metadata[METADATA_KEY])
+        check_format(path, data)
+        return _header(path, data)
+    except ValueError as error:
+        raise damaged_shard(path, str(error)) from None
+
+
+def check_format(path: Path, data: Mapping[str, Any]) -> None:
+    """Raise StoreError unless this release can read the format; ValueError where none is named."""
+    version = data.get("format")
+    if type(version) is not int:
+        raise ValueError("key 'format' is missing")
+    if version not in (FORMAT_VERSION, NARROW_VERSION):
+        raise StoreError(
+            f"{path} has format version {version}, this evs reads versions {FORMAT_VERSION} and "
+            f"{NARROW_VERSION}: upgrade with pip install --upgrade evscli"
+        )
+
+
+def check_fingerprint(header: ShardHeader, fingerprint: str | None) -> None:
+    """Raise DamagedError for a shard of another configuration than this one, where it is known."""
+    if fingerprint is not None and header.fingerprint != fingerprint:
+        raise damaged_shard(header.path, f"it was made with another configuration than {RUN_NAME}")
+
+
+def open_safetensors(path: Path, *, framework: str) -> Any:
+    """safetensors' own handle on a file, its data mapped and not read. Raises as `read_header`."""
+    try:
+        # safetensors calls whatever it cannot open a missing file; Python names the reason.
+        path.open("rb").close()
+        return safe_open(path, framework=framework)
+    except FileNotFoundError:
+        raise missing_shard(path) from None
+    except SafetensorError as error:
+        raise damaged_shard(path, str(error).removeprefix("Error while ")) from None
+    except OSError as error:
+        raise StoreError(
+            f"cannot read {path} ({error.strerror or error}): check that it is a file, and its "
+            "permissions"
+        ) from None
+
+
+def damaged_shard(path: Path, reason: str) -> DamagedError:
+    """The error for a shard that does not hold what it says."""
+    return DamagedError(
+        f"{path} is damaged ({reason}): delete this file and run the same evs prune command again, "
+        "which makes only its videos anew"
+    )
+
+
+def missing_shard(path: Path) -> DamagedError:
+    """The error for a shard that a manifest names and that is not there."""
+    return DamagedError(
+        f"{path} is missing: put it back, or run the same evs prune command again, which makes "
+        "only its videos anew"
+    )
+
+
+def _header(path: Path, data: Mapping[str, Any]) -> ShardHeader:
+    fingerprint, videos = data.get("fingerprint"), data.get("videos")
+    if not isinstance(fingerprint, str):
+        raise ValueError("key 'fingerprint' is missing")
+    if not isinstance(videos, dict) or not all(isinstance(v, dict) for v in videos.values()):
+        raise ValueError("key 'videos' is missing")
+    for video_id in videos:
+        if problem := id_problem(video_id):
+            raise ValueError(f"video id {video_id!r} {problem}")
+    return ShardHeader(path=path, fingerprint=fingerprint, videos=videos)

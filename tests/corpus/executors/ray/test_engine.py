@@ -1,0 +1,213 @@
+"""Real runs by actors of a local cluster; an actor takes seconds to start, so they are few."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from evscli.corpus.executors import pruning
+from evscli.corpus.executors.engine import Engine
+from evscli.corpus.executors.local import prune_corpus
+from evscli.corpus.executors.ray import actors, prune_on_ray, units_on_ray
+from evscli.corpus.executors.ray.actor import Process
+from evscli.corpus.executors.worker import Assignment
+from evscli.corpus.inputs import find_videos
+from evscli.corpus.outcome import Summary
+from evscli.corpus.tasks import Done, Task
+from evscli.encoders.device import units_of
+from evscli.errors import EvsError, StoreError
+from evscli.job import Pruning, Selection
+from evscli.pipeline import VideoPruner
+from evscli.store import Store, open_store
+from evscli.store.locks import lock_holder
+from evscli.store.schema import staging_folder
+from tests.faults import make_faulty
+from tests.stores import assert_same
+from tests.videos import truncate, write_video
+
+ray = pytest.importorskip("ray", reason="Ray cannot be installed here")
+
+pytestmark = pytest.mark.slow
+
+CLIPS = 12
+PRUNING = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
+FAULTY = partial(make_faulty, PRUNING)
+
+
+def suspicious(device: str) -> VideoPruner:
+    """As FAULTY, in a worker that suspects a video at the first death: every start takes long."""
+    pruning.CRASHES = 1
+    return FAULTY(device)
+
+
+@pytest.fixture(scope="module")
+def _cluster() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else it is a file in the home
+        patch.setenv("RAY_worker_niceness", "0")  # as all else that runs here
+        patch.delenv("RAY_ADDRESS", raising=False)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=0,
+            include_dashboard=False,
+            object_store_memory=80 << 20,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(CLIPS):
+        write_video(folder / f"{number:02}.mp4", frames=16, seed=number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = tmp_path_factory.mktemp("undisturbed") / "store"
+    run(prune_corpus, PRUNING.make, clips, store)
+    return open_store(store)
+
+
+class Seen:
+    """Remembers what a run said."""
+
+    def __init__(self) -> None:
+        self.results: list[Done] = []
+        self.remarks: list[str] = []
+
+    def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
+        self.tasks = [task.video.id for task in tasks]
+        self.skipped = summaries[0].skipped
+
+    def done(self, done: Done, *, again: bool) -> None:
+        assert not again
+        self.results.append(done)
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def run(
+    prune: Any, make: Any, folder: Path, store: Path, seen: Seen | None = None, **how: Any
+) -> Seen:
+    seen = seen or Seen()
+    how = {"engine": Engine(processes=2), **how}
+    prune(find_videos([str(folder)]), make, [store], listener=seen, **how)
+    return seen
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_poison_videos_fail_and_the_rest_are_as_from_the_local_engine(
+    clips: Path, tmp_path: Path, undisturbed: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, store = tmp_path / "in", tmp_path / "store"
+    shutil.copytree(clips, folder)
+    for name in ("fatal", "segfault"):
+        shutil.copy(folder / "00.mp4", folder / f"{name}.mp4")
+    truncate(shutil.copy(folder / "01.mp4", folder / "cut.mp4"))
+    (folder / "empty.mp4").touch()
+    seen = run(prune_on_ray, suspicious, folder, store, workers=1)
+    assert Counter(done.task.video.id for done in seen.results) == Counter(seen.tasks)
+    assert {name: (f.stage, f.kind) for name, f in open_store(store).failures.items()} == {
+        "segfault": ("index", "Crashed"),
+        "fatal": ("encode", "Crashed"),
+        "cut": ("open", "InvalidDataError"),
+        "empty": ("open", "VideoError"),
+    }
+    (remark,) = seen.remarks
+    assert "died (its worker process has died" in remark
+    assert capfd.readouterr() == ("", "")
+    assert all(len(pickle.dumps(done)) < 4096 for done in seen.results)
+    assert_same(open_store(store), undisturbed)
+
+
+class Killing(Seen):
+    """At the third result, kills a worker that has finished something of which no shard is.
+
+    When all other results but one are there it presses Ctrl-C.
+    """
+
+    def __init__(self, store: Path) -> None:
+        super().__init__()
+        self.store = store
+
+    def done(self, done: Done, *, again: bool) -> None:
+        super().done(done, again=again)
+        if len(self.results) == 3:
+            writer = next(n for n in (0, 1) if [*staging_folder(self.store, n).glob("*.safe*")])
+            holder = lock_holder(self.store, writer)
+            assert holder is not None
+            os.kill(holder[1], signal.SIGKILL)
+        elif len(self.results) == CLIPS - 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_a_killed_actor_is_replaced_and_what_is_interrupted_then_is_resumed_here(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    store = tmp_path / "store"
+    killing = Killing(store)
+    with pytest.raises(KeyboardInterrupt):
+        run(prune_on_ray, FAULTY, clips, store, killing, workers=2)
+    (remark,) = killing.remarks
+    assert remark.startswith("the worker on cpu of ")
+    assert "another one goes on with its videos" in remark
+    told = [done.task.video.id for done in killing.results]
+    assert len({*told}) == len(told) == CLIPS - 1
+    assert {*told} <= set(open_store(store))
+    assert not [*store.glob(".writer-*")]  # the actors have closed their shards
+    seen = run(prune_corpus, PRUNING.make, clips, store)
+    assert seen.skipped >= CLIPS - 1
+    assert_same(open_store(store), undisturbed)
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_one_worker_is_asked_for_all_what_there_are_units_for() -> None:
+    assert units_on_ray(device="cpu") == units_of(torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_a_cluster_that_is_busy_is_said_to_be(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors, "PLACE_SECONDS", 0.5)
+    others = ray.util.placement_group([{"CPU": 1}])
+    assert others.wait(60)
+    try:
+        with pytest.raises(
+            EvsError, match=r"no place for a worker with 2 CPUs for 0\.5 s \(1 CPUs"
+        ):
+            run(prune_on_ray, PRUNING.make, clips, tmp_path / "store", workers=1)
+        with pytest.raises(EvsError, match="no place for a worker with 2 CPUs"):
+            units_on_ray(workers=1)
+    finally:
+        ray.util.remove_placement_group(others)
+
+
+def test_a_store_that_the_nodes_do_not_share_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors, "SEEN_SECONDS", 0)
+    assignment = Assignment(
+        make=PRUNING.make, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0
+    )
+    with pytest.raises(StoreError, match=r"far does not write to .* file system that all nodes"):
+        actors.refuse_elsewhere(assignment, Process(host="far", pid=1))
