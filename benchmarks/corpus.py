@@ -69,7 +69,7 @@ def alone(videos: Sequence[VideoInput], pruner: VideoPruner) -> tuple[float, flo
     for video in videos:
         start = time.perf_counter()
         planned = plan_video(video, pruner.encoder)
-        frames = decoded_once(partial(resized, pruner.encoder, planned), planned, None)
+        frames = decoded_once(partial(resized, pruner.encoder, planned), planned)
         decoding += time.perf_counter() - start
         start = time.perf_counter()
         prune_encoded(encode_planned(planned, pruner.encoder, frames=frames), pruner.requests[0])

@@ -189,7 +189,7 @@ def pruned_run(
     def run() -> WindowChoice:
         assert request.prune_at is not None
         frames = len(case.patches)
-        prefix = Prefix(case.tower, request.prune_at, frames, scratch=None)
+        prefix = Prefix(case.tower, request.prune_at, frames)
         prefix.add(case.patches)
         choice = select_windows(request, prefix.windows(), inputs)
         finish(prefix, choice, patches=case.patches[..., 0].numel(), device=torch.device(device))

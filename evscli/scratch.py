@@ -25,14 +25,14 @@ def scratch_folder() -> Path:
     return Path(os.environ.get("TMPDIR") or "/var/tmp")
 
 
-def allocate(shape: Sequence[int], dtype: torch.dtype, *, folder: Path | None = None) -> Tensor:
-    """An uninitialised CPU tensor; above `IN_MEMORY_BYTES` it lives in a file under `folder`.
+def allocate(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """An uninitialised CPU tensor; above `IN_MEMORY_BYTES` it lives in a file.
 
-    `folder` is `scratch_folder()` by default. Raises OSError where the disk is full.
+    That lies in `scratch_folder()`. Raises OSError where the disk is full.
     """
     if prod(shape) * dtype.itemsize <= IN_MEMORY_BYTES:
         return torch.empty(tuple(shape), dtype=dtype)
-    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=folder or scratch_folder())
+    handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=scratch_folder())
     try:
         # Reserve the blocks now: on a full disk this raises OSError, where a later write to a
         # sparse mapping would kill the process.

@@ -8,8 +8,13 @@ import torch
 from evscli import scratch
 
 
-def test_a_small_tensor_stays_in_memory(tmp_path: Path) -> None:
-    tensor = scratch.allocate((3, 4), torch.bfloat16, folder=tmp_path)
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+def test_a_small_tensor_stays_in_memory() -> None:
+    tensor = scratch.allocate((3, 4), torch.bfloat16)
     assert tensor.shape == (3, 4)
     assert tensor.dtype == torch.bfloat16
 
@@ -19,7 +24,7 @@ def test_a_large_tensor_lives_in_a_file_that_has_no_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 1000)
-    tensor = scratch.allocate((10, 200), dtype, folder=tmp_path)
+    tensor = scratch.allocate((10, 200), dtype)
     tensor.fill_(1)
     assert list(tmp_path.iterdir()) == []
     assert f"{tmp_path}/.evs-scratch-" in Path("/proc/self/maps").read_text()
@@ -35,5 +40,5 @@ def test_a_full_disk_is_an_error_and_not_a_crash(
     monkeypatch.setattr(scratch.os, "posix_fallocate", full)
     monkeypatch.setattr(scratch, "IN_MEMORY_BYTES", 0)
     with pytest.raises(OSError, match="No space left"):
-        scratch.allocate((10,), torch.uint8, folder=tmp_path)
+        scratch.allocate((10,), torch.uint8)
     assert list(tmp_path.iterdir()) == []

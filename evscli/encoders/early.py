@@ -7,7 +7,6 @@ hidden states; then what was kept runs through the rest, packed. Which windows, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,8 +20,8 @@ from evscli.scratch import allocate
 class Prefix:
     """Outputs of the first blocks for a whole video, those that are read again; maybe on disk."""
 
-    def __init__(self, tower: Tower, after: int, frames: int, *, scratch: Path | None) -> None:
-        self.tower, self.after, self.frames, self.scratch = tower, after, frames, scratch
+    def __init__(self, tower: Tower, after: int, frames: int) -> None:
+        self.tower, self.after, self.frames = tower, after, frames
         self.numbers = sorted({after, *(n for n in tower.read_after if n < after)})
         self.states: dict[int, Tensor] = {}
         self.grouped: Tensor | None = None
@@ -37,7 +36,7 @@ class Prefix:
         """The windows after the last of the first blocks."""
         if self.grouped is None:
             states = self.states[self.after]
-            self.grouped = windows_of(self.tower, states, scratch=self.scratch)
+            self.grouped = windows_of(self.tower, states)
         return VideoWindows(states=self.grouped)
 
     def add(self, patches: Tensor) -> None:
@@ -49,7 +48,7 @@ class Prefix:
         for number in self.numbers:
             if number not in self.states:
                 shape = (self.frames, *last.shape[1:])
-                self.states[number] = allocate(shape, last.dtype, folder=self.scratch)
+                self.states[number] = allocate(shape, last.dtype)
             self.states[number][self.done : stop] = read[number]
         self.done = stop
 

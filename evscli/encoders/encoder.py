@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,7 +43,6 @@ class VideoEncoder:
     chunk_frames: int
     """Frames in one call of the tower; a multiple of the temporal patch."""
     resize_on_device: bool
-    scratch: Path | None = None
     """Folder for tokens that outgrow memory; the system's temporary folder by default."""
 
     @property
@@ -106,7 +104,7 @@ class VideoEncoder:
         """
         self.check_block(after)
         tower = self._tower(plan)
-        prefix = Prefix(tower, after, plan.grid_thw[0], scratch=self.scratch)
+        prefix = Prefix(tower, after, plan.grid_thw[0])
         for patches in self._patches(chunks):
             with torch.inference_mode():
                 prefix.add(patches)
@@ -161,10 +159,8 @@ class VideoEncoder:
         shape = (*grid_thw, self.info.embed_dim)
         planes = self.info.deepstack_planes
         return VideoTokens(
-            embeds=allocate(shape, self.token_dtype, folder=self.scratch),
-            deepstack=allocate((planes, *shape), self.token_dtype, folder=self.scratch)
-            if planes
-            else None,
+            embeds=allocate(shape, self.token_dtype),
+            deepstack=allocate((planes, *shape), self.token_dtype) if planes else None,
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,7 +46,6 @@ def load_encoder(
     chunk_frames: int = 16,
     resize: str = "cpu",
     sampling: Sampling = BY_CHECKPOINT,
-    scratch: Path | None = None,
     revision: str | None = None,
 ) -> VideoEncoder:
     """Load the vision side of a checkpoint: a folder, a hub id, or `mini`.
@@ -86,7 +84,6 @@ def load_encoder(
         dtype=computed,
         chunk_frames=chunk_frames,
         resize_on_device=resize == "device",
-        scratch=scratch,
     )
 
 

@@ -8,7 +8,6 @@ and no method.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -82,7 +81,7 @@ def run_from(
     return read, hidden
 
 
-def windows_of(tower: Tower, hidden: Tensor, *, scratch: Path | None = None) -> Tensor:
+def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
     """[T, S, C] on the CPU as windows [T, h, w, p, C].
 
     A view where patches already lie window by window, else a copy, in a file where it is large.
@@ -90,7 +89,7 @@ def windows_of(tower: Tower, hidden: Tensor, *, scratch: Path | None = None) -> 
     h, w = tower.cells
     places = tower.window_patches.flatten().cpu()
     if not torch.equal(places, torch.arange(len(places))):
-        ordered = allocate(hidden.shape, hidden.dtype, folder=scratch)
+        ordered = allocate(hidden.shape, hidden.dtype)
         hidden = torch.index_select(hidden, 1, places, out=ordered)
     return hidden.view(len(hidden), h, w, -1, hidden.shape[-1])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
@@ -68,14 +67,12 @@ class EncodedVideo:
         return PruneInputs(pixels=self.pixels, query=rows, seed=seed)
 
 
-def encode_video(
-    video: VideoInput, encoder: VideoEncoder, *, pixels: bool = False, scratch: Path | None = None
-) -> EncodedVideo:
+def encode_video(video: VideoInput, encoder: VideoEncoder, *, pixels: bool = False) -> EncodedVideo:
     """Decode and encode one video; `pixels` keeps the resized pixels for methods that score them.
 
     Raises VideoError for whatever goes wrong with this video; its `stage` says where.
     """
-    return encode_planned(plan_video(video, encoder), encoder, pixels=pixels, scratch=scratch)
+    return encode_planned(plan_video(video, encoder), encoder, pixels=pixels)
 
 
 def encode_planned(
@@ -84,14 +81,13 @@ def encode_planned(
     *,
     frames: Frames | None = None,
     pixels: bool = False,
-    scratch: Path | None = None,
 ) -> EncodedVideo:
     """Encode the chosen frames, by default decoded here.
 
     Raises VideoError with `stage` decode or encode.
     """
     with video_errors("encode", planned.video):
-        kept = recorded_pixels(planned.plan, scratch) if pixels else None
+        kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
             tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
         refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
@@ -109,12 +105,11 @@ def prune_encoded(
     query: Query | None = None,
     seed: int = 0,
     store_scores: bool = False,
-    scratch: Path | None = None,
 ) -> PrunedVideo:
     """One selection of an encoded video. Raises VideoError with `stage` prune."""
     with video_errors("prune", encoded.planned.video):
         kept = select_tokens(request, encoded.tokens, encoded.inputs(query=query, seed=seed))
-        embeds, deepstack = gather_tokens(encoded.tokens, kept.mask, folder=scratch)
+        embeds, deepstack = gather_tokens(encoded.tokens, kept.mask)
     asked = query.text if query is not None and "query" in request.needs else None
     return pruned_video(
         encoded.planned, request, kept, embeds, deepstack, store_scores=store_scores, query=asked

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -26,9 +25,9 @@ def decoded_here(encoder: VideoEncoder, planned: PlannedVideo) -> Frames:
     return lambda: ahead(resized(encoder, planned))
 
 
-def decoded_once(frames: Frames, planned: PlannedVideo, scratch: Path | None) -> Frames:
+def decoded_once(frames: Frames, planned: PlannedVideo) -> Frames:
     """Frames kept in memory or a scratch file, for several passes. Raises as `frames` does."""
-    pixels, starts = recorded_pixels(planned.plan, scratch), []
+    pixels, starts = recorded_pixels(planned.plan), []
     with closing(frames()) as chunks:
         for chunk in record_pixels(chunks, pixels):
             starts.append(chunk.start)
@@ -67,10 +66,10 @@ def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
             yield chunk
 
 
-def recorded_pixels(plan: FramePlan, scratch: Path | None) -> Tensor:
+def recorded_pixels(plan: FramePlan) -> Tensor:
     """Room for the resized pixels [F, 3, H, W] uint8 of a video."""
     shape = (len(plan.source_index), 3, *plan.resized_size)
-    return allocate(shape, torch.uint8, folder=scratch)
+    return allocate(shape, torch.uint8)
 
 
 def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator[FrameChunk]:

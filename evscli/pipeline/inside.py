@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
@@ -47,14 +46,13 @@ def begin_encoding(
     after: int,
     frames: Frames | None = None,
     pixels: bool = False,
-    scratch: Path | None = None,
 ) -> BegunVideo:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
     Raises VideoError with `stage` decode or encode.
     """
     with video_errors("encode", planned.video):
-        kept = recorded_pixels(planned.plan, scratch) if pixels else None
+        kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
             recorded = record_pixels(chunks, kept)
             prefix = encoder.begin(recorded, planned.plan, after=after)

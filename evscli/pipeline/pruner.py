@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -35,9 +34,9 @@ class VideoPruner:
     matters for random methods and drawn budgets only, and gives every video a draw of its own.
     `scorer` are the weights of a learned method; `queries` gives the rows [Q, D] of a video's query
     to methods that need one. `store_dtype` is what stores are to keep tokens in where that is not
-    the encoder's; records say so, and stay as they are computed. `scratch` is the folder for what
-    outgrows memory. `segment` is the seconds after which whoever asks cuts its videos, and
-    `ids` the rule by which they are named where that is not the usual one; both are recorded only.
+    the encoder's; records say so, and stay as they are computed. `segment` is the length in seconds
+    of the segments that the caller cuts videos into, and `ids` the rule by which they are named
+    where that is not the usual one; both are recorded only.
     Raises UsageError for a selection inside the encoder behind a block that it does not have.
     """
 
@@ -50,7 +49,6 @@ class VideoPruner:
         store_dtype: str | None = None,
         scorer: Mapping[str, Tensor] | None = None,
         queries: QueryRows | None = None,
-        scratch: Path | None = None,
         segment: float | None = None,
         ids: str | None = None,
     ) -> None:
@@ -62,7 +60,6 @@ class VideoPruner:
         self.store_dtype = store_dtype
         self.scorer = scorer
         self.queries = queries
-        self.scratch = scratch
         self.segment = segment
         self.ids = ids
 
@@ -150,7 +147,7 @@ class VideoPruner:
         frames = frames or decoded_here(self.encoder, planned)
         if len(passes) > 1:
             with video_errors("decode", planned.video):
-                frames = decoded_once(frames, planned, self.scratch)
+                frames = decoded_once(frames, planned)
         for block, requests in passes.items():
             asked = [*requests.values()]
             choose = (
@@ -175,7 +172,6 @@ class VideoPruner:
             self.encoder,
             frames=frames,
             pixels=need_pixels(requests),
-            scratch=self.scratch,
         )
         return partial(
             prune_encoded,
@@ -183,7 +179,6 @@ class VideoPruner:
             query=query_of(planned.video, self.queries),
             seed=video_seed(self.seed, planned.video.id),
             store_scores=self.store_scores,
-            scratch=self.scratch,
         )
 
     def _inside(
@@ -200,7 +195,6 @@ class VideoPruner:
             after=after,
             frames=frames,
             pixels=need_pixels(requests),
-            scratch=self.scratch,
         )
         return partial(
             prune_begun,

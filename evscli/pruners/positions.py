@@ -6,8 +6,6 @@ and larger than memory.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
@@ -21,27 +19,25 @@ def position_ids(mask: Tensor) -> Tensor:
     return mask.nonzero().int()
 
 
-def gather_tokens(
-    tokens: VideoTokens, mask: Tensor, *, folder: Path | None = None
-) -> tuple[Tensor, Tensor | None]:
+def gather_tokens(tokens: VideoTokens, mask: Tensor) -> tuple[Tensor, Tensor | None]:
     """The kept embeddings [K, D] and DeepStack rows [L, K, D] (or None), on the CPU.
 
-    Values and dtype are unchanged. Large results live in a scratch file under `folder`. Raises
+    Values and dtype are unchanged. Large results live in a scratch file. Raises
     ValueError for a mask of another grid, OSError on a full disk.
     """
     if tuple(mask.shape) != tokens.grid_thw:
         raise ValueError(f"mask {tuple(mask.shape)} is not of the token grid {tokens.grid_thw}")
     mask = mask.cpu()
-    embeds = _kept_planes(tokens.embeds[None], mask, folder)[0]
+    embeds = _kept_planes(tokens.embeds[None], mask)[0]
     if tokens.deepstack is None:
         return embeds, None
-    return embeds, _kept_planes(tokens.deepstack, mask, folder)
+    return embeds, _kept_planes(tokens.deepstack, mask)
 
 
-def _kept_planes(planes: Tensor, mask: Tensor, folder: Path | None) -> Tensor:
+def _kept_planes(planes: Tensor, mask: Tensor) -> Tensor:
     """The rows of `planes [L, T, h, w, D]` that `mask` keeps: [L, K, D] on the CPU."""
     shape = (planes.shape[0], int(mask.sum()), planes.shape[-1])
-    kept = allocate(shape, planes.dtype, folder=folder)
+    kept = allocate(shape, planes.dtype)
     for plane, rows in zip(planes.detach(), kept, strict=True):
         filled = 0
         for start, stop in frame_spans(plane):

@@ -23,13 +23,11 @@ PLAYLISTS = frozenset({"concat", "hls", "dash"})
 """Formats that only name other files."""
 
 
-def open_video(
-    path: Path, *, threads: int = 1, deblocked: bool = True
-) -> tuple[InputContainer, VideoStream]:
+def open_video(path: Path, *, deblocked: bool = True) -> tuple[InputContainer, VideoStream]:
     """Open a local video: the container, to be used in a `with` statement, and its picture stream.
 
-    Frames will be decoded by `threads` threads. Not `deblocked`, as is faster, they tell whether
-    they come and are whole, and their pixels are not to be used. Raises VideoError, stage "open".
+    Not `deblocked`, as is faster, frames tell whether they come and are whole, and their pixels are
+    not to be used. Raises VideoError, stage "open".
     """
     _check_is_file(path)
     container = _open(path)
@@ -42,7 +40,7 @@ def open_video(
         raise
     # PyAV's default, slices on all cores, can deadlock next to torch.
     stream.thread_type = "FRAME"
-    stream.thread_count = threads
+    stream.thread_count = 1
     if not deblocked:
         stream.codec_context.options = {"skip_loop_filter": "all"}
     return container, stream

@@ -42,16 +42,15 @@ class Cursor:
     Only the numbers in `wanted` will be asked for.
     """
 
-    def __init__(self, index: VideoIndex, *, wanted: IntArray, threads: int) -> None:
+    def __init__(self, index: VideoIndex, *, wanted: IntArray) -> None:
         self._index = index
         self._order = file_order(index.places)
         self._wanted = frozenset(index.pts[wanted].tolist())
-        self._threads = threads
         self._skips = index.is_even and not len(index.damaged)
         self._seeks = len(index.keyframe_pts) > 0
         self._number = -1
         self._shown: Shown | None = None
-        self._container, self._stream = open_video(index.path, threads=threads)
+        self._container, self._stream = open_video(index.path)
         self._frames = self._read_on()
         self.error = "it never comes"
         """Why the last frame that was not given was not."""
@@ -113,7 +112,7 @@ class Cursor:
         stood, self._number, self._shown = self._number, -1, None
         if start == BEGINNING:
             self._container.close()
-            self._container, self._stream = open_video(self._index.path, threads=self._threads)
+            self._container, self._stream = open_video(self._index.path)
             self._frames = self._read_on()
         else:
             passed = stood if stood < self._first_frame(start) else -1

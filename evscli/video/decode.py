@@ -18,25 +18,21 @@ from evscli.video.cursor import Cursor
 from evscli.video.timeline import VideoIndex
 
 
-def decode_frames(
-    index: VideoIndex, plan: FramePlan, *, chunk_frames: int, threads: int = 1
-) -> Iterator[FrameChunk]:
+def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> Iterator[FrameChunk]:
     """The planned frames in plan order, turned as a viewer shows them, `chunk_frames` at a time.
 
     Pixels equal `frame.to_ndarray(format="rgb24")` of a sequential decode bit for bit, turned. The
     file is closed when the iterator ends or is closed. Raises VideoError, stage "decode", at
     a frame that is damaged, never comes or has another size than the first.
     """
-    if chunk_frames < 1 or threads < 1:
-        raise ValueError(f"need at least 1, got {chunk_frames=}, {threads=}")
-    return _chunks(index, plan, chunk_frames, threads)
+    if chunk_frames < 1:
+        raise ValueError(f"need at least 1, got {chunk_frames=}")
+    return _chunks(index, plan, chunk_frames)
 
 
-def _chunks(
-    index: VideoIndex, plan: FramePlan, chunk_frames: int, threads: int
-) -> Iterator[FrameChunk]:
+def _chunks(index: VideoIndex, plan: FramePlan, chunk_frames: int) -> Iterator[FrameChunk]:
     reformatter = VideoReformatter()
-    with Cursor(index, wanted=plan.source_index, threads=threads) as cursor:
+    with Cursor(index, wanted=plan.source_index) as cursor:
         for start in range(0, len(plan.source_index), chunk_frames):
             stop = min(start + chunk_frames, len(plan.source_index))
             # Not bound to a name: the chunk before must not live on while the next is filled.

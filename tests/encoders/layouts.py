@@ -120,7 +120,7 @@ def chunks_of(pixels: Tensor, *lengths: int) -> list[FrameChunk]:
 
 def begun(tower: Tower, after: int, chunks: Iterable[Tensor], frames: int) -> Prefix:
     """The first blocks, up to and with `after`, run on all `chunks` of patches [t, S, P]."""
-    prefix = Prefix(tower, after, frames, scratch=None)
+    prefix = Prefix(tower, after, frames)
     for patches in chunks:
         prefix.add(patches)
     return prefix

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -59,7 +60,7 @@ def test_a_mask_of_another_grid_is_refused() -> None:
 
 
 BOUNDED = """
-import resource, sys, torch
+import resource, torch
 from pathlib import Path
 from evscli.pipeline.record import refuse_infinite
 from evscli.pruners import check_selection, select_tokens
@@ -69,7 +70,7 @@ from evscli.scratch import allocate
 
 torch.set_num_threads(1)
 shape = (160, 14, 14, 2048)  # 123 MB in bfloat16, 245 MB as float32
-tokens = VideoTokens.from_embeds(allocate(shape, torch.bfloat16, folder=Path(sys.argv[1])))
+tokens = VideoTokens.from_embeds(allocate(shape, torch.bfloat16))
 for frame in tokens.embeds:
     frame.normal_()
 small = VideoTokens.from_embeds(tokens.embeds[:3, :2, :2].contiguous())
@@ -83,7 +84,7 @@ data = next(int(line.split()[1]) << 10 for line in status if line.startswith("Vm
 resource.setrlimit(resource.RLIMIT_DATA, (data + (64 << 20), resource.RLIM_INFINITY))
 refuse_infinite([tokens.embeds], video)
 for request in requests:
-    rows, _ = gather_tokens(tokens, select_tokens(request, tokens).mask, folder=Path(sys.argv[1]))
+    rows, _ = gather_tokens(tokens, select_tokens(request, tokens).mask)
     assert len(rows) == request.expected_count(tokens.grid_thw)
 """
 
@@ -91,6 +92,7 @@ for request in requests:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits anonymous memory as Linux does")
 def test_tokens_in_a_file_are_pruned_within_64_mb_of_memory(tmp_path: object) -> None:
-    command = [sys.executable, "-c", BOUNDED, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", BOUNDED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

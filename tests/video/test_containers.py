@@ -31,7 +31,7 @@ def cut(path: Path, folder: Path, keep: float) -> Path:
 
 def check(index: VideoIndex, truth: Decoded, numbers: list[int]) -> None:
     """Frames of an index equal those of a sequential decode."""
-    with Cursor(index, wanted=np.array(numbers), threads=1) as cursor:
+    with Cursor(index, wanted=np.array(numbers)) as cursor:
         for number in numbers:
             frame = cursor.frame(number)
             assert frame is not None, f"frame {number}: {cursor.error}"

@@ -43,7 +43,7 @@ def test_the_decoder_flags_the_key_frame_only(damaged_key: Path) -> None:
 def test_frames_predicted_from_a_damaged_one_are_damaged(damaged_key: Path) -> None:
     index = index_video(damaged_key)
     numbers = np.arange(60)
-    with Cursor(index, wanted=numbers, threads=1) as cursor:
+    with Cursor(index, wanted=numbers) as cursor:
         given = [number for number in numbers if cursor.frame(number) is not None]
     assert given == [*range(20), *range(40, 60)]
 
@@ -65,7 +65,7 @@ def test_skip_leaves_damaged_frames_out(damaged_key: Path) -> None:
     assert index.notes == ("The video is damaged: 20 frames are damaged; they are left out.",)
     truth = decode(damaged_key).pictures
     numbers = index.usable(range(60))
-    with Cursor(index, wanted=numbers, threads=1) as cursor:
+    with Cursor(index, wanted=numbers) as cursor:
         for number in numbers:
             frame = cursor.frame(int(number))
             assert frame is not None
@@ -168,7 +168,7 @@ def test_frames_behind_a_loss_are_those_of_a_sequential_decode_or_none(
     index = index_video(path, damaged=Damaged.skip)
     assert index.frames == 71
     for numbers in (index.usable(range(71))[::7], index.usable(range(20, 60))[::3]):
-        with Cursor(index, wanted=numbers, threads=1) as cursor:
+        with Cursor(index, wanted=numbers) as cursor:
             for asked in numbers:
                 frame = cursor.frame(int(asked))
                 assert frame is not None

@@ -64,23 +64,20 @@ def plan_of(index: VideoIndex, numbers: Sequence[int]) -> FramePlan:
     )
 
 
-def decoded(path: Path, numbers: Sequence[int], *, threads: int = 1) -> Picture:
+def decoded(path: Path, numbers: Sequence[int]) -> Picture:
     """[F, H, W, 3]"""
     index = index_video(path)
-    chunks = decode_frames(index, plan_of(index, numbers), chunk_frames=3, threads=threads)
+    chunks = decode_frames(index, plan_of(index, numbers), chunk_frames=3)
     return torch.cat([chunk.pixels for chunk in chunks]).permute(0, 2, 3, 1).numpy()
 
 
-@pytest.mark.parametrize("threads", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CLIPS)
-def test_pixels_equal_a_sequential_decode_bit_for_bit(
-    tmp_path: Path, name: str, threads: int
-) -> None:
+def test_pixels_equal_a_sequential_decode_bit_for_bit(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, **CLIPS[name])
     expected = np.stack(sequential_pixels(path))
     last = len(expected) - 1
     for numbers in ([0, last // 3, last // 2, last], [last], [2, 3, last - 1], range(last + 1)):
-        assert np.array_equal(decoded(path, numbers, threads=threads), expected[list(numbers)])
+        assert np.array_equal(decoded(path, numbers), expected[list(numbers)])
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +231,7 @@ def test_chunks_of_no_frames_are_refused_at_once(tmp_path: Path) -> None:
 
 def test_a_frame_that_is_neither_wanted_nor_needed_is_not_decoded(tmp_path: Path) -> None:
     index = index_video(write_video(tmp_path / "clip.mp4", frames=48, bframes=2, gop=48))
-    with Cursor(index, wanted=np.array([47]), threads=1) as cursor:
+    with Cursor(index, wanted=np.array([47])) as cursor:
         decoded = [shown.number for shown in cursor._read_on()]
     assert decoded[-1] == 47
     assert len(decoded) < 40
