@@ -23,7 +23,7 @@ from evscli.corpus.inputs import find_videos
 from evscli.corpus.outcome import Summary
 from evscli.corpus.tasks import Done, Task
 from evscli.encoders import load_encoder
-from evscli.pipeline import VideoPruner, encode_planned, plan_video, prune_encoded
+from evscli.pipeline import VideoPruner, encode, plan_video
 from evscli.pipeline.frames import decoded_once, resized
 from evscli.pruners import check_selection
 from evscli.records import VideoInput
@@ -72,7 +72,7 @@ def alone(videos: Sequence[VideoInput], pruner: VideoPruner) -> tuple[float, flo
         frames = decoded_once(partial(resized, pruner.encoder, planned), planned)
         decoding += time.perf_counter() - start
         start = time.perf_counter()
-        prune_encoded(encode_planned(planned, pruner.encoder, frames=frames), pruner.requests[0])
+        encode(planned, pruner.encoder, frames=frames).prune(pruner.requests[0])
         encoding += time.perf_counter() - start
     return decoding, encoding
 

@@ -20,7 +20,7 @@ from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
 from evscli.language.family import temporal_interval
-from evscli.pipeline import VideoPruner, encode_video, prune_encoded
+from evscli.pipeline import Extras, VideoPruner, encode_video
 from evscli.pipeline.frames import ahead
 from evscli.pruners import check_selection, select_tokens
 from evscli.pruners.seeds import video_seed
@@ -152,11 +152,11 @@ def test_without_units_the_mask_follows_from_tokens_as_they_are_stored(
 
 def test_one_encoding_can_be_pruned_again_and_again(clip: Path) -> None:
     video = VideoInput(id=clip.stem, path=clip, root=clip.parent)
-    encoded = encode_video(video, load_encoder("mini"), pixels=True)
+    extras = Extras(seed=video_seed(5, clip.stem))
+    encoded = encode_video(video, load_encoder("mini"), pixels=True, extras=extras)
     for method, options in (("vcast", {}), ("random", {}), ("evs", {"space": "rgb"})):
         once = prune_video(clip, method=method, budget=0.3, options=options, seed=5)
-        seed = video_seed(5, clip.stem)
-        again = prune_encoded(encoded, check_selection(method, 0.3, options), seed=seed)
+        again = encoded.prune(check_selection(method, 0.3, options))
         assert again.info == once.info
         for name, value in once.tensors().items():
             assert torch.equal(again.tensors()[name], value), name

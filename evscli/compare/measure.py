@@ -20,20 +20,20 @@ from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError, VideoError
 from evscli.language.generate import LanguageModel
 from evscli.pipeline import (
-    BegunVideo,
-    EncodedVideo,
+    AfterPass,
+    EncoderPass,
+    Extras,
+    PlannedVideo,
     QueryRows,
-    begin_encoding,
+    begin_pass,
     check_blocks,
     demand_of,
-    encode_planned,
+    encode,
     need_pixels,
     plan_video,
-    prune_begun,
-    prune_encoded,
     query_of,
 )
-from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
+from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, VideoInput
 from evscli.video import Damaged
@@ -91,8 +91,14 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
     Raises VideoError for whatever goes wrong with this video.
     """
     planned = plan_video(video, bench.encoder, damaged=bench.damaged)
-    encoded = encode_planned(planned, bench.encoder, pixels=need_pixels(bench.requests))
-    measuring = _Measuring(encoded, bench)
+    extras = Extras(
+        query=query_of(video, bench.queries),
+        scorer=bench.scorer,
+        seed=video_seed(bench.seed, video.id),
+    )
+    pixels = need_pixels(bench.requests)
+    encoded = encode(planned, bench.encoder, pixels=pixels, extras=extras)
+    measuring = _Measuring(encoded, bench, extras)
     demand = demand_of(planned)
     return [
         measuring.measure(request.for_video(demand, seed=bench.seed)) for request in bench.requests
@@ -102,65 +108,44 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
 class _Measuring:
     """One encoded video with all that its selections share."""
 
-    def __init__(self, encoded: EncodedVideo, bench: Bench) -> None:
-        self.encoded, self.bench = encoded, bench
-        self.seed = video_seed(bench.seed, encoded.planned.video.id)
-        self.query = query_of(encoded.planned.video, bench.queries)
-        self.events = event_masks(encoded)
+    def __init__(self, encoded: AfterPass, bench: Bench, extras: Extras) -> None:
+        self.encoded, self.bench, self.extras = encoded, bench, extras
+        self.events = event_masks(encoded.planned)
         self.unpruned: Tensor | None = None
         if bench.language is not None:
-            whole = prune_encoded(encoded, check_selection("none"))
+            whole = encoded.prune(check_selection("none"))
             self.unpruned = next_token(bench.language, whole, bench.question)
-        self.begun: dict[int, BegunVideo] = {}
+        self.passes: dict[int | None, EncoderPass] = {None: encoded}
 
     def measure(self, request: PruneRequest) -> Measured:
         """One selection whose budget is settled."""
-        block = request.prune_at
-        if block is None:
-            record, inside = self._after(request), None
-            seconds = self._time_after(request)
-        else:
-            begun = self._begin(block)
-            record, seconds = self._inside(request, begun), self._time_inside(request, begun)
-            inside = self._against_after(request, record)
+        run = self._pass(request.prune_at)
+        record = run.prune(request)
         mask = record.keep_mask.cpu()
         return Measured(
             video=record.info.id,
             mask=mask,
-            seconds=seconds,
+            seconds=self._time(run, request),
             diagnostics=diagnose(self.encoded.tokens, mask, events=self.events),
             agreement=self._agreement(record),
-            inside=inside,
+            inside=None if request.prune_at is None else self._against_after(request, record),
         )
 
-    def _after(self, request: PruneRequest) -> PrunedVideo:
-        return prune_encoded(self.encoded, request, query=self.query, seed=self.seed)
-
-    def _inside(self, request: PruneRequest, begun: BegunVideo) -> PrunedVideo:
-        bench = self.bench
-        return prune_begun(begun, bench.encoder, request, scorer=bench.scorer, seed=self.seed)
-
-    def _begin(self, block: int) -> BegunVideo:
-        if block not in self.begun:
-            self.begun[block] = begin_encoding(
+    def _pass(self, block: int | None) -> EncoderPass:
+        if block not in self.passes:
+            self.passes[block] = begin_pass(
                 self.encoded.planned,
                 self.bench.encoder,
                 after=block,
-                pixels=self.encoded.pixels is not None,
+                pixels=self.encoded.inputs.pixels is not None,
+                extras=self.extras,
             )
-        return self.begun[block]
+        return self.passes[block]
 
-    def _time_after(self, request: PruneRequest) -> float:
-        inputs = self.encoded.inputs(query=self.query, seed=self.seed)
+    def _time(self, run: EncoderPass, request: PruneRequest) -> float:
+        """Seconds of choosing alone, once warm."""
         start = self._now()
-        select_tokens(request, self.encoded.tokens, inputs)
-        return self._now() - start
-
-    def _time_inside(self, request: PruneRequest, begun: BegunVideo) -> float:
-        windows = begun.prefix.windows()
-        inputs = begun.inputs(scorer=self.bench.scorer, seed=self.seed)
-        start = self._now()
-        select_windows(request, windows, inputs)
+        run.select(request)
         return self._now() - start
 
     def _now(self) -> float:
@@ -181,14 +166,13 @@ class _Measuring:
         cosine = float(cosine_similarity(record.embeds.float(), full, dim=-1).mean())
         if request.pruner.inside is not None:
             return Inside(overlap=None, cosine=cosine)
-        after = self._after(request.after_encoder())
+        after = self.encoded.prune(request.after_encoder())
         shared = torch.count_nonzero(mask & after.keep_mask)
         return Inside(overlap=float(shared / torch.count_nonzero(mask)), cosine=cosine)
 
 
-def event_masks(encoded: EncodedVideo) -> list[Tensor]:
+def event_masks(planned: PlannedVideo) -> list[Tensor]:
     """The cells of each known event, [T, h, w]. Raises VideoError for one outside the video."""
-    planned = encoded.planned
     plan = planned.plan
     try:
         return known_masks(

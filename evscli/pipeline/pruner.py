@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -12,10 +11,10 @@ from torch import Tensor
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
-from evscli.pipeline.after import QueryRows, encode_planned, prune_encoded, query_of
 from evscli.pipeline.frames import Frames, decoded_here, decoded_once
-from evscli.pipeline.inside import begin_encoding, prune_begun
+from evscli.pipeline.passes import Extras, begin_pass
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
+from evscli.pipeline.queries import QueryRows, query_of
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
@@ -23,8 +22,6 @@ from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.video import Damaged
 from evscli.video_errors import video_errors
-
-Choose = Callable[[PruneRequest], PrunedVideo]
 
 
 class VideoPruner:
@@ -148,62 +145,27 @@ class VideoPruner:
         if len(passes) > 1:
             with video_errors("decode", planned.video):
                 frames = decoded_once(frames, planned)
+        extras = Extras(
+            query=query_of(planned.video, self.queries),
+            scorer=self.scorer,
+            seed=video_seed(self.seed, planned.video.id),
+        )
         for block, requests in passes.items():
-            asked = [*requests.values()]
-            choose = (
-                self._after(planned, frames, asked)
-                if block is None
-                else self._inside(planned, frames, asked, block)
+            run = begin_pass(
+                planned,
+                self.encoder,
+                after=block,
+                frames=frames,
+                pixels=need_pixels(requests.values()),
+                extras=extras,
             )
             for number, request in requests.items():
                 try:
-                    record = choose(request)
+                    record = run.prune(request, store_scores=self.store_scores)
                     info = replace(record.info, store_dtype=self.store_dtype)
                     yield number, replace(record, info=info)
                 except VideoError as error:
                     yield number, error
-
-    def _after(
-        self, planned: PlannedVideo, frames: Frames, requests: Sequence[PruneRequest]
-    ) -> Choose:
-        """Encodes a video; what it gives selects among the tokens."""
-        encoded = encode_planned(
-            planned,
-            self.encoder,
-            frames=frames,
-            pixels=need_pixels(requests),
-        )
-        return partial(
-            prune_encoded,
-            encoded,
-            query=query_of(planned.video, self.queries),
-            seed=video_seed(self.seed, planned.video.id),
-            store_scores=self.store_scores,
-        )
-
-    def _inside(
-        self,
-        planned: PlannedVideo,
-        frames: Frames,
-        requests: Sequence[PruneRequest],
-        after: int,
-    ) -> Choose:
-        """Begins to encode a video; what it gives selects behind the block `after`, and ends it."""
-        begun = begin_encoding(
-            planned,
-            self.encoder,
-            after=after,
-            frames=frames,
-            pixels=need_pixels(requests),
-        )
-        return partial(
-            prune_begun,
-            begun,
-            self.encoder,
-            seed=video_seed(self.seed, planned.video.id),
-            store_scores=self.store_scores,
-            scorer=self.scorer,
-        )
 
 
 def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> None:

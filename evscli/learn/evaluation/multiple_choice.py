@@ -22,7 +22,7 @@ from evscli.language.words import check_texts
 from evscli.learn.evaluation.choices import Choice, by_video
 from evscli.learn.evaluation.options import best_option, encode_options, score_options
 from evscli.learn.evaluation.results import Answered, Evaluation
-from evscli.pipeline import encode_video, prune_encoded
+from evscli.pipeline import Extras, encode_video
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest
 from evscli.pruners.seeds import video_seed
@@ -111,9 +111,10 @@ def ask_video(
 ) -> Iterator[list[Answered]]:
     """The answers of one selection after the other. Raises VideoError for whatever goes wrong."""
     pixels = any("pixels" in request.needs for request in requests)
-    encoded = encode_video(video, checkpoint.encoder, pixels=pixels)
+    extras = Extras(seed=video_seed(seed, video.id))
+    encoded = encode_video(video, checkpoint.encoder, pixels=pixels, extras=extras)
     for request in requests:
-        record = prune_encoded(encoded, request, seed=video_seed(seed, video.id))
+        record = encoded.prune(request)
         with video_errors("answer", video):
             answers = [ask(record, choice, checkpoint.language, per_token) for choice in asked]
         yield answers

@@ -1,0 +1,189 @@
+"""Encoder passes: one run of the encoder over a video, and any number of selections in it.
+
+A pass selects, and finishes what was selected. `AfterPass` selects among the finished tokens;
+`InsidePass` selects among windows between two blocks, and finishing runs the kept ones through the
+blocks that are left. Nobody else needs to know which of them a selection asks for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from evscli.encoders import VideoEncoder
+from evscli.encoders.early import Prefix
+from evscli.pipeline.frames import (
+    Frames,
+    decoded_here,
+    pixel_source,
+    record_pixels,
+    recorded_pixels,
+)
+from evscli.pipeline.planned import PlannedVideo, plan_video
+from evscli.pipeline.queries import Query
+from evscli.pipeline.record import pruned_video, refuse_infinite
+from evscli.pruners import PruneRequest, select_tokens, select_windows
+from evscli.pruners.positions import gather_tokens
+from evscli.records import PrunedVideo, PruneInputs, VideoInput, VideoTokens, WindowChoice
+from evscli.video_errors import video_errors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Extras:
+    """What methods may need beside tokens and pixels, for one video."""
+
+    query: Query | None = None
+    scorer: Mapping[str, Tensor] | None = None
+    """Weights of a learned method."""
+    seed: int = 0
+
+
+NO_EXTRAS = Extras()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncoderPass(ABC):
+    """One run of the encoder over one video."""
+
+    planned: PlannedVideo
+    inputs: PruneInputs
+    """What methods get beside tokens."""
+
+    @abstractmethod
+    def select(self, request: PruneRequest) -> WindowChoice:
+        """Choose what to keep. Raises VideoError with `stage` prune."""
+
+    @abstractmethod
+    def finish(
+        self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
+    ) -> PrunedVideo:
+        """Make the record of what was chosen. Raises VideoError with `stage` prune or encode."""
+
+    def prune(self, request: PruneRequest, *, store_scores: bool = False) -> PrunedVideo:
+        """Select and finish. Raises VideoError with `stage` prune or encode."""
+        return self.finish(request, self.select(request), store_scores=store_scores)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AfterPass(EncoderPass):
+    """A whole run of the encoder; selections are made among its tokens."""
+
+    tokens: VideoTokens
+    query: Query | None
+
+    def select(self, request: PruneRequest) -> WindowChoice:
+        """Choose tokens, each a window of its own. Raises VideoError with `stage` prune."""
+        with video_errors("prune", self.planned.video):
+            return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
+
+    def finish(
+        self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
+    ) -> PrunedVideo:
+        """Gather the kept tokens. Raises VideoError with `stage` prune."""
+        with video_errors("prune", self.planned.video):
+            embeds, deepstack = gather_tokens(self.tokens, choice.kept.mask)
+        asks = self.query is not None and "query" in request.needs
+        return pruned_video(
+            self.planned,
+            request,
+            choice.kept,
+            embeds,
+            deepstack,
+            store_scores=store_scores,
+            query=self.query.text if asks and self.query else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InsidePass(EncoderPass):
+    """The first blocks of the encoder; what is kept behind them runs through the others."""
+
+    encoder: VideoEncoder
+    prefix: Prefix
+
+    def select(self, request: PruneRequest) -> WindowChoice:
+        """Choose windows by their hidden states. Raises VideoError with `stage` prune."""
+        with video_errors("prune", self.planned.video):
+            return select_windows(request, self.prefix.windows(), self.inputs)
+
+    def finish(
+        self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
+    ) -> PrunedVideo:
+        """Run the kept windows through the other blocks. Raises VideoError with `stage` encode."""
+        with video_errors("encode", self.planned.video):
+            tokens = self.encoder.finish(self.prefix, choice)
+            refuse_infinite((tokens.embeds, tokens.planes), self.planned.video)
+        return pruned_video(
+            self.planned,
+            request,
+            choice.kept,
+            tokens.embeds,
+            tokens.planes,
+            store_scores=store_scores,
+        )
+
+
+def begin_pass(
+    planned: PlannedVideo,
+    encoder: VideoEncoder,
+    *,
+    after: int | None,
+    frames: Frames | None = None,
+    pixels: bool = False,
+    extras: Extras = NO_EXTRAS,
+) -> EncoderPass:
+    """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
+
+    None runs them through all blocks. `pixels` keeps the resized pixels for methods that score
+    them. Raises VideoError with `stage` decode or encode.
+    """
+    if after is None:
+        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras)
+    with video_errors("encode", planned.video):
+        kept = recorded_pixels(planned.plan) if pixels else None
+        with closing((frames or decoded_here(encoder, planned))()) as chunks:
+            prefix = encoder.begin(record_pixels(chunks, kept), planned.plan, after=after)
+        refuse_infinite(prefix.states.values(), planned.video)
+    inputs = PruneInputs(
+        pixels=None if kept is None else pixel_source(kept, encoder),
+        scorer=extras.scorer,
+        heads=encoder.shape.heads,
+        seed=extras.seed,
+    )
+    return InsidePass(planned=planned, inputs=inputs, encoder=encoder, prefix=prefix)
+
+
+def encode(
+    planned: PlannedVideo,
+    encoder: VideoEncoder,
+    *,
+    frames: Frames | None = None,
+    pixels: bool = False,
+    extras: Extras = NO_EXTRAS,
+) -> AfterPass:
+    """Run the chosen frames through the whole encoder. Raises as `begin_pass` does."""
+    with video_errors("encode", planned.video):
+        kept = recorded_pixels(planned.plan) if pixels else None
+        with closing((frames or decoded_here(encoder, planned))()) as chunks:
+            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
+        refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
+    inputs = PruneInputs(
+        pixels=None if kept is None else pixel_source(kept, encoder),
+        query=None if extras.query is None else extras.query.rows,
+        seed=extras.seed,
+    )
+    return AfterPass(planned=planned, inputs=inputs, tokens=tokens, query=extras.query)
+
+
+def encode_video(
+    video: VideoInput, encoder: VideoEncoder, *, pixels: bool = False, extras: Extras = NO_EXTRAS
+) -> AfterPass:
+    """Decode and encode one video.
+
+    Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+    """
+    return encode(plan_video(video, encoder), encoder, pixels=pixels, extras=extras)
