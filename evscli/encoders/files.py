@@ -40,6 +40,11 @@ class ModelFiles(Protocol):
         """Where files are looked for, in words that follow `is missing` in a message."""
         ...
 
+    @property
+    def pretrained(self) -> dict[str, str]:
+        """What `from_pretrained` of transformers takes to load this very checkpoint."""
+        ...
+
     def get(self, filename: str) -> Path | None:
         """A local path of the file, or None where the checkpoint has no such file."""
         ...
@@ -102,6 +107,11 @@ class LocalFolder:
         self.folder = folder
         self.name = name
 
+    @property
+    def pretrained(self) -> dict[str, str]:
+        """The folder."""
+        return {"pretrained_model_name_or_path": str(self.folder)}
+
     def get(self, filename: str) -> Path | None:
         """The file's path, or None where the folder has no such file."""
         path = self.folder / filename
@@ -132,6 +142,12 @@ class HubRepository:
         """The hub, or the cache where only that may be used."""
         offline = huggingface_hub.is_offline_mode()
         return "in the cache (HF_HUB_OFFLINE is set)" if offline else f"at {constants.ENDPOINT}"
+
+    @property
+    def pretrained(self) -> dict[str, str]:
+        """The repository at the one commit."""
+        assert self._revision is not None
+        return {"pretrained_model_name_or_path": self.name, "revision": self._revision}
 
     def get(self, filename: str) -> Path | None:
         """The downloaded file, or None where the commit (offline: the cache) has no such file."""

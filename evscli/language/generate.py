@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer, TextStreamer
 
 from evscli.encoders.device import resolve_device, resolve_dtype
-from evscli.encoders.files import LocalFolder, ModelFiles, find_model, read_json
+from evscli.encoders.files import ModelFiles, find_model, read_json
 from evscli.errors import DeviceError, ModelError
 from evscli.language.family import family_of
 
@@ -56,11 +56,10 @@ def load_language_model(
     check_type(files)
     target = resolve_device(device)
     width = "auto" if dtype == "auto" else resolve_dtype(dtype, stored=torch.float32)
-    source = str(files.folder) if isinstance(files, LocalFolder) else files.name
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(**files.pretrained, trust_remote_code=False)
         loaded, report = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=width, trust_remote_code=False, output_loading_info=True
+            **files.pretrained, dtype=width, trust_remote_code=False, output_loading_info=True
         )
     except Exception as error:  # a checkpoint can be broken in as many ways as it has parts
         raise ModelError(

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from evscli.encoders.files import LocalFolder, ModelFiles, find_model, weight_map
+from evscli.encoders.files import ModelFiles, find_model, weight_map
 from evscli.errors import ModelError, UsageError
 from evscli.language.words import check_texts
 from evscli.records import VideoInput
@@ -95,9 +95,8 @@ def load_tokenizer(files: ModelFiles) -> Any:
             f"{files.name} has no tokenizer ({' or '.join(TOKENIZERS)}); a query needs it, so get "
             "the checkpoint again"
         )
-    source = str(files.folder) if isinstance(files, LocalFolder) else files.name
     try:
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(**files.pretrained, trust_remote_code=False)
     except Exception as error:  # a tokenizer can be broken in as many ways as it has parts
         reason = str(error).strip().splitlines()[0]
         raise ModelError(

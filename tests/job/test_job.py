@@ -1,0 +1,133 @@
+"""A job says everything of a run, and refuses what cannot be done."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evscli.encoders import files as files_module
+from evscli.encoders.files import LocalFolder
+from evscli.errors import UsageError
+from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, Storage
+from evscli.pruners import get_pruner
+from tests.videos import write_video
+
+VCAST = Selection(methods=("vcast",), budgets=(0.3,))
+
+
+def names(selection: Selection) -> list[str]:
+    return [f"{one.pruner.name} {one.budget}" for one in selection.requests()]
+
+
+class TestSelections:
+    """Every method with every budget."""
+
+    def test_are_in_the_order_given_each_once(self) -> None:
+        asked = Selection(methods=("vcast", "evs", "vcast"), budgets=("0.5", 0.25, "0.25"))
+        assert names(asked) == ["vcast 0.5", "vcast 0.25", "evs 0.5", "evs 0.25"]
+
+    def test_keep_everything_once_among_others(self) -> None:
+        assert names(Selection(methods=("none", "evs"), budgets=("0.5", "0.25"))) == [
+            "none 1",
+            "evs 0.5",
+            "evs 0.25",
+        ]
+
+    def test_take_methods_of_any_kind(self) -> None:
+        asked = Selection(methods=(get_pruner("vcast"), "evs"), budgets=(0.5,))
+        assert names(asked) == ["vcast 0.5", "evs 0.5"]
+
+    @pytest.mark.parametrize("options", [("tau=0.5",), {"tau": 0.5}])
+    def test_give_options_to_methods_that_have_them(self, options: object) -> None:
+        asked = Selection(methods=("vcast", "evs"), budgets=(0.5,), options=options)  # type: ignore[arg-type]
+        taus = [one.options.get("tau") for one in asked.requests()]
+        assert taus == [0.5, None]
+
+    def test_refuse_an_option_that_no_method_has(self) -> None:
+        with pytest.raises(UsageError, match="none of the methods vcast, evs has an option 'tua'"):
+            Selection(methods=("vcast", "evs"), budgets=(0.5,), options={"tua": 1}).requests()
+
+
+class TestStores:
+    """One folder for every selection."""
+
+    def folders(self, *methods: str, output: str | None) -> list[str]:
+        job = Job(
+            selection=Selection(methods=methods, budgets=("0.3", "256tok/s")[: len(methods)]),
+            storage=Storage(output=output),
+        )
+        return [str(folder) for folder in job.folders]
+
+    def test_a_single_one_is_the_output_itself(self) -> None:
+        assert self.folders("vcast", output="store") == ["store"]
+        assert self.folders("vcast", output=None) == ["evs-out/mini-vcast-0.3"]
+
+    def test_several_lie_below_it(self) -> None:
+        assert self.folders("vcast", "evs", output="s") == [
+            "s/vcast-0.3",
+            "s/vcast-256tok-s",
+            "s/evs-0.3",
+            "s/evs-256tok-s",
+        ]
+
+
+def test_a_checkpoint_is_found_once_for_a_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def folder(path: Path, *, name: str) -> LocalFolder:
+        found.append(name)
+        return LocalFolder(path, name=name)
+
+    monkeypatch.setattr(files_module, "LocalFolder", folder)
+    job = Job(selection=VCAST).resolved()
+    again = replace(job, encoding=replace(job.encoding, dtype="float32"))
+    assert again.encoding.files is job.encoding.files
+    job.make("cpu")
+    assert (found, job.encoding.name) == (["mini"], "mini")
+
+
+def test_other_processes_can_be_sent_it() -> None:
+    job = Job(selection=VCAST).resolved()
+    sent = pickle.loads(pickle.dumps(job))
+    assert names(sent.selection) == names(job.selection)
+    assert sent.encoding.files.name == "mini"
+
+
+def test_a_question_goes_to_videos_that_have_none_of_their_own(tmp_path: Path) -> None:
+    for name in "ab":
+        write_video(tmp_path / f"{name}.mp4", frames=8)
+    (tmp_path / "list.csv").write_text("path,query\na.mp4,a star\nb.mp4,\n")
+    pruning = Pruning(selection=Selection(methods=("semvid",), budgets=(0.5,), query="a ball"))
+    found = pruning.find_videos([str(tmp_path / "list.csv")])
+    assert [video.query for video in found] == ["a star", "a ball"]
+
+
+@pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        (Job(selection=Selection(methods=("semvid",), budgets=(0.5,))), "needs a question"),
+        (Job(selection=replace(VCAST, scorer="x")), "no method here uses a scorer"),
+        (Job(selection=VCAST, storage=Storage(segment=0.0)), "--segment 0 is no length"),
+    ],
+)
+def test_what_does_not_suit_is_refused_before_any_work(job: Job, line: str, clip: Path) -> None:
+    with pytest.raises(UsageError, match=line):
+        job.find_videos([str(clip)])
+
+
+def test_an_address_needs_a_cluster() -> None:
+    with pytest.raises(UsageError, match="is for --engine ray"):
+        Execution(address="a:1")
+
+
+def test_the_usual_ids_are_not_recorded() -> None:
+    assert Reading().recorded_ids is None
+    assert Reading(ids="suffix").recorded_ids == "suffix"
+
+
+def test_a_folder_has_no_revision() -> None:
+    with pytest.raises(UsageError, match="which has no revision"):
+        Encoding(model="mini", revision="v1").resolved()
