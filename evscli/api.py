@@ -13,7 +13,7 @@ from evscli.corpus.inputs.names import span_id
 from evscli.corpus.outcome import Summary
 from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError
-from evscli.job import Encoding, Job, Pruning, Reading, Selection
+from evscli.job import Encoding, Job, Reading, Selection, Storage
 from evscli.job.encoding import ResizePlace
 from evscli.job.loading import make_encoder, make_pruner, query_rows
 from evscli.job.reading import DamagedPolicy
@@ -57,7 +57,7 @@ def prune_video(
     The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
     ModelError, DeviceError or VideoError, each with one line that says what to do.
     """
-    job = Pruning(
+    job = Job(
         selection=Selection(
             methods=(method,),
             budgets=() if budget is None else (budget,),
@@ -66,7 +66,6 @@ def prune_video(
             scorer=scorer,
             query=query,
             seed=seed,
-            scores=store_scores,
         ),
         reading=Reading(damaged=damaged),
         sampling=sampling or Sampling(),
@@ -78,6 +77,7 @@ def prune_video(
             chunk_frames=chunk_frames,
             resize=resize,
         ),
+        storage=Storage(scores=store_scores),
     )
     video = _video(Path(path), query, start, end)
     job.check([video])

@@ -131,7 +131,9 @@ class GroupedCommand(TyperCommand):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                groups.setdefault(_heading(parameter), []).append(record)
+                heading, (names, text) = _heading(parameter), record
+                shown = names.partition(" <")[0] if heading == ARGUMENTS else names
+                groups.setdefault(heading, []).append((shown, text))
         for heading, records in sorted(groups.items(), key=lambda group: group[0] == OTHERS):
             with formatter.section(heading):
                 formatter.write_dl(records)

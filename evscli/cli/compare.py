@@ -30,8 +30,7 @@ class ComparedSelection(Selection):
     methods: Annotated[
         tuple[str, ...],
         Option(
-            "Method to compare; may be repeated. Default: evs, vcast, vidcom2 and uniform-grid. "
-            "Random is always compared too.",
+            "Method to compare; may be repeated. random is always compared too.",
             names=("--method",),
             metavar="METHOD",
         ),
@@ -39,7 +38,7 @@ class ComparedSelection(Selection):
     budgets: Annotated[
         tuple[str, ...],
         Option(
-            "As for `evs prune`; may be repeated. Default: 0.1, 0.25 and 0.5.",
+            "As for `evs prune`; may be repeated.",
             names=("--budget",),
             metavar="BUDGET",
         ),

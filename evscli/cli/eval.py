@@ -34,8 +34,7 @@ class EvaluatedSelection(Checked):
     methods: Annotated[
         tuple[str, ...],
         Option(
-            "Method to measure; may be repeated. Default: evs and vcast. Unpruned and random are "
-            "always measured too.",
+            "Method to measure; may be repeated. none and random are always measured too.",
             names=("--method",),
             metavar="METHOD",
         ),
@@ -43,8 +42,7 @@ class EvaluatedSelection(Checked):
     budgets: Annotated[
         tuple[str, ...],
         Option(
-            "Fraction of tokens kept, 0 < budget <= 1; may be repeated. Default: 0.1, 0.25, 0.5 "
-            "and 0.75.",
+            "Fraction of tokens kept, 0 < budget <= 1; may be repeated.",
             names=("--budget",),
             metavar="FRACTION",
         ),

@@ -22,7 +22,8 @@ Dtype = Annotated[
     str,
     Option(
         "auto (the checkpoint's own; an encoder computes in float32 where the device has no "
-        "arithmetic units for that), float32, bfloat16 or float16."
+        "arithmetic units for that), float32, bfloat16 or float16.",
+        metavar="DTYPE",
     ),
 ]
 JsonEvents = Annotated[
@@ -61,6 +62,7 @@ LanguageModel = Annotated[
     Option(
         "Checkpoint: a local folder or a hub id. Default: the store's own model.",
         names=("--model",),
+        metavar="MODEL",
     ),
 ]
 MaxNewTokens = Annotated[int, Option("Longest answer, in tokens.", metavar="N", least=1)]

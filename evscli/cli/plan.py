@@ -29,7 +29,7 @@ class PlannedSelection(Selection):
     methods: Annotated[
         tuple[str, ...],
         Option(
-            "As for `evs prune`; may be repeated. Default: none, which keeps every token.",
+            "As for `evs prune`; may be repeated. none keeps every token.",
             names=("--method",),
             metavar="METHOD",
         ),

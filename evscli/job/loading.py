@@ -42,7 +42,7 @@ def make_pruner(job: Pruning, device: str, *, encoder: VideoEncoder | None = Non
         encoder,
         *job.requests,
         seed=job.selection.seed,
-        store_scores=job.selection.scores,
+        store_scores=storage.scores,
         segment=storage.segment,
         ids=job.reading.recorded_ids,
         store_dtype=resolve_store_dtype(storage.store_dtype, computed=encoder.info.dtype),

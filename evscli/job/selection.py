@@ -70,9 +70,6 @@ class Selection(Checked):
     ] = None
     query: Annotated[str | None, Option("Question for cdpruner and semvid.", metavar="TEXT")] = None
     seed: Annotated[int, Option("Seed of random methods.", metavar="N", least=0, below=2**63)] = 0
-    scores: Annotated[bool, Option("Store the score of every token too.", names=("--scores",))] = (
-        False
-    )
 
     def requests(self) -> tuple[PruneRequest, ...]:
         """Every method with every budget, checked; among several methods `none` comes once.

@@ -38,6 +38,7 @@ class Storage:
             "scale for every token. The effect on the next token is measured and printed.",
         ),
     ] = "auto"
+    scores: Annotated[bool, Option("Store the score of every token too.")] = False
     segment: Annotated[
         float | None,
         Option(

@@ -114,7 +114,7 @@ class TestDefaults:
             ("fsp = 2", "evs.toml: any command has no option 'fsp'; did you mean fps?"),
             ("[prune]\nwords = 2", "evs.toml: evs prune has no option 'words'"),
             ("[prun]\nfps = 2", "evs.toml: there is no command 'prun' for the table [prun]"),
-            ("fps = ", "evs.toml cannot be read (Invalid value (at line 1, column 7)); mend it"),
+            ("fps = ", "evs.toml cannot be read (Invalid value"),
             ("[prune]\nfps = 'x'", "Invalid value for '--fps'"),
         ],
     )

@@ -217,22 +217,23 @@ def test_chunks_are_not_decoded_in_inference_mode(encoders: dict[str, VideoEncod
     assert not torch.is_inference_mode_enabled()
 
 
-def test_large_tokens_live_in_the_scratch_folder(
+def test_tokens_and_planes_may_live_in_scratch_files(
     encoders: dict[str, VideoEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = []
+    shapes = []
 
-    def allocate(shape: tuple[int, ...], dtype: torch.dtype, *, folder: Path | None) -> Tensor:
-        folders.append(folder)
+    def allocate(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        shapes.append(tuple(shape))
         return torch.empty(shape, dtype=dtype)
 
     monkeypatch.setattr("evscli.encoders.encoder.allocate", allocate)
     encoder = encoders["qwen3_vl"]
     plan = make_plan(encoder, 2, 64, 64)
 
-    encoder.encode(chunks_of(random_frames(2, *plan.resized_size), 2), plan)
+    tokens = encoder.encode(chunks_of(random_frames(2, *plan.resized_size), 2), plan)
 
-    assert folders == [encoder.scratch] * 2
+    assert tokens.deepstack is not None
+    assert shapes == [tokens.embeds.shape, tokens.deepstack.shape]
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])

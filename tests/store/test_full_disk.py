@@ -11,8 +11,7 @@ import pytest
 
 from evscli.errors import StoreError
 from evscli.records import PrunedVideo
-from evscli.store import StoreWriter, open_store, verify
-from evscli.store import waiting as waiting_module
+from evscli.store import StoreWriter, open_store, staging, verify
 from evscli.store.schema import list_shards
 from tests.store.samples import CONFIG, record
 from tests.store.test_merge import merge
@@ -117,14 +116,14 @@ def test_without_room_for_a_merged_copy_each_video_becomes_a_shard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same as on the small disk, where none can be mounted."""
-    real_write, room = waiting_module.write_shard, 3
+    real_write, room = staging.write_shard, 3
 
     def write_while_there_is_room(path: Path, *rest: Any) -> None:
         if path.name == "merged" or int(path.stem) >= room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real_write(path, *rest)
 
-    monkeypatch.setattr(waiting_module, "write_shard", write_while_there_is_room)
+    monkeypatch.setattr(staging, "write_shard", write_while_there_is_room)
     with pytest.raises(StoreError, match=r"no space left .*: 3 finished videos are kept; free"):
         fill(tmp_path / "store")
     assert list(open_store(tmp_path / "store")) == ["v00", "v01", "v02"]
@@ -142,7 +141,7 @@ def test_videos_that_cannot_even_be_listed_wait_for_the_next_run(
     with pytest.raises(StoreError, match="0 finished videos are kept and 2 more wait"), writer:  # noqa: PT012
         writer.add(record("a"))
         writer.add(record("b"))
-        monkeypatch.setattr(waiting_module, "sync_file", refuse)
+        monkeypatch.setattr(staging, "sync_file", refuse)
     monkeypatch.undo()
     with StoreWriter(tmp_path, CONFIG) as writer:
         assert set(writer.finished) == {"a", "b"}
@@ -157,7 +156,7 @@ def test_another_write_error_names_the_folder_and_the_reason(
 
     with StoreWriter(tmp_path, CONFIG) as writer:
         writer.add(record("a"))
-        monkeypatch.setattr(waiting_module, "write_shard", refuse)
+        monkeypatch.setattr(staging, "write_shard", refuse)
         with pytest.raises(StoreError, match=r"cannot write to .* \(Input/output error\): 1 fin"):
             writer.add(record("b"))
     assert list(open_store(tmp_path)) == ["a"]

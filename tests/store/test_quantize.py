@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evscli.cli import run
 from evscli.corpus.executors.pruning import Writing
-from evscli.corpus.tasks import Job
+from evscli.corpus.tasks import Task
 from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.records import Failure, ModelInfo, PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreMerge, StoreWriter, open_store, verify
@@ -221,13 +221,13 @@ def test_another_store_dtype_is_another_configuration(folder: Path) -> None:
 def test_a_video_that_does_not_fit_fails_alone(tmp_path: Path) -> None:
     large = narrow("float16", "large")
     large = replace(large, embeds=large.embeds * 1e6)
-    jobs = [
-        Job(video=VideoInput(id=name, path=tmp_path / name, root=tmp_path), tries={0: 1})
+    tasks = [
+        Task(video=VideoInput(id=name, path=tmp_path / name, root=tmp_path), tries={0: 1})
         for name in ("large", "small")
     ]
     with StoreWriter(tmp_path / "store", CONFIG) as writer, Writing([writer]) as writing:
-        list(writing.put(jobs[0], 0, large))
-        list(writing.put(jobs[1], 0, narrow("float16", "small")))
+        list(writing.put(tasks[0], 0, large))
+        list(writing.put(tasks[1], 0, narrow("float16", "small")))
         list(writing.rest())
     store = open_store(tmp_path / "store")
     assert list(store) == ["small"]

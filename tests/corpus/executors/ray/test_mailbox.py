@@ -6,13 +6,13 @@ import pytest
 
 from evscli.corpus.executors.ray.mailbox import Mailbox
 from evscli.corpus.executors.worker import Begun, Finished, Want
-from tests.corpus.test_dispatch import task
+from tests.corpus.executors.test_queue import task
 
 
 def test_a_worker_begins_a_video_only_when_that_is_known_elsewhere() -> None:
     mailbox = Mailbox()
     with ThreadPoolExecutor() as thread:
-        begun = thread.submit(mailbox.tell, Begun(video="a"))
+        begun = thread.submit(mailbox.send, Begun(video="a"))
         assert mailbox.poll() == [Begun(video="a")]
         assert not begun.done()  # the answer to that call may be lost with the process
         heard = thread.submit(mailbox.poll)
@@ -41,7 +41,7 @@ def test_nobody_waits_for_a_job_when_the_worker_has_ended() -> None:
 def test_one_that_is_to_end_does_so_with_its_next_word() -> None:
     mailbox = Mailbox()
     with ThreadPoolExecutor() as thread:
-        begun = thread.submit(mailbox.tell, Begun(video="a"))
+        begun = thread.submit(mailbox.send, Begun(video="a"))
         mailbox.poll()
         mailbox.stop()
         with pytest.raises(KeyboardInterrupt):
