@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
 from evscli.corpus.decoding import children
 
@@ -21,6 +22,10 @@ sys.dont_write_bytecode = False
 
 if TYPE_CHECKING:  # the process that only hands out tests imports no torch
     from transformers import PreTrainedModel
+
+# Examples of a property, where a test does not say how many.
+settings.register_profile("evs", max_examples=40)
+settings.load_profile("evs")
 
 MOST_WORKERS = 8
 """Each holds torch, and so does its fork server: 1 GB together."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import sys
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from evscli.errors import ModelError, StoreError, UsageError, VideoError
 from evscli.language.family import temporal_interval
 from evscli.pipeline import Extras, VideoPruner, encode_video
 from evscli.pipeline.frames import ahead
+from evscli.pipeline.record import refuse_infinite
 from evscli.pruners import check_selection, select_tokens
 from evscli.pruners.seeds import video_seed
 from evscli.records import (
@@ -36,6 +39,7 @@ from evscli.store import StoreWriter
 from evscli.video_errors import video_errors
 from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.language.reference import Clip, reference_inputs
+from tests.store.processes import finish, start
 from tests.videos import cut_out, sequential_pixels, write_video
 
 MESSAGES = [
@@ -273,3 +277,22 @@ def timed(record: PrunedVideo) -> PrunedVideo:
     """The same of a family whose temporal ids depend on the frames that were sampled."""
     model = replace(record.info.model, tokens_per_second=2.0)
     return replace(record, info=replace(record.info, model=model))
+
+
+def look_for_infinities() -> None:
+    """With room for a quarter of what is looked at."""
+    torch.set_num_threads(1)
+    tokens = torch.ones(64 << 20, dtype=torch.bfloat16)
+    status = Path("/proc/self/status").read_text().splitlines()
+    data = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (data + (32 << 20), resource.RLIM_INFINITY))
+    video = VideoInput(id="v", path=Path("v.mp4"), root=Path())
+    refuse_infinite([tokens, None, tokens[:0]], video)
+    tokens[-1] = float("nan")
+    with pytest.raises(VideoError, match="not finite in bfloat16"):
+        refuse_infinite([tokens], video)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits anonymous memory as Linux does")
+def test_tokens_that_may_be_in_a_file_are_not_copied_to_be_looked_at() -> None:
+    finish(start(look_for_infinities))

@@ -53,18 +53,6 @@ def test_family_that_the_installed_transformers_lacks_says_what_it_needs(
         of("qwen3_vl", model="m")
 
 
-@pytest.mark.slow
-def test_only_the_family_in_use_is_imported() -> None:
-    code = (
-        "import sys, evscli.encoders, evscli.language; evscli.encoders.load_encoder('mini');"
-        "print([name for name in sys.modules if 'molmo2.' in name and 'transformers' in name])"
-    )
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "[]"
-
-
 def test_every_public_name_is_there() -> None:
     assert all(getattr(encoders, name) for name in encoders.__all__)
     with pytest.raises(AttributeError, match="no_such"):

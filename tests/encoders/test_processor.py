@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers.utils import is_torchvision_available
 
 from evscli.encoders.digest import json_digest
 from evscli.encoders.families import FAMILIES
@@ -166,29 +163,3 @@ def test_processor_that_crops_is_refused(tmp_path: Path) -> None:
 def test_values_the_class_refuses_are_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has size .*\"diagonal\".* remove diagonal"):
         load(tmp_path, preprocessor_config_json={"size": {"diagonal": 4}})
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
-def test_class_that_imports_torchvision_loads_in_threads_and_leaves_no_stand_in() -> None:
-    code = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from evscli.encoders.families import FAMILIES
-from evscli.encoders.imports import import_class
-from transformers.utils import is_torchvision_available
-
-name = FAMILIES["qwen2_5_vl"].video_processor
-with ThreadPoolExecutor(8) as pool:
-    classes = set(pool.map(import_class, [name] * 8))
-assert len(classes) == 1, classes
-assert not [module for module in sys.modules if module.partition(".")[0] == "torchvision"]
-assert not is_torchvision_available()
-try:
-    import torchvision
-except ImportError:
-    print("absent")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "absent"

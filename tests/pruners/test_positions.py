@@ -62,10 +62,9 @@ def test_a_mask_of_another_grid_is_refused() -> None:
 BOUNDED = """
 import resource, torch
 from pathlib import Path
-from evscli.pipeline.record import refuse_infinite
 from evscli.pruners import check_selection, select_tokens
 from evscli.pruners.positions import gather_tokens
-from evscli.records import VideoInput, VideoTokens
+from evscli.records import VideoTokens
 from evscli.scratch import allocate
 
 torch.set_num_threads(1)
@@ -74,15 +73,12 @@ tokens = VideoTokens.from_embeds(allocate(shape, torch.bfloat16))
 for frame in tokens.embeds:
     frame.normal_()
 small = VideoTokens.from_embeds(tokens.embeds[:3, :2, :2].contiguous())
-video = VideoInput(id="v", path=Path("v.mp4"), root=Path())
-refuse_infinite([small.embeds], video)
 requests = [check_selection(method, 0.9) for method in ("evs", "vcast", "random")]
 for request in requests:  # loads what the first call loads
     gather_tokens(small, select_tokens(request, small).mask)
 status = Path("/proc/self/status").read_text().splitlines()
 data = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, (data + (64 << 20), resource.RLIM_INFINITY))
-refuse_infinite([tokens.embeds], video)
 for request in requests:
     rows, _ = gather_tokens(tokens, select_tokens(request, tokens).mask)
     assert len(rows) == request.expected_count(tokens.grid_thw)

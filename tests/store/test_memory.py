@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,8 @@ def write_large_and_small(folder: Path) -> None:
     """256 MiB in a scratch file, the same again in int8, 64 records of 2 MiB; shards of 64 MiB."""
     video = record(grid=(4, 64, 64), embed_dim=1, dtype=torch.bfloat16)
     width = (256 * MIB) // (2 * video.info.kept)
-    embeds = allocate((video.info.kept, width), torch.bfloat16, folder=folder.parent)
+    os.environ["TMPDIR"] = str(folder.parent)
+    embeds = allocate((video.info.kept, width), torch.bfloat16)
     embeds.fill_(1)
     info = replace(video.info, model=model(dtype="bfloat16", embed_dim=width))
     large = replace(video, info=info, embeds=embeds)

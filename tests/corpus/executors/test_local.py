@@ -134,7 +134,7 @@ def test_a_link_that_leads_nowhere_fails_alone_and_is_tried_when_its_file_has_co
     assert (summary.pruned, summary.failed) == (2, 1)
     failure = open_store(folder.parent / "store").failures["b"]
     assert (failure.stage, failure.kind, failure.size) == ("open", "FileNotFoundError", None)
-    assert f"b.mp4 is a handle to {away}, which is not there; fetch" in failure.message
+    assert f"b.mp4 is a link to {away}, which is not there; fetch" in failure.message
     summary, seen = run(folder, pruner)
     assert (seen.ids, summary.skipped, summary.failed_earlier) == ([], 2, 1)
     write_video(away, frames=16)
