@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the process that only hands out tests imports no torch
     from transformers import PreTrainedModel
 
 # Examples of a property, where a test does not say how many.
-settings.register_profile("evs", max_examples=40)
+settings.register_profile("evs", max_examples=25)
 settings.load_profile("evs")
 
 MOST_WORKERS = 8

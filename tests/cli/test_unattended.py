@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 PRUNE = ("--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store")
 CLIPS = 24
-ROUNDS = 6
+ROUNDS = 4
 
 
 @pytest.fixture(scope="module")

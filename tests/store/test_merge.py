@@ -508,7 +508,7 @@ def merge_again_and_again(folder: Path) -> None:
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     ids, moments = [f"v{number:02d}" for number in range(40)], random.Random(0)
     scatter(tmp_path / "store", ids, writers=7)
-    for number in range(6):
+    for number in range(4):
         folder = tmp_path / str(number)
         shutil.copytree(tmp_path / "store", folder)
         child = start(merge_again_and_again, folder)
