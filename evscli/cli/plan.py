@@ -62,6 +62,8 @@ def plan(
     from evscli.corpus.decoding.children import warm_up
 
     most = sample_size(sample)
+    if job.execution.engine != "local":
+        raise UsageError("evs plan tries videos on this machine: leave --engine and --address out")
     warm_up()  # it imports torch while this process does
     from evscli.cli.plan_report import report
     from evscli.corpus.estimate import estimate, look_into, prepare

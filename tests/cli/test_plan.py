@@ -135,6 +135,7 @@ def test_no_readable_video_is_a_failure(videos: Path, tmp_path: Path) -> None:
     ("options", "words"),
     [
         (("--sample", "two"), "--sample 'two' is no number of videos"),
+        (("--engine", "ray"), "leave --engine and --address out"),
         (("--budget", "0.3"), "method 'none' keeps every token"),
         (("-o", "taken"), "cannot write into taken"),
         (("--prune-at", "3"), "leave --prune-at out"),
