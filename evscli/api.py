@@ -81,8 +81,9 @@ def prune_video(
     )
     video = _video(Path(path), query, start, end)
     job.check([video])
-    query_rows(job, [video])
-    pruner = make_pruner(job, device, encoder=_encoder(job.encoding, job.sampling))
+    queries = query_rows(job, [video])
+    encoder = _encoder(job.encoding, job.sampling)
+    pruner = make_pruner(job, device, encoder=encoder, queries=queries)
     return pruner(video, damaged=damaged)
 
 

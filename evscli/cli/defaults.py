@@ -42,17 +42,22 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
         for name in own:
             _check(name, set(known), f"evs {command}")
         values = {**{n: v for n, v in everywhere.items() if n in known}, **own}
-        defaults[command] = {known[name]: value for name, value in values.items()}
+        defaults[command] = {
+            known[name].name: [value]
+            if known[name].multiple and not isinstance(value, list)
+            else value
+            for name, value in values.items()
+        }
     for name, value in given.items():
         if isinstance(value, dict) and name not in commands:
             raise UsageError(f"{FILE}: there is no command {name!r} for the table [{name}]")
     return defaults
 
 
-def _options(command: Any) -> dict[str, str]:
-    """The names of its parameters by those of their options, without dashes before them."""
+def _options(command: Any) -> dict[str, Any]:
+    """The parameters of a command by the names of their options, without dashes before them."""
     return {
-        option.lstrip("-"): parameter.name
+        option.lstrip("-"): parameter
         for parameter in command.params
         for option in parameter.opts
         if option.startswith("--") and parameter.param_type_name == "option"

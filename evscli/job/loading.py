@@ -30,13 +30,19 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Pruning)
 
 
-def make_pruner(job: Pruning, device: str, *, encoder: VideoEncoder | None = None) -> VideoPruner:
-    """Load everything onto a device, but for an encoder that is at hand.
+def make_pruner(
+    job: Pruning,
+    device: str,
+    *,
+    encoder: VideoEncoder | None = None,
+    queries: QueryEmbedder | None = None,
+) -> VideoPruner:
+    """Load everything onto a device, but for an encoder and rows of queries that are at hand.
 
     Raises UsageError, ModelError and DeviceError.
     """
     storage = job.storage if isinstance(job, Job) else Storage()
-    queries = query_rows(job)
+    queries = queries or query_rows(job)
     encoder = encoder or make_encoder(job.encoding, job.sampling, device)
     return VideoPruner(
         encoder,

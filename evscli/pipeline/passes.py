@@ -86,7 +86,7 @@ class AfterPass(EncoderPass):
         """Gather the kept tokens. Raises VideoError with `stage` prune."""
         with video_errors("prune", self.planned.video):
             embeds, deepstack = gather_tokens(self.tokens, choice.kept.mask)
-        asks = self.query is not None and "query" in request.needs
+        query = self.query if "query" in request.needs else None
         return pruned_video(
             self.planned,
             request,
@@ -94,7 +94,7 @@ class AfterPass(EncoderPass):
             embeds,
             deepstack,
             store_scores=store_scores,
-            query=self.query.text if asks and self.query else None,
+            query=None if query is None else query.text,
         )
 
 

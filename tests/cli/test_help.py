@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,14 @@ class TestDefaults:
         assert "(50.0%)" in self.kept(folder)
         assert (folder / "one" / "run.json").exists()
         assert "(25.0%)" in self.kept(folder, "-o", "two", EVS_BUDGET="0.25")
+
+    def test_a_single_value_of_a_repeated_option_needs_no_list(self, folder: Path) -> None:
+        (folder / "evs.toml").write_text('[prune]\nmethod = "vcast"\nbudget = 0.5\n')
+        result = run_evs("prune", "a.mp4", "-o", "one", cwd=folder)
+        assert (result.code, result.err.count("error")) == (0, 0), result.err
+        settings = json.loads((folder / "one" / "run.json").read_text())["settings"]
+        assert settings["selection"]["method"] == "vcast"
+        assert settings["selection"]["budget"] == 0.5
 
     def test_the_file_is_named(self, folder: Path) -> None:
         (folder / "evs.toml").write_text("fps = 2\n")
