@@ -3,7 +3,8 @@
 Makes a store of shards of 200 videos by 64 writers, with headers as real shards have them and tiny
 tensors, since only headers and manifests are read. Each way of opening it runs in a process of its
 own; peak memory is what that process grows by after its imports. `headers` is what a user would do
-with safetensors alone: open every shard and map its ids.
+with safetensors alone: open every shard and map its ids. `lines` reads every manifest line as a
+record, one at a time, and `json` the same lines as dictionaries with Python's own module.
 """
 
 from __future__ import annotations
@@ -106,10 +107,29 @@ def by_headers(folder: Path) -> int:
     return len(found)
 
 
+def by_lines(folder: Path) -> int:
+    """Read the manifest lines."""
+    from evscli.store.manifest import read_manifest
+    from evscli.store.schema import list_manifests
+
+    return sum(1 for path in list_manifests(folder).values() for _ in read_manifest(path))
+
+
+def by_json(folder: Path) -> int:
+    """Read them with the json module."""
+    from evscli.store.durable import read_lines
+    from evscli.store.schema import list_manifests
+
+    lines = (line for path in list_manifests(folder).values() for line in read_lines(path))
+    return sum(1 for _ in map(json.loads, lines))
+
+
 WAYS = {
     "open_store": by_open_store,
     "StoreWriter": by_writer,
     "headers": by_headers,
+    "lines": by_lines,
+    "json": by_json,
 }
 
 
@@ -171,6 +191,6 @@ def measure(*, videos: int = 200_000, repeats: int = 2) -> Report:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"videos": 400, "repeats": 1},
-    code=("store/reader.py", "store/catalogue.py", "store/manifest.py"),
+    code=("store/reader.py", "store/catalogue.py", "store/manifest.py", "store/codec.py"),
     minutes=2,
 )

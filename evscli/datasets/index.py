@@ -10,7 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from evscli.errors import MismatchError
 from evscli.records import IntArray
+from evscli.store.manifest import shard_of
 from evscli.store.reader import look_into, store_fingerprint
 from evscli.store.schema import shard_number
 from evscli.store.shard_header import read_header
@@ -100,7 +100,7 @@ class _ShardRows(NamedTuple):
 
 def _shards(store: Path) -> list[_ShardRows]:
     """The shards of one store, by writer and number."""
-    places = look_into(store, keep=attrgetter("shard", "kept")).finished
+    places = look_into(store, keep=lambda entry: (shard_of(entry), entry.kept)).finished
     videos: dict[str, list[tuple[str, int | None]]] = {}
     for video_id, (name, kept) in places.items():
         videos.setdefault(name, []).append((video_id, kept))

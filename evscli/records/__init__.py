@@ -9,6 +9,7 @@ so importing this package stays cheap.
 """
 
 from evscli.records.frames import (
+    KEPT_AS_NULL,
     FloatArray,
     FrameChunk,
     FramePlan,
@@ -43,6 +44,7 @@ from evscli.records.tokens import (
 )
 
 __all__ = [
+    "KEPT_AS_NULL",
     "Failure",
     "FloatArray",
     "FrameChunk",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from evscli.option import Option
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 IntArray: TypeAlias = "NDArray[np.int64]"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 SampleBy = Literal["index", "time"]
+
+KEPT_AS_NULL = {"null": True}
+"""Metadata of a field that stores name where it is None; other optional ones are left out then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class Part:
     """Number of its first frame in the source."""
     source_seconds: float
     """Duration of the whole source."""
-    segments: int | None = None
+    segments: int | None = field(default=None, metadata=KEPT_AS_NULL)
     """How many the source was cut into, where it is one of those."""
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evscli.records.frames import Part
+from evscli.records.frames import KEPT_AS_NULL, Part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class ModelInfo:
     patch_size: int
     temporal_patch_size: int
     merge_size: int
-    tokens_per_second: float | None = None
+    tokens_per_second: float | None = field(default=None, metadata=KEPT_AS_NULL)
     """Scale of temporal RoPE ids where a family has one (Qwen2.5-VL)."""
     compute_dtype: str | None = None
     """What the encoder computed in before embeddings were rounded to `dtype`; None: in `dtype`."""

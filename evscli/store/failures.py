@@ -6,11 +6,10 @@ Those are long and seldom wanted, so they are read for one video only. It knows 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from evscli.records import Failure
-from evscli.store.codec import canonical_json, from_json, to_json
+from evscli.store.codec import canonical_json, to_json
 from evscli.store.durable import append_lines
 from evscli.store.manifest import decode_lines
 from evscli.store.schema import list_failures, list_tracebacks
@@ -56,7 +55,7 @@ def read_traceback(folder: Path, failure: Failure) -> str | None:
     """
     advice = "delete this file; only the tracebacks of failures are lost"
     for path in list_tracebacks(folder).values():
-        for line in decode_lines(path, partial(from_json, Traceback), advice):
+        for line in decode_lines(path, Traceback, advice):
             if (line.id, line.attempt) == (failure.id, failure.attempt):
                 return line.traceback
     return None
@@ -67,7 +66,7 @@ def read_failures(folder: Path) -> dict[str, Failure]:
     last: dict[str, Failure] = {}
     advice = "delete this file; only the record of earlier failures is lost"
     for path in list_failures(folder).values():
-        for failure in decode_lines(path, partial(from_json, Failure), advice):
+        for failure in decode_lines(path, Failure, advice):
             if failure.id not in last or failure.attempt >= last[failure.id].attempt:
                 last[failure.id] = failure
     return last

@@ -129,7 +129,7 @@ def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[st
         return ["the manifest lists it, the shard lacks it"]
     try:
         problems = stored_problems(shard, video_id)
-        if entry and entry.source != shard.header.source(video_id):
+        if entry and entry.source != shard.info(video_id).source:
             problems.append("the manifest names another source")
         if entry and entry.sha256 != shard.header.sha256(video_id):
             problems.append("the manifest has another digest")

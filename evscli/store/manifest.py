@@ -6,24 +6,24 @@ a store counts (catalogue.py), and reads no tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from sys import intern
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from msgspec import Struct
 
 from evscli.errors import DamagedError, StoreError
 from evscli.records import Origin, Part, SourceInfo
-from evscli.store.codec import canonical_json, from_json, parse_object
+from evscli.store.codec import canonical_json, decoder
 from evscli.store.durable import append_lines, read_lines, sync_file, sync_folder
 from evscli.store.shard_header import read_header
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One line of a manifest: a finished video."""
+class Entry(Struct, frozen=True, kw_only=True):
+    """One line of a manifest: a finished video. A Struct is read twice as fast as a dataclass."""
 
     id: str
     shard: str
@@ -54,7 +54,12 @@ def read_manifest(path: Path) -> Iterator[Entry]:
     Raises DamagedError for a line that is none, and FileNotFoundError.
     """
     advice = "delete this file, and the next run writes it again from the shards"
-    return decode_lines(path, _entry, advice)
+    return decode_lines(path, Entry, advice)
+
+
+def shard_of(entry: Entry) -> str:
+    """The name of a video's shard, one text for all of its videos."""
+    return intern(entry.shard)
 
 
 def append_entries(path: Path, entries: Sequence[Entry]) -> None:
@@ -86,66 +91,25 @@ def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -
 
 def shard_entries(path: Path) -> list[Entry]:
     """The manifest lines of a shard, made from its header. Raises as `read_header` does."""
-    header = read_header(path)
-    return [
-        Entry(
-            id=video_id,
-            shard=path.name,
-            shard_videos=len(header.videos),
-            shard_bytes=path.stat().st_size,
-            source=header.source(video_id),
-            sha256=header.sha256(video_id),
-            query=header.query(video_id),
-            kept=header.kept(video_id),
-            part=header.part(video_id),
-        )
-        for video_id in header.videos
-    ]
+    header, size = read_header(path), path.stat().st_size
+    shard = {"shard": path.name, "shard_videos": len(header.videos), "shard_bytes": size}
+    return [header.described(Entry, video_id, **shard) for video_id in header.videos]
 
 
-def decode_lines(path: Path, decode: Callable[[Mapping[str, Any]], T], advice: str) -> Iterator[T]:
+def decode_lines(path: Path, kind: type[T], advice: str) -> Iterator[T]:
     """What every whole line of a file of JSON objects holds.
 
-    Raises DamagedError with the line's number where `decode` raises ValueError, FileNotFoundError,
+    Raises DamagedError with the line's number for one that is no such object, FileNotFoundError,
     and StoreError for what may not be read.
     """
+    decode, number = decoder(kind), 0
     try:
-        for number, line in enumerate(read_lines(path), start=1):
-            try:
-                yield decode(parse_object(line))
-            except ValueError as error:
-                raise DamagedError(f"{path} line {number} is damaged ({error}): {advice}") from None
+        for line in read_lines(path):
+            number += 1
+            yield decode(line)
+    except ValueError as error:
+        raise DamagedError(f"{path} line {number} is damaged ({error}): {advice}") from None
     except FileNotFoundError:
         raise
     except OSError as error:
         raise StoreError(f"cannot read {path} ({error.strerror}): check its permissions") from None
-
-
-def _entry(data: Mapping[str, Any]) -> Entry:
-    """As `from_json(Entry, data)`, several times as fast; lines of a shard share its name."""
-    try:
-        source = data["source"]
-        name, shard, sha256, path = data["id"], data["shard"], data["sha256"], source["path"]
-        videos, length, size = data["shard_videos"], data["shard_bytes"], source["size"]
-        source_sha256, query, kept = source["sha256"], data.get("query"), data.get("kept")
-        part = data.get("part")
-    except (KeyError, TypeError):
-        return from_json(Entry, data)
-    if not (
-        type(name) is type(shard) is type(sha256) is type(path) is type(source_sha256) is str
-        and type(videos) is type(length) is type(size) is int
-        and (query is None or type(query) is str)
-        and (kept is None or type(kept) is int)
-    ):
-        return from_json(Entry, data)
-    return Entry(
-        id=name,
-        shard=intern(shard),
-        shard_videos=videos,
-        shard_bytes=length,
-        source=SourceInfo(path=path, size=size, sha256=source_sha256),
-        sha256=sha256,
-        query=query,
-        kept=kept,
-        part=None if part is None else from_json(Part, part),
-    )

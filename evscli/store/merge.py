@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,7 +21,7 @@ from evscli.store.checks import stored_problems
 from evscli.store.compaction import Source, plan_shards
 from evscli.store.durable import FULL, publish, sync_file, sync_folder
 from evscli.store.locks import every_lock
-from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries
+from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries, shard_of
 from evscli.store.reader import require_store, store_fingerprint
 from evscli.store.schema import (
     list_manifests,
@@ -107,7 +106,7 @@ class StoreMerge:
         self._writers = stack.enter_context(every_lock(self.folder))
         self._target = max(self._writers)
         self._fingerprint = store_fingerprint(self.folder)
-        catalogue = read_catalogue(self.folder, keep=attrgetter("shard"))
+        catalogue = read_catalogue(self.folder, keep=shard_of)
         check_sizes(self.folder, catalogue)
         for writer in self._writers:
             if missing := catalogue.unlisted_by(writer):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +17,7 @@ from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
 from evscli.store.catalogue import Catalogue, read_catalogue
 from evscli.store.codec import fingerprint
 from evscli.store.failures import read_failures
-from evscli.store.manifest import Entry, shard_entries
+from evscli.store.manifest import Entry, shard_entries, shard_of
 from evscli.store.run import read_run
 from evscli.store.schema import RUN_NAME, list_shards, shard_number
 from evscli.store.shard_header import (
@@ -147,7 +146,7 @@ class Store(Mapping[str, PrunedVideo]):
         return self._read(video_id, read)
 
     def _look_again(self) -> None:
-        self.catalogue = read_catalogue(self.path, keep=attrgetter("shard"))
+        self.catalogue = read_catalogue(self.path, keep=shard_of)
         self._ids = sorted(self.catalogue.finished)
         self._header.cache_clear()
         self._shard.cache_clear()
@@ -191,7 +190,7 @@ def open_store(path: str | Path) -> Store:
     wrote it, DamagedError where run.json, a manifest or a shard without one cannot be read.
     """
     path = Path(path)
-    catalogue = look_into(path, keep=attrgetter("shard"))
+    catalogue = look_into(path, keep=shard_of)
     try:
         run, failures = _beside(path) if path.is_dir() else (None, {})
     except OSError as error:

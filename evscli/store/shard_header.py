@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 
 from evscli.errors import DamagedError, StoreError
-from evscli.records import Part, SourceInfo, VideoInfo
+from evscli.records import VideoInfo
 from evscli.store.codec import canonical_json, from_json, parse_object, to_json
 from evscli.store.schema import (
     FORMAT_VERSION,
@@ -22,6 +22,8 @@ from evscli.store.schema import (
     RUN_NAME,
     id_problem,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,46 +36,33 @@ class ShardHeader:
 
     def info(self, video_id: str) -> VideoInfo:
         """The description of one video. Raises DamagedError where it is incomplete."""
-        try:
-            return from_json(VideoInfo, {**self.videos[video_id], "id": video_id})
-        except ValueError as error:
-            raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
+        return self.described(VideoInfo, video_id)
 
     def sha256(self, video_id: str) -> str:
-        """The digest of one video's tensors."""
-        return str(self._value(video_id, "sha256"))
+        """The digest of one video's tensors. Raises DamagedError."""
+        return self.described(TensorDigest, video_id).sha256
 
-    def source(self, video_id: str) -> SourceInfo:
-        """The file one video came from."""
+    def described(self, kind: type[T], video_id: str, **more: object) -> T:
+        """What the shard says of one video, and `more`, as another record. Raises DamagedError."""
         try:
-            return from_json(SourceInfo, self._value(video_id, "source"))
+            return from_json(kind, {**self.videos[video_id], **more, "id": video_id})
         except ValueError as error:
             raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
 
-    def query(self, video_id: str) -> str | None:
-        """What a query-aware method was asked of one video."""
-        query = self.videos[video_id].get("query")
-        return None if query is None else str(query)
 
-    def kept(self, video_id: str) -> int | None:
-        """Tokens kept of one video; None where that is not said as a number."""
-        kept = self.videos[video_id].get("kept")
-        return kept if type(kept) is int else None
+@dataclass(frozen=True, kw_only=True)
+class TensorDigest:
+    """The digest of a video's tensors."""
 
-    def part(self, video_id: str) -> Part | None:
-        """Which part of its source one video is."""
-        part = self.videos[video_id].get("part")
-        try:
-            return None if part is None else from_json(Part, part)
-        except ValueError as error:
-            raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
+    sha256: str
 
-    def _value(self, video_id: str, key: str) -> Any:
-        try:
-            return self.videos[video_id][key]
-        except KeyError:
-            reason = f"video {video_id!r}: key {key!r} is missing"
-            raise damaged_shard(self.path, reason) from None
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What the text in a shard's header says."""
+
+    fingerprint: str
+    videos: Mapping[str, Mapping[str, Any]]
 
 
 def describe(info: VideoInfo, sha256: str) -> dict[str, Any]:
@@ -167,12 +156,8 @@ def missing_shard(path: Path) -> DamagedError:
 
 
 def _header(path: Path, data: Mapping[str, Any]) -> ShardHeader:
-    fingerprint, videos = data.get("fingerprint"), data.get("videos")
-    if not isinstance(fingerprint, str):
-        raise ValueError("key 'fingerprint' is missing")
-    if not isinstance(videos, dict) or not all(isinstance(v, dict) for v in videos.values()):
-        raise ValueError("key 'videos' is missing")
-    for video_id in videos:
+    metadata = from_json(Metadata, data)
+    for video_id in metadata.videos:
         if problem := id_problem(video_id):
             raise ValueError(f"video id {video_id!r} {problem}")
-    return ShardHeader(path=path, fingerprint=fingerprint, videos=videos)
+    return ShardHeader(path=path, fingerprint=metadata.fingerprint, videos=metadata.videos)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -162,5 +162,5 @@ def test_the_digest_is_the_documented_one(read_store: Reader) -> None:
     "kind", [VideoInfo, ModelInfo, SourceInfo, PrunedVideo, RunConfig, Failure, Entry]
 )
 def test_every_stored_key_is_documented(kind: type) -> None:
-    for field in fields(kind):
-        assert f"`{field.name}`" in FORMAT or field.name == "info", field.name
+    for name in inspect.get_annotations(kind):
+        assert f"`{name}`" in FORMAT or name == "info", name
