@@ -128,11 +128,11 @@ def _child(
     os.environ.update(env)
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    from evscli import child
     from evscli.cli import main
-    from evscli.corpus.decoding import children
 
     # This process is a fork of a clean one already; another would import torch once more.
-    children.METHOD = "fork"
+    child.METHOD = "fork"
     before()
 
     main(arguments)

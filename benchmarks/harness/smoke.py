@@ -42,11 +42,10 @@ def run(names: Sequence[str]) -> int:
 
 def once(name: str) -> tuple[float, str]:
     """Seconds it took, and what is to be said about it."""
-    from evscli.corpus.decoding import children
-    from evscli.store import processes
+    from evscli import child
 
     # This process is a fork of a clean one already; another would import torch once more.
-    children.METHOD = processes.METHOD = "fork"
+    child.METHOD = "fork"
     interpreter.FRESH = False
     benchmark, start = catalogue.load(name), time.monotonic()
     try:

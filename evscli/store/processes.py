@@ -5,9 +5,7 @@ A process that dies takes only the item that it was at. It knows nothing about t
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,12 +13,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from evscli.child import Child, how_it_ended
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 CPU_SHARE = Path("/sys/fs/cgroup/cpu.max")
-
-METHOD = "forkserver"  # a plain fork of a process with threads hangs
 
 
 @dataclass(frozen=True)
@@ -65,54 +63,42 @@ def in_processes(
                 if (item := next(todo, None)) is not None:
                     worker.give(*item)
                 else:
-                    worker.end()
+                    worker.child.end()
                     workers.remove(worker)
     finally:
         for worker in workers:
-            worker.end()
+            worker.child.end()
 
 
 class _Worker(Generic[T, R]):
     """One process, and the item that it is at."""
 
     def __init__(self, work: Callable[[T], R]) -> None:
-        context: Any = multiprocessing.get_context(METHOD)
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        self.process.start()
-        theirs.close()
+        self.child = Child(_serve, work)
 
     def give(self, number: int, item: T) -> None:
         self.number = number
-        with suppress(ConnectionError):  # it has died: `answer` says so
-            self.connection.send(item)
+        self.child.send(item)
 
     def answer(self) -> R | Died:
         try:
-            answer: Any = self.connection.recv()
+            answer: Any = self.child.pipe.recv()
         except (EOFError, ConnectionError):
-            self.process.join()
-            return Died(_how(self.process.exitcode or 0))
+            return Died(how_it_ended(self.child.end(grace=None)))
         if isinstance(answer, Exception):
             raise answer
         result: R = answer
         return result
 
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-
 
 def _ready(workers: Sequence[_Worker[T, R]]) -> list[_Worker[T, R]]:
     """Waits for the first that answers or dies."""
-    ready = wait([worker.connection for worker in workers])
-    return [worker for worker in workers if worker.connection in ready]
+    ready = wait([worker.child.pipe for worker in workers])
+    return [worker for worker in workers if worker.child.pipe in ready]
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
     """Answer items until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that asked ends us
     while True:
         try:
             item = connection.recv()
@@ -123,7 +109,3 @@ def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
         except Exception as error:
             answer = error
         connection.send(answer)
-
-
-def _how(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

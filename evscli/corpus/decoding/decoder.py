@@ -7,7 +7,6 @@ nothing else. Knows no model: which frames and what size comes from the run.
 from __future__ import annotations
 
 import resource
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from evscli.corpus.decoding.children import end_with_parent
 from evscli.corpus.decoding.wire import (
     Ended,
     Failed,
@@ -38,9 +36,6 @@ from evscli.video_errors import video_errors
 
 def serve(link: Connection) -> None:
     """Decode what is asked for until the other end is closed."""
-    end_with_parent()
-    # Ctrl-C reaches the whole group of processes; what it means is the run's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A crash is expected here, and its memory is of no use to anybody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)

@@ -5,19 +5,17 @@ Knows neither queues nor threads, and of a video only what its decoder says.
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
-from evscli.corpus.decoding.children import start_child
+from evscli.child import Child, how_it_ended
+from evscli.corpus.decoding.children import warm_up
 from evscli.corpus.decoding.decoder import serve
 from evscli.corpus.decoding.wire import (
     Clock,
@@ -59,7 +57,7 @@ class DecoderProcess:
         """
         self.timeout = timeout
         self.damaged = damaged
-        self._process: BaseProcess | None = None
+        self._child: Child | None = None
         self._link: Connection
         self._clock: Clock
         self._stage = "open"
@@ -68,23 +66,22 @@ class DecoderProcess:
 
     def start(self) -> None:
         """Start the child, unless there is one. Raises EvsError where the system refuses."""
-        if self._process is not None:
+        if self._child is not None:
             return
-        with _STARTING:
-            self._link, theirs = multiprocessing.Pipe()
-            try:
-                self._process = start_child(serve, theirs)
-            except (OSError, EOFError) as error:
-                raise _no_process(str(error)) from error
-            finally:
-                theirs.close()
+        warm_up()
+        try:
+            with _STARTING:
+                self._child = Child(serve)
+        except (OSError, EOFError) as error:
+            raise _no_process(str(error)) from error
+        self._link = self._child.pipe
 
     def make_ready(self) -> None:
         """Start the child, unless there is one, and wait until it can take a video.
 
         Raises EvsError where that fails.
         """
-        if self._process is not None:
+        if self._child is not None:
             return
         self.start()
         self._clock = Clock(START_SECONDS)
@@ -128,15 +125,10 @@ class DecoderProcess:
 
         Returns its exit code, negative for the signal that ended it; None where there was no child.
         """
-        process, self._process, self._busy = self._process, None, False
-        if process is None:
+        child, self._child, self._busy = self._child, None, False
+        if child is None:
             return None
-        process.join(grace)
-        process.kill()
-        process.join()
-        code = process.exitcode
-        process.close()
-        self._link.close()
+        code = child.end(grace=grace)
         if self._copies is not None:
             shutil.rmtree(self._copies, ignore_errors=True)
             self._copies = None
@@ -144,10 +136,8 @@ class DecoderProcess:
 
     def interrupt(self) -> None:
         """End the child while another thread waits for it, which then finds it crashed."""
-        process = self._process
-        if process is not None:
-            with suppress(ValueError):  # that thread has just closed it
-                process.kill()
+        if (child := self._child) is not None:
+            child.kill()
 
     def _converse(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
         self._clock = Clock(PATIENCE_SECONDS if self.timeout is None else self.timeout)
@@ -198,8 +188,8 @@ class DecoderProcess:
         )
 
     def _crashed(self, video: VideoInput) -> VideoError:
-        code = self.kill(grace=1)
-        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        code = self.kill(grace=1) or 0
+        how = f"{'signal ' * (code < 0)}{how_it_ended(code)}"
         hint = "; was the memory full?" if code == -signal.SIGKILL else ""
         return VideoError(
             f"{video.name}: its decoder crashed ({how}{hint}); re-encode the video with ffmpeg, or "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from threading import Event, Lock
 
-from evscli.corpus.decoding.children import end_with_parent, start_child
+from evscli.child import Child, how_it_ended
+from evscli.corpus.decoding.children import warm_up
 from evscli.corpus.executors.worker import Assignment, Message, Want, work
 from evscli.corpus.tasks import Task
 
@@ -26,34 +25,26 @@ class WorkerProcess:
 
     def __init__(self, assignment: Assignment) -> None:
         """Start it."""
-        self.pipe, theirs = multiprocessing.Pipe()
-        self._process = start_child(_live, theirs, assignment, parent=True)
-        theirs.close()
+        warm_up()
+        self._child = Child(_live, assignment, parent=True)
+        self.pipe = self._child.pipe
         self.place = assignment.device
 
     def give(self, task: Task | None) -> None:
         """Hand it a task, or say that there are no more."""
-        with suppress(ConnectionError):  # a death is heard of when something is expected of it
-            self.pipe.send(task)
+        self._child.send(task)
 
     def reap(self) -> str:
         """How it ended."""
-        self._process.join(timeout=5)
-        self._process.kill()
-        self._process.join()
-        code = self._process.exitcode
-        self.pipe.close()
-        return signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
+        return how_it_ended(self._child.end(grace=5))
 
     def end(self) -> None:
         """Have it write what it has finished."""
-        if self._process.is_alive():
-            self._process.terminate()
+        self._child.terminate()
 
     def join(self) -> None:
         """Wait for its end."""
-        while self._process.exitcode is None:
-            self._process.join(timeout=AGAIN_SECONDS)
+        while not self._child.has_ended(within=AGAIN_SECONDS):
             self.end()  # Python drops an interrupt that comes in a finalizer
 
 
@@ -122,9 +113,6 @@ class PipeDriver:
 
 def _live(pipe: Connection, assignment: Assignment) -> None:
     """What happens in the process. SIGTERM ends it with everything finished kept."""
-    end_with_parent()
-    # Ctrl-C reaches the whole group of processes; what it means is decided by who hands out work.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     driver = PipeDriver(pipe)
     signal.signal(signal.SIGTERM, driver.interrupt)
     sys.unraisablehook = _without_interrupts

@@ -117,7 +117,7 @@ def test_closing_while_decoders_are_at_work_leaves_no_thread_and_no_process(
     next(iter(decoded)).planned()
     decoded.close()
     assert set(threading.enumerate()) <= before
-    assert all(process._process is None for process in decoded._processes)
+    assert all(process._child is None for process in decoded._processes)
 
 
 def test_an_error_of_whoever_names_the_jobs_reaches_the_user() -> None:

@@ -87,11 +87,11 @@ def test_a_bad_video_leaves_the_child_ready_for_the_next(
     with pytest.raises(VideoError, match=r"clip\.mp4") as caught:
         list(shared.decode(asked, chooser(video, encoder)))
     assert caught.value.stage == ("decode" if fault == "resize" else "open")
-    before = shared._process
+    before = shared._child
     assert before is not None
     video.path.write_bytes(good)
     assert list(shared.decode(request_of(video), chooser(video, encoder)))
-    assert shared._process is before
+    assert shared._child is before
 
 
 def test_a_plan_that_is_refused_leaves_the_child_ready(
@@ -102,9 +102,9 @@ def test_a_plan_that_is_refused_leaves_the_child_ready(
 
     with pytest.raises(VideoError, match="no frame is wanted"):
         list(shared.decode(request_of(video), refuse_all))
-    before = shared._process
+    before = shared._child
     assert list(shared.decode(request_of(video), chooser(video, encoder)))
-    assert shared._process is before
+    assert shared._child is before
 
 
 def test_a_child_that_crashes_is_told_from_its_signal_and_replaced(
@@ -147,6 +147,6 @@ def test_leaving_a_video_before_its_end_ends_the_child(
     chunks = process.decode(request_of(video), chooser(video, encoder))
     next(chunks)
     chunks.close()
-    assert process._process is None
+    assert process._child is None
     assert list(process.decode(request_of(video), chooser(video, encoder)))
     process.kill()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing.connection import Connection
+
+import pytest
+
+from evscli.child import Child, how_it_ended
+
+
+def do(pipe: Connection) -> None:
+    """What the pipe says."""
+    {"interrupt": lambda: os.kill(os.getpid(), signal.SIGINT), "leave": lambda: os._exit(3)}[
+        pipe.recv()
+    ]()
+    pipe.send("still here")
+    pipe.recv()
+
+
+@pytest.fixture
+def child() -> Child:
+    return Child(do)
+
+
+def test_ctrl_c_ends_no_child(child: Child) -> None:
+    child.send("interrupt")
+    assert child.pipe.recv() == "still here"
+    assert how_it_ended(child.end()) == "SIGKILL"
+
+
+def test_a_dead_child_still_takes_messages_and_says_how_it_ended(child: Child) -> None:
+    child.send("leave")
+    with pytest.raises(EOFError):
+        child.pipe.recv()
+    child.send("anything")
+    child.kill()
+    child.terminate()
+    assert how_it_ended(child.end(grace=None)) == how_it_ended(child.end()) == "exit code 3"
