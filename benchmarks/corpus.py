@@ -42,9 +42,6 @@ class Silent:
     def done(self, done: Done, *, again: bool) -> None:
         """Says nothing."""
 
-    def remark(self, text: str) -> None:
-        """Says nothing."""
-
 
 def loop(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
     """One video after the other."""

@@ -7,6 +7,7 @@ The names load on first use, so that importing this package stays cheap.
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from evscli.api import prune_video, prune_videos
     from evscli.language.prefill import prefill
     from evscli.store import open_store
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = version("evscli")
 

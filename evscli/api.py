@@ -118,9 +118,6 @@ class Silent:
     def done(self, done: object, *, again: bool) -> None:
         """Nothing."""
 
-    def remark(self, text: str) -> None:
-        """Nothing."""
-
 
 def _video(path: Path, query: str | None, start: float | None, end: float | None) -> VideoInput:
     """Raises UsageError unless 0 <= start < end."""

@@ -25,7 +25,7 @@ from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
 from evscli.cli.merge import merge
-from evscli.cli.notes import DEBUG, note
+from evscli.cli.notes import DEBUG, logged_as, note
 from evscli.cli.plan import plan
 from evscli.cli.prune import prune
 from evscli.cli.train import train
@@ -100,9 +100,10 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     """
     DEBUG.set(debug)
     try:
-        code = app(
-            list(arguments), standalone_mode=False, prog_name="evs", default_map=file_defaults()
-        )
+        with logged_as(note):
+            code = app(
+                list(arguments), standalone_mode=False, prog_name="evs", default_map=file_defaults()
+            )
         sys.stdout.flush()
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "evs")

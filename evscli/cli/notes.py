@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import warnings
@@ -21,6 +22,29 @@ DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 def note(text: str) -> None:
     """Say something beside the answer."""
     print(f"note: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+class NoteHandler(logging.Handler):
+    """Says what the library logs as a warning."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(level=logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one line."""
+        self._say(record.getMessage())
+
+
+@contextmanager
+def logged_as(say: Callable[[str], None]) -> Iterator[None]:
+    """Have what the library logs as a warning said in this way."""
+    logger = logging.getLogger("evscli")
+    before, logger.handlers = logger.handlers, [NoteHandler(say)]
+    try:
+        yield
+    finally:
+        logger.handlers = before
 
 
 def say_failure(failure: Failure, more: str = "") -> None:

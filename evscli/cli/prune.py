@@ -12,6 +12,7 @@ from evscli.cli import options
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
+from evscli.cli.notes import logged_as
 from evscli.job import Job
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     job = job.resolved()
     catch_termination()
     listener = (Events if as_json else Report)(model=job.encoding.files.name, stores=job.folders)
-    summaries = run_job(job, videos, listener=listener)
+    with logged_as(listener.remark):
+        summaries = run_job(job, videos, listener=listener)
     listener.finish(summaries)
     if job.storage.store_dtype != "auto":
         tell_loss(videos, job, as_json=as_json)

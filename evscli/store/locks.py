@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import resource
 import socket
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from evscli.errors import StoreBusyError
 from evscli.store.schema import list_writers
+
+logger = logging.getLogger(__name__)
 
 OTHER_FILES = 512
 """Files that a process may want to open beside the locks it holds."""
@@ -29,6 +32,8 @@ def writer_lock(folder: Path, writer: int) -> Iterator[None]:
     path = folder / f"writer-{writer}.lock"
     handle = _acquire(path)
     try:
+        if left := _holder(os.pread(handle, 4096, 0)):
+            logger.info("took over %s, which process %d on %s left", path, left[1], left[0])
         holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{holder}\n".encode(), 0)

@@ -6,6 +6,7 @@ a shard, and only when that is durable do their manifest lines follow. It knows 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,6 +34,8 @@ from evscli.store.schema import (
     tracebacks_name,
 )
 from evscli.store.staging import StagedVideo, StagingFolder
+
+logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 256 << 20
 SHARD_VIDEOS = 1024
@@ -152,7 +155,15 @@ class StoreWriter:
         stack.callback(self._hidden.remove)
         claim_run(self.folder, self._config, temporary=hidden / "run")
         self._take_stock()
-        for video in self._hidden.recover(self._finished):
+        recovered = self._hidden.recover(self._finished)
+        logger.info(
+            "writer %d of %s begins: %d videos are finished, %d more had no shard yet",
+            self._writer,
+            self.folder,
+            len(self._finished),
+            len(recovered),
+        )
+        for video in recovered:
             self._enlist(video)
 
     def _take_stock(self) -> None:

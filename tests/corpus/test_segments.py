@@ -49,7 +49,6 @@ class Seen:
     def __init__(self, most: int | None = None) -> None:
         self.most = most
         self.ids: list[str] = []
-        self.remarks: list[str] = []
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
         self.files = [task.video.id for task in tasks]
@@ -62,9 +61,6 @@ class Seen:
         self.progress.add(done)
         if len(self.ids) == self.most:
             raise KeyboardInterrupt
-
-    def remark(self, text: str) -> None:
-        self.remarks.append(text)
 
 
 def run(

@@ -28,7 +28,10 @@ def wait_for(path: Path) -> None:
     raise AssertionError(f"{path} did not appear")
 
 
-def test_a_live_holder_is_named_and_a_killed_one_taken_over(tmp_path: Path) -> None:
+def test_a_live_holder_is_named_and_a_killed_one_taken_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="evscli.store.locks")
     holder = start(hold, tmp_path)
     wait_for(tmp_path / "held")
     name = re.escape(
@@ -42,6 +45,10 @@ def test_a_live_holder_is_named_and_a_killed_one_taken_over(tmp_path: Path) -> N
     assert (tmp_path / "writer-0.lock").exists()
     with writer_lock(tmp_path, 0):
         assert json.loads((tmp_path / "writer-0.lock").read_text())["pid"] == os.getpid()
+    assert caplog.messages == [
+        f"took over {tmp_path}/writer-0.lock, which process {holder.pid} on {socket.gethostname()} "
+        "left"
+    ]
     assert not (tmp_path / "writer-0.lock").exists()
 
 

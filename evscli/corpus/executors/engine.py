@@ -28,9 +28,6 @@ class Listener(Protocol):
     def done(self, done: Done, *, again: bool) -> None:
         """What became of one video in one store; `again`: it failed and is tried once more."""
 
-    def remark(self, text: str) -> None:
-        """Something that a person should know."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:

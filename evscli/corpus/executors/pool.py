@@ -6,7 +6,8 @@ has failed. Knows no terminal, of stores only where they are, and not what worke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
@@ -17,6 +18,8 @@ from evscli.corpus.executors.worker import Assignment, Begun, Finished, Message,
 from evscli.corpus.tasks import Done, Task
 from evscli.errors import EvsError
 from evscli.store import open_store
+
+logger = logging.getLogger(__name__)
 
 DEATHS = 3
 """Workers on one device that may die one after the other without any result."""
@@ -103,10 +106,8 @@ class WorkerPool(Generic[HandleKind]):
         make: MakePruner,
         folders: Sequence[Path],
         engine: Engine,
-        *,
-        remark: Callable[[str], None],
     ) -> None:
-        """Starts nothing yet; `remark` is told of workers that died."""
+        """Starts nothing yet."""
         self._backend = backend
         self._assignments = [
             Assignment(
@@ -119,7 +120,6 @@ class WorkerPool(Generic[HandleKind]):
             for device, number in zip(engine.devices, engine.numbers, strict=True)
         ]
         self._most = 2 * engine.lanes + 2
-        self._remark = remark
         self._slots: list[Slot[HandleKind]] = []
 
     def __enter__(self) -> Self:
@@ -197,7 +197,9 @@ class WorkerPool(Generic[HandleKind]):
                 f"{DEATHS} workers on {place} died one after the other ({how}): check the "
                 "machine's memory, then run the same command again"
             )
-        self._remark(f"the worker on {place} died ({how}); another one goes on with its videos")
+        logger.warning(
+            "the worker on %s died (%s); another one goes on with its videos", place, how
+        )
         slot.start_again()
 
     def _regain(self, slot: Slot[HandleKind], queue: TaskQueue) -> Iterator[Done]:

@@ -58,7 +58,7 @@ class Run:
 
 def prune_by_pool(run: Run, backend: Backend[HandleKind]) -> list[Summary]:
     """Have several workers do it. Raises as `prune_corpus` does."""
-    pool = WorkerPool(backend, run.make, run.folders, run.engine, remark=run.listener.remark)
+    pool = WorkerPool(backend, run.make, run.folders, run.engine)
     with pool, run.begun([read_state(folder) for folder in run.folders]) as (queue, _):
         for done in pool.results(queue):
             run.settle(queue, done)

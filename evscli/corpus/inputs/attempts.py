@@ -7,12 +7,15 @@ status and by the names of their classes.
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from evscli.errors import EvsError, VideoError
+
+logger = logging.getLogger(__name__)
 
 WAITS = (1.0, 4.0)
 """Seconds before the second and the third attempt; there is no fourth."""
@@ -49,6 +52,8 @@ def attempt(name: str, action: Callable[[], T]) -> T:
                 raise
             if wait is None or not may_pass(error):
                 raise explained(error, name) from error
+            again = "%s: asked again in %g s, since something went wrong that may pass (%s)"
+            logger.info(again, name, wait, _first_line(error))
         time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 

@@ -52,9 +52,6 @@ class Seen:
         self.outcomes.append(done.outcome)
         self.again.append(again)
 
-    def remark(self, text: str) -> None:
-        raise AssertionError(text)
-
     @property
     def ids(self) -> list[str]:
         return [outcome.id for outcome in self.outcomes]

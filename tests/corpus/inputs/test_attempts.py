@@ -46,9 +46,10 @@ def because(error: Exception, cause: Exception) -> Exception:
     ],
 )
 def test_what_may_pass_is_asked_three_times(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     waited: list[float] = []
+    caplog.set_level("INFO", logger=attempts.__name__)
     monkeypatch.setattr(attempts.time, "sleep", waited.append)
     answers = [error, error, "there"]
 
@@ -60,6 +61,10 @@ def test_what_may_pass_is_asked_three_times(
 
     assert attempt("s3://b/a.mp4", ask) == "there"
     assert waited == [1.0, 4.0]
+    assert [text[:31] for text in caplog.messages] == [
+        "s3://b/a.mp4: asked again in 1 s",
+        "s3://b/a.mp4: asked again in 4 s",
+    ]
     answers = [error] * 4
     with pytest.raises(VideoError, match=r"^s3://b/a\.mp4 cannot be reached \(.*; check the net"):
         attempt("s3://b/a.mp4", ask)

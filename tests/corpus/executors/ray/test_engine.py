@@ -90,7 +90,6 @@ class Seen:
 
     def __init__(self) -> None:
         self.results: list[Done] = []
-        self.remarks: list[str] = []
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
         self.tasks = [task.video.id for task in tasks]
@@ -99,9 +98,6 @@ class Seen:
     def done(self, done: Done, *, again: bool) -> None:
         assert not again
         self.results.append(done)
-
-    def remark(self, text: str) -> None:
-        self.remarks.append(text)
 
 
 def run(
@@ -115,7 +111,11 @@ def run(
 
 @pytest.mark.usefixtures("_cluster")
 def test_poison_videos_fail_and_the_rest_are_as_from_the_local_engine(
-    clips: Path, tmp_path: Path, undisturbed: Store, capfd: pytest.CaptureFixture[str]
+    clips: Path,
+    tmp_path: Path,
+    undisturbed: Store,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder, store = tmp_path / "in", tmp_path / "store"
     shutil.copytree(clips, folder)
@@ -131,7 +131,7 @@ def test_poison_videos_fail_and_the_rest_are_as_from_the_local_engine(
         "cut": ("open", "InvalidDataError"),
         "empty": ("open", "VideoError"),
     }
-    (remark,) = seen.remarks
+    (remark,) = caplog.messages
     assert "died (its worker process has died" in remark
     assert capfd.readouterr() == ("", "")
     assert all(len(pickle.dumps(done)) < 4096 for done in seen.results)
@@ -161,13 +161,13 @@ class Killing(Seen):
 
 @pytest.mark.usefixtures("_cluster")
 def test_a_killed_actor_is_replaced_and_what_is_interrupted_then_is_resumed_here(
-    clips: Path, tmp_path: Path, undisturbed: Store
+    clips: Path, tmp_path: Path, undisturbed: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = tmp_path / "store"
     killing = Killing(store)
     with pytest.raises(KeyboardInterrupt):
         run(prune_on_ray, FAULTY, clips, store, killing, workers=2)
-    (remark,) = killing.remarks
+    (remark,) = caplog.messages
     assert remark.startswith("the worker on cpu of ")
     assert "another one goes on with its videos" in remark
     told = [done.task.video.id for done in killing.results]
