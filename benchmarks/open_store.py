@@ -55,7 +55,7 @@ def part_maker() -> Callable[[int], ShardPart]:
 
     from evscli import prune_video
     from evscli.store.shard import ShardPart
-    from evscli.store.shard_header import describe
+    from evscli.store.shard_header import description_of
 
     record = prune_video(SAMPLE, method="vcast", budget=0.3)
     mask = torch.ones(1, 2, 2, dtype=torch.bool)
@@ -75,7 +75,7 @@ def part_maker() -> Callable[[int], ShardPart]:
         sha256 = hashlib.sha256(name.encode()).hexdigest()
         source = replace(record.info.source, path=f"{name}.mp4", size=number, sha256=sha256)
         info = replace(record.info, id=name, source=source, kept=4, grid_thw=(1, 2, 2))
-        return ShardPart(id=name, description=describe(info, sha256[::-1]), tensors=tensors)
+        return ShardPart(id=name, description=description_of(info, sha256[::-1]), tensors=tensors)
 
     return part
 

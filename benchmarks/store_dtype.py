@@ -30,7 +30,7 @@ from evscli.job.storage import StoreDtype
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreWriter, open_store
 from evscli.store.quantize import quantized
-from evscli.store.schema import AUTO, STORE_DTYPES, token_bytes
+from evscli.store.schema import AUTO_STORE_DTYPE, STORE_DTYPES, token_bytes
 
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
 WIDTH, PLANES, OUTLIERS = 4096, 3, 8
@@ -95,19 +95,22 @@ class Times:
 def large_rows(rounds: int, kept: int) -> Iterator[Row]:
     """A row for each dtype, bfloat16 as computed first."""
     made = large_video(kept)
-    names = [AUTO, *(name for name in STORE_DTYPES if name != made.info.model.dtype)]
+    names = [AUTO_STORE_DTYPE, *(name for name in STORE_DTYPES if name != made.info.model.dtype)]
     times, rows = {name: Times() for name in names}, {}
     for _ in range(rounds):
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
                 rows[name] = once(made, name, Path(folder) / "store", times[name])
-    base = {kind: statistics.median(getattr(times[AUTO], kind)) for kind in ("write", "read")}
+    base = {
+        kind: statistics.median(getattr(times[AUTO_STORE_DTYPE], kind))
+        for kind in ("write", "read")
+    }
     for name in names:
         narrow, write, read = (
             statistics.median(getattr(times[name], kind)) for kind in ("narrow", "write", "read")
         )
-        shown = "bfloat16, as computed" if name == AUTO else name
-        alone = "" if name == AUTO else f"{kept / narrow:,.0f}"
+        shown = "bfloat16, as computed" if name == AUTO_STORE_DTYPE else name
+        alone = "" if name == AUTO_STORE_DTYPE else f"{kept / narrow:,.0f}"
         yield Row(
             f"| {shown} | {rows[name][0]} | {alone} | "
             f"{kept / write:,.0f} | {base['write'] / write:.2f} | "
@@ -122,7 +125,7 @@ def large_rows(rounds: int, kept: int) -> Iterator[Row]:
 
 def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> tuple[str, float]:
     """Write and read it once; its bytes and errors as cells of the table, and its error."""
-    store_dtype = None if name == AUTO else name
+    store_dtype = None if name == AUTO_STORE_DTYPE else name
     video = replace(made, info=replace(made.info, store_dtype=store_dtype))
     before = time.perf_counter()
     quantized(video)

@@ -22,7 +22,7 @@ METHOD = "forkserver"  # a plain fork of a process with threads hangs
 PR_SET_PDEATHSIG = 1
 
 
-def warm_up(modules: list[str]) -> None:
+def start_server(modules: list[str]) -> None:
     """Have the clean process started and importing `modules` while this one does something else."""
     if METHOD == "forkserver":
         forkserver.set_forkserver_preload(modules)

@@ -66,7 +66,7 @@ def plan(
         raise UsageError("evs plan tries videos on this machine: leave --engine and --address out")
     warm_up()  # it imports torch while this process does
     from evscli.cli.plan_report import report
-    from evscli.corpus.estimate import estimate, look_into, prepare
+    from evscli.corpus.estimate import estimate, prepare, survey_sample
     from evscli.corpus.inputs import LeftOut
     from evscli.encoders.device import common_units
     from evscli.job.loading import query_rows, settled
@@ -86,7 +86,7 @@ def plan(
         job = settled(job, folders, partial(common_units, engine.devices))
         prepared = prepare(videos, job.make, folders, engine=engine, most=most, began=began)
         with progress(len(prepared.sample.tasks), unit="video") as advance:
-            looks = look_into(prepared, advance=advance)
+            looks = survey_sample(prepared, advance=advance)
         result = estimate(prepared, looks, timed=not no_calibrate)
     raise typer.Exit(report(result, prepared, folders, left_out, as_json=as_json))
 

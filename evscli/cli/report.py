@@ -14,7 +14,7 @@ from tqdm import tqdm
 from evscli.cli.notes import SECONDS_BETWEEN_LINES, note, say_failure
 from evscli.cli.units import count_text, duration_text
 from evscli.corpus.outcome import Summary
-from evscli.corpus.progress import Progress, State
+from evscli.corpus.progress import Progress, ProgressState
 from evscli.corpus.tasks import Done, Task
 from evscli.records import Failure, VideoInfo, dtype_text
 from evscli.store.run import encoder_dtypes
@@ -120,7 +120,7 @@ class Bar:
             self._said = time.monotonic()
             note(progress_line(state))
 
-    def _draw(self, state: State, seconds: float) -> None:
+    def _draw(self, state: ProgressState, seconds: float) -> None:
         self._bar.total = state.seconds_expected or 1.0  # before anything is known
         self._bar.set_description_str(f"{state.done:,}/{state.videos:,} videos", refresh=False)
         failed = f", {state.failed:,} failed" if state.failed else ""
@@ -137,7 +137,7 @@ class Bar:
         self._bar.close()
 
 
-def progress_line(state: State) -> str:
+def progress_line(state: ProgressState) -> str:
     """How far a run is, in one line."""
     length = duration_text(state.seconds)
     if state.seconds_expected is not None:

@@ -19,7 +19,7 @@ TINY = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class ProgressState:
     """A run at one moment."""
 
     videos: int
@@ -85,7 +85,7 @@ class Progress:
         self._seconds += seconds
         return seconds
 
-    def state(self) -> State:
+    def state(self) -> ProgressState:
         """How far it is now."""
         elapsed = self._clock() - self._began
         # Shares of segments do not add up to the last bit.
@@ -93,7 +93,7 @@ class Progress:
         share = done / self._bytes if self._bytes else 0.0
         left = self._bytes - done
         known = self._seconds / done if done else None
-        return State(
+        return ProgressState(
             videos=self._videos,
             done=int(self._done + TINY),
             failed=len(self._failed),

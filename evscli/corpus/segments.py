@@ -29,14 +29,14 @@ AHEAD = 8
 """Videos that are cut before their turn, at most."""
 
 LEAST_SECONDS = 0.1
-STOP_SECONDS = 0.05
+STOP_POLL_SECONDS = 0.05
 
 LEAST_FRAMES = 2
 """Of a segment: what the families' processors put into one temporal patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
+class CutVideo:
     """What became of one video."""
 
     video: VideoInput
@@ -52,7 +52,7 @@ class Cutter:
         self.seconds = seconds
         self._decoder = decoder
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._under_way: deque[Future[Cut]] = deque()
+        self._under_way: deque[Future[CutVideo]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,7 @@ class Cutter:
         self.stop()
         while any(cut.running() for cut in self._under_way):
             self._decoder.interrupt()  # it may just have been being started
-            time.sleep(STOP_SECONDS)
+            time.sleep(STOP_POLL_SECONDS)
         self._decoder.kill()
 
     def stop(self) -> None:
@@ -70,7 +70,7 @@ class Cutter:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._decoder.interrupt()
 
-    def cut(self, videos: Iterable[VideoInput]) -> Iterator[Cut]:
+    def cut(self, videos: Iterable[VideoInput]) -> Iterator[CutVideo]:
         """The parts of every video, in the order of `videos`. Raises EvsError."""
         for video in videos:
             self._under_way.append(self._thread.submit(self._cut, video))
@@ -79,17 +79,17 @@ class Cutter:
         while self._under_way:
             yield self._next()
 
-    def _next(self) -> Cut:
+    def _next(self) -> CutVideo:
         cut = self._under_way[0].result()
         self._under_way.popleft()
         return cut
 
-    def _cut(self, video: VideoInput) -> Cut:
+    def _cut(self, video: VideoInput) -> CutVideo:
         try:
             index = self._decoder.look_into(video)
         except VideoError as error:
-            return Cut(video=video, fault=error)
-        return Cut(video=video, parts=cut_video(video, index, self.seconds))
+            return CutVideo(video=video, fault=error)
+        return CutVideo(video=video, parts=cut_video(video, index, self.seconds))
 
 
 def cut_video(video: VideoInput, index: VideoIndex, seconds: float) -> list[VideoInput]:
@@ -160,7 +160,7 @@ def lost_segments(
 
 
 def segment_tasks(
-    cuts: Iterable[Cut],
+    cuts: Iterable[CutVideo],
     seconds: float,
     states: Sequence[StoreState],
     summaries: Sequence[Summary],
@@ -188,7 +188,7 @@ def first_left(video: VideoInput, seconds: float, states: Sequence[StoreState]) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
+class SegmentTally:
     """What a store knows of segments, by the id of the whole video."""
 
     some: Mapping[str, tuple[str, Origin]]
@@ -223,13 +223,13 @@ class Tally:
         return None
 
 
-def tally_of(state: StoreState) -> Tally:
+def tally_of(state: StoreState) -> SegmentTally:
     """Count the segments of a store."""
     failed: dict[str, list[Failure]] = {}
     for name, failure in state.failed.items():
         if name not in state.finished:
             failed.setdefault(whole_id(name), []).append(failure)
-    return Tally(
+    return SegmentTally(
         some={whole_id(name): (name, origin) for name, origin in state.finished.items()},
         finished=Counter(map(whole_id, state.finished)),
         failed=failed,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from evscli.datasets.index import VideoIndex, read_index
+from evscli.datasets.index import DatasetIndex, read_index
 from evscli.datasets.shards import OpenShards
 from evscli.errors import UsageError
 from evscli.records import IntArray, PrunedVideo
@@ -37,7 +37,7 @@ class VideoDataset(Dataset[PrunedVideo]):
             raise UsageError("a dataset needs a store: name the folder that evs prune wrote")
         self._use(read_index([Path(store) for store in stores], mixed=mixed))
 
-    def _use(self, index: VideoIndex) -> None:
+    def _use(self, index: DatasetIndex) -> None:
         self.index = index
         self._shards = OpenShards(index)
 

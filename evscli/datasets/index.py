@@ -25,7 +25,7 @@ from evscli.store.shard_header import read_header
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class VideoIndex:
+class DatasetIndex:
     """N videos in reading order: store by store, shard by shard, and by id inside."""
 
     shards: tuple[Path, ...]
@@ -59,14 +59,14 @@ class VideoIndex:
         """All rows, made when the first video is asked for by its id."""
         return sorted(range(len(self)), key=self.id)
 
-    def take(self, rows: IntArray) -> VideoIndex:
+    def take(self, rows: IntArray) -> DatasetIndex:
         """Some of the videos, in the order given."""
         texts, ends = _column([self.id(row) for row in rows.tolist()])
         shard, kept = self.shard[rows], self.kept[rows]
         return replace(self, texts=texts, ends=ends, shard=shard, kept=kept)
 
 
-def read_index(stores: Sequence[Path], *, mixed: bool) -> VideoIndex:
+def read_index(stores: Sequence[Path], *, mixed: bool) -> DatasetIndex:
     """The videos of all stores as they are now.
 
     Raises StoreError and DamagedError as `open_store` does, and MismatchError where stores were
@@ -79,7 +79,7 @@ def read_index(stores: Sequence[Path], *, mixed: bool) -> VideoIndex:
     texts, ends = _column([video_id for shard in shards for video_id, _ in shard.videos])
     lengths = [len(shard.videos) for shard in shards]
     kept = [kept for shard in shards for _, kept in shard.videos]
-    return VideoIndex(
+    return DatasetIndex(
         shards=tuple(shard.path for shard in shards),
         fingerprints=tuple(shard.fingerprint for shard in shards),
         texts=texts,

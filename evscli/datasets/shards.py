@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from evscli.datasets.index import VideoIndex
+from evscli.datasets.index import DatasetIndex
 from evscli.errors import DamagedError
 from evscli.records import PrunedVideo
 from evscli.store.reader import Store, open_store
@@ -22,7 +22,7 @@ OPEN_SHARDS = 32
 class OpenShards:
     """Reads the videos of an index. To another process it goes closed, by fork as by pickle."""
 
-    def __init__(self, index: VideoIndex) -> None:
+    def __init__(self, index: DatasetIndex) -> None:
         self._index = index
         self._process: int | None = None
 

@@ -92,7 +92,7 @@ def decoder(kind: type[T]) -> Callable[[str | bytes], T]:
     return read
 
 
-parse_object: Callable[[str | bytes], dict[str, Any]] = decoder(dict[str, Any])
+json_object: Callable[[str | bytes], dict[str, Any]] = decoder(dict[str, Any])
 """The JSON object in a text."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class MergeSource:
     """A file with videos that count: a shard, or a video that waits for one."""
 
     path: Path
@@ -19,8 +19,8 @@ class Source:
 
 
 def plan_shards(
-    sources: Iterable[Source], *, shard_bytes: int, shard_videos: int
-) -> list[list[Source]]:
+    sources: Iterable[MergeSource], *, shard_bytes: int, shard_videos: int
+) -> list[list[MergeSource]]:
     """The sources of every new shard: each goes into the first that has room for it.
 
     Beside those that must, only shards less than half full move, so that little is written anew.
@@ -44,13 +44,13 @@ class _Group:
     """One new shard, and the room that is left in it."""
 
     def __init__(self, room_bytes: int, room_videos: int) -> None:
-        self.sources: list[Source] = []
+        self.sources: list[MergeSource] = []
         self._bytes, self._videos = room_bytes, room_videos
 
-    def has_room(self, source: Source) -> bool:
+    def has_room(self, source: MergeSource) -> bool:
         return source.bytes <= self._bytes and source.videos <= self._videos
 
-    def add(self, source: Source) -> None:
+    def add(self, source: MergeSource) -> None:
         """Whatever its size: what is larger than a shard has one of its own."""
         self.sources.append(source)
         self._bytes -= source.bytes

@@ -9,7 +9,7 @@ from evscli.records import VideoInfo
 from evscli.store.codec import canonical_json
 from evscli.store.manifest import Entry
 from evscli.store.schema import TensorSpec, expected_layout, shard_name, tensor_key
-from evscli.store.shard_header import describe
+from evscli.store.shard_header import description_of
 from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
 
 SOME_DIGEST = "0" * 64
@@ -47,7 +47,7 @@ def _header_bytes(info: VideoInfo, layout: Mapping[str, TensorSpec]) -> int:
     }
     if info.store_dtype is not None:
         info = replace(info, store_rms_error=SOME_ERROR, store_max_error=SOME_ERROR)
-    said = canonical_json({info.id: describe(info, SOME_DIGEST)})
+    said = canonical_json({info.id: description_of(info, SOME_DIGEST)})
     return _length(canonical_json(places)) + _length(canonical_json(said))
 
 

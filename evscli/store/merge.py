@@ -18,7 +18,7 @@ from typing import Self
 from evscli.errors import StoreError
 from evscli.store.catalogue import Catalogue, ShardSize, check_sizes, read_catalogue
 from evscli.store.checks import stored_problems
-from evscli.store.compaction import Source, plan_shards
+from evscli.store.compaction import MergeSource, plan_shards
 from evscli.store.durable import FULL, publish, sync_file, sync_folder
 from evscli.store.locks import every_lock
 from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries, shard_of
@@ -123,7 +123,7 @@ class StoreMerge:
         sources = [source for source in shards if source.videos] + waiting
         self._plan = plan_shards(sources, **self._limits)
 
-    def _shards(self, catalogue: Catalogue[str]) -> list[Source]:
+    def _shards(self, catalogue: Catalogue[str]) -> list[MergeSource]:
         """The shards, with what they hold of the videos that count.
 
         A writer that came since, under a number of its own, is left alone.
@@ -136,10 +136,10 @@ class StoreMerge:
                 sources.append(self._shard(path, counts[path.name], catalogue.sizes[path.name]))
         return sources
 
-    def _shard(self, path: Path, videos: int, size: ShardSize) -> Source:
+    def _shard(self, path: Path, videos: int, size: ShardSize) -> MergeSource:
         partly = 0 < videos < size.videos
         spare = self._bytes_of_copies(path) if partly else 0
-        return Source(path=path, videos=videos, bytes=size.bytes - spare, must=partly)
+        return MergeSource(path=path, videos=videos, bytes=size.bytes - spare, must=partly)
 
     def _bytes_of_copies(self, path: Path) -> int:
         """Bytes of the videos in a shard that a later one holds again."""
@@ -151,7 +151,7 @@ class StoreMerge:
             for tensor in shard.tensors(video_id).values()
         )
 
-    def _take_up(self, stack: ExitStack) -> list[Source]:
+    def _take_up(self, stack: ExitStack) -> list[MergeSource]:
         """The whole videos that killed runs left without a shard, whichever writer's they are."""
         sources = []
         for writer in self._writers:
@@ -162,11 +162,11 @@ class StoreMerge:
             stack.callback(hidden.remove)
             for video in hidden.recover(self._holder):
                 self._holder[video.id] = video.path.name
-                source = Source(path=video.path, videos=1, bytes=video.size, must=True)
+                source = MergeSource(path=video.path, videos=1, bytes=video.size, must=True)
                 sources.append(source)
         return sources
 
-    def _write(self, sources: Sequence[Source]) -> Path:
+    def _write(self, sources: Sequence[MergeSource]) -> Path:
         """One new shard: durable, then listed, then in place of what it was made of."""
         temporary = self._temporary("merged")
         parts = [part for source in sources for part in self._parts(source)]
@@ -181,7 +181,7 @@ class StoreMerge:
         sync_folder(self.folder)
         return path
 
-    def _parts(self, source: Source) -> Iterator[ShardPart]:
+    def _parts(self, source: MergeSource) -> Iterator[ShardPart]:
         """The videos of a file that count, each looked at before its old copy goes."""
         shard = Shard(source.path)
         check_fingerprint(shard.header, self._fingerprint)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OPEN_SHARDS = 64
+CACHED_SHARDS = 64
 """Shards whose header is kept in memory; a full one takes a few MB."""
 
 NAMED_STORES = 5
@@ -75,8 +75,8 @@ class Store(Mapping[str, PrunedVideo]):
         self.run_fingerprint = fingerprint(run.settings) if run else None
         self._ids = sorted(catalogue.finished)
         self._doubted: set[str] = set()
-        self._header = lru_cache(maxsize=OPEN_SHARDS)(self.read_header)
-        self._shard = lru_cache(maxsize=OPEN_SHARDS)(self.open_shard)
+        self._header = lru_cache(maxsize=CACHED_SHARDS)(self.read_header)
+        self._shard = lru_cache(maxsize=CACHED_SHARDS)(self.open_shard)
 
     def __getitem__(self, video_id: str) -> PrunedVideo:
         """One video. Raises StoreError (also a KeyError) for an unknown id, DamagedError."""

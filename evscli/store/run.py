@@ -12,7 +12,7 @@ from typing import Any
 
 from evscli.errors import DamagedError, MismatchError
 from evscli.records import RunConfig
-from evscli.store.codec import canonical_json, fingerprint, from_json, parse_object, to_json
+from evscli.store.codec import canonical_json, fingerprint, from_json, json_object, to_json
 from evscli.store.durable import publish, sync_file
 from evscli.store.schema import FORMAT_VERSION, RUN_NAME, list_shards
 from evscli.store.shard_header import check_format, read_header
@@ -24,7 +24,7 @@ def read_run(folder: Path) -> RunConfig:
     """The configuration of a store. Raises DamagedError, or StoreError for a later format."""
     path = folder / RUN_NAME
     try:
-        data = parse_object(path.read_bytes())
+        data = json_object(path.read_bytes())
         check_format(path, data)
         run = from_json(RunConfig, data)
         if data.get("fingerprint") != fingerprint(run.settings):

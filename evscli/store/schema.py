@@ -26,13 +26,13 @@ METADATA_KEY = "evs"
 
 RUN_NAME = "run.json"
 
-DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+EMBED_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 """Dtype names of embeddings in torch and in safetensors."""
 
 STORE_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float8": "F8_E4M3", "int8": "I8"}
 """What embeddings may be kept in instead, in the words of `--store-dtype` and of safetensors."""
 
-AUTO = "auto"
+AUTO_STORE_DTYPE = "auto"
 """The store dtype that is the one tokens were computed in."""
 
 SCALED = frozenset({"float8", "int8"})
@@ -202,10 +202,10 @@ def resolve_store_dtype(name: str, *, computed: str) -> str | None:
 
     Raises UsageError for an unknown name.
     """
-    if name != AUTO and name not in STORE_DTYPES:
-        known = ", ".join((AUTO, *STORE_DTYPES))
+    if name != AUTO_STORE_DTYPE and name not in STORE_DTYPES:
+        known = ", ".join((AUTO_STORE_DTYPE, *STORE_DTYPES))
         raise UsageError(f"store dtype {name!r} is unknown; use one of {known}")
-    return None if name in (AUTO, computed) else name
+    return None if name in (AUTO_STORE_DTYPE, computed) else name
 
 
 def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
@@ -218,8 +218,8 @@ def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
 
 def _kept_in(computed: str, store_dtype: str | None) -> str:
     """The dtype of tokens in a shard, in safetensors' words; a name nobody knows as it is."""
-    if store_dtype is None or computed not in DTYPES:
-        return DTYPES.get(computed, computed)
+    if store_dtype is None or computed not in EMBED_DTYPES:
+        return EMBED_DTYPES.get(computed, computed)
     return STORE_DTYPES.get(store_dtype, store_dtype)
 
 

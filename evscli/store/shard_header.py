@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from evscli.errors import DamagedError, StoreError
 from evscli.records import VideoInfo
-from evscli.store.codec import canonical_json, from_json, parse_object, to_json
+from evscli.store.codec import canonical_json, from_json, json_object, to_json
 from evscli.store.schema import (
     FORMAT_VERSION,
     METADATA_KEY,
@@ -65,7 +65,7 @@ class Metadata:
     videos: Mapping[str, Mapping[str, Any]]
 
 
-def describe(info: VideoInfo, sha256: str) -> dict[str, Any]:
+def description_of(info: VideoInfo, sha256: str) -> dict[str, Any]:
     """What a shard says of one video, with the digest of its tensors, as JSON values."""
     values: dict[str, Any] = to_json(info)
     del values["id"]
@@ -97,7 +97,7 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> ShardHeader:
             "store that evs prune wrote"
         )
     try:
-        data = parse_object(metadata[METADATA_KEY])
+        data = json_object(metadata[METADATA_KEY])
         check_format(path, data)
         return _header(path, data)
     except ValueError as error:

@@ -18,7 +18,7 @@ from evscli.store.checks import stored_problems, tensor_problems
 from evscli.store.durable import sync_file
 from evscli.store.quantize import quantized
 from evscli.store.shard import Shard, ShardPart, digest, write_shard
-from evscli.store.shard_header import describe
+from evscli.store.shard_header import description_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class StagingFolder:
             raise _refused(record.id, problems[0])
         path = self._next_path()
         info, tensors = quantized(record)
-        said = describe(info, digest(tensors))
+        said = description_of(info, digest(tensors))
         part = ShardPart(id=record.id, description=said, tensors=tensors)
         try:
             write_shard(path, self._fingerprint, [part])

@@ -99,7 +99,7 @@ def clock_notes(pts: IntArray, time_base: Fraction) -> tuple[str, ...]:
     )
 
 
-def refuse(damage: Damage, path: Path) -> VideoError:
+def damage_error(damage: Damage, path: Path) -> VideoError:
     """Why a damaged video is refused where none may be damaged."""
     way = "skip" if damage.within else "trim"
     return VideoError(

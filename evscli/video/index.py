@@ -26,9 +26,9 @@ from evscli.video.damage import (
     Damage,
     Damaged,
     clock_notes,
+    damage_error,
     damaged_start,
     parse_damaged,
-    refuse,
 )
 from evscli.video.rate import DEFAULT_RATE, last_duration
 from evscli.video.scan import KeyPacket, Scan, scan_packets
@@ -172,7 +172,7 @@ def _under(policy: Damaged, index: VideoIndex, scan: Scan, survey: Survey | None
         broken=scan.broken,
     )
     if damage and policy is Damaged.fail:
-        raise refuse(damage, index.path)
+        raise damage_error(damage, index.path)
     if len(within) == index.frames:
         raise _no_frame(index.path)
     notes = damage.notes() + clock_notes(index.pts, index.time_base)

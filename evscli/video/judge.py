@@ -22,7 +22,7 @@ from evscli.video.events import Event
 NO_PLACES: IntArray = np.empty(0, dtype=np.int64)
 """Where nobody knows the order of frames in the file; it is taken for that in which they come."""
 
-MOST = 2**62
+ANY_PLACE = 2**62
 """More frames than any video has."""
 
 
@@ -47,7 +47,7 @@ class FileOrder:
 def file_order(places: IntArray) -> FileOrder:
     """The order of frames whose packets lie at `places` [N], or `NO_PLACES`."""
     if not len(places):
-        return FileOrder(place=range(MOST), known_after=range(MOST))
+        return FileOrder(place=range(ANY_PLACE), known_after=range(ANY_PLACE))
     in_file = np.argsort(places)
     known_after = np.empty_like(in_file)
     known_after[in_file] = np.maximum.accumulate(in_file)

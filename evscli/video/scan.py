@@ -39,7 +39,7 @@ TAIL_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class ShownPacket:
     """One packet whose frame is shown. It is ordered by its time."""
 
     pts: int
@@ -92,7 +92,7 @@ class Scan:
     """What one pass found. Times are in units of `time_base`."""
 
     time_base: Fraction
-    shown: list[Entry] = field(default_factory=list)
+    shown: list[ShownPacket] = field(default_factory=list)
     """In presentation order, once all are known."""
     keys: list[KeyPacket] = field(default_factory=list)
     tail: Tail = field(default_factory=Tail)
@@ -183,7 +183,7 @@ def _note(scan: Scan, packet: Packet[Stream], place: int) -> None:
         scan.keys.append(KeyPacket(pts=packet.pts, pos=-1 if packet.pos is None else packet.pos))
         scan.tail.begin_group()
     if not packet.is_discard:
-        scan.shown.append(Entry(pts=packet.pts, duration=packet.duration or 0, place=place))
+        scan.shown.append(ShownPacket(pts=packet.pts, duration=packet.duration or 0, place=place))
 
 
 def _tells_frames_apart(container: InputContainer, scan: Scan) -> bool:

@@ -40,7 +40,7 @@ class Survey:
 
 
 @dataclass(kw_only=True)
-class Tally:
+class PacketTally:
     """What is noted of the events of a decode as they pass."""
 
     frames: list[int] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Tally:
 
 def survey_timed(path: Path, pts: IntArray, places: IntArray) -> Survey:
     """Decode a video whose frames have the times `pts` [N] and packets at `places` [N]."""
-    tally = Tally()
+    tally = PacketTally()
     container, stream = open_video(path, deblocked=False)
     with container:
         packets = demuxed(container.demux(stream))
@@ -91,7 +91,7 @@ def survey_timed(path: Path, pts: IntArray, places: IntArray) -> Survey:
 
 def survey_counted(path: Path) -> Survey:
     """Decode a video whose packet times do not tell its frames apart."""
-    tally = Tally()
+    tally = PacketTally()
     container, stream = open_video(path, deblocked=False)
     with container:
         events = decode_counted(stream.codec_context, demuxed(container.demux(stream)))
@@ -104,7 +104,7 @@ def survey_counted(path: Path) -> Survey:
     )
 
 
-def _end_timed(tally: Tally, places: IntArray) -> int:
+def _end_timed(tally: PacketTally, places: IntArray) -> int:
     """The first frame of the end that never decodes.
 
     That end begins where, in the order of the file, no packet any more gives a whole frame. It
@@ -122,7 +122,7 @@ def _end_timed(tally: Tally, places: IntArray) -> int:
     return min([len(places), *ends])
 
 
-def _end_counted(tally: Tally) -> int:
+def _end_counted(tally: PacketTally) -> int:
     """The same where nothing is known but the order in which frames come."""
     frames, last_key = len(tally.frames), max(tally.keys, default=-1)
     faults = [*tally.flagged, *(came for _, came in tally.failed)]

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from evscli.video.events import decode_timed
-from evscli.video.scan import Entry, Scan
+from evscli.video.scan import Scan, ShownPacket
 
 LAST_PACKETS = 17
 """Packets at the end whose frames must come, more than any of them can wait for another."""
@@ -42,7 +42,7 @@ def _is_whole(
     scan: Scan,
     packets: Sequence[Packet[VideoStream]],
     start: int,
-    last: Sequence[Entry],
+    last: Sequence[ShownPacket],
 ) -> bool:
     """Whether the frames of the `last` packets come without a fault from the time `start` on."""
     context = stream.codec_context

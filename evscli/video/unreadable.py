@@ -16,7 +16,7 @@ from av.stream import Disposition
 
 from evscli.video.mp4 import boxes
 
-HEAD = 4096
+HEAD_BYTES = 4096
 """Bytes that are looked at."""
 
 POINTERS = (
@@ -49,7 +49,7 @@ def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
     Raises OSError.
     """
     with path.open("rb") as file:
-        head = file.read(HEAD)
+        head = file.read(HEAD_BYTES)
     if known := what_it_is(head):
         return f"{path} {known}"
     return f"{path} is no video that can be read ({error.strerror}); check that it plays"
@@ -58,7 +58,7 @@ def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
 def why_undecodable(path: Path, kind: str) -> str | None:
     """What to say of a file that opens as a container of FFmpeg's `kind` and gives no picture."""
     with path.open("rb") as file:
-        if "webp" in kind and _is_animated_webp(file.read(HEAD)):
+        if "webp" in kind and _is_animated_webp(file.read(HEAD_BYTES)):
             return (
                 f"{path} is an animated WebP, which FFmpeg does not decode; convert it to GIF or "
                 "MP4, for example with ImageMagick"
@@ -110,7 +110,7 @@ def _what_text(head: bytes) -> str | None:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3 or len(head) < HEAD:  # a letter may be cut in two
+        if error.start < len(head) - 3 or len(head) < HEAD_BYTES:  # a letter may be cut in two
             return None
         text = head[: error.start].decode("utf-8-sig")
     begins = text.lstrip()[:200].lower()

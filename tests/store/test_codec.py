@@ -16,7 +16,7 @@ from evscli.store.codec import (
     decoder,
     fingerprint,
     from_json,
-    parse_object,
+    json_object,
     to_json,
 )
 from tests.store.samples import record
@@ -79,14 +79,14 @@ NOT_JSON: dict[str, str | bytes] = {
 @pytest.mark.parametrize("text", NOT_JSON.values(), ids=NOT_JSON)
 def test_only_objects_of_real_json_are_parsed(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"JSON|truncated|UTF-8|out of range|recursion|surrogate"):
-        parse_object(text)
+        json_object(text)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: f'{{"id":{text}}}'))
 def test_random_bytes_are_an_object_or_one_clear_error(text: bytes | str) -> None:
     with suppress(ValueError):
-        assert type(parse_object(text)) is dict
+        assert type(json_object(text)) is dict
     with pytest.raises(ValueError, match=r"^.+$"):
         decoder(VideoInfo)(text)
 
@@ -95,7 +95,7 @@ def test_random_bytes_are_an_object_or_one_clear_error(text: bytes | str) -> Non
 @given(st.dictionaries(texts, json_values, max_size=5))
 def test_what_is_read_is_written_again_byte_for_byte(value: dict[str, Any]) -> None:
     text = canonical_json(value)
-    assert canonical_json(parse_object(text)) == text
+    assert canonical_json(json_object(text)) == text
 
 
 def test_of_a_key_given_twice_the_last_counts() -> None:

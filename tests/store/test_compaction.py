@@ -5,13 +5,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evscli.store.compaction import Source, plan_shards
+from evscli.store.compaction import MergeSource, plan_shards
 
 BYTES, VIDEOS = 100, 10
 
 sources = st.lists(
     st.builds(
-        Source,
+        MergeSource,
         path=st.integers(0, 10**9).map(lambda number: Path(str(number))),
         videos=st.integers(1, 14),
         bytes=st.integers(1, 140),
@@ -28,7 +28,9 @@ def is_small(*, size: int, videos: int) -> bool:
 
 @settings(deadline=None)
 @given(sources)
-def test_shards_are_full_but_for_one_and_nothing_is_moved_in_vain(given_: list[Source]) -> None:
+def test_shards_are_full_but_for_one_and_nothing_is_moved_in_vain(
+    given_: list[MergeSource],
+) -> None:
     plan = plan_shards(given_, shard_bytes=BYTES, shard_videos=VIDEOS)
     moved = [source.path for group in plan for source in group]
     assert len(moved) == len(set(moved))

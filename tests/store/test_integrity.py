@@ -12,7 +12,7 @@ from evscli.store import StoreWriter, open_store, verify
 from evscli.store.codec import fingerprint
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.shard import ShardPart, digest, write_shard
-from evscli.store.shard_header import describe
+from evscli.store.shard_header import description_of
 from tests.store.samples import CONFIG, SETTINGS, record
 
 SHARD = "shard-0-00000.safetensors"
@@ -36,7 +36,7 @@ def part(*, kept: int | None = None, right_digest: bool = True, **changed: Tenso
     tensors = video.tensors() | changed
     info = replace(video.info, kept=kept or video.info.kept)
     sha256 = digest(tensors if right_digest else video.tensors())
-    return ShardPart(id=info.id, description=describe(info, sha256), tensors=tensors)
+    return ShardPart(id=info.id, description=description_of(info, sha256), tensors=tensors)
 
 
 def test_a_sound_video_has_no_problems(tmp_path: Path) -> None:

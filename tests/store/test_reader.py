@@ -10,7 +10,7 @@ import torch
 
 from evscli.errors import DamagedError, StoreError
 from evscli.store import StoreWriter, UnknownVideoError, open_store
-from evscli.store.codec import canonical_json, parse_object
+from evscli.store.codec import canonical_json, json_object
 from tests.store.samples import CONFIG, failure, record
 from tests.store.test_writer import same
 
@@ -30,8 +30,8 @@ def change_head(path: Path, change: Callable[[dict], None]) -> None:  # type: ig
     """Rewrite a shard's header with other metadata."""
     raw = path.read_bytes()
     size = int.from_bytes(raw[:8], "little")
-    header = parse_object(raw[8 : 8 + size])
-    evs = parse_object(header["__metadata__"]["evs"])
+    header = json_object(raw[8 : 8 + size])
+    evs = json_object(header["__metadata__"]["evs"])
     change(evs)
     header["__metadata__"]["evs"] = canonical_json(evs)
     text = canonical_json(header).encode()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from evscli.errors import VideoError
 from evscli.video import index_video
-from evscli.video.unreadable import HEAD, what_it_is, why_undecodable
+from evscli.video.unreadable import HEAD_BYTES, what_it_is, why_undecodable
 from tests.videos import write_audio, write_video
 
 
@@ -127,7 +127,7 @@ def test_a_damaged_box_is_no_reason_to_fail(tmp_path: Path) -> None:
         assert why_undecodable(path, "mov,mp4") is None
 
 
-@given(data=st.binary(max_size=64), fill=st.integers(0, HEAD))
+@given(data=st.binary(max_size=64), fill=st.integers(0, HEAD_BYTES))
 def test_any_bytes_may_be_looked_at(data: bytes, fill: int) -> None:
-    said = what_it_is((data * HEAD)[:fill])
+    said = what_it_is((data * HEAD_BYTES)[:fill])
     assert said is None or "; " in said

@@ -21,9 +21,9 @@ from evscli.pipeline import PlannedVideo
 from evscli.records import FrameChunk, FramePlan, SourceInfo
 from evscli.video import VideoIndex
 
-Task = TypeVar("Task")
+TaskKind = TypeVar("TaskKind")
 Planner = Callable[[Request, SourceInfo, VideoIndex], PlannedVideo]
-Item = PlannedVideo | FrameChunk | BaseException | None
+DecodedItem = PlannedVideo | FrameChunk | BaseException | None
 
 
 class Closed(Exception):  # noqa: N818 - it ends a thread and is no error
@@ -52,13 +52,13 @@ class Lane:
             self.changed.notify_all()
 
 
-class DecodedVideo(Generic[Task]):
+class DecodedVideo(Generic[TaskKind]):
     """One video under way: its plan, then one pass over its frames."""
 
-    def __init__(self, task: Task, lane: Lane) -> None:
+    def __init__(self, task: TaskKind, lane: Lane) -> None:
         self.task = task
         self._lane = lane
-        self._items: deque[Item] = deque()
+        self._items: deque[DecodedItem] = deque()
         self._dropped = False
 
     def planned(self) -> PlannedVideo:
@@ -80,7 +80,7 @@ class DecodedVideo(Generic[Task]):
             self._items.clear()
             self._lane.changed.notify_all()
 
-    def put(self, item: Item) -> None:
+    def put(self, item: DecodedItem) -> None:
         """Let something wait for its use, as soon as there is room. Raises Closed."""
         lane, size = self._lane, size_of(item)
         with lane.changed:
@@ -106,17 +106,17 @@ class DecodedVideo(Generic[Task]):
         return item
 
 
-def size_of(item: Item) -> int:
+def size_of(item: DecodedItem) -> int:
     """Bytes that count as waiting."""
     return item.pixels.nbytes if isinstance(item, FrameChunk) else 0
 
 
-class DecodeAhead(Generic[Task]):
+class DecodeAhead(Generic[TaskKind]):
     """Decodes videos ahead of their use by some processes; iterate over it once, then close it."""
 
     def __init__(
         self,
-        tasks: Iterable[tuple[Task, Request | VideoError]],
+        tasks: Iterable[tuple[TaskKind, Request | VideoError]],
         plan: Planner,
         processes: Sequence[DecoderProcess],
         *,
@@ -131,7 +131,7 @@ class DecodeAhead(Generic[Task]):
         self._tasks = iter(tasks)
         self._plan = plan
         self._claiming = threading.Lock()
-        self._order: queue.SimpleQueue[DecodedVideo[Task] | BaseException | None]
+        self._order: queue.SimpleQueue[DecodedVideo[TaskKind] | BaseException | None]
         self._order = queue.SimpleQueue()
         self._processes = processes
         self._lanes = [Lane(buffer_bytes // len(processes)) for _ in processes]
@@ -142,7 +142,7 @@ class DecodeAhead(Generic[Task]):
         for thread in self._threads:
             thread.start()
 
-    def __iter__(self) -> Iterator[DecodedVideo[Task]]:
+    def __iter__(self) -> Iterator[DecodedVideo[TaskKind]]:
         """The videos in the order of the tasks. Raises what `tasks` raised."""
         while (video := self._order.get()) is not None:
             if isinstance(video, BaseException):
@@ -172,7 +172,7 @@ class DecodeAhead(Generic[Task]):
         finally:
             process.kill()
 
-    def _claim(self, lane: Lane) -> tuple[DecodedVideo[Task], Request | VideoError] | None:
+    def _claim(self, lane: Lane) -> tuple[DecodedVideo[TaskKind], Request | VideoError] | None:
         """The next task; it takes its place in the order at the same time."""
         with self._claiming:
             if lane.closed:
@@ -190,7 +190,7 @@ class DecodeAhead(Generic[Task]):
             return video, request
 
     def _decode(
-        self, process: DecoderProcess, video: DecodedVideo[Task], request: Request | VideoError
+        self, process: DecoderProcess, video: DecodedVideo[TaskKind], request: Request | VideoError
     ) -> None:
         if isinstance(request, VideoError):
             video.put(request)

@@ -9,4 +9,4 @@ IMPORTED_ONCE = ["evscli.cli", "evscli.corpus.decoding.decoder"]
 
 def warm_up() -> None:
     """Have the process that they are forks of started, and importing meanwhile."""
-    child.warm_up(IMPORTED_ONCE)
+    child.start_server(IMPORTED_ONCE)

@@ -39,14 +39,14 @@ def serve(link: Connection) -> None:
     # A crash is expected here, and its memory is of no use to anybody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
-    source = Source()
+    source = OpenSource()
     with suppress(EOFError, ConnectionError), closing(source):
         link.send(Ready())
         while True:
             _answer(link, link.recv(), source)
 
 
-class Source:
+class OpenSource:
     """The source of the last request, kept open while requests are for parts of it."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ def _mark(video: VideoInput) -> object:
     return video.path, now.st_ino, now.st_size, now.st_mtime_ns
 
 
-def _answer(link: Connection, request: Request, source: Source) -> None:
+def _answer(link: Connection, request: Request, source: OpenSource) -> None:
     try:
         _decode(link, request, source)
     except VideoError as error:
@@ -105,7 +105,7 @@ def _answer(link: Connection, request: Request, source: Source) -> None:
             source.close()
 
 
-def _decode(link: Connection, request: Request, source: Source) -> None:
+def _decode(link: Connection, request: Request, source: OpenSource) -> None:
     source.open(request)
     link.send(Opened(source=source.info))
     index = source.index(request)

@@ -44,7 +44,7 @@ _STARTING = threading.Lock()
 
 ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan | None]
 """None: no frame is wanted."""
-Message = TypeVar("Message")
+MessageKind = TypeVar("MessageKind")
 
 
 class DecoderProcess:
@@ -160,7 +160,7 @@ class DecoderProcess:
             yield chunk
         self._busy = False
 
-    def _expect(self, kind: type[Message]) -> Message:
+    def _expect(self, kind: type[MessageKind]) -> MessageKind:
         message = self._receive()
         assert isinstance(message, kind), message
         return message

@@ -8,6 +8,6 @@
 Nothing is written but to a temporary folder.
 """
 
-from evscli.corpus.estimate.plan import Estimate, Prepared, estimate, look_into, prepare
+from evscli.corpus.estimate.plan import Estimate, Prepared, estimate, prepare, survey_sample
 
-__all__ = ["Estimate", "Prepared", "estimate", "look_into", "prepare"]
+__all__ = ["Estimate", "Prepared", "estimate", "prepare", "survey_sample"]

@@ -24,7 +24,7 @@ from evscli.records import PrunedVideo
 from evscli.scratch import scratch_folder
 from evscli.store import StoreWriter
 
-VIDEOS = 6
+MOST_TIMED = 6
 SECONDS = 20.0
 """In which they are tried, about; one that is long is tried in part."""
 
@@ -60,7 +60,7 @@ def calibrate(tasks: Sequence[Task], pruner: VideoPruner, decoder: DecoderProces
     records: Records = defaultdict(list)
     try:
         for task in tasks:
-            if total.videos == VIDEOS or time.monotonic() - began > SECONDS:
+            if total.videos == MOST_TIMED or time.monotonic() - began > SECONDS:
                 break
             with suppress(VideoError):  # what is wrong with a video is for the run to say
                 total += _try(task, pruner, decoder, total, records)
@@ -72,7 +72,7 @@ def calibrate(tasks: Sequence[Task], pruner: VideoPruner, decoder: DecoderProces
 def _try(
     task: Task, pruner: VideoPruner, decoder: DecoderProcess, before: Effort, records: Records
 ) -> Effort:
-    share = SECONDS / VIDEOS / 2
+    share = SECONDS / MOST_TIMED / 2
     clip = decode_clip(task.video, pruner.encoder, decoder, seconds=share)
     if not before.videos:  # what is loaded and compiled at the first time is no part of the speed
         before = _encode(task, clip.first(1), pruner, {})

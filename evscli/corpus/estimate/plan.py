@@ -15,7 +15,7 @@ from evscli.corpus.estimate.calibrate import Effort, calibrate
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast, StoreForecast
 from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
-from evscli.corpus.estimate.survey import Cut, Look, Seen, survey
+from evscli.corpus.estimate.survey import SplitTask, SurveyedVideo, SurveyResult, survey
 from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.outcome import Summary
 from evscli.corpus.reconcile import read_state
@@ -44,7 +44,7 @@ class Prepared:
     """For each store what need not be done."""
     sample: Sample
     load_seconds: float
-    cut: Cut
+    cut: SplitTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def _work(
     states: Sequence[StoreState],
     summaries: Sequence[Summary],
     engine: Engine,
-) -> tuple[list[Task], Cut]:
+) -> tuple[list[Task], SplitTask]:
     """The files that are left to do, and what is made of each."""
     seconds, retries = engine.segment, engine.retries
     if seconds is None:
@@ -123,7 +123,9 @@ def _work(
     return [Task(video=video, tries=dict.fromkeys(range(len(states)), 1)) for video in left], cut
 
 
-def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: None) -> list[Look]:
+def survey_sample(
+    prepared: Prepared, *, advance: Callable[[int], None] = lambda _: None
+) -> list[SurveyResult]:
     """Look into the sample; `advance` is told of every video.
 
     Raises StoreError where the disk for copies of remote videos is full.
@@ -136,17 +138,17 @@ def look_into(prepared: Prepared, *, advance: Callable[[int], None] = lambda _: 
     return looks
 
 
-def _survey(prepared: Prepared) -> Generator[Look]:
+def _survey(prepared: Prepared) -> Generator[SurveyResult]:
     return survey(prepared.sample.tasks, prepared.pruner, _decoders(prepared), cut=prepared.cut)
 
 
-def estimate(prepared: Prepared, looks: Sequence[Look], *, timed: bool) -> Estimate:
+def estimate(prepared: Prepared, looks: Sequence[SurveyResult], *, timed: bool) -> Estimate:
     """What the looks into the sample say of the run; `timed` tries a few of them for its time.
 
     Raises StoreError where the disk for temporary files is full.
     """
     pruner = prepared.pruner
-    seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
+    seen = [look.outcome for look in looks if isinstance(look.outcome, SurveyedVideo)]
     factor = prepared.sample.factor
     forecast = sum((each.forecast for each in seen), Forecast()).scaled(factor)
     stores = [_store(seen, number).scaled(factor) for number in range(len(prepared.summaries))]
@@ -164,12 +166,12 @@ def estimate(prepared: Prepared, looks: Sequence[Look], *, timed: bool) -> Estim
     )
 
 
-def _store(seen: Sequence[Seen], number: int) -> StoreForecast:
+def _store(seen: Sequence[SurveyedVideo], number: int) -> StoreForecast:
     return sum((each.stores.get(number, StoreForecast()) for each in seen), StoreForecast())
 
 
-def _effort(prepared: Prepared, looks: Sequence[Look]) -> Effort:
-    seen = [look.outcome for look in looks if isinstance(look.outcome, Seen)]
+def _effort(prepared: Prepared, looks: Sequence[SurveyResult]) -> Effort:
+    seen = [look.outcome for look in looks if isinstance(look.outcome, SurveyedVideo)]
     good = [task for each in seen for task in each.tasks[:1]]
     decoder = prepared.engine.decoder()
     return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)

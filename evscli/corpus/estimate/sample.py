@@ -15,7 +15,7 @@ from evscli.corpus.outcome import file_size
 from evscli.corpus.tasks import Task
 from evscli.records import VideoInput
 
-MOST = 200
+MOST_LOCAL = 200
 """Videos that are looked into unless another number is given."""
 
 MOST_FETCHED = 20
@@ -64,7 +64,7 @@ def in_hash_order(tasks: Sequence[Task], most: int) -> list[Task]:
 
 def usual_size(tasks: Sequence[Task]) -> int:
     """How many videos to look into unless a number is given."""
-    return MOST_FETCHED if any(is_remote(task.video) for task in tasks) else MOST
+    return MOST_FETCHED if any(is_remote(task.video) for task in tasks) else MOST_LOCAL
 
 
 def is_remote(video: VideoInput) -> bool:

@@ -24,13 +24,13 @@ from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.records import Failure, SourceInfo
 from evscli.video import VideoIndex
 
-Cut = Callable[[Task, VideoIndex], Sequence[Task]]
+SplitTask = Callable[[Task, VideoIndex], Sequence[Task]]
 """What is made of a video whose timeline is known: itself, or the segments that are left to do."""
-Part = tuple[Task, PlannedVideo]
+PlannedTask = tuple[Task, PlannedVideo]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class SurveyedVideo:
     """What pruning one video would come to."""
 
     forecast: Forecast
@@ -41,11 +41,11 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class SurveyResult:
     """What looking into one video gave."""
 
     task: Task
-    outcome: Seen | Failure
+    outcome: SurveyedVideo | Failure
 
 
 def survey(
@@ -53,8 +53,8 @@ def survey(
     pruner: VideoPruner,
     decoders: Sequence[DecoderProcess],
     *,
-    cut: Cut,
-) -> Generator[Look]:
+    cut: SplitTask,
+) -> Generator[SurveyResult]:
     """Look into the videos of `tasks`, in their order. However it ends, no process is left.
 
     `cut` says what is made of each when its timeline is known.
@@ -65,12 +65,12 @@ def survey(
     for decoder in decoders:
         free.put(decoder)
 
-    def look(task: Task) -> Look:
+    def look(task: Task) -> SurveyResult:
         decoder = free.get()
         try:
-            return Look(task=task, outcome=_seen(task, pruner, planner, decoder, cut))
+            return SurveyResult(task=task, outcome=_seen(task, pruner, planner, decoder, cut))
         except VideoError as error:
-            return Look(task=task, outcome=failure_of(task.video, error))
+            return SurveyResult(task=task, outcome=failure_of(task.video, error))
         finally:
             free.put(decoder)
 
@@ -87,17 +87,17 @@ def survey(
 
 
 def _seen(
-    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
-) -> Seen:
+    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: SplitTask
+) -> SurveyedVideo:
     parts = planned_parts(task, pruner, planner, decoder, cut)
-    return Seen(
+    return SurveyedVideo(
         forecast=sum((forecast_of(planned) for _, planned in parts), Forecast()),
         stores={number: _in_store(parts, pruner, number) for number in task.tries},
         tasks=[part for part, _ in parts],
     )
 
 
-def _in_store(parts: Sequence[Part], pruner: VideoPruner, number: int) -> StoreForecast:
+def _in_store(parts: Sequence[PlannedTask], pruner: VideoPruner, number: int) -> StoreForecast:
     wanted = [planned for part, planned in parts if number in part.tries]
     forecasts = (store_forecast(planned, pruner, number) for planned in wanted)
     total = sum(forecasts, StoreForecast())
@@ -105,8 +105,8 @@ def _in_store(parts: Sequence[Part], pruner: VideoPruner, number: int) -> StoreF
 
 
 def planned_parts(
-    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: Cut
-) -> list[Part]:
+    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: SplitTask
+) -> list[PlannedTask]:
     """Everything that a run would make of one input: a video that is cut is several.
 
     Raises VideoError, as a run would.
@@ -114,7 +114,7 @@ def planned_parts(
     task.video.raise_fault()
     refuse_name(task.video)
     request = request_of(task.video, pruner.encoder)
-    parts: list[Part] = []
+    parts: list[PlannedTask] = []
 
     def choose(source: SourceInfo, index: VideoIndex) -> None:
         for part in cut(task, index):

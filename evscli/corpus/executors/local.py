@@ -11,9 +11,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from evscli.corpus.executors.engine import Engine, Listener, MakePruner
-from evscli.corpus.executors.processes import Processes
+from evscli.corpus.executors.processes import ProcessBackend
 from evscli.corpus.executors.pruning import prune_tasks
-from evscli.corpus.executors.run import Run, prune_by_pool
+from evscli.corpus.executors.run import CorpusRun, prune_by_pool
 from evscli.corpus.outcome import Summary
 from evscli.corpus.reconcile import recover_orphans
 from evscli.records import VideoInput
@@ -34,17 +34,17 @@ def prune_corpus(
     Raises StoreError where a store cannot be written, MismatchError before any work where one holds
     another configuration or another source under the same id, and what `make` raises.
     """
-    run = Run(
+    run = CorpusRun(
         videos=engine.share.of(videos),
         make=make,
         folders=folders,
         listener=listener,
         engine=engine,
     )
-    return _prune_here(run) if len(engine.devices) == 1 else prune_by_pool(run, Processes())
+    return _prune_here(run) if len(engine.devices) == 1 else prune_by_pool(run, ProcessBackend())
 
 
-def _prune_here(run: Run) -> list[Summary]:
+def _prune_here(run: CorpusRun) -> list[Summary]:
     engine = run.engine
     pruner = run.make(engine.devices[0])
     stores = [*zip(run.folders, pruner.configs, strict=True)]

@@ -14,7 +14,15 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.executors.queue import TaskQueue
-from evscli.corpus.executors.worker import Assignment, Begun, Finished, Message, Stopped, Up, Want
+from evscli.corpus.executors.worker import (
+    Assignment,
+    Begun,
+    Finished,
+    Message,
+    Stopped,
+    TaskWanted,
+    Up,
+)
 from evscli.corpus.tasks import Done, Task
 from evscli.errors import EvsError
 from evscli.store import open_store
@@ -176,7 +184,7 @@ class WorkerPool(Generic[HandleKind]):
             raise message.error
         if isinstance(message, Up):
             slot.up = True
-        elif isinstance(message, Want):
+        elif isinstance(message, TaskWanted):
             slot.wants += 1
         elif isinstance(message, Begun):
             slot.at = message.video

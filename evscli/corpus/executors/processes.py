@@ -10,13 +10,13 @@ from threading import Event, Lock
 
 from evscli.child import Child, how_it_ended
 from evscli.corpus.decoding.children import warm_up
-from evscli.corpus.executors.worker import Assignment, Message, Want, work
+from evscli.corpus.executors.worker import Assignment, Message, TaskWanted, work
 from evscli.corpus.tasks import Task
 
 AGAIN_SECONDS = 1.0
 """After which a worker that goes on is told again to end."""
 
-LOOK_SECONDS = 0.2
+TASK_POLL_SECONDS = 0.2
 """How often somebody who waits for a task looks whether the worker has ended."""
 
 
@@ -48,7 +48,7 @@ class WorkerProcess:
             self.end()  # Python drops an interrupt that comes in a finalizer
 
 
-class Processes:
+class ProcessBackend:
     """Starts processes, and hears what they say."""
 
     def start(self, assignment: Assignment) -> WorkerProcess:
@@ -93,8 +93,8 @@ class PipeDriver:
     def __iter__(self) -> Iterator[Task]:
         """Jobs as they are handed out, until there are no more or the worker has ended."""
         while True:
-            self.send(Want())
-            while not self._pipe.poll(LOOK_SECONDS):
+            self.send(TaskWanted())
+            while not self._pipe.poll(TASK_POLL_SECONDS):
                 if self._ended.is_set():
                     return
             if (task := self._pipe.recv()) is None:

@@ -35,7 +35,7 @@ UNWRITTEN = 2
 CRASHES = 2
 """Workers that may die at a video before it is taken for the cause."""
 
-Result = PrunedVideo | VideoError
+PruneResult = PrunedVideo | VideoError
 """What is to be written, or why there is nothing."""
 
 
@@ -96,7 +96,7 @@ def planner_of(encoder: VideoEncoder) -> Planner:
     return plan
 
 
-def _prune(decoded: DecodedVideo[Task], pruner: VideoPruner) -> Iterator[tuple[int, Result]]:
+def _prune(decoded: DecodedVideo[Task], pruner: VideoPruner) -> Iterator[tuple[int, PruneResult]]:
     """The results of one video for each of its stores; its own failure is every one's."""
     task = decoded.task
     left = [*task.tries]
@@ -138,7 +138,7 @@ class Writing:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def put(self, task: Task, store: int, result: Result) -> Iterator[Done]:
+    def put(self, task: Task, store: int, result: PruneResult) -> Iterator[Done]:
         """Have a result written; yields those that are. Raises StoreError."""
         self._under_way.append(self._thread.submit(self._write, task, store, result))
         while len(self._under_way) > UNWRITTEN or (self._under_way and self._under_way[0].done()):
@@ -149,10 +149,10 @@ class Writing:
         while self._under_way:
             yield self._under_way.popleft().result()
 
-    def _write(self, task: Task, store: int, result: Result) -> Done:
+    def _write(self, task: Task, store: int, result: PruneResult) -> Done:
         return Done(task=task, store=store, outcome=self._outcome(task, store, result))
 
-    def _outcome(self, task: Task, store: int, result: Result) -> Outcome:
+    def _outcome(self, task: Task, store: int, result: PruneResult) -> Outcome:
         writer = self._writers[store]
         if isinstance(result, VideoError):
             failure = failure_of(task.video, result)

@@ -19,7 +19,7 @@ from evscli.records import VideoInput
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class CorpusRun:
     """What is pruned into which stores, and how."""
 
     videos: Sequence[VideoInput]
@@ -56,7 +56,7 @@ class Run:
         self.listener.done(done, again=queue.settle(done))
 
 
-def prune_by_pool(run: Run, backend: Backend[HandleKind]) -> list[Summary]:
+def prune_by_pool(run: CorpusRun, backend: Backend[HandleKind]) -> list[Summary]:
     """Have several workers do it. Raises as `prune_corpus` does."""
     pool = WorkerPool(backend, run.make, run.folders, run.engine)
     with pool, run.begun([read_state(folder) for folder in run.folders]) as (queue, _):

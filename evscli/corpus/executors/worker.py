@@ -48,7 +48,7 @@ class Up:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Want:
+class TaskWanted:
     """It has time for one task more."""
 
 
@@ -71,7 +71,7 @@ class Finished:
     """It was told that there is no more to do, and everything is written."""
 
 
-Message = Up | Want | Begun | Done | Stopped | Finished
+Message = Up | TaskWanted | Begun | Done | Stopped | Finished
 
 
 class Driver(TaskSource, Protocol):

@@ -17,7 +17,7 @@ from evscli.errors import EvsError, VideoError
 
 logger = logging.getLogger(__name__)
 
-WAITS = (1.0, 4.0)
+RETRY_WAITS = (1.0, 4.0)
 """Seconds before the second and the third attempt; there is no fourth."""
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Only the disk here says that it is full."""
@@ -42,7 +42,7 @@ def attempt(name: str, action: Callable[[], T]) -> T:
 
     Raises VideoError with one line about `name`; a full disk stays the OSError that it is.
     """
-    for wait in (*WAITS, None):
+    for wait in (*RETRY_WAITS, None):
         try:
             return action()
         except EvsError:

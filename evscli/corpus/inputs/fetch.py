@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from evscli.corpus.inputs.attempts import attempt
-from evscli.corpus.inputs.remote import BLOCK, Remote, is_url
+from evscli.corpus.inputs.remote import TRANSFER_BYTES, Remote, is_url
 from evscli.errors import VideoError
 from evscli.records import HeldVideo, VideoInput
 from evscli.scratch import scratch_folder
@@ -80,7 +80,7 @@ def _copy(held: HeldVideo, target: IO[bytes], name: str) -> None:
     with _opened(held) as source:
         if held.offset:
             source.seek(held.offset)
-        while left and (block := source.read(min(BLOCK, left))):
+        while left and (block := source.read(min(TRANSFER_BYTES, left))):
             target.write(block)
             left -= len(block)
         grown = not held.offset and source.read(1)

@@ -11,11 +11,11 @@ from evscli.corpus.inputs.names import VIDEO_SUFFIXES, WILDCARDS, has_suffix, is
 from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
 
-Seen = Found | str
+ListedFile = Found | str
 """A file that is wanted, or the kind of one that is left out."""
 
 
-def folder_files(root: Path, below: str = "") -> Iterator[Seen]:
+def folder_files(root: Path, below: str = "") -> Iterator[ListedFile]:
     """The files in a folder and its subfolders, videos wanted; what is hidden is not entered.
 
     `below` is where below `root`, and ends in `/`. Raises VideoError for a folder that cannot be
@@ -42,7 +42,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def glob_files(root: Path, pattern: str, suffixes: frozenset[str]) -> Iterator[Seen]:
+def glob_files(root: Path, pattern: str, suffixes: frozenset[str]) -> Iterator[ListedFile]:
     """The files below `root` that match a glob, none of them hidden; `suffixes` are wanted.
 
     Raises UsageError for a malformed glob.
@@ -70,7 +70,7 @@ def _matches(root: Path, pattern: str) -> Iterable[Path]:
 
 def _seen(
     entry: os.DirEntry[str] | Path, root: Path, relative: str, suffixes: frozenset[str]
-) -> Seen:
+) -> ListedFile:
     """What lies at an entry that is a file or a link."""
     path, fault = root / relative, None
     try:

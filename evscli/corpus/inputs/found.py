@@ -13,7 +13,7 @@ FOLDER_LINK = "folder link"
 """It is not followed, which could go round in circles."""
 SPECIAL_FILE = "special file"
 """A pipe, a socket or a device: reading it could last for ever."""
-MOST_NAMED = 8
+MOST_KINDS = 8
 """Kinds that one line names."""
 
 
@@ -44,8 +44,8 @@ class LeftOut:
     def __str__(self) -> str:
         """`7 .txt, 3 .jpg, 2 without an ending`, the most frequent first."""
         ordered = sorted(self.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-        named = [_counted(kind, count) for kind, count in ordered[:MOST_NAMED]]
-        if rest := ordered[MOST_NAMED:]:
+        named = [_counted(kind, count) for kind, count in ordered[:MOST_KINDS]]
+        if rest := ordered[MOST_KINDS:]:
             named.append(f"{sum(count for _, count in rest):,} of {len(rest):,} other kinds")
         return ", ".join(named)
 

@@ -24,7 +24,7 @@ COLUMNS = (*TEXTS, *SECONDS)
 MORE = "\0"
 """What cells beyond the named columns are put under."""
 
-Row = Mapping[str, Any]
+RowValues = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +54,7 @@ def read_list(file: IO[bytes], name: str, suffix: str) -> Iterator[Listed]:
         raise UsageError(f"{name} names no video: write one path a line")
 
 
-def listed(row: Row, where: str) -> Listed:
+def listed(row: RowValues, where: str) -> Listed:
     """One row, its values checked. Raises UsageError."""
     values = {name: value for name, value in row.items() if value not in (None, "")}
     for name, value in values.items():
@@ -96,7 +96,7 @@ def _text(file: IO[bytes], name: str, errors: str = "strict") -> Iterator[str]:
             lines.detach()  # whoever opened the file closes it
 
 
-def _lines(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+def _lines(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
     # A path is bytes: one that is no UTF-8 names its file all the same.
     for number, line in enumerate(_text(file, name, "surrogateescape"), start=1):
         text = line.strip()
@@ -106,7 +106,7 @@ def _lines(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
             yield f"{name} line {number}", {"path": text}
 
 
-def _objects(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+def _objects(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
     for number, line in enumerate(_text(file, name), start=1):
         where = f"{name} line {number}"
         if not line.strip():
@@ -139,7 +139,7 @@ def _check_head(columns: Sequence[str], name: str) -> None:
         raise UsageError(f"{name} names a column twice in its first line: give each column once")
 
 
-def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
     told = dropwhile(lambda line: not line.strip(), _text(file, name))
     reader = csv.DictReader(told, restkey=MORE, strict=True)
     try:
@@ -155,12 +155,12 @@ def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
         raise UsageError(f"{name} line {reader.line_num} is no CSV ({error})") from None
 
 
-def _table(file: IO[bytes], name: str) -> Iterator[tuple[str, Row]]:
+def _table(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
     for number, row in enumerate(parquet_rows(file, name, COLUMNS), start=1):
         yield f"{name} row {number}", row
 
 
-READERS: Mapping[str, Callable[[IO[bytes], str], Iterator[tuple[str, Row]]]] = {
+READERS: Mapping[str, Callable[[IO[bytes], str], Iterator[tuple[str, RowValues]]]] = {
     ".csv": _records,
     ".jsonl": _objects,
     ".parquet": _table,

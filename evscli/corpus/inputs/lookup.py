@@ -15,9 +15,9 @@ from evscli.corpus.inputs.tars import tar_items
 from evscli.errors import VideoError
 from evscli.records import HeldVideo
 
-AT_ONCE = 32
+REQUESTS_AT_ONCE = 32
 """Requests under way at one time."""
-HEADER_BYTES = 64 << 10
+TAR_BLOCK_BYTES = 64 << 10
 """Read at once where a tar's header is; the small files beside a video mostly lie within."""
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def _side_by_side(ask: Callable[[Remote], T], urls: Iterable[str]) -> list[T]:
     places = [Remote(url) for url in urls]
     if not places:
         return []
-    with ThreadPoolExecutor(min(AT_ONCE, len(places))) as pool:
+    with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, len(places))) as pool:
         return list(pool.map(ask, places))
 
 
@@ -53,7 +53,7 @@ def _tar(remote: Remote) -> list[Item] | MissingError:
 
 def _index(remote: Remote) -> list[Item]:
     try:
-        with remote.open(block=HEADER_BYTES, ahead=True) as file:
+        with remote.open(block=TAR_BLOCK_BYTES, ahead=True) as file:
             return tar_items(file, remote.url, url_path(remote.url))
     except ValueError as error:  # how fsspec says it of a web server
         raise VideoError(

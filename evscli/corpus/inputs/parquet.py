@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from evscli.errors import UsageError
 
-ROWS = 10_000
+ROWS_PER_BATCH = 10_000
 """Rows held as Python values at once."""
 
 
@@ -34,7 +34,7 @@ def parquet_rows(file: IO[bytes], name: str, columns: Sequence[str]) -> Iterator
                     "one with the videos' paths"
                 )
             wanted = [column for column in columns if column in there]
-            for batch in table.iter_batches(batch_size=ROWS, columns=wanted):
+            for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted):
                 yield from batch.to_pylist()
     except (ArrowException, OSError) as error:
         raise UsageError(f"{name} is no whole Parquet file ({error}); write it again") from error

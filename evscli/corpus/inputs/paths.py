@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evscli.corpus.inputs.folders import Seen, dangling, folder_files, glob_files, split_glob
+from evscli.corpus.inputs.folders import ListedFile, dangling, folder_files, glob_files, split_glob
 from evscli.corpus.inputs.found import Found, Item, LeftOut
 from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
 from evscli.corpus.inputs.names import TAR_SUFFIXES, VIDEO_SUFFIXES, WILDCARDS, has_suffix, video_id
@@ -77,7 +77,7 @@ def _tar(found: Found) -> Iterable[Item]:
     return [found] if tar.fault is not None else local_tar(tar.path, below=tar.relative)
 
 
-def wanted(seen: Iterable[Seen], nothing: str) -> Iterator[Item]:
+def wanted(seen: Iterable[ListedFile], nothing: str) -> Iterator[Item]:
     """The videos of a folder or a glob, and at last what is left out there.
 
     Raises UsageError where there is no video, which `nothing` says.

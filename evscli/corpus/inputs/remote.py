@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WEB = ("http://", "https://")
 STREAMED = (*WEB, "hf://")
 """Where one request for a whole file beats one for each block."""
-BLOCK = 8 << 20
+TRANSFER_BYTES = 8 << 20
 """Bytes of one request for a file that is copied, and held in memory."""
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ class Remote:
         return sorted(files, key=lambda file: file.below.split("/"))
 
     @contextmanager
-    def open(self, *, block: int = BLOCK, ahead: bool = False) -> Iterator[IO[bytes]]:
+    def open(self, *, block: int = TRANSFER_BYTES, ahead: bool = False) -> Iterator[IO[bytes]]:
         """The file at this address, read in requests of `block` bytes, with `ahead` as many more.
 
         Raises whatever the back end does.
@@ -127,7 +127,9 @@ class Remote:
 
         Raises whatever the back end does.
         """
-        options: dict[str, Any] = {"block_size": 0 if self.url.startswith(STREAMED) else BLOCK}
+        options: dict[str, Any] = {
+            "block_size": 0 if self.url.startswith(STREAMED) else TRANSFER_BYTES
+        }
         if self.url.startswith(WEB):
             options["size"] = size  # it would be asked for again
         with self.fs.open(self.path, "rb", cache_type="none", **options) as file:

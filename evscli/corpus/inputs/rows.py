@@ -24,7 +24,7 @@ from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
 from evscli.texts import half_character
 
-ROWS = 1_000
+ROWS_PER_LOOKUP = 1_000
 """Rows whose addresses are asked for their sizes together."""
 
 There = HeldVideo | list[Item] | VideoError
@@ -37,7 +37,7 @@ def row_videos(rows: Iterable[Listed], folder: Path | str) -> Iterator[Item]:
     cannot be, VideoError for a tar that cannot be read.
     """
     rows = iter(rows)
-    while batch := list(islice(rows, ROWS)):
+    while batch := list(islice(rows, ROWS_PER_LOOKUP)):
         placed = [(row, place_of(row, folder)) for row in batch]
         urls = dict.fromkeys(place for _, place in placed if isinstance(place, str))
         found = _looked_up(urls)

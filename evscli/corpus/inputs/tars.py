@@ -18,7 +18,7 @@ from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
 from evscli.texts import without_secrets
 
-COMPRESSED = tuple(".tar.bz2 .tar.gz .tar.xz .tar.zst .tbz2 .tgz .txz".split())
+COMPRESSED_TARS = tuple(".tar.bz2 .tar.gz .tar.xz .tar.zst .tbz2 .tgz .txz".split())
 
 
 def is_tar(place: str) -> bool:
@@ -27,7 +27,7 @@ def is_tar(place: str) -> bool:
     Raises UsageError for a compressed one: its videos have no place of their own in it.
     """
     name = without_secrets(place)
-    if name.lower().endswith(COMPRESSED):
+    if name.lower().endswith(COMPRESSED_TARS):
         raise UsageError(f"{name} is a compressed tar; decompress it first, and give the .tar")
     return has_suffix(name, TAR_SUFFIXES)
 

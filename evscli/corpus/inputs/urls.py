@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evscli.corpus.inputs.attempts import MissingError
 from evscli.corpus.inputs.fetch import local_copy
-from evscli.corpus.inputs.folders import Seen
+from evscli.corpus.inputs.folders import ListedFile
 from evscli.corpus.inputs.found import Found, Item, ending_of
 from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
 from evscli.corpus.inputs.lookup import url_tars
@@ -74,7 +74,7 @@ def _wanted(root: str, files: Iterable[RemoteFile], nothing: str) -> Iterable[It
     return wanted((_seen(folder, file) for file in shown), nothing)
 
 
-def _seen(root: Path, file: RemoteFile) -> Seen:
+def _seen(root: Path, file: RemoteFile) -> ListedFile:
     if not is_video(file.below):
         return ending_of(file.below)
     return _video(HeldVideo(url=file.url, size=file.size), root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evscli.corpus.decoding import decoder
-from evscli.corpus.decoding.decoder import Source
+from evscli.corpus.decoding.decoder import OpenSource
 from evscli.corpus.decoding.wire import Request
 from evscli.records import SourceInfo, VideoInput
 from tests.videos import write_video
@@ -32,14 +32,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
-def ask(source: Source, video: VideoInput, start: float | None) -> None:
+def ask(source: OpenSource, video: VideoInput, start: float | None) -> None:
     part = replace(video, id=f"{video.id}@{start}", start=start)
     source.open(Request(video=part, chunk_frames=1, resize=None))
     source.index(Request(video=part, chunk_frames=1, resize=None))
 
 
 def test_parts_of_one_source_have_it_opened_once(video: VideoInput, opened: list[str]) -> None:
-    source = Source()
+    source = OpenSource()
     for start in (0.0, 0.25, 0.5):
         ask(source, video, start)
     assert opened == ["clip@0.0"]
@@ -47,14 +47,14 @@ def test_parts_of_one_source_have_it_opened_once(video: VideoInput, opened: list
 
 def test_another_source_and_a_whole_one_are_opened(video: VideoInput, opened: list[str]) -> None:
     other = replace(video, id="other", path=write_video(video.root / "other.mp4", frames=12))
-    source = Source()
+    source = OpenSource()
     for asked, start in ((video, 0.0), (other, 0.0), (other, 0.1), (video, 0.0), (video, None)):
         ask(source, asked, start)
     assert opened == ["clip@0.0", "other@0.0", "clip@0.0", "clip@None"]
 
 
 def test_a_file_that_was_replaced_is_opened_again(video: VideoInput, opened: list[str]) -> None:
-    source = Source()
+    source = OpenSource()
     ask(source, video, 0.0)
     write_video(video.path, frames=36)
     os.utime(video.path, ns=(1, 1))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evscli.corpus.estimate.sample import MOST, MOST_FETCHED, take_sample, usual_size
+from evscli.corpus.estimate.sample import MOST_FETCHED, MOST_LOCAL, take_sample, usual_size
 from evscli.corpus.tasks import Task
 from evscli.records import HeldVideo, VideoInput
 
@@ -49,6 +49,6 @@ def test_a_sample_stands_for_the_bytes_of_all_sources() -> None:
 
 def test_fewer_videos_are_looked_into_where_they_must_be_fetched() -> None:
     remote, local = [task("a"), task("b")], [task("a", url="/corpus/clips.tar")]
-    assert usual_size(local) == MOST
+    assert usual_size(local) == MOST_LOCAL
     assert usual_size([*local, *remote]) == MOST_FETCHED
     assert [video.id for video in take_sample([*local, *remote[1:]], 9).fetched] == ["b"]

@@ -53,7 +53,7 @@ def _environment(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(attempts, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(attempts, "RETRY_WAITS", (0.0, 0.0))
 
 
 def ids(given: str) -> list[str]:
@@ -140,8 +140,8 @@ def test_objects_that_are_no_videos_are_counted(bucket: Any) -> None:
 def test_members_of_tars_are_copied_by_their_bytes_alone(
     bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "BLOCK", 1000)
-    monkeypatch.setattr(lookup, "HEADER_BYTES", 2000)
+    monkeypatch.setattr(fetch, "TRANSFER_BYTES", 1000)
+    monkeypatch.setattr(lookup, "TAR_BLOCK_BYTES", 2000)
     for number in range(3):
         members = {f"{number}-{name}.mp4": name.encode() * 3333 for name in "ab"}
         tar = write_tar(tmp_path / "made.tar", {"x.json": b"{}", **members})

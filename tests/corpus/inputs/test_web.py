@@ -18,7 +18,7 @@ CLIP = bytes(range(256)) * 5_000
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(attempts, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(attempts, "RETRY_WAITS", (0.0, 0.0))
     with serving() as site:
         site.files["/day 1/clip.mp4"] = CLIP
         yield site
@@ -120,7 +120,7 @@ def test_an_address_that_is_no_single_file_is_refused(site: Site) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "WAITS", ())
+    monkeypatch.setattr(attempts, "RETRY_WAITS", ())
     with serving() as site:
         pass
     with pytest.raises(VideoError, match=r"cannot be reached \(.*\); check the network"):

@@ -14,7 +14,7 @@ from evscli.corpus.executors.engine import Engine, Listener, MakePruner
 from evscli.corpus.executors.ray.actors import Actors
 from evscli.corpus.executors.ray.cluster import connected
 from evscli.corpus.executors.ray.placement import find_placement
-from evscli.corpus.executors.run import Run, prune_by_pool
+from evscli.corpus.executors.run import CorpusRun, prune_by_pool
 from evscli.corpus.outcome import Summary
 from evscli.records import VideoInput
 
@@ -55,7 +55,7 @@ def prune_on_ray(
         engine = replace(
             engine, devices=placement.devices, cores=placement.cpus * len(placement.devices)
         )
-        run = Run(
+        run = CorpusRun(
             videos=engine.share.of(videos),
             make=make,
             folders=folders,

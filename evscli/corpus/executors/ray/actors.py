@@ -69,7 +69,7 @@ class WorkerActor:
         try:
             said = self._ray.get(self.answer)
         except exceptions.RayActorError as error:
-            self._end = how_it_ended(str(error))
+            self._end = death_of_actor(str(error))
             return None
         except exceptions.RayError as error:
             raise _cannot_run(error) from error
@@ -177,7 +177,7 @@ def refuse_elsewhere(assignment: Assignment, process: Process) -> None:
             time.sleep(LOOK_SECONDS)
 
 
-def how_it_ended(text: str) -> str:
+def death_of_actor(text: str) -> str:
     """Ray's paragraph about a dead actor in a few words."""
     if "is unavailable" in text:
         return "it cannot be reached any more"

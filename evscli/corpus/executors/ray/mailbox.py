@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import Condition
 
-from evscli.corpus.executors.worker import Begun, Message, Want
+from evscli.corpus.executors.worker import Begun, Message, TaskWanted
 from evscli.corpus.tasks import Task
 
 
@@ -60,7 +60,7 @@ class Mailbox:
             yield task
 
     def _next(self) -> Task | None:
-        self.send(Want())
+        self.send(TaskWanted())
         with self._changed:
             self._changed.wait_for(lambda: self._tasks or self._wants_none or self._stopped)
             return None if self._wants_none or self._stopped else self._tasks.popleft()

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from evscli.corpus.executors.ray.mailbox import Mailbox
-from evscli.corpus.executors.worker import Begun, Finished, Want
+from evscli.corpus.executors.worker import Begun, Finished, TaskWanted
 from tests.corpus.executors.test_queue import task
 
 
@@ -26,14 +26,14 @@ def test_jobs_are_asked_for_one_by_one_until_there_are_no_more() -> None:
     mailbox.give(task("a"))
     mailbox.give(None)
     assert [one.video.id for one in mailbox] == ["a"]
-    assert mailbox.poll() == [Want(), Want()]
+    assert mailbox.poll() == [TaskWanted(), TaskWanted()]
 
 
 def test_nobody_waits_for_a_job_when_the_worker_has_ended() -> None:
     mailbox = Mailbox()
     with ThreadPoolExecutor() as thread:
         tasks = thread.submit(list, mailbox)
-        assert mailbox.poll() == [Want()]
+        assert mailbox.poll() == [TaskWanted()]
         mailbox.close()
         assert tasks.result() == []
 
