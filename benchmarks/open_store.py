@@ -34,7 +34,7 @@ def make_store(folder: Path, videos: int) -> None:
     from evscli.store import StoreWriter
     from evscli.store.codec import fingerprint
     from evscli.store.manifest import append_entries, shard_entries
-    from evscli.store.schema import manifest_name, shard_name
+    from evscli.store.schema import MANIFEST, lines_path, shard_name
     from evscli.store.shard import write_shard
 
     config = RunConfig(settings={"made": "for benchmarks.open_store"})
@@ -46,7 +46,7 @@ def make_store(folder: Path, videos: int) -> None:
         path = folder / shard_name(writer, number)
         numbers = range(start, min(start + SHARD_VIDEOS, videos))
         write_shard(path, fingerprint(config.settings), list(map(make_part, numbers)))
-        append_entries(folder / manifest_name(writer), shard_entries(path))
+        append_entries(lines_path(folder, MANIFEST, writer), shard_entries(path))
 
 
 def part_maker() -> Callable[[int], ShardPart]:
@@ -110,17 +110,17 @@ def by_headers(folder: Path) -> int:
 def by_lines(folder: Path) -> int:
     """Read the manifest lines."""
     from evscli.store.manifest import read_manifest
-    from evscli.store.schema import list_manifests
+    from evscli.store.schema import MANIFEST, list_lines
 
-    return sum(1 for path in list_manifests(folder).values() for _ in read_manifest(path))
+    return sum(1 for path in list_lines(folder, MANIFEST) for _ in read_manifest(path))
 
 
 def by_json(folder: Path) -> int:
     """Read them with the json module."""
     from evscli.store.durable import read_lines
-    from evscli.store.schema import list_manifests
+    from evscli.store.schema import MANIFEST, list_lines
 
-    lines = (line for path in list_manifests(folder).values() for line in read_lines(path))
+    lines = (line for path in list_lines(folder, MANIFEST) for line in read_lines(path))
     return sum(1 for _ in map(json.loads, lines))
 
 

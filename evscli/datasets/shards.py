@@ -43,7 +43,7 @@ class OpenShards:
             if path.exists():
                 raise
             return self._store(path.parent)[video_id]  # a merge has moved it
-        if video_id not in shard.header.videos:
+        if video_id not in shard.videos:
             raise damaged_shard(path, f"the manifest says it holds {video_id!r}")
         return shard.record(video_id)
 

@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, TypeVar
 from evscli.errors import DamagedError
 from evscli.store.locks import writer_lock
 from evscli.store.manifest import Entry, append_entries, read_manifest, shard_entries
-from evscli.store.schema import list_manifests, list_shards, manifest_name, shard_number
+from evscli.store.schema import MANIFEST, lines_path, list_lines, list_shards, shard_number
 from evscli.store.shard_header import damaged_shard
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def read_catalogue(folder: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
     before: frozenset[str] | None = None
     while True:
         look = _Look(folder, keep)
-        names = frozenset(look.there).union(path.name for path in look.manifests.values())
+        names = frozenset(look.there).union(path.name for path in look.manifests)
         try:
             return look.catalogue()
         except FileNotFoundError:  # a merge removed it meanwhile: its videos are elsewhere by now
@@ -99,7 +99,7 @@ def _rebuild_writer(folder: Path, writer: int) -> int:
     with writer_lock(folder, writer):
         missing = read_catalogue(folder, keep=lambda _: None).unlisted_by(writer)
         if missing:
-            append_entries(folder / manifest_name(writer), missing)
+            append_entries(lines_path(folder, MANIFEST, writer), missing)
     return len(missing)
 
 
@@ -113,7 +113,7 @@ class _Look(Generic[T]):
     def __init__(self, folder: Path, keep: Callable[[Entry], T]) -> None:
         self.folder = folder
         self.keep = keep
-        self.manifests = list_manifests(folder)
+        self.manifests = list_lines(folder, MANIFEST)
         self.there = {path.name: True for path in list_shards(folder)}
         self.finished: dict[str, T] = {}
         self.missing: dict[str, str] = {}
@@ -125,7 +125,7 @@ class _Look(Generic[T]):
 
     def catalogue(self) -> Catalogue[T]:
         """Raises FileNotFoundError where something listed is gone by now."""
-        for path in self.manifests.values():
+        for path in self.manifests:
             for entry in read_manifest(path):
                 self._cover(entry)
                 self._take(entry)

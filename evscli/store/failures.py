@@ -12,7 +12,7 @@ from evscli.records import Failure
 from evscli.store.codec import canonical_json, to_json
 from evscli.store.durable import append_lines
 from evscli.store.manifest import decode_lines
-from evscli.store.schema import list_failures, list_tracebacks
+from evscli.store.schema import FAILURES, TRACEBACKS, list_lines
 
 TRACEBACK_BYTES = 16 << 20
 """Of a file of tracebacks; no more are added to one that is as large."""
@@ -54,7 +54,7 @@ def read_traceback(folder: Path, failure: Failure) -> str | None:
     Raises DamagedError.
     """
     advice = "delete this file; only the tracebacks of failures are lost"
-    for path in list_tracebacks(folder).values():
+    for path in list_lines(folder, TRACEBACKS):
         for line in decode_lines(path, Traceback, advice):
             if (line.id, line.attempt) == (failure.id, failure.attempt):
                 return line.traceback
@@ -65,7 +65,7 @@ def read_failures(folder: Path) -> dict[str, Failure]:
     """By id, the last failure of each video, finished since or not. Raises DamagedError."""
     last: dict[str, Failure] = {}
     advice = "delete this file; only the record of earlier failures is lost"
-    for path in list_failures(folder).values():
+    for path in list_lines(folder, FAILURES):
         for failure in decode_lines(path, Failure, advice):
             if failure.id not in last or failure.attempt >= last[failure.id].attempt:
                 last[failure.id] = failure

@@ -115,7 +115,7 @@ def check_shard(check: ShardCheck) -> list[Problem]:
     problems = []
     if check.unlisted:
         problems.append(Problem(shard=name, id=None, message=_unlisted(name, check.unlisted)))
-    for video_id in [check.only] if check.only else sorted(listed.keys() | shard.header.videos):
+    for video_id in [check.only] if check.only else sorted(listed.keys() | shard.videos):
         for message in _video_problems(shard, video_id, listed.get(video_id)):
             problems.append(Problem(shard=name, id=video_id, message=message))
     return problems
@@ -125,7 +125,7 @@ def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[st
     """`entry` is None where a later shard holds the same video."""
     from evscli.store.checks import stored_problems
 
-    if video_id not in shard.header.videos:
+    if video_id not in shard.videos:
         return ["the manifest lists it, the shard lacks it"]
     try:
         problems = stored_problems(shard, video_id)

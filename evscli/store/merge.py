@@ -24,9 +24,9 @@ from evscli.store.locks import every_lock
 from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries, shard_of
 from evscli.store.reader import require_store, store_fingerprint
 from evscli.store.schema import (
-    list_manifests,
+    MANIFEST,
+    lines_path,
     list_shards,
-    manifest_name,
     shard_name,
     shard_number,
     staging_folder,
@@ -110,7 +110,7 @@ class StoreMerge:
         check_sizes(self.folder, catalogue)
         for writer in self._writers:
             if missing := catalogue.unlisted_by(writer):
-                append_entries(self.folder / manifest_name(writer), missing)
+                append_entries(lines_path(self.folder, MANIFEST, writer), missing)
         self._number = catalogue.next_number(self._target)
         self._listed = frozenset(catalogue.sizes)
         self._holder = catalogue.finished
@@ -146,7 +146,7 @@ class StoreMerge:
         shard = Shard(path)
         return sum(
             tensor.nbytes
-            for video_id in shard.header.videos
+            for video_id in shard.videos
             if self._holder.get(video_id) != path.name
             for tensor in shard.tensors(video_id).values()
         )
@@ -175,7 +175,7 @@ class StoreMerge:
         path = self.folder / shard_name(self._target, self._number)
         publish(temporary, path)
         self._number += 1
-        append_entries(self.folder / manifest_name(self._target), shard_entries(path))
+        append_entries(lines_path(self.folder, MANIFEST, self._target), shard_entries(path))
         for source in sources:
             source.path.unlink()
         sync_folder(self.folder)
@@ -185,7 +185,7 @@ class StoreMerge:
         """The videos of a file that count, each looked at before its old copy goes."""
         shard = Shard(source.path)
         check_fingerprint(shard.header, self._fingerprint)
-        name, videos = source.path.name, shard.header.videos
+        name, videos = source.path.name, shard.videos
         counting = [video_id for video_id in videos if self._holder.get(video_id) == name]
         if len(counting) != source.videos:
             raise damaged_shard(source.path, "it lacks videos that the manifest says it holds")
@@ -212,8 +212,8 @@ class StoreMerge:
             return True
 
         if self._listed - there:
-            for writer, path in list_manifests(self.folder).items():
-                if writer in self._writers:
+            for writer in self._writers:
+                if (path := lines_path(self.folder, MANIFEST, writer)).exists():
                     drop_lines(path, stale, temporary=self._temporary("lines"))
 
     def _temporary(self, name: str) -> Path:

@@ -63,28 +63,28 @@ def in_processes(
                 if (item := next(todo, None)) is not None:
                     worker.give(*item)
                 else:
-                    worker.child.end()
+                    worker.end()
                     workers.remove(worker)
     finally:
         for worker in workers:
-            worker.child.end()
+            worker.end()
 
 
-class _Worker(Generic[T, R]):
+class _Worker(Child, Generic[T, R]):
     """One process, and the item that it is at."""
 
     def __init__(self, work: Callable[[T], R]) -> None:
-        self.child = Child(_serve, work)
+        super().__init__(_serve, work)
 
     def give(self, number: int, item: T) -> None:
         self.number = number
-        self.child.send(item)
+        self.send(item)
 
     def answer(self) -> R | Died:
         try:
-            answer: Any = self.child.pipe.recv()
+            answer: Any = self.pipe.recv()
         except (EOFError, ConnectionError):
-            return Died(how_it_ended(self.child.end(grace=None)))
+            return Died(how_it_ended(self.end(grace=None)))
         if isinstance(answer, Exception):
             raise answer
         result: R = answer
@@ -93,8 +93,8 @@ class _Worker(Generic[T, R]):
 
 def _ready(workers: Sequence[_Worker[T, R]]) -> list[_Worker[T, R]]:
     """Waits for the first that answers or dies."""
-    ready = wait([worker.child.pipe for worker in workers])
-    return [worker for worker in workers if worker.child.pipe in ready]
+    ready = wait([worker.pipe for worker in workers])
+    return [worker for worker in workers if worker.pipe in ready]
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:

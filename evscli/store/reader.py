@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evscli.store.shard import Shard
 
 T = TypeVar("T")
+H = TypeVar("H", "ShardHeader", "Shard")
 
 CACHED_SHARDS = 64
 """Shards whose header is kept in memory; a full one takes a few MB."""
@@ -80,7 +81,9 @@ class Store(Mapping[str, PrunedVideo]):
 
     def __getitem__(self, video_id: str) -> PrunedVideo:
         """One video. Raises StoreError (also a KeyError) for an unknown id, DamagedError."""
-        return self._read(video_id, self._record_in)
+        record: PrunedVideo
+        record = self._read(video_id, self._shard, lambda shard: shard.record(video_id))
+        return record
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
@@ -96,11 +99,13 @@ class Store(Mapping[str, PrunedVideo]):
 
     def info(self, video_id: str) -> VideoInfo:
         """What is known of one video beside its tensors. Raises as `[id]` does."""
-        return self._read(video_id, self._info_in)
+        info: VideoInfo
+        info = self._read(video_id, self._header, lambda header: header.info(video_id))
+        return info
 
     def stored(self, video_id: str) -> dict[str, Tensor]:
         """One video's tensors as they lie in its shard. Raises as `[id]` does."""
-        return self._read(video_id, self._tensors_in)
+        return self._read(video_id, self._shard, lambda shard: shard.tensors(video_id))
 
     def shard_name(self, video_id: str) -> str:
         """File name of the shard that holds a video. Raises as `[id]` does."""
@@ -133,42 +138,26 @@ class Store(Mapping[str, PrunedVideo]):
         check_fingerprint(header, self.run_fingerprint)
         return header
 
-    def _read(self, video_id: str, read: Callable[[str, str], T]) -> T:
+    def _read(self, video_id: str, look: Callable[[str], H], read: Callable[[H], T]) -> T:
         """Read of a video in its shard; where a merge has moved it meanwhile, in its new one."""
         name = self.shard_name(video_id)
         try:
-            return read(name, video_id)
+            found = look(name)
+            if video_id not in found.videos:
+                raise damaged_shard(found.path, f"the manifest says it holds {video_id!r}")
+            return read(found)
         except DamagedError:
             if name in self._doubted or not self.path.is_dir():
                 raise
         self._doubted.add(name)
         self._look_again()
-        return self._read(video_id, read)
+        return self._read(video_id, look, read)
 
     def _look_again(self) -> None:
         self.catalogue = read_catalogue(self.path, keep=shard_of)
         self._ids = sorted(self.catalogue.finished)
         self._header.cache_clear()
         self._shard.cache_clear()
-
-    def _record_in(self, name: str, video_id: str) -> PrunedVideo:
-        shard = self._shard(name)
-        self._require(shard.header, video_id)
-        return shard.record(video_id)
-
-    def _tensors_in(self, name: str, video_id: str) -> dict[str, Tensor]:
-        shard = self._shard(name)
-        self._require(shard.header, video_id)
-        return shard.tensors(video_id)
-
-    def _info_in(self, name: str, video_id: str) -> VideoInfo:
-        header = self._header(name)
-        self._require(header, video_id)
-        return header.info(video_id)
-
-    def _require(self, header: ShardHeader, video_id: str) -> None:
-        if video_id not in header.videos:
-            raise damaged_shard(header.path, f"the manifest says it holds {video_id!r}")
 
     def _unknown(self, video_id: str) -> str:
         if failed := self.failures.get(video_id):

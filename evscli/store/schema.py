@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -25,6 +25,9 @@ METADATA_KEY = "evs"
 """The only key of a shard's `__metadata__`; several would be written in random order."""
 
 RUN_NAME = "run.json"
+
+MANIFEST, FAILURES, TRACEBACKS = "manifest", "failures", "tracebacks"
+"""Kinds of files of lines, of which every writer has its own."""
 
 EMBED_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 """Dtype names of embeddings in torch and in safetensors."""
@@ -52,9 +55,6 @@ ITEM_BYTES = {
 """Of every dtype that the table of tensors names."""
 
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
-_MANIFEST = re.compile(r"manifest-(\d+)\.jsonl")
-_FAILURES = re.compile(r"failures-(\d+)\.jsonl")
-_TRACEBACKS = re.compile(r"tracebacks-(\d+)\.jsonl")
 _WRITER = re.compile(
     r"shard-(\d+)-\d{5,}\.safetensors|(?:manifest|failures)-(\d+)\.jsonl|writer-(\d+)\.lock"
     r"|\.writer-(\d+)"
@@ -83,19 +83,9 @@ def shard_name(writer: int, number: int) -> str:
     return f"shard-{writer}-{number:05d}.safetensors"
 
 
-def manifest_name(writer: int) -> str:
-    """`manifest-<writer>.jsonl`"""
-    return f"manifest-{writer}.jsonl"
-
-
-def failures_name(writer: int) -> str:
-    """`failures-<writer>.jsonl`"""
-    return f"failures-{writer}.jsonl"
-
-
-def tracebacks_name(writer: int) -> str:
-    """`tracebacks-<writer>.jsonl`"""
-    return f"tracebacks-{writer}.jsonl"
+def lines_path(folder: Path, kind: str, writer: int) -> Path:
+    """`<kind>-<writer>.jsonl`, a writer's manifest, failures or tracebacks."""
+    return folder / f"{kind}-{writer}.jsonl"
 
 
 def shard_number(name: str) -> tuple[int, int] | None:
@@ -110,19 +100,11 @@ def list_shards(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def list_manifests(folder: Path) -> dict[int, Path]:
-    """Manifest by writer, in the order of writers."""
-    return _by_writer(_MANIFEST, folder.iterdir())
-
-
-def list_failures(folder: Path) -> dict[int, Path]:
-    """File of failures by writer, in the order of writers."""
-    return _by_writer(_FAILURES, folder.iterdir())
-
-
-def list_tracebacks(folder: Path) -> dict[int, Path]:
-    """File of tracebacks by writer, in the order of writers."""
-    return _by_writer(_TRACEBACKS, folder.iterdir())
+def list_lines(folder: Path, kind: str) -> list[Path]:
+    """Those of all writers, in the order of writers."""
+    pattern = re.compile(rf"{kind}-(\d+)\.jsonl")
+    found = [(int(m[1]), path) for path in folder.iterdir() if (m := pattern.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
 
 
 def list_writers(folder: Path) -> list[int]:
@@ -134,11 +116,6 @@ def list_writers(folder: Path) -> list[int]:
 def staging_folder(folder: Path, writer: int) -> Path:
     """`.writer-<writer>/`"""
     return folder / f".writer-{writer}"
-
-
-def _by_writer(pattern: re.Pattern[str], paths: Iterable[Path]) -> dict[int, Path]:
-    found = {int(m[1]): path for path in paths if (m := pattern.fullmatch(path.name))}
-    return dict(sorted(found.items()))
 
 
 def id_problem(video_id: str) -> str | None:

@@ -67,7 +67,8 @@ class Shard:
         self.path = path
         self._handle: Any = open_safetensors(path, framework="pt")
         self.header: ShardHeader = parse_header(path, self._handle.metadata() or {})
-        self._names: dict[str, list[str]] = {video_id: [] for video_id in self.header.videos}
+        self.videos = self.header.videos
+        self._names: dict[str, list[str]] = {video_id: [] for video_id in self.videos}
         for key in self._handle.keys():  # noqa: SIM118 - it is no mapping
             video_id, name = split_key(key)
             if video_id not in self._names:
@@ -87,7 +88,7 @@ class Shard:
 
     def part(self, video_id: str) -> ShardPart:
         """One video as it is, for another shard; what later releases add goes with it."""
-        description = self.header.videos[video_id]
+        description = self.videos[video_id]
         return ShardPart(id=video_id, description=description, tensors=self.tensors(video_id))
 
     def record(self, video_id: str) -> PrunedVideo:

@@ -104,7 +104,7 @@ class StagingFolder:
         """What a whole video's file says; None for a partial file or another configuration's."""
         try:
             shard = Shard(path)
-            (video_id,) = shard.header.videos
+            (video_id,) = shard.videos
             is_ours = shard.header.fingerprint == self._fingerprint
             if is_ours and not stored_problems(shard, video_id):
                 return shard.info(video_id)

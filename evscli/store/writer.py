@@ -26,12 +26,13 @@ from evscli.store.locks import writer_lock
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.run import claim_run
 from evscli.store.schema import (
+    FAILURES,
+    MANIFEST,
+    TRACEBACKS,
     check_id,
-    failures_name,
-    manifest_name,
+    lines_path,
     shard_name,
     staging_folder,
-    tracebacks_name,
 )
 from evscli.store.staging import StagedVideo, StagingFolder
 
@@ -125,8 +126,8 @@ class StoreWriter:
         last = self._failed.get(failure.id)
         counted = replace(failure, attempt=last.attempt + 1 if last else 1)
         try:
-            append_failure(self.folder / failures_name(self._writer), counted)
-            append_traceback(self.folder / tracebacks_name(self._writer), counted)
+            append_failure(lines_path(self.folder, FAILURES, self._writer), counted)
+            append_traceback(lines_path(self.folder, TRACEBACKS, self._writer), counted)
         except OSError as error:
             raise self._refusal(error) from error
         self._failed[failure.id] = replace(counted, traceback=None)  # of many it would be much
@@ -174,7 +175,7 @@ class StoreWriter:
         self._failed = read_failures(self.folder)
         self._number = catalogue.next_number(self._writer)
         if missing := catalogue.unlisted_by(self._writer):
-            append_entries(self.folder / manifest_name(self._writer), missing)
+            append_entries(lines_path(self.folder, MANIFEST, self._writer), missing)
 
     def _enlist(self, video: StagedVideo) -> None:
         """Let a video wait for its shard, and close the shard at its limits."""
@@ -221,7 +222,7 @@ class StoreWriter:
         ids = {entry.id for entry in entries}
         listed = [video for video in self._waiting if video.id in ids]
         rest = [video for video in self._waiting if video.id not in ids]
-        append_entries(self.folder / manifest_name(self._writer), entries)
+        append_entries(lines_path(self.folder, MANIFEST, self._writer), entries)
         # One step, so that an interrupt cannot leave a video both listed and waiting.
         self._number, self._waiting = self._number + 1, rest
         for video in listed:

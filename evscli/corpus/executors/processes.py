@@ -20,32 +20,27 @@ TASK_POLL_SECONDS = 0.2
 """How often somebody who waits for a task looks whether the worker has ended."""
 
 
-class WorkerProcess:
+class WorkerProcess(Child):
     """One worker's process, as its pool sees it."""
 
     def __init__(self, assignment: Assignment) -> None:
         """Start it."""
         warm_up()
-        self._child = Child(_live, assignment, parent=True)
-        self.pipe = self._child.pipe
+        super().__init__(_live, assignment, parent=True)
         self.place = assignment.device
 
     def give(self, task: Task | None) -> None:
         """Hand it a task, or say that there are no more."""
-        self._child.send(task)
+        self.send(task)
 
     def reap(self) -> str:
         """How it ended."""
-        return how_it_ended(self._child.end(grace=5))
-
-    def end(self) -> None:
-        """Have it write what it has finished."""
-        self._child.terminate()
+        return how_it_ended(self.end(grace=5))
 
     def join(self) -> None:
         """Wait for its end."""
-        while not self._child.has_ended(within=AGAIN_SECONDS):
-            self.end()  # Python drops an interrupt that comes in a finalizer
+        while not self.has_ended(within=AGAIN_SECONDS):
+            self.terminate()  # Python drops an interrupt that comes in a finalizer
 
 
 class ProcessBackend:
@@ -65,7 +60,7 @@ class ProcessBackend:
     def stop(self, handles: Sequence[WorkerProcess]) -> None:
         """End all that still run; they write what they have finished."""
         for handle in handles:
-            handle.end()
+            handle.terminate()
         for handle in handles:
             handle.join()
 
