@@ -78,7 +78,7 @@ NOT_JSON: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("text", NOT_JSON.values(), ids=NOT_JSON)
 def test_only_objects_of_real_json_are_parsed(text: str | bytes) -> None:
-    with pytest.raises(ValueError, match=r"JSON|truncated|UTF-8|out of range|recursion|surrogate"):
+    with pytest.raises(ValueError, match=r"JSON|truncated|(?i:utf-8)|out of range|recursion"):
         json_object(text)
 
 
