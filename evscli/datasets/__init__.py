@@ -5,6 +5,8 @@
     order.py    which comes when, and whose it is     batches.py  TokenBatches: by kept tokens
     packed.py   PackedVideos: a batch as tensors
 
+A loop over batches of at most 16,384 tokens:
+
     from torch.utils.data import DataLoader
     from evscli.datasets import TokenBatches, VideoDataset, pack_videos
 
