@@ -19,6 +19,7 @@ PAGES = (
     "docs/**/*.png",
     "docs/**/*.svg",
     "docs/**/*.json",
+    "docs/site/*.css",
     "benchmarks/results/*.md",
     "evscli/mini/README.md",
     "examples/*.py",
@@ -41,7 +42,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def examples() -> str:
-    """A page with the scripts of examples/."""
-    scripts = sorted((ROOT / "examples").glob("*.py"))
-    listed = [f"## {path.name}\n\n```python\n{path.read_text()}```\n" for path in scripts]
-    return "\n".join(["# Examples\n", *listed])
+    """A page with the scripts of examples/: what each says of itself, and its code."""
+    return "# Examples\n\n" + "\n".join(map(example, sorted((ROOT / "examples").glob("*.py"))))
+
+
+def example(script: Path) -> str:
+    """A part of that page."""
+    _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
+    return f"## {script.name}\n\n{said}\n```python\n{code.strip()}\n```\n"
