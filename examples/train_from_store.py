@@ -1,6 +1,6 @@
 """Videos go into a store once, and a language model learns from their tokens for a few steps.
 
-    python examples/train_from_store.py [STORE]
+    python examples/train_from_store.py [STORE] [SAMPLE_VIDEOS]
 
 While the model learns, no video is decoded and no vision tower runs. STORE is made where it is not
 there yet, by default in evs-out/. Printed is how the loss falls:
@@ -32,11 +32,11 @@ ANSWERS = {
 }
 
 
-def main(store: str = "evs-out/to-train-on") -> None:
+def main(store: str = "evs-out/to-train-on", samples: str | Path = VIDEOS) -> None:
     """Write `store` unless it is complete, and train the bundled language model on it."""
     selection = Selection(methods=("vcast",), budgets=(0.1,))
     job = Job(selection=selection, storage=Storage(output=store))
-    prune_videos([f"{VIDEOS}/{name}.*" for name in ANSWERS], job)
+    prune_videos([f"{samples}/{name}.*" for name in ANSWERS], job)
     videos = VideoDataset(store)
     print(f"{len(videos)} videos, {videos.kept.sum():,} tokens")
 
