@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from transformers import (
     Qwen3VLMoeConfig,
 )
 
-from evscli.learn.mini import CHAT_TEMPLATE
-from evscli.learn.vocabulary import build_tokenizer
+from evscli.bundled import MINI_FOLDER
+from evscli.mini.form import CHAT_TEMPLATE
+from evscli.mini.vocabulary import build_tokenizer
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 
@@ -224,3 +226,9 @@ def make_molmo2_config() -> PretrainedConfig:
         low_res_image_start_token_id=token_id("<low_res_im_start>"),
         image_end_token_id=token_id("<im_end>"),
     )
+
+
+def copy_mini(folder: Path) -> Path:
+    """A copy of the bundled checkpoint's own files, without the code that lies beside them."""
+    code = shutil.ignore_patterns("*.py", "__pycache__", "exam", "training", "world")
+    return Path(shutil.copytree(MINI_FOLDER, folder, ignore=code))

@@ -79,9 +79,9 @@ def compare(
     """
     from evscli.cli.compare_report import report
     from evscli.cli.left_out import tell_left_out
-    from evscli.compare.agreement import usual_question
-    from evscli.compare.measure import Bench
-    from evscli.compare.run import compare as compare_all
+    from evscli.evaluation.compare.agreement import usual_question
+    from evscli.evaluation.compare.measure import Bench
+    from evscli.evaluation.compare.run import compare as compare_all
     from evscli.job.loading import make_encoder, query_rows, scorer_weights
 
     job = replace(job, selection=job.selection.with_random())

@@ -11,9 +11,14 @@ from rich.table import Table
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
 from evscli.cli.notes import note, say_failure
 from evscli.cli.units import count_text
-from evscli.compare.comparison import Comparison
-from evscli.compare.plot import plot_comparison
-from evscli.compare.table import diagnostics_table, lines, overlaps_table, selections_table
+from evscli.evaluation.compare.comparison import Comparison
+from evscli.evaluation.report.comparison_plot import plot_comparison
+from evscli.evaluation.report.comparison_table import (
+    diagnostics_table,
+    lines,
+    overlaps_table,
+    selections_table,
+)
 from evscli.store.durable import make_folder, replace_file
 from evscli.tables import as_markdown
 

@@ -86,7 +86,7 @@ def evaluate(
     Example: evs eval --method vcast --budget 0.25 --questions questions.jsonl --model mini
     """
     from evscli.cli.eval_report import report
-    from evscli.learn.evaluation.selections import selections
+    from evscli.evaluation.selections import selections
     from evscli.pruners import parse_budget
 
     budgets = [parse_budget(text) for text in selection.budgets]
@@ -119,8 +119,8 @@ class Task:
 def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
     """Ask a person's own questions of a checkpoint."""
     from evscli.cli.eval_report import Result
-    from evscli.learn.evaluation.choices import read_choices
-    from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both, setup_of
+    from evscli.evaluation.questions.choices import read_choices
+    from evscli.evaluation.questions.multiple_choice import evaluate_choices, load_both, setup_of
 
     choices = read_choices(questions)
     task.encoding.check_named(len({choice.video for choice in choices}))
@@ -144,8 +144,8 @@ def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
 def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool) -> Result:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
     from evscli.cli.eval_report import Result
-    from evscli.learn.evaluation.multiple_choice import load_both
-    from evscli.learn.evaluation.procedural import (
+    from evscli.evaluation.questions.multiple_choice import load_both
+    from evscli.mini.exam.procedural import (
         evaluate_films,
         evaluate_views,
         refuse_others,

@@ -15,12 +15,9 @@ from rich.table import Table
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
 from evscli.cli.notes import note, say_failure
 from evscli.cli.units import count_text
-from evscli.learn.evaluation.correlation import Numbers
-from evscli.learn.evaluation.document import as_json as document_of
-from evscli.learn.evaluation.findings import Findings
-from evscli.learn.evaluation.plot import plot_accuracy
-from evscli.learn.evaluation.results import Evaluation, Selection, Tally
-from evscli.learn.evaluation.table import (
+from evscli.evaluation.report.document import as_json as document_of
+from evscli.evaluation.report.plot import plot_accuracy
+from evscli.evaluation.report.table import (
     WIDE,
     baselines_table,
     correlations_table,
@@ -28,6 +25,9 @@ from evscli.learn.evaluation.table import (
     lines,
     overall_table,
 )
+from evscli.evaluation.statistics.correlation import Numbers
+from evscli.evaluation.statistics.findings import Findings
+from evscli.evaluation.statistics.results import Evaluation, Selection, Tally
 from evscli.store.durable import make_folder, replace_file
 from evscli.tables import as_markdown
 

@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from evscli.cli.notes import note
 from evscli.cli.units import duration_text
-from evscli.learn.evaluation.results import Tally
-from evscli.learn.evaluation.table import baselines_table, lines
-from evscli.learn.training.loop import Run
-from evscli.learn.training.objective import ANSWER
-from evscli.learn.training.report import naming_loss, thin_out
-from evscli.learn.world.questions import KINDS
+from evscli.evaluation.report.table import baselines_table, lines
+from evscli.evaluation.statistics.results import Tally
+from evscli.mini.training.loop import Run
+from evscli.mini.training.objective import ANSWER
+from evscli.mini.training.report import naming_loss, thin_out
+from evscli.mini.world.questions import KINDS
 from evscli.store.durable import replace_file
 from evscli.tables import new_table
 

@@ -8,9 +8,9 @@ from statistics import fmean
 
 from torch import Tensor
 
-from evscli.diagnostics import budget_entropy, event_survival
-from evscli.diagnostics.truth import known_masks
 from evscli.errors import UsageError
+from evscli.evaluation.metrics import budget_entropy, event_survival
+from evscli.evaluation.metrics.truth import known_masks
 from evscli.records import PrunedVideo
 from evscli.render.views import View, option_texts
 from evscli.video import VideoIndex

@@ -11,10 +11,10 @@ import pytest
 from evscli import cli
 from evscli.cli import notes
 from evscli.cli.eval_report import Result, report
-from evscli.learn.evaluation.films import held_out_films
-from evscli.learn.evaluation.results import Evaluation
-from evscli.learn.mini import build_mini
-from evscli.learn.world.questions import KINDS
+from evscli.evaluation.statistics.results import Evaluation
+from evscli.mini.exam.films import held_out_films
+from evscli.mini.form import build_mini
+from evscli.mini.world.questions import KINDS
 from tests.checkpoints import make_checkpoint
 from tests.evs import Result as Ran
 from tests.evs import Running, run_evs, wait_until

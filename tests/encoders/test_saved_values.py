@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from evscli.encoders.files import LocalFolder
 from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError, UsageError
 from evscli.records import Sampling
-from tests.checkpoints import make_checkpoint
+from tests.checkpoints import copy_mini, make_checkpoint
 from tests.encoders.layouts import copy_checkpoint, edit_json
 from tests.encoders.test_sizing import QWEN2, size_of
 
@@ -34,7 +33,7 @@ NAN = float("nan")
 @pytest.fixture
 def mini(tmp_path: Path) -> Path:
     """A copy of mini to change."""
-    return Path(shutil.copytree(MINI_FOLDER, tmp_path / "model"))
+    return copy_mini(tmp_path / "model")
 
 
 def changed(folder: Path, file: str = VIDEO, /, **values: Any) -> Path:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from evscli.errors import UsageError
 from evscli.language import prefill
 from evscli.language.prompt import IGNORED
-from evscli.learn.mini import CHAT_TEMPLATE
+from evscli.mini.form import CHAT_TEMPLATE
 from evscli.records import PrunedVideo
 from tests.language import conversations
 from tests.language.conversations import byte_tokenizer

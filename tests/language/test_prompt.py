@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from evscli.errors import UsageError
 from evscli.language.family import family_of
 from evscli.language.prompt import PromptBuilder, as_messages, real_patch_times, texts_of
-from evscli.learn.vocabulary import build_tokenizer
+from evscli.mini.vocabulary import build_tokenizer
 from tests.checkpoints import FAMILIES
 from tests.language.reference import (
     half,
