@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +16,32 @@ def new_table(first: str, *others: str) -> Table:
     for name in others:
         table.add_column(Text(name), justify="right", overflow="fold")
     return table
+
+
+def table_of(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    left: int = 1,
+    last: Sequence[str] | None = None,
+) -> Table:
+    """A table of cells, of which those in the first `left` columns are texts and others numbers.
+
+    `last` is a row behind the others that is dimmed.
+    """
+    table = new_table(*head)
+    for column in table.columns[:left]:
+        column.justify = "left"
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if last is not None:
+        table.add_row(*map(Text, last), style="dim")
+    return table
+
+
+def tab_separated(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A line for the head and one for every row, for programs."""
+    return ["\t".join(row) for row in (head, *rows)]
 
 
 def as_markdown(table: Table) -> str:

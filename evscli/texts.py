@@ -1,4 +1,4 @@
-"""What any text that comes from outside must be before it is used."""
+"""What any text that comes from outside must be before it is used, and how counts are said."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def without_secrets(url: str) -> str:
         return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def count_text(count: int, noun: str) -> str:
+    """`1 video`, `1,234 videos`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -10,7 +10,7 @@ import pytest
 
 from evscli import cli
 from evscli.cli import notes
-from evscli.cli.eval_report import Result, report
+from evscli.cli.evaluation_report import Result, report_accuracy
 from evscli.evaluation.statistics.results import Evaluation
 from evscli.mini.exam.films import held_out_films
 from evscli.mini.form import build_mini
@@ -143,7 +143,7 @@ def test_videos_that_raise_no_question_are_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = Result(evaluation=Evaluation(answered=()), setup={})
-    assert report(nothing, tmp_path / "out", as_json=False) == 1
+    assert report_accuracy(nothing, tmp_path / "out", as_json=False) == 1
     assert capsys.readouterr().err == "error: no video gives rise to a question; raise --videos\n"
     assert not (tmp_path / "out").exists()
 

@@ -84,6 +84,11 @@ class Measured:
     agreement: Agreement | None
     inside: Inside | None
 
+    @property
+    def kept(self) -> int:
+        """Tokens kept."""
+        return int(torch.count_nonzero(self.mask))
+
 
 def measure(video: VideoInput, bench: Bench) -> list[Measured]:
     """One entry for every selection of `bench`, in order.

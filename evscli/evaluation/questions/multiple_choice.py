@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evscli.corpus.outcome import failure_of
-from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import json_digest
 from evscli.encoders.load import BY_CHECKPOINT
 from evscli.errors import UsageError, VideoError
@@ -19,11 +19,11 @@ from evscli.evaluation.questions.choices import Choice, by_video
 from evscli.evaluation.questions.options import best_option, encode_options, score_options
 from evscli.evaluation.statistics.results import Answered, Evaluation
 from evscli.job import Encoding
+from evscli.job.loading import make_encoder
 from evscli.language.generate import LanguageModel, enough_memory, load_language_model
 from evscli.language.prefill import prefill
 from evscli.language.words import check_texts
 from evscli.pipeline import Extras, encode_video
-from evscli.provenance import provenance
 from evscli.pruners import PruneRequest
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, Sampling, VideoInput
@@ -41,14 +41,7 @@ class Checkpoint:
 def load_both(encoding: Encoding, sampling: Sampling = BY_CHECKPOINT) -> Checkpoint:
     """Load a checkpoint's vision and language side. Raises what the two loaders raise."""
     files, device, dtype = encoding.files, encoding.device, encoding.dtype
-    encoder = load_encoder(
-        files,
-        device=device,
-        dtype=dtype,
-        chunk_frames=encoding.chunk_frames,
-        resize=encoding.resize,
-        sampling=sampling,
-    )
+    encoder = make_encoder(encoding, sampling, device)
     return Checkpoint(
         encoder=encoder, language=load_language_model(files, device=device, dtype=dtype)
     )
@@ -139,19 +132,12 @@ def ask(record: PrunedVideo, choice: Choice, language: LanguageModel, per_token:
     )
 
 
-def setup_of(
-    checkpoint: Checkpoint, choices: Sequence[Choice], *, seed: int, per_token: bool
-) -> dict[str, Any]:
-    """With what the questions were asked, as JSON values."""
-    encoder = checkpoint.encoder
+def asked_of(choices: Sequence[Choice], *, per_token: bool) -> dict[str, Any]:
+    """What was asked, and how options were scored, as JSON values."""
     asked = [[c.video, c.question, c.options, c.answer, c.kind] for c in choices]
     return {
-        "model": encoder.info.name,
-        "encoder": dict(encoder.settings),
         "questions": len(choices),
         "questions_sha256": json_digest(asked),
         "videos": len({choice.video for choice in choices}),
         "option_score": "mean log-likelihood" if per_token else "log-likelihood",
-        "seed": seed,
-        "provenance": provenance(device=str(encoder.device)),
     }

@@ -1,32 +1,58 @@
-"""What `accuracy.json` holds, as JSON values. It writes nothing itself."""
+"""A result in every form in which it is written: JSON, Markdown, and a plot as PNG and SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from evscli.evaluation.statistics.findings import Findings
-from evscli.records import Failure
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from evscli.evaluation.report.plots import FORMS, render
+from evscli.store.durable import make_folder, replace_file
+from evscli.tables import as_markdown
+
+WIDE = 100
+"""Columns of a terminal from which tables show all that they have; a page has as many."""
 
 
-def as_json(
-    findings: Findings, failures: Sequence[Failure], *, setup: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What was measured and with what; `setup` are the JSON values to repeat it with.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Document:
+    """What was found out, for people and for programs. Nothing is rounded in its JSON."""
 
-    Fractions are not rounded. Nothing in it depends on the clock. What was not measured is left
-    out.
-    """
-    extra = {
-        "notes": findings.notes,
-        "baselines": [asdict(row) for row in findings.baselines],
-        "correlations": [asdict(row) for row in findings.correlations],
-    }
-    return {
-        **setup,
-        "interval": "95 % confidence, videos as clusters",
-        "tallies": [asdict(tally) for tally in findings.tallies],
-        **{name: rows for name, rows in extra.items() if rows},
-        "failures": [asdict(failure) for failure in failures],
-    }
+    name: str
+    """What the files are called, without their endings."""
+    title: str
+    values: Mapping[str, Any]
+    """All of it as JSON values."""
+    lines: Sequence[str]
+    """Its numbers, tab-separated below a head."""
+    tables: Callable[[int], Mapping[str, Table]]
+    """The tables for a width in columns, by what they show."""
+    remarks: Sequence[str]
+    """What stands below the tables on a page."""
+    draw: Callable[[], Figure]
+
+    @cached_property
+    def json(self) -> str:
+        """The values as indented JSON."""
+        return json.dumps(self.values, indent=2)
+
+    @property
+    def markdown(self) -> str:
+        """The tables as a page."""
+        tables = self.tables(WIDE).items()
+        parts = [f"## {name}\n\n{as_markdown(table)}" for name, table in tables]
+        return "\n".join([f"# {self.title}\n", *parts, *(f"{text}\n" for text in self.remarks)])
+
+    def write(self, folder: Path) -> None:
+        """Write a file of each form into `folder`, in place of older ones."""
+        make_folder(folder)
+        replace_file(folder / f"{self.name}.json", f"{self.json}\n".encode())
+        replace_file(folder / f"{self.name}.md", self.markdown.encode())
+        for form in FORMS:
+            replace_file(folder / f"{self.name}.{form}", render(self.draw, form))

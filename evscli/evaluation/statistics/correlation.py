@@ -55,7 +55,7 @@ def correlations(
                 Point(tally=tally, value=value)
                 for tally in tallies
                 if tally.kind == kind and tally.method != UNPRUNED
-                if (rows := diagnostics.get(selection_of(tally))) is not None
+                if (rows := diagnostics.get(tally.selection)) is not None
                 if (value := mean_of(rows, name, asked[kind])) is not None
             ]
             found.append(correlate(name, kind, points))
@@ -88,11 +88,6 @@ def mean_of(rows: Mapping[str, Numbers], name: str, weights: Mapping[str, int]) 
         return None
     total = sum(weights[video] for video in values)
     return sum(weights[video] * value for video, value in values.items()) / total
-
-
-def selection_of(tally: Tally) -> Selection:
-    """What a tally counts, as `Answered.selection` says it."""
-    return tally.method, tuple(sorted(tally.options.items())), tally.budget
 
 
 def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlation:

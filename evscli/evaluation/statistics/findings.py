@@ -17,9 +17,9 @@ from evscli.evaluation.statistics.results import (
     Selection,
     Tally,
     same_share,
+    series_names,
     tally,
 )
-from evscli.evaluation.statistics.series import series_names, series_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ class Findings:
         """What must be known to compare methods fairly: who kept more or less than was asked."""
         names = series_names(self.tallies)
         return [
-            f"{names[series_of(row)]} at budget {row.budget:g} kept {row.kept_fraction:.1%} of the "
+            f"{names[row.series]} at budget {row.budget:g} kept {row.kept_fraction:.1%} of the "
             "tokens by its own rule: no difference to random is given"
             for row in self.tallies
             if row.kind == ALL and not same_share(row.kept_fraction, row.budget)

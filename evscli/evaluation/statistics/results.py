@@ -20,12 +20,33 @@ ALL = "all"
 SAME_SHARE = 0.005
 """Fractions of tokens kept that differ by more are not the same budget."""
 
-Selection = tuple[str, tuple[tuple[str, OptionValue], ...], float]
-"""Method, options by name, budget."""
+Series = tuple[str, tuple[tuple[str, OptionValue], ...]]
+"""Method, options by name: what a table or plot draws as one line."""
+
+Selection = tuple[Series, float]
+"""A series at one budget."""
+
+
+class Selected:
+    """Something about one selection, to group by."""
+
+    method: str
+    options: Mapping[str, OptionValue]
+    budget: float
+
+    @property
+    def series(self) -> Series:
+        """The line it belongs to."""
+        return self.method, tuple(sorted(self.options.items()))
+
+    @property
+    def selection(self) -> Selection:
+        """What was asked of the pruner."""
+        return self.series, self.budget
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
+class Answered(Selected):
     """One question asked of one selection of a video."""
 
     video: str
@@ -40,11 +61,6 @@ class Answered:
     """Tokens kept of the video."""
     total: int
     """Tokens of the video before pruning."""
-
-    @property
-    def selection(self) -> Selection:
-        """What was asked of the pruner, to group by."""
-        return self.method, tuple(sorted(self.options.items())), self.budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +81,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
+class Tally(Selected):
     """One selection's answers to one kind of question, or to all."""
 
     kind: str
@@ -154,8 +170,8 @@ def references(
     selection: Selection, scores: Mapping[Selection, Score]
 ) -> tuple[Score | None, Score | None]:
     """What `selection` is measured against: unpruned, and random that kept as many tokens."""
-    method, _, budget = selection
-    others = {(name, at): score for (name, _, at), score in scores.items() if name != method}
+    (method, _), budget = selection
+    others = {(name, at): score for ((name, _), at), score in scores.items() if name != method}
     random = others.get((RANDOM, budget))
     if random is not None and not same_share(random.kept_fraction, scores[selection].kept_fraction):
         random = None
@@ -193,3 +209,32 @@ def make_tally(
         versus_none=score.minus(unpruned),
         versus_random=score.minus(random),
     )
+
+
+def series_names(tallies: Sequence[Tally]) -> dict[Series, str]:
+    """A name for every line, in their order: the method, and the options that tell it from others.
+
+    A method that was run with one set of options is called by its name alone.
+    """
+    found = list(dict.fromkeys(tally.series for tally in tallies))
+    return {
+        (method, options): " ".join([method, *telling(method, options, found)])
+        for method, options in found
+    }
+
+
+def telling(
+    method: str, options: tuple[tuple[str, OptionValue], ...], found: Sequence[Series]
+) -> list[str]:
+    """The options as `name=value` that not every line of `method` has."""
+    others = [set(given) for name, given in found if name == method]
+    return [
+        f"{name}={value}"
+        for name, value in options
+        if (name, value) not in set.intersection(*others)
+    ]
+
+
+def kinds_of(tallies: Sequence[Tally]) -> list[str]:
+    """Every kind once, in their order."""
+    return list(dict.fromkeys(tally.kind for tally in tallies))

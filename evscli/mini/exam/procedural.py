@@ -37,7 +37,6 @@ from evscli.mini.training.prompts import VideoPrompt, ask_all, tokens_of, video_
 from evscli.mini.world.film import Film
 from evscli.mini.world.questions import Question
 from evscli.mini.world.views import QUESTION_ONLY, VIEWS, WHOLE
-from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, check_selection, select_tokens
 from evscli.pruners.seeds import video_seed
 from evscli.records import PixelSource, PruneInputs, VideoTokens
@@ -221,15 +220,10 @@ def refuse_others(files: ModelFiles) -> None:
         )
 
 
-def setup_of_films(checkpoint: Checkpoint, *, videos: int, seed: int) -> dict[str, Any]:
-    """With what the questions were asked, as JSON values."""
-    encoder = checkpoint.encoder
+def asked_about_films(videos: int) -> dict[str, Any]:
+    """What was asked, and how options were scored, as JSON values."""
     return {
-        "model": encoder.info.name,
-        "encoder": dict(encoder.settings),
         "questions": "held-out procedural videos",
         "videos": videos,
         "option_score": "likelihood of the option's one token",
-        "seed": seed,
-        "provenance": provenance(device=str(encoder.device)),
     }

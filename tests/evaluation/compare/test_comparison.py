@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,16 +11,10 @@ import torch
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.errors import UsageError
-from evscli.evaluation.compare.comparison import Comparison
+from evscli.evaluation.compare.comparison import Comparison, compare
 from evscli.evaluation.compare.measure import Bench
-from evscli.evaluation.compare.run import compare
-from evscli.evaluation.report.comparison_plot import plot_comparison
-from evscli.evaluation.report.comparison_table import (
-    diagnostics_table,
-    lines,
-    overlaps_table,
-    selections_table,
-)
+from evscli.evaluation.report.comparison import document_of
+from evscli.evaluation.report.plots import Form, render
 from evscli.language.generate import load_language_model
 from evscli.pruners import PruneRequest, check_selection
 from evscli.records import VideoInput
@@ -146,16 +141,17 @@ def test_a_block_that_is_not_there_is_refused_before_any_video(encoder: VideoEnc
 
 
 def test_tables_name_what_is_not_usual(comparison: Comparison) -> None:
-    text = as_markdown(selections_table(comparison.rows))
+    tables = document_of(comparison).tables(100)
+    text = as_markdown(tables["Selections"])
     assert "| vcast after block 1 | 0.25 |" in text
     assert "| vcast | 0.25 |" in text
-    assert "events" in as_markdown(diagnostics_table(comparison.rows))
-    matrix = as_markdown(overlaps_table(comparison.rows, comparison.overlaps))
+    assert "events" in as_markdown(tables["Diagnostics"])
+    matrix = as_markdown(tables["Overlap of masks"])
     assert matrix.splitlines()[0].endswith("| 5 | 6 |")
 
 
 def test_lines_hold_every_number(comparison: Comparison) -> None:
-    head, *rows = lines(comparison.rows)
+    head, *rows = document_of(comparison).lines
     assert len(rows) == len(REQUESTS)
     assert {row.count("\t") for row in rows} == {head.count("\t")}
 
@@ -170,10 +166,8 @@ def test_the_json_holds_every_video(comparison: Comparison) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_the_plot_repeats_byte_for_byte(comparison: Comparison, form: str, start: bytes) -> None:
-    first, second = (
-        plot_comparison(comparison.rows, comparison.overlaps, title="a $title$", form=form)  # type: ignore[arg-type]
-        for _ in range(2)
-    )
+def test_the_plot_repeats_byte_for_byte(comparison: Comparison, form: Form, start: bytes) -> None:
+    titled = replace(comparison, setup={**comparison.setup, "model": "a $title$"})
+    first, second = (render(document_of(titled).draw, form) for _ in range(2))
     assert first == second
     assert first.startswith(start)

@@ -14,12 +14,13 @@ from evscli.evaluation.questions import multiple_choice
 from evscli.evaluation.questions.choices import Choice, read_choices
 from evscli.evaluation.questions.multiple_choice import (
     Checkpoint,
+    asked_of,
     evaluate_choices,
     load_both,
-    setup_of,
 )
 from evscli.evaluation.questions.options import encode_options
 from evscli.evaluation.selections import selections
+from evscli.evaluation.setup import setup_of
 from evscli.job import Encoding
 from evscli.pipeline import VideoPruner, frames
 from evscli.pruners import check_selection
@@ -191,8 +192,8 @@ def test_a_text_the_model_cannot_read_is_refused_before_any_video(
 
 def test_the_setup_says_what_to_repeat_it_with(checkpoint: Checkpoint, folder: Path) -> None:
     choices = make_choices(folder, "a.mp4", "b.mp4")
-    setup = setup_of(checkpoint, choices, seed=3, per_token=False)
+    setup = setup_of(checkpoint.encoder, seed=3, **asked_of(choices, per_token=False))
     assert (setup["model"], setup["questions"], setup["videos"], setup["seed"]) == ("mini", 4, 2, 3)
     assert json.loads(json.dumps(setup)) == setup
-    other = setup_of(checkpoint, choices[:1], seed=3, per_token=False)
+    other = asked_of(choices[:1], per_token=False)
     assert setup["questions_sha256"] != other["questions_sha256"]

@@ -56,7 +56,7 @@ def everywhere(
 ) -> dict[Selection, dict[str, Numbers]]:
     """The same number x for all ten videos of a selection."""
     return {
-        (method, (), budget): {f"{number}": {"x": value} for number in range(10)}
+        ((method, ()), budget): {f"{number}": {"x": value} for number in range(10)}
         for (method, budget), value in numbers.items()
     }
 
@@ -106,7 +106,7 @@ def test_a_kind_is_compared_over_the_videos_that_were_asked_it() -> None:
         for answer in answers(right)
     ]
     numbers = {
-        (method, (), budget): {
+        ((method, ()), budget): {
             f"{video}": {"x": float(count if video < 5 else -9 * count)} for video in range(10)
         }
         for (method, budget), count in right.items()

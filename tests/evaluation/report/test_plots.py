@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from evscli.plotting import DIGITS, settle
+from evscli.evaluation.report.plots import DIGITS, settle
 
 
 def test_positions_are_rounded_because_the_solver_of_layouts_is_not_exact() -> None:

@@ -1,4 +1,4 @@
-"""What all plots share: colours, looks of lines, an axis of budgets, and files that repeat exactly.
+"""What all plots share: panels, looks of lines, an axis of budgets, and files that repeat exactly.
 
 Figures are built without pyplot, so nothing of them is global, and the same values give the same
 bytes with the same release of matplotlib: no clock, no random ids, no settings of the user's own.
@@ -7,7 +7,7 @@ bytes with the same release of matplotlib: no clock, no random ids, no settings 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil, log
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,8 @@ import matplotlib.style
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
+
+from evscli.evaluation.selections import RANDOM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,6 +63,7 @@ STYLE = {
 }
 
 Form = Literal["png", "svg"]
+FORMS: tuple[Form, ...] = ("png", "svg")
 
 
 def render(draw: Callable[[], Figure], form: Form) -> bytes:
@@ -106,6 +109,46 @@ def look_of(number: int) -> dict[str, Any]:
         "marker": MARKERS[colour],
         "linestyle": STROKES[stroke % len(STROKES)],
     }
+
+
+def looks_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The look of the line of every selection; that of `random` is grey."""
+    return {
+        name: RANDOM_LOOK if name.split()[0] == RANDOM else look_of(number)
+        for number, name in enumerate(names)
+    }
+
+
+def lines_of(panels: int, columns: int = MOST_COLUMNS) -> int:
+    """The number of lines that panels take, `columns` in each."""
+    return ceil(panels / columns)
+
+
+def draw_panels(
+    figure: Any,
+    panels: Mapping[str, Callable[[Axes], None]],
+    *,
+    columns: int = MOST_COLUMNS,
+    label: str | None = None,
+) -> list[Axes]:
+    """Draw what each title says into a panel of its own, all over the same axis of tokens kept.
+
+    With a `label` the panels share its axis too, which it names. `figure` may be a part of one.
+    """
+    lines = lines_of(len(panels), columns)
+    shared = {"sharex": True, "sharey": label is not None, "squeeze": False}
+    axes: list[Axes] = list(figure.subplots(lines, columns, **shared).flatten())
+    for place, (one, (title, draw)) in enumerate(zip(axes, panels.items(), strict=False)):
+        draw(one)
+        one.set_title(title, parse_math=False)
+        one.tick_params(labelbottom=True)  # also where no panel is below
+        if label is not None and place % columns == 0:
+            one.set_ylabel(label)
+        if place >= len(panels) - columns:
+            one.set_xlabel("visual tokens kept")
+    for one in axes[len(panels) :]:
+        one.set_visible(False)
+    return axes
 
 
 def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:

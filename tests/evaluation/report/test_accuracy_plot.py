@@ -12,9 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from evscli.evaluation.report.plot import draw_figure, plot_accuracy
+from evscli.evaluation.report.accuracy import draw_figure
+from evscli.evaluation.report.plots import Form, look_of, own_style, render, spaced
 from evscli.evaluation.statistics.results import Tally, tally
-from evscli.plotting import look_of, own_style, spaced
 from tests.evaluation.answers import answers
 
 RIGHT = {f"v{i}": [i % 3 > 0] for i in range(12)}
@@ -26,6 +26,10 @@ def make_tallies(*kinds: str, methods: tuple[str, ...] = ("evs", "vcast")) -> li
         for budget in (0.1, 0.25, 0.5):
             made += answers(RIGHT, method=method, budget=budget)
     return tally([replace(a, kind=kind) for kind in kinds for a in made])
+
+
+def plot_accuracy(tallies: list[Tally], *, title: str, form: Form) -> bytes:
+    return render(lambda: draw_figure(tallies, title), form)
 
 
 def draw(tallies: list[Tally]) -> Figure:
@@ -77,7 +81,7 @@ def test_error_bars_are_the_intervals() -> None:
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_the_same_tallies_give_the_same_bytes_in_another_process(form: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from tests.evaluation.report.test_plot import *; "
+        "import sys; from tests.evaluation.report.test_accuracy_plot import *; "
         f"data = plot_accuracy(make_tallies('a', 'b'), title='t', form={form!r}); "
         "sys.stdout.buffer.write(data); "
         "assert 'matplotlib.pyplot' not in sys.modules"

@@ -5,9 +5,9 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from evscli.evaluation.report.table import HEAD, WIDE, kinds_table, lines, overall_table
-from evscli.evaluation.statistics.results import Tally, tally
-from evscli.evaluation.statistics.series import series_names, series_of
+from evscli.evaluation.report.accuracy import HEAD, kinds_table, lines, overall_table
+from evscli.evaluation.report.document import WIDE
+from evscli.evaluation.statistics.results import Tally, series_names, tally
 from evscli.tables import as_markdown
 from tests.evaluation.answers import answers
 
@@ -82,7 +82,7 @@ def test_a_method_is_called_by_its_name_unless_options_tell_two_apart() -> None:
     assert list(series_names(one).values()) == ["vcast"]
     two = tally([*answers(HALF, tau=0.5, min_k=1), *answers(HALF, tau=0.7, min_k=1)])
     assert list(series_names(two).values()) == ["vcast tau=0.5", "vcast tau=0.7"]
-    assert {series_of(row) for row in two} == set(series_names(two))
+    assert {row.series for row in two} == set(series_names(two))
 
 
 def test_markdown_has_every_cell_and_numbers_to_the_right() -> None:
