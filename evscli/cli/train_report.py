@@ -17,12 +17,12 @@ from evscli.cli.notes import note
 from evscli.cli.units import duration_text
 from evscli.evaluation.report.accuracy import baselines_table, lines
 from evscli.evaluation.statistics.results import Tally
-from evscli.mini.training.loop import Run
-from evscli.mini.training.objective import ANSWER
-from evscli.mini.training.report import naming_loss, thin_out
+from evscli.mini.training.objective import ANSWER, naming_loss
 from evscli.mini.world.questions import KINDS
 from evscli.store.durable import replace_file
 from evscli.tables import tab_separated, table_of
+from evscli.train.loop import Run
+from evscli.train.report import thin_out
 
 ROWS = 12
 """Of the table of the course of a run."""
@@ -43,7 +43,7 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run[Any]) -> None:
         """The run goes on from a checkpoint."""
         spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):

@@ -18,9 +18,9 @@ from transformers import AutoModelForImageTextToText
 
 from evscli.cli.train import command_of
 from evscli.mini.exam.films import held_out_films
-from evscli.mini.training.checkpoint import FILE
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.world.questions import KINDS
+from evscli.train.checkpoint import FILE
 from tests.evs import Running, run_evs, wait_until
 
 pytestmark = pytest.mark.slow

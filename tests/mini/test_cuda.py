@@ -13,8 +13,9 @@ from evscli.evaluation.selections import selections
 from evscli.job import Encoding
 from evscli.mini.exam.procedural import evaluate_films
 from evscli.mini.form import build_mini
-from evscli.mini.training.loop import train
+from evscli.mini.training.learner import mini_task
 from evscli.mini.training.plan import TrainingPlan
+from evscli.train.loop import train
 
 pytestmark = [
     pytest.mark.gpu,
@@ -24,9 +25,9 @@ pytestmark = [
 
 def test_training_goes_on_from_a_checkpoint(tokenizer: Any, tmp_path: Path) -> None:
     plan = TrainingPlan(seed=54, steps=1000, looks=1, tokens=200)
-    device = torch.device("cuda")
+    task, device = mini_task(tokenizer, plan), torch.device("cuda")
     for until in (2, 4):
-        trained = train(tokenizer, plan, tmp_path, until=until, device=device, processes=0)
+        trained = train(task, tmp_path, until=until, device=device, processes=0)
     assert trained.step == 4
     assert trained.machines[0]["device"] == "cuda"
     assert trained.history[-1]["accuracy"]

@@ -1,1 +1,1 @@
-"""Trains `mini` on procedural videos: prompts, batches, forward, objective, checkpoints, loop."""
+"""How `mini` learns from procedural videos: plan, batches, prompts, forward, objective."""

@@ -6,6 +6,7 @@ them (how does it move, what has happened by now?), through linear heads thrown 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -113,3 +114,9 @@ def total(losses: dict[str, Tensor]) -> Tensor:
     """The weighted sum."""
     weighted = [loss if name == ANSWER else NAMING * loss for name, loss in losses.items()]
     return torch.stack(weighted).sum()
+
+
+def naming_loss(losses: Mapping[str, float]) -> float:
+    """The mean of all losses but that of the answers."""
+    naming = [loss for name, loss in losses.items() if name != ANSWER]
+    return sum(naming) / len(naming)

@@ -67,6 +67,11 @@ class TrainingPlan:
         """All steps."""
         return self.steps + self.more
 
+    @property
+    def algorithm(self) -> int:
+        """The version of the training itself."""
+        return ALGORITHM
+
     def rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
         if step >= self.steps:
@@ -79,4 +84,4 @@ class TrainingPlan:
 
     def values(self) -> dict[str, float | str]:
         """All settings by name, with the version of the training itself."""
-        return {**asdict(self), "algorithm": ALGORITHM}
+        return {**asdict(self), "algorithm": self.algorithm}

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evscli.mini.form import VIDEO_PROCESSOR, mini_tokenizer
+from evscli.mini.form import VIDEO_PROCESSOR
 from evscli.mini.training.batches import (
     LARGEST,
     LOOK_SHARE,
@@ -31,13 +31,12 @@ from evscli.mini.training.batches import (
     make_batch,
 )
 from evscli.mini.training.labels import CLASSES, label
-from evscli.mini.training.loop import TrainingError, batches, lost_processes_named
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import IGNORED, KIND_NUMBERS
 from evscli.mini.world.film import make_film
 from evscli.mini.world.scene import CELL, Form
 from evscli.mini.world.views import FIRST_FRAME, SHUFFLED, WHOLE
-from tests.store.processes import finish, start
+from evscli.train.loop import batches
 
 FORM = Form(frames=8, cells=(3, 4))
 
@@ -146,7 +145,7 @@ def test_a_batch_follows_from_the_plan_and_the_step_alone(tokenizer: Any) -> Non
 def test_another_process_draws_the_same_and_never_hears_a_ctrl_c(tokenizer: Any) -> None:
     here = FilmBatches(tokenizer, PLAN)
     drawn = 0
-    for step, batch in enumerate(batches(tokenizer, PLAN, 1, 9, processes=1), 1):
+    for step, batch in enumerate(batches(FilmBatches(tokenizer, PLAN), 1, 9, processes=1), 1):
         (process,) = active_children()
         assert process.pid is not None
         os.kill(process.pid, signal.SIGINT)
@@ -154,34 +153,3 @@ def test_another_process_draws_the_same_and_never_hears_a_ctrl_c(tokenizer: Any)
             assert same(batch, here[step])
         drawn += 1
     assert drawn == 8
-
-
-def draw_while_killing() -> None:
-    for _ in batches(mini_tokenizer(), PLAN, 0, 1000, processes=1):
-        for process in active_children():
-            process.kill()
-
-
-def lose_the_process_that_draws() -> None:
-    """In a process of its own: torch raises wherever it is when it hears of the death."""
-    words = r"is gone .*go on from the last checkpoint"
-    with pytest.raises(TrainingError, match=words), lost_processes_named():
-        draw_while_killing()
-
-
-@pytest.mark.slow
-def test_a_process_that_is_killed_is_one_clear_error() -> None:
-    finish(start(lose_the_process_that_draws))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["shapes do not fit", "Caught RuntimeError in DataLoader worker process 0.\nOriginal shapes"],
-)
-def test_other_errors_are_not_taken_for_it(text: str) -> None:
-    with pytest.raises(RuntimeError, match="shapes"), lost_processes_named():
-        raise RuntimeError(text)
-
-
-def test_nothing_left_to_draw_starts_no_process(tokenizer: Any) -> None:
-    assert list(batches(tokenizer, PLAN, 1000, 1000, processes=1)) == []

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from evscli.errors import UsageError
-from evscli.mini.training.plan import TrainingPlan
 from evscli.store.durable import make_folder, replace_file
+from evscli.train.task import Plan
 
 FILE = "training.safetensors"
 RECORD = "evs"
@@ -41,7 +41,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
 
 
-def save_checkpoint(folder: Path, plan: TrainingPlan, checkpoint: Checkpoint) -> None:
+def save_checkpoint(folder: Path, plan: Plan, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in `folder`, durably."""
     record = {
         "plan": plan.values(),
@@ -56,7 +56,7 @@ def save_checkpoint(folder: Path, plan: TrainingPlan, checkpoint: Checkpoint) ->
     replace_file(folder / FILE, save(tensors, {RECORD: json.dumps(record, sort_keys=True)}))
 
 
-def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
+def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
     """The checkpoint in `folder`, if there is one.
 
     Raises UsageError where it belongs to another plan, or cannot be read.
@@ -85,7 +85,7 @@ def load_checkpoint(folder: Path, plan: TrainingPlan) -> Checkpoint | None:
 
 
 def refuse_other_plan(
-    path: Path, found: Mapping[str, float | str], plan: TrainingPlan, *, step: int
+    path: Path, found: Mapping[str, float | str], plan: Plan, *, step: int
 ) -> None:
     """Raise UsageError where the settings `found`, after `step` steps, are not those of `plan`.
 

@@ -14,14 +14,18 @@ import torch
 
 from evscli.mini.form import mini_tokenizer
 from evscli.mini.training.batches import FilmBatches
-from evscli.mini.training.checkpoint import (
+from evscli.mini.training.learner import MiniLearner, mini_task
+from evscli.mini.training.objective import naming_loss
+from evscli.mini.training.plan import TrainingPlan
+from evscli.mini.world.questions import KINDS
+from evscli.train.checkpoint import (
     FILE,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from evscli.mini.training.learner import Learned, Learner
-from evscli.mini.training.loop import (
+from evscli.train.learner import Learned
+from evscli.train.loop import (
     Report,
     Run,
     Trained,
@@ -30,9 +34,7 @@ from evscli.mini.training.loop import (
     refuse_nan,
     train,
 )
-from evscli.mini.training.plan import TrainingPlan
-from evscli.mini.training.report import naming_loss, thin_out, training_report
-from evscli.mini.world.questions import KINDS
+from evscli.train.report import thin_out, training_report
 from tests.store.processes import start
 
 pytestmark = pytest.mark.slow
@@ -43,7 +45,7 @@ STEPS = 4
 
 def go(tokenizer: Any, folder: Path, **options: Any) -> Trained:
     """A few steps, drawn in this process."""
-    return train(tokenizer, PLAN, folder, processes=0, **{"until": STEPS} | options)
+    return train(mini_task(tokenizer, PLAN), folder, processes=0, **{"until": STEPS} | options)
 
 
 def load(folder: Path) -> Checkpoint:
@@ -72,7 +74,7 @@ def straight(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Checkp
 def test_a_run_is_the_learners_steps_on_the_plans_batches_in_order(
     tokenizer: Any, straight: Checkpoint
 ) -> None:
-    learner, data = Learner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN)
+    learner, data = MiniLearner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN)
     for step in range(STEPS):
         learner.step(step, data[step])
     by_hand = Checkpoint(
@@ -140,7 +142,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
 def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path) -> None:
     moved: list[bool] = []
 
-    def resume(run: Run) -> None:
+    def resume(run: Run[Any]) -> None:
         moved.append(run.moved)
 
     first = go(tokenizer, tmp_path, until=1)
@@ -156,15 +158,14 @@ def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path)
 
 def test_a_finished_run_is_made_by_no_other_machine(tokenizer: Any, tmp_path: Path) -> None:
     plan = replace(PLAN, steps=3)
-    train(tokenizer, plan, tmp_path, processes=0)
+    train(mini_task(tokenizer, plan), tmp_path, processes=0)
     done = load_checkpoint(tmp_path, plan)
     assert done is not None
     elsewhere = [{**done.machines[0], "threads": 64}]
     save_checkpoint(tmp_path, plan, replace(done, machines=elsewhere))
     moved: list[bool] = []
-    again = train(
-        tokenizer, plan, tmp_path, processes=0, on_resume=lambda run: moved.append(run.moved)
-    )
+    task = mini_task(tokenizer, plan)
+    again = train(task, tmp_path, processes=0, on_resume=lambda run: moved.append(run.moved))
     assert (again.machines, moved) == (elsewhere, [False])
 
 
@@ -183,9 +184,9 @@ def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> Non
 def test_a_finished_run_goes_on_with_more_steps_bit_for_bit(tokenizer: Any, tmp_path: Path) -> None:
     plan = replace(PLAN, steps=2, looks=1)
     longer = replace(plan, more=1)
-    train(tokenizer, plan, tmp_path / "later", processes=0)
-    train(tokenizer, longer, tmp_path / "later", processes=0)
-    whole = train(tokenizer, longer, tmp_path / "at-once", processes=0)
+    train(mini_task(tokenizer, plan), tmp_path / "later", processes=0)
+    train(mini_task(tokenizer, longer), tmp_path / "later", processes=0)
+    whole = train(mini_task(tokenizer, longer), tmp_path / "at-once", processes=0)
     assert whole.step == 3
     later, at_once = (load_checkpoint(tmp_path / name, longer) for name in ("later", "at-once"))
     assert later is not None
@@ -195,7 +196,8 @@ def test_a_finished_run_goes_on_with_more_steps_bit_for_bit(tokenizer: Any, tmp_
 
 def test_training_lowers_the_losses(tokenizer: Any, tmp_path: Path) -> None:
     plan = TrainingPlan(seed=1, steps=1000, looks=16, tokens=200, rate=4e-3, warmup=5)
-    history = train(tokenizer, plan, tmp_path, processes=0, until=28, report_every=4).history
+    task = mini_task(tokenizer, plan)
+    history = train(task, tmp_path, processes=0, until=28, report_every=4).history
     looks, films = [r["loss"] for r in history[:4]], [r["loss"] for r in history[4:]]
     assert [set(losses) for losses in looks] == [{"shape", "color", "centre"}] * 4
     assert naming_loss(looks[-1]) < 0.95 * naming_loss(looks[0])
@@ -206,15 +208,15 @@ def test_training_lowers_the_losses(tokenizer: Any, tmp_path: Path) -> None:
 
 def learned(**answers: list[bool]) -> Learned:
     """One step with questions of these kinds, answered right or not."""
-    kinds = [list(KINDS).index(kind) for kind, right in answers.items() for _ in right]
+    kinds = [kind for kind, right in answers.items() for _ in right]
     right = [each for all_of in answers.values() for each in all_of]
     losses = {"answer": float(len(right)), "shape": 0.5}
-    return Learned(losses=losses, kinds=torch.tensor(kinds), right=torch.tensor(right))
+    return Learned(losses=losses, kinds=kinds, right=right)
 
 
 def test_a_report_is_the_mean_of_its_steps() -> None:
-    window = Window()
-    window.add(learned(color=[True, False], when=[True]))
+    window = Window(tuple(KINDS))
+    window.add(learned(when=[True], color=[True, False]))
     window.add(learned(color=[True]))
     assert window.report(7) == {
         "step": 7,
@@ -222,6 +224,7 @@ def test_a_report_is_the_mean_of_its_steps() -> None:
         "accuracy": {"color": 0.6667, "when": 1.0},
         "overall": 0.75,
     }
+    assert list(window.report(7)["accuracy"]) == ["color", "when"], "in the order of the kinds"
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 import signal
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Generic
 
 import torch
-from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerFast
+from torch.utils.data import DataLoader, Dataset
 
 from evscli.errors import EvsError
-from evscli.mini.training.batches import Batch, FilmBatches
-from evscli.mini.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from evscli.mini.training.learner import CPU, Learned, Learner
-from evscli.mini.training.plan import ALGORITHM, TrainingPlan
-from evscli.mini.world.questions import KINDS
 from evscli.provenance import processor_name
+from evscli.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from evscli.train.learner import Learned, Learner
+from evscli.train.task import CPU, B, Task
 
 REPORT_EVERY = 50
 """Steps."""
@@ -42,7 +39,7 @@ class TrainingError(EvsError):
 class Trained:
     """A run that is finished or was stopped between two steps."""
 
-    learner: Learner
+    learner: Learner[Any]
     step: int
     """Steps done."""
     seconds: float
@@ -58,42 +55,37 @@ class Trained:
 class Window:
     """What was seen since the last report."""
 
+    kinds: Sequence[str]
     losses: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    right: list[int] = field(default_factory=lambda: [0] * len(KINDS))
-    asked: list[int] = field(default_factory=lambda: [0] * len(KINDS))
+    asked: Counter[str] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)
 
     def add(self, learned: Learned) -> None:
         """Count one step."""
         for name, loss in learned.losses.items():
             self.losses[name].append(loss)
-        for kind, right in zip(learned.kinds.tolist(), learned.right.tolist(), strict=True):
+        for kind, right in zip(learned.kinds, learned.right, strict=True):
             self.asked[kind] += 1
             self.right[kind] += right
 
     def report(self, step: int) -> Report:
-        """Mean losses, and accuracy by kind on videos never seen before."""
-        pairs = zip(KINDS, self.right, self.asked, strict=True)
+        """Mean losses, and accuracy by kind on what was never seen before."""
+        right, asked = self.right, self.asked
         return {
             "step": step,
             "loss": {name: round(sum(v) / len(v), 4) for name, v in self.losses.items()},
-            "accuracy": {kind: round(r / a, 4) for kind, r, a in pairs if a},
-            "overall": round(sum(self.right) / max(1, sum(self.asked)), 4),
+            "accuracy": {k: round(right[k] / asked[k], 4) for k in self.kinds if asked[k]},
+            "overall": round(right.total() / max(1, asked.total()), 4),
         }
 
 
-class Run:
+class Run(Generic[B]):
     """A run under way, where the checkpoint in `folder` left it or at its start."""
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        plan: TrainingPlan,
-        folder: Path,
-        device: torch.device,
-    ) -> None:
-        found = load_checkpoint(folder, plan)
-        self.plan, self.folder = plan, folder
-        self.learner = Learner(tokenizer, plan, device)
+    def __init__(self, task: Task[B], folder: Path, device: torch.device) -> None:
+        self.plan, self.kinds, self.folder = task.plan, task.kinds, folder
+        found = load_checkpoint(folder, self.plan)
+        self.learner = task.make_learner(device)
         self.step, self.spent, self.history = 0, 0.0, list[Report]()
         self.machines = list[dict[str, Any]]()
         self.algorithms = list[int]()
@@ -102,9 +94,9 @@ class Run:
             self.step, self.spent, self.history = found.step, found.seconds, found.history
             self.machines, self.algorithms = found.machines, found.algorithms
         self.moved = False
-        if self.step < plan.total:  # a finished run is made by nothing more
+        if self.step < self.plan.total:  # a finished run is made by nothing more
             self._sign(machine(device))
-        self.window = Window()
+        self.window = Window(self.kinds)
         self.began = perf_counter()
 
     def _sign(self, here: dict[str, Any]) -> None:
@@ -112,15 +104,15 @@ class Run:
         self.moved = self.machines[-1:] not in ([], [here])
         if self.machines[-1:] != [here]:
             self.machines.append(here)
-        if self.algorithms[-1:] != [ALGORITHM]:
-            self.algorithms.append(ALGORITHM)
+        if self.algorithms[-1:] != [self.plan.algorithm]:
+            self.algorithms.append(self.plan.algorithm)
 
     @property
     def seconds(self) -> float:
         """Time of all steps, over all sessions."""
         return self.spent + perf_counter() - self.began
 
-    def learn(self, batch: Batch) -> None:
+    def learn(self, batch: B) -> None:
         """Do the next step."""
         learned = self.learner.step(self.step, batch)
         refuse_nan(learned, self.step)
@@ -129,7 +121,7 @@ class Run:
 
     def report(self) -> Report:
         """What was seen since the last report, now part of the history."""
-        report, self.window = self.window.report(self.step), Window()
+        report, self.window = self.window.report(self.step), Window(self.kinds)
         self.history.append(report)
         return report
 
@@ -157,11 +149,10 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def train(
-    tokenizer: PreTrainedTokenizerFast,
-    plan: TrainingPlan,
+    task: Task[B],
     folder: Path,
     *,
-    on_resume: Callable[[Run], None] = lambda _: None,
+    on_resume: Callable[[Run[B]], None] = lambda _: None,
     on_report: Callable[[Report], None] = lambda _: None,
     on_step: Callable[[int], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
@@ -171,19 +162,20 @@ def train(
     report_every: int = REPORT_EVERY,
     checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> Trained:
-    """Train by `plan`, going on from the checkpoint in `folder` where there is one.
+    """Train by the plan of `task`, going on from the checkpoint in `folder` where there is one.
 
-    Every video is new, so the accuracy reported is that on unseen videos. `processes` draw the
-    videos; `until` and `stop` (asked after every step) end early, with a checkpoint. Raises
+    Every batch is new, so the accuracy reported is that on what was never seen. `processes` draw
+    batches ahead; `until` and `stop` (asked after every step) end early, with a checkpoint. Raises
     UsageError where the folder holds another run, TrainingError where the loss is no longer a
     number or a process that draws was killed.
     """
-    run = Run(tokenizer, plan, folder, device)
+    run = Run(task, folder, device)
     if run.step:
         on_resume(run)
-    last = min(until or plan.total, plan.total)
+    total = task.plan.total
+    last = min(until or total, total)
     with lost_processes_named():
-        for batch in batches(tokenizer, plan, run.step, last, processes):
+        for batch in batches(task.batches, run.step, last, processes):
             run.learn(batch)
             ending = run.step == last or stop()
             if run.step % report_every == 0 or ending:
@@ -203,14 +195,12 @@ def train(
     )
 
 
-def batches(
-    tokenizer: PreTrainedTokenizerFast, plan: TrainingPlan, start: int, stop: int, processes: int
-) -> Iterator[Batch]:
-    """The plan's batches `start` to `stop`, drawn ahead by other processes."""
+def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator[B]:
+    """Batches `start` to `stop`, drawn ahead by other processes."""
     if start >= stop:
         return iter(())
     loader = DataLoader(
-        FilmBatches(tokenizer, plan),
+        data,
         batch_size=None,
         sampler=range(start, stop),
         num_workers=processes,

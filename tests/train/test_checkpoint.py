@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from evscli.errors import UsageError
-from evscli.mini.training.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from evscli.mini.training.plan import ALGORITHM, TrainingPlan
 from evscli.store import durable
+from evscli.train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 
 PLAN = TrainingPlan(steps=10, tokens=7)
 

@@ -5,21 +5,20 @@ JSON values only; it knows neither files nor screens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from evscli.mini.training.loop import Trained
-from evscli.mini.training.objective import ANSWER
-from evscli.mini.training.plan import TrainingPlan
 from evscli.provenance import provenance
+from evscli.train.loop import Trained
+from evscli.train.task import Plan
 
 
-def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> dict[str, Any]:
+def training_report(plan: Plan, trained: Trained, *, command: str) -> dict[str, Any]:
     """A finished run as JSON values.
 
     `hours` are those of all sessions, `machines` those it was trained on and `algorithms` the
-    versions of the training. `history` holds mean
-    losses and accuracies of the steps since the entry before; every video of it is new.
+    versions of the training. `history` holds mean losses and accuracies of the steps since the
+    entry before, on what was new to the learner.
     """
     return {
         "trained_by": command,
@@ -31,12 +30,6 @@ def training_report(plan: TrainingPlan, trained: Trained, *, command: str) -> di
         "finished_with": provenance(device=str(trained.learner.device)),
         "history": trained.history,
     }
-
-
-def naming_loss(losses: Mapping[str, float]) -> float:
-    """The mean of all losses but that of the answers."""
-    naming = [loss for name, loss in losses.items() if name != ANSWER]
-    return sum(naming) / len(naming)
 
 
 def thin_out(history: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
