@@ -20,8 +20,9 @@ from transformers import (
 )
 
 from evscli.bundled import MINI_FOLDER
-from evscli.mini.form import CHAT_TEMPLATE
 from evscli.mini.vocabulary import build_tokenizer
+
+CHAT_TEMPLATE = (MINI_FOLDER / "chat_template.jinja").read_text()
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 

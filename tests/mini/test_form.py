@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import MINI_FOLDER, MINI_NOTICE
-from evscli.mini.form import build_mini
+from evscli.mini.form import build_mini, mini_config, mini_tokenizer
 
 
 @pytest.mark.slow
@@ -25,6 +25,24 @@ def test_the_bundled_files_are_those_that_the_script_writes(tmp_path: Path) -> N
     assert {name for name in bundled - made if not name.endswith(".py")} == {"README.md"}
     for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
         assert (tmp_path / name).read_bytes() == (MINI_FOLDER / name).read_bytes()
+
+
+def test_the_configuration_names_the_tokens_of_the_vocabulary() -> None:
+    tokenizer, config = mini_tokenizer(), AutoConfig.from_pretrained(MINI_FOLDER)
+    assert config.text_config.vocab_size == len(tokenizer)
+    for name, token in {
+        "image_token_id": "<|image_pad|>",
+        "video_token_id": "<|video_pad|>",
+        "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>",
+    }.items():
+        assert getattr(config, name) == tokenizer.convert_tokens_to_ids(token)
+
+
+def test_an_untrained_checkpoint_does_not_say_what_trained_the_bundled_one(tmp_path: Path) -> None:
+    assert not hasattr(mini_config(mini_tokenizer()), "evs_training")
+    build_mini(tmp_path)
+    assert AutoConfig.from_pretrained(tmp_path).evs_training.endswith("not trained")
 
 
 def test_mini_loads_as_an_ordinary_checkpoint_and_is_small() -> None:

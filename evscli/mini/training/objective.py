@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from evscli.encoders.preprocess import QwenPixels, patchify
-from evscli.mini.form import PIXELS
+from evscli.mini.form import MERGE
 from evscli.mini.training.batches import Batch
 from evscli.mini.training.forward import read, see, supervised
 from evscli.mini.training.labels import CLASSES
 from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt
 from evscli.mini.world.questions import KINDS
+from evscli.mini.world.scene import CELL, TEMPORAL_PATCH
 
 ANSWER = "answer"
 SEEN_BY_VISION = ("shape", "color", "centre")
@@ -34,9 +35,9 @@ RARE = 4.0
 """Weight of a token with something on it against one with nothing."""
 
 PIXEL_FORMAT = QwenPixels(
-    patch_size=PIXELS["patch_size"],
-    temporal_patch_size=PIXELS["temporal_patch_size"],
-    merge_size=PIXELS["merge_size"],
+    patch_size=CELL // MERGE,
+    temporal_patch_size=TEMPORAL_PATCH,
+    merge_size=MERGE,
     resample="bicubic",
     mean=torch.full((3,), 127.5),
     std=torch.full((3,), 127.5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evscli.mini.form import VIDEO_PROCESSOR
+from evscli.bundled import MINI_FOLDER
 from evscli.mini.training.batches import (
     LARGEST,
     LOOK_SHARE,
@@ -38,6 +39,7 @@ from evscli.mini.world.scene import CELL, Form
 from evscli.mini.world.views import FIRST_FRAME, SHUFFLED, WHOLE
 from evscli.train.loop import batches
 
+VIDEO_PROCESSOR = json.loads((MINI_FOLDER / "video_preprocessor_config.json").read_text())
 FORM = Form(frames=8, cells=(3, 4))
 
 
