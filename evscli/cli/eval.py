@@ -163,7 +163,7 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
         name_model(task.encoding.name)
         checkpoint = load_both(encoding)
         with progress(videos * (1 + baselines), unit="video") as advance:
-            examined = evaluate_films(
+            evaluation = evaluate_films(
                 checkpoint,
                 task.requests,
                 videos=videos,
@@ -175,10 +175,9 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
             if baselines:
                 views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
     return Result(
-        evaluation=examined.evaluation,
+        evaluation=evaluation,
         setup=setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos)),
         baselines=views,
-        diagnostics=examined.diagnostics,
     )
 
 

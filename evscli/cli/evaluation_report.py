@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ from evscli.evaluation.compare.comparison import Comparison
 from evscli.evaluation.report import accuracy, comparison
 from evscli.evaluation.report.document import Document
 from evscli.evaluation.report.plots import FORMS
-from evscli.evaluation.statistics.correlation import Numbers
 from evscli.evaluation.statistics.findings import Findings
-from evscli.evaluation.statistics.results import Evaluation, Selection
+from evscli.evaluation.statistics.results import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +27,6 @@ class Result:
     evaluation: Evaluation
     setup: Mapping[str, Any]
     baselines: Evaluation | None = None
-    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
 
 
 def report_comparison(found: Comparison, folder: Path, *, as_json: bool) -> int:
@@ -50,7 +48,7 @@ def report_accuracy(result: Result, folder: Path, *, as_json: bool) -> int:
         if not evaluation.failures:
             print("error: no video gives rise to a question; raise --videos", file=sys.stderr)
         return NOTHING_DONE
-    findings = Findings.of(evaluation, baselines=result.baselines, diagnostics=result.diagnostics)
+    findings = Findings.of(evaluation, baselines=result.baselines)
     document = accuracy.document_of(findings, evaluation.failures, result.setup)
     write(document, folder, as_json=as_json, notes=findings.notes)
     return SOME_FAILED if evaluation.failures else 0

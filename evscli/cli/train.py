@@ -120,7 +120,7 @@ def finish(
     from transformers.utils import logging
 
     from evscli.cli.train_report import report
-    from evscli.mini.exam.held_out import held_out_tallies
+    from evscli.mini.exam.procedural import held_out_tallies
     from evscli.mini.form import mini_tokenizer, write_checkpoint
     from evscli.mini.training.learner import MODEL
     from evscli.train.report import training_report

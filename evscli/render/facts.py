@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import budget_entropy, event_survival
-from evscli.evaluation.metrics.truth import known_masks
+from evscli.evaluation.metrics.events import event_cells, known_events
 from evscli.records import PrunedVideo
 from evscli.render.views import View, option_texts
 from evscli.video import VideoIndex
@@ -76,13 +76,16 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
 
 def _event_masks(source: VideoIndex, record: PrunedVideo) -> list[Tensor]:
     info = record.info
-    return known_masks(
-        source.path,
-        source_index=record.source_index,
-        source_size=info.source_size,
-        grid_thw=info.grid_thw,
-        temporal_patch_size=info.model.temporal_patch_size,
-    )
+    return [
+        event_cells(
+            event,
+            source_index=record.source_index,
+            source_size=info.source_size,
+            grid_thw=info.grid_thw,
+            temporal_patch_size=info.model.temporal_patch_size,
+        )
+        for event in known_events(source.path)
+    ]
 
 
 def size_text(size: tuple[int, int]) -> str:

@@ -19,25 +19,33 @@ from evscli.errors import UsageError
 from evscli.store.durable import make_folder, replace_file
 from evscli.train.task import Plan
 
+Report = dict[str, Any]
+
 FILE = "training.safetensors"
 RECORD = "evs"
 """The one metadata key: several would be written in random order."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checkpoint:
-    """A run between two steps."""
+class Progress:
+    """How far a run is, between two steps."""
 
     step: int
     """Steps done."""
     seconds: float
     """Time they took, over all sessions."""
-    history: list[dict[str, Any]]
+    history: list[Report]
     """What was reported so far."""
     machines: list[dict[str, Any]]
     """With what it was made, one after the other."""
     algorithms: list[int]
     """Versions of the training that made it, one after the other."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(Progress):
+    """A run that can go on."""
+
     tensors: Mapping[str, Tensor]
 
 

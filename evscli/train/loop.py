@@ -7,7 +7,7 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from multiprocessing import resource_tracker
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from evscli.errors import EvsError
 from evscli.provenance import processor_name
-from evscli.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from evscli.train.checkpoint import Checkpoint, Progress, Report, load_checkpoint, save_checkpoint
 from evscli.train.learner import Learned, Learner
 from evscli.train.task import CPU, B, Task
 
@@ -28,27 +28,16 @@ REPORT_EVERY = 50
 CHECKPOINT_EVERY = 200
 """Steps: a few minutes of work, at most, are lost by a kill."""
 
-Report = dict[str, Any]
-
 
 class TrainingError(EvsError):
     """Training that cannot go on."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trained:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained(Progress):
     """A run that is finished or was stopped between two steps."""
 
     learner: Learner[Any]
-    step: int
-    """Steps done."""
-    seconds: float
-    """Time of all steps, over all sessions."""
-    history: list[Report]
-    machines: list[dict[str, Any]]
-    """With what it was trained, one after the other."""
-    algorithms: list[int]
-    """Versions of the training, one after the other."""
 
 
 @dataclass
@@ -127,15 +116,12 @@ class Run(Generic[B]):
 
     def save(self) -> None:
         """Replace the checkpoint."""
-        checkpoint = Checkpoint(
-            step=self.step,
-            seconds=self.seconds,
-            history=self.history,
-            machines=self.machines,
-            algorithms=self.algorithms,
-            tensors=self.learner.state(),
-        )
+        checkpoint = Checkpoint(**self.progress(), tensors=self.learner.state())
         save_checkpoint(self.folder, self.plan, checkpoint)
+
+    def progress(self) -> dict[str, Any]:
+        """The fields of `Progress` as they are now."""
+        return {each.name: getattr(self, each.name) for each in fields(Progress)}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -185,14 +171,7 @@ def train(
             on_step(run.step)
             if ending:
                 break
-    return Trained(
-        learner=run.learner,
-        step=run.step,
-        seconds=run.seconds,
-        history=run.history,
-        machines=run.machines,
-        algorithms=run.algorithms,
-    )
+    return Trained(**run.progress(), learner=run.learner)
 
 
 def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator[B]:

@@ -22,40 +22,32 @@ class Plan(Protocol):
     @property
     def steps(self) -> int:
         """Steps of the run as it was first asked for."""
-        ...
 
     @property
     def more(self) -> int:
         """Steps behind `steps`, which may be given to a run that is finished."""
-        ...
 
     @property
     def total(self) -> int:
         """All steps."""
-        ...
 
     @property
     def rate(self) -> float:
         """Highest learning rate."""
-        ...
 
     @property
     def weight_decay(self) -> float:
         """How fast weights fall to 0 that nothing teaches."""
-        ...
 
     @property
     def algorithm(self) -> int:
         """Version of the training: another one gives other weights for the same plan."""
-        ...
 
     def rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
-        ...
 
     def values(self) -> dict[str, float | str]:
         """All settings by name, with `more` and `algorithm` among them."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -41,7 +41,7 @@ def test_answers_about_films_are_those_of_the_cpu(tmp_path: Path) -> None:
             load_both(Encoding(model=str(tmp_path), device=device, dtype="float32")),
             requests,
             videos=6,
-        ).evaluation.answered
+        ).answered
         for device in ("cpu", "cuda")
     )
     assert [answer.kept for answer in cpu] == [answer.kept for answer in cuda]

@@ -17,7 +17,7 @@ from torch import Tensor
 from evscli.corpus.outcome import failure_of
 from evscli.errors import VideoError
 from evscli.evaluation.compare.measure import Bench, Measured, measure
-from evscli.evaluation.metrics.truth import known_events
+from evscli.evaluation.metrics.events import known_events
 from evscli.evaluation.setup import setup_of
 from evscli.pruners import PruneRequest
 from evscli.records import Failure, VideoInput

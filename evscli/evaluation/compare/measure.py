@@ -17,7 +17,7 @@ from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError, VideoError
 from evscli.evaluation.compare.agreement import Agreement, agreement, next_token
 from evscli.evaluation.metrics import Diagnostics, diagnose
-from evscli.evaluation.metrics.truth import known_masks
+from evscli.evaluation.metrics.events import event_cells, known_events
 from evscli.language.generate import LanguageModel
 from evscli.pipeline import (
     AfterPass,
@@ -180,12 +180,15 @@ def event_masks(planned: PlannedVideo) -> list[Tensor]:
     """The cells of each known event, [T, h, w]. Raises VideoError for one outside the video."""
     plan = planned.plan
     try:
-        return known_masks(
-            planned.video.path,
-            source_index=plan.source_index,
-            source_size=plan.source_size,
-            grid_thw=plan.grid_thw,
-            temporal_patch_size=planned.model.temporal_patch_size,
-        )
+        return [
+            event_cells(
+                event,
+                source_index=plan.source_index,
+                source_size=plan.source_size,
+                grid_thw=plan.grid_thw,
+                temporal_patch_size=planned.model.temporal_patch_size,
+            )
+            for event in known_events(planned.video.path)
+        ]
     except UsageError as error:
         raise VideoError(f"{planned.video.path}: {error}", stage="open") from error

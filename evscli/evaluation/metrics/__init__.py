@@ -2,8 +2,7 @@
 
     rows.py    tokens by cell, in float32     coverage.py  how far every token is from a kept one
     span.py    what the kept ones span        counts.py    what the mask alone tells
-    events.py  the cells a known event has    truth.py     events that a truth.json names
-    summary.py  all numbers in one record
+    events.py  known events and their cells   summary.py   all numbers in one record
 
 None of this is established as a predictor of answer accuracy: read it as diagnostics. It knows no
 method and no model. Importing it imports torch.

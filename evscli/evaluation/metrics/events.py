@@ -1,12 +1,15 @@
-"""From an event in a video's own frames and pixels to the cells of the token grid it touches.
+"""Events that `truth.json` names beside a video, and the cells of the token grid they touch.
 
 Knows how frames become temporal patches and pictures become cells; sees no token and no mask.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +17,8 @@ from torch import Tensor
 
 from evscli.errors import UsageError
 from evscli.records import IntArray
+
+TRUTH = "truth.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,34 @@ class SourceEvent:
     """The frame after its last."""
     box: Sequence[int]
     """x0, y0, x1, y1 in pixels of the shown picture, x1 and y1 exclusive."""
+
+
+def known_events(video: Path) -> tuple[SourceEvent, ...]:
+    """The events of a video, none where no `truth.json` beside it names it.
+
+    Raises UsageError for a `truth.json` of another form.
+    """
+    path = video.parent / TRUTH
+    if not path.is_file():
+        return ()
+    try:
+        events = json.loads(path.read_text(encoding="utf-8")).get(video.name, {}).get("events", [])
+        return tuple(event_of(event) for event in events)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"{path} does not say events as sample_videos/README.md has them ({error!r}): correct "
+            "it, or move it away"
+        ) from error
+
+
+def event_of(values: Any) -> SourceEvent:
+    """One event."""
+    return SourceEvent(
+        name=str(values["name"]),
+        start=int(values["start"]),
+        end=int(values["end"]),
+        box=[int(side) for side in values["box"]],
+    )
 
 
 def event_cells(

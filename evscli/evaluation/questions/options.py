@@ -103,12 +103,17 @@ def branch_logits(
 
 def branch_mask(lengths: Tensor, prompt_length: int, dtype: torch.dtype) -> Tensor:
     """Additive attention mask [1, 1, P, S + P] for branches of `lengths` [n] behind a prompt."""
-    branch = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
-    own = (branch[:, None] == branch[None, :]).tril()
-    seen = torch.cat([own.new_ones(len(branch), prompt_length), own], dim=1)
+    seen = side_by_side(lengths, prompt_length)
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(
         ~seen, torch.finfo(dtype).min
     )[None, None]
+
+
+def side_by_side(lengths: Tensor, prompt_length: int) -> Tensor:
+    """[P, S + P] bool: texts of `lengths` [n] behind a prompt see it and, causally, themselves."""
+    text = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+    own = (text[:, None] == text[None, :]).tril()
+    return torch.cat([own.new_ones(len(text), prompt_length), own], dim=1)
 
 
 def sum_branches(log_probs: Tensor, option_ids: Sequence[Sequence[int]]) -> Tensor:

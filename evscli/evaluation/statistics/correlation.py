@@ -14,9 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evscli.evaluation.selections import UNPRUNED
-from evscli.evaluation.statistics.results import ALL, Answered, Selection, Tally, same_share
+from evscli.evaluation.statistics.results import (
+    ALL,
+    Answered,
+    Numbers,
+    Selection,
+    Tally,
+    same_share,
+)
 
-Numbers = Mapping[str, float | None]
 Floats = NDArray[np.float64]
 
 

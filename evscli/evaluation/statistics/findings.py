@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evscli.evaluation.statistics.correlation import (
     Correlation,
-    Numbers,
     correlations,
     questions_by_kind,
 )
 from evscli.evaluation.statistics.results import (
     ALL,
     Evaluation,
-    Selection,
     Tally,
     same_share,
     series_names,
@@ -32,19 +30,13 @@ class Findings:
     correlations: Sequence[Correlation] = ()
 
     @classmethod
-    def of(
-        cls,
-        evaluation: Evaluation,
-        *,
-        baselines: Evaluation | None = None,
-        diagnostics: Mapping[Selection, Mapping[str, Numbers]] | None = None,
-    ) -> Findings:
-        """Count the answers; `diagnostics` are by selection and video."""
+    def of(cls, evaluation: Evaluation, *, baselines: Evaluation | None = None) -> Findings:
+        """Count the answers."""
         tallies, asked = tally(evaluation.answered), questions_by_kind(evaluation.answered)
         return cls(
             tallies=tallies,
             baselines=tally(baselines.answered) if baselines is not None else (),
-            correlations=correlations(tallies, diagnostics or {}, asked),
+            correlations=correlations(tallies, evaluation.diagnostics, asked),
         )
 
     @property

@@ -6,7 +6,7 @@ Knows neither models nor videos nor who asked: everything that evaluates hands i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,9 @@ ALL = "all"
 
 SAME_SHARE = 0.005
 """Fractions of tokens kept that differ by more are not the same budget."""
+
+Numbers = Mapping[str, float | None]
+"""Diagnostics of one mask, by name."""
 
 Series = tuple[str, tuple[tuple[str, OptionValue], ...]]
 """Method, options by name: what a table or plot draws as one line."""
@@ -69,6 +72,8 @@ class Evaluation:
 
     answered: tuple[Answered, ...]
     failures: tuple[Failure, ...] = ()
+    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
+    """Numbers about the masks, by selection and video."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ itself only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,10 +21,17 @@ from evscli.encoders import VideoEncoder
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import diagnose
-from evscli.evaluation.questions.multiple_choice import Checkpoint
+from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
 from evscli.evaluation.selections import UNPRUNED
-from evscli.evaluation.statistics.correlation import Numbers
-from evscli.evaluation.statistics.results import Answered, Evaluation, Selection
+from evscli.evaluation.statistics.results import (
+    Answered,
+    Evaluation,
+    Numbers,
+    Selection,
+    Tally,
+    tally,
+)
+from evscli.job import Encoding
 from evscli.language.words import check_texts
 from evscli.mini.exam.films import (
     event_masks,
@@ -40,15 +48,7 @@ from evscli.mini.world.views import QUESTION_ONLY, VIEWS, WHOLE
 from evscli.pruners import PruneRequest, check_selection, select_tokens
 from evscli.pruners.seeds import video_seed
 from evscli.records import PixelSource, PruneInputs, VideoTokens
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examined:
-    """Answers about procedural videos, and numbers about the masks they were given with."""
-
-    evaluation: Evaluation
-    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
-    """For every selection the diagnostics of each video."""
+from evscli.train.device import on_device
 
 
 def evaluate_films(
@@ -59,7 +59,7 @@ def evaluate_films(
     seed: int = 0,
     diagnostics: bool = False,
     advance: Callable[[int], None] = lambda _: None,
-) -> Examined:
+) -> Evaluation:
     """Ask every question about `videos` held-out videos of every selection.
 
     The likeliest of a question's options is the answer. `advance` is told of every video.
@@ -79,7 +79,7 @@ def evaluate_films(
                 found = asdict(diagnose(tokens, mask, events=events))
                 numbers[answers[0].selection][name] = found
         advance(1)
-    return Examined(evaluation=Evaluation(answered=tuple(answered)), diagnostics=numbers)
+    return Evaluation(answered=tuple(answered), diagnostics=numbers)
 
 
 def evaluate_views(
@@ -104,6 +104,22 @@ def evaluate_views(
             answered += [replace(answer, method=view) for answer in answers]
         advance(1)
     return Evaluation(answered=tuple(answered))
+
+
+def held_out_tallies(
+    model: Path, *, videos: int, seed: int, advance: Callable[[int], None] = lambda _: None
+) -> list[Tally]:
+    """Accuracy by kind of the checkpoint in `model`: of whole videos, and of each view of them.
+
+    The method of a tally is the name of its view. Nothing is pruned. `advance` is told of every
+    video and of every video again when its views were asked about.
+    """
+    checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
+    whole = evaluate_films(
+        checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
+    ).answered
+    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance).answered
+    return tally([*(replace(answer, method=WHOLE) for answer in whole), *parts])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,9 +191,9 @@ class Examiner:
     def scores(self, tokens: VideoTokens, mask: Tensor, questions: Sequence[Question]) -> Tensor:
         """Logits [Q, V] of the first token of each answer, float32 on the CPU."""
         device = self.model.device
-        asked = ask_all(self.tokenizer, [questions], most=len(questions)).to(device)
-        seen = kept_tokens(tokens, mask).to(device)
-        prompt = kept_prompt(self.prompt, mask).to(device)
+        asked = on_device(ask_all(self.tokenizer, [questions], most=len(questions)), device)
+        seen = on_device(kept_tokens(tokens, mask), device)
+        prompt = on_device(kept_prompt(self.prompt, mask), device)
         states = read(self.model, prompt, seen, asked.ids, tap=0).questions[0]
         lengths = [tokens_of(self.tokenizer, q.text, q.answer)[1] for q in questions]
         last = states[torch.arange(len(questions)), torch.tensor(lengths) - 1]

@@ -53,15 +53,6 @@ class Batch:
     labels: dict[str, Tensor]
     """Each [B, K] int64; `IGNORED` where nothing is asked."""
 
-    def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
-        return Batch(
-            form=self.form,
-            frames=self.frames.to(device),
-            asked=self.asked.to(device),
-            labels={name: labels.to(device) for name, labels in self.labels.items()},
-        )
-
 
 class FilmBatches(Dataset[Batch]):
     """Batch after batch of new videos."""

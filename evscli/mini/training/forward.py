@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
 from evscli.encoders.qwen3_vl import FrameLayout, frame_layout, merge
-from evscli.mini.training.prompts import VideoPrompt, side_by_side
+from evscli.evaluation.questions.options import side_by_side
+from evscli.mini.training.prompts import VideoPrompt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,10 +28,6 @@ class Seen:
     """[B, K, D]"""
     planes: Tensor
     """[L, B, K, D]"""
-
-    def to(self, device: torch.device) -> Seen:
-        """The same on a device."""
-        return Seen(embeds=self.embeds.to(device), planes=self.planes.to(device))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,7 +132,7 @@ def sight_of(text: Any, prompt: VideoPrompt, count: int, length: int) -> Sight:
         cos=cos[0, :, None],
         sin=sin[0, :, None],
         prefix=len(prompt.ids),
-        mask=side_by_side(count, length, len(prompt.ids)).to(positions.device),
+        mask=side_by_side(torch.full((count,), length, device=positions.device), len(prompt.ids)),
     )
 
 

@@ -12,6 +12,7 @@ from evscli.mini.training.objective import Naming, losses_of, name_all, total
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import video_prompt
 from evscli.mini.world.questions import KINDS
+from evscli.train.device import on_device
 from evscli.train.learner import Learner, Pass
 from evscli.train.task import CPU, Task
 
@@ -33,12 +34,12 @@ class MiniLearner(Learner[Batch]):
 
     def look(self, number: int, batch: Batch) -> Pass:
         """See videos of one form: the first steps with the vision tower alone."""
-        batch = batch.to(self.device)
+        batch = on_device(batch, self.device)
         model, naming = self.workers[MODEL], self.workers[NAMING]
         if number < self.looks:
             losses = name_all(model, naming, batch)
             return Pass(total=total(losses), losses=losses)
-        prompt = video_prompt(self.tokenizer, batch.form).to(self.device)
+        prompt = on_device(video_prompt(self.tokenizer, batch.form), self.device)
         losses, right = losses_of(model, naming, prompt, batch)
         kinds = batch.asked.kinds
         names = list(KINDS)

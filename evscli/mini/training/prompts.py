@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,15 +36,6 @@ class VideoPrompt:
     end: int
     """The position of the first token after it."""
 
-    def to(self, device: torch.device) -> VideoPrompt:
-        """The same on a device."""
-        return VideoPrompt(
-            ids=self.ids.to(device),
-            positions=self.positions.to(device),
-            visual=self.visual.to(device),
-            end=self.end,
-        )
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
@@ -57,12 +47,6 @@ class Asked:
     """[B, Q, L] int64: the token that must follow, or `IGNORED` outside answers"""
     kinds: Tensor
     """[B, Q] int64: the kind as an index of `KINDS`, -1 where a video has fewer questions"""
-
-    def to(self, device: torch.device) -> Asked:
-        """The same on a device."""
-        return Asked(
-            ids=self.ids.to(device), targets=self.targets.to(device), kinds=self.kinds.to(device)
-        )
 
 
 def video_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:
@@ -125,12 +109,3 @@ def tokens_of(
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(text)["input_ids"])
-
-
-@lru_cache(maxsize=64)
-def side_by_side(questions: int, length: int, prefix: int) -> Tensor:
-    """[Q * L, P + Q * L] bool: every question sees the prefix and, causally, itself."""
-    place = torch.arange(questions * length)
-    same = place[:, None] // length == place // length
-    own = same & (place[:, None] >= place)
-    return torch.cat([own.new_ones(len(place), prefix), own], dim=1)

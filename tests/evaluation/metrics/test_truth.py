@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evscli.errors import UsageError
-from evscli.evaluation.metrics.truth import known_events
+from evscli.evaluation.metrics.events import known_events
 
 SAMPLES = Path(__file__).parents[3] / "sample_videos"
 

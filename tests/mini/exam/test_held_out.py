@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evscli.job import Encoding
-from evscli.mini.exam import held_out
+from evscli.mini.exam import procedural
 
 
 def test_a_folder_called_mini_is_not_taken_for_the_bundled_model(
@@ -21,8 +21,8 @@ def test_a_folder_called_mini_is_not_taken_for_the_bundled_model(
         loaded.append(encoding)
         raise LoadedError
 
-    monkeypatch.setattr(held_out, "load_both", load)
+    monkeypatch.setattr(procedural, "load_both", load)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LoadedError):
-        held_out.held_out_tallies(Path("mini"), videos=1, seed=0)
+        procedural.held_out_tallies(Path("mini"), videos=1, seed=0)
     assert loaded == [Encoding(model=str(tmp_path / "mini"), device="cpu")]

@@ -122,10 +122,10 @@ def test_every_selection_is_asked_every_question_the_same_twice(checkpoint: Chec
     assert one == two
     assert told == [1] * 6
     questions = sum(len(film.questions) for _, film in held_out_films(3, seed=108))
-    assert len(one.evaluation.answered) == questions * len(requests)
-    assert {answer.method for answer in one.evaluation.answered} == {"none", "evs", "random"}
-    kept = {a.method: a.kept for a in one.evaluation.answered if a.video == "film-00000"}
-    assert kept["evs"] < kept["none"] == next(iter(one.evaluation.answered)).total
+    assert len(one.answered) == questions * len(requests)
+    assert {answer.method for answer in one.answered} == {"none", "evs", "random"}
+    kept = {a.method: a.kept for a in one.answered if a.video == "film-00000"}
+    assert kept["evs"] < kept["none"] == next(iter(one.answered)).total
 
 
 def test_another_seed_asks_about_other_videos() -> None:
@@ -137,8 +137,8 @@ def test_another_seed_asks_about_other_videos() -> None:
 def test_diagnostics_come_for_every_video_and_selection(checkpoint: Checkpoint) -> None:
     requests = selections(["evs"], [0.5])
     found = evaluate_films(checkpoint, requests, videos=2, seed=108, diagnostics=True).diagnostics
-    assert {method for method, _, _ in found} == {"none", "evs", "random"}
-    for (method, _, _), rows in found.items():
+    assert {method for (method, _), _ in found} == {"none", "evs", "random"}
+    for ((method, _), _), rows in found.items():
         assert len(rows) == 2
         if method == "none":
             assert all(row["facility_location"] == pytest.approx(1) for row in rows.values())

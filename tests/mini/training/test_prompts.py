@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
+from evscli.evaluation.questions.options import side_by_side
 from evscli.mini.form import mini_config
 from evscli.mini.training.prompts import (
     IGNORED,
     ask_all,
     prompt_times,
-    side_by_side,
     tokens_of,
     video_prompt,
 )
@@ -123,7 +123,7 @@ def test_an_answer_is_one_token_and_its_end(tokenizer: Any, answer: str) -> None
 def test_a_question_sees_the_video_and_itself_alone(
     questions: int, length: int, prefix: int
 ) -> None:
-    mask = side_by_side(questions, length, prefix)
+    mask = side_by_side(torch.full((questions,), length), prefix)
     assert mask.shape == (questions * length, prefix + questions * length)
     assert mask[:, :prefix].all()
     own: Tensor = (
