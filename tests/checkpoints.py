@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from evscli.bundled import MINI_FOLDER
-from evscli.mini.vocabulary import build_tokenizer
+from evscli.mini.form import mini_tokenizer
 
 CHAT_TEMPLATE = (MINI_FOLDER / "chat_template.jinja").read_text()
 
@@ -133,8 +133,7 @@ def make_checkpoint(
 
 def make_tokenizer(family: str) -> Any:
     """The tokenizer of `mini`, with the special tokens and the chat template of `family`."""
-    tokenizer = build_tokenizer()
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = mini_tokenizer()
     if family == "molmo2":
         tokenizer.add_special_tokens({"additional_special_tokens": MOLMO2_TOKENS})
         tokenizer.chat_template = MOLMO2_TEMPLATE
@@ -152,7 +151,7 @@ def make_config(family: str) -> PretrainedConfig:
     """The configuration of a tiny model of `family` that fits the tokenizer of `mini`."""
     if family == "molmo2":
         return make_molmo2_config()
-    tokenizer = build_tokenizer()
+    tokenizer = mini_tokenizer()
     token_id = tokenizer.convert_tokens_to_ids
     ids = {
         "image_token_id": token_id("<|image_pad|>"),

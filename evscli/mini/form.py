@@ -1,12 +1,13 @@
 """Builds checkpoints of the form of `mini`: a real Qwen3-VL-architecture model of a few megabytes.
 
 The folder is an ordinary Hugging Face checkpoint, so every command runs the very code that large
-models use. Configuration, chat template and processors are those of the bundled checkpoint, whose
+models use. Configuration, tokenizer and processors are those of the bundled checkpoint, whose
 files lie beside this one; weights come from a seed, and then from `mini.training`.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from copy import deepcopy
 from pathlib import Path
@@ -17,7 +18,6 @@ from transformers import AutoModelForImageTextToText, GenerationConfig, Qwen3VLC
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from evscli.bundled import MINI_FOLDER
-from evscli.mini.vocabulary import build_tokenizer
 
 MERGE = 2
 """Patches a side of a cell."""
@@ -35,8 +35,12 @@ def build_mini(folder: Path, *, seed: int = 0) -> None:
 
 
 def mini_tokenizer() -> Tokenizer:
-    """The tokenizer with its chat template."""
-    tokenizer = build_tokenizer()
+    """The tokenizer: a few hundred plain English words, digits and signs, one token each.
+
+    Every piece is a whole word or a digit, so that an unknown word is visible as `<unk>`.
+    """
+    settings = json.loads((MINI_FOLDER / "tokenizer_config.json").read_text())
+    tokenizer = Tokenizer(tokenizer_file=str(MINI_FOLDER / "tokenizer.json"), **settings)
     tokenizer.chat_template = (MINI_FOLDER / "chat_template.jinja").read_text()
     return tokenizer
 

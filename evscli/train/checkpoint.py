@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,8 @@ class Checkpoint(Progress):
 
 def save_checkpoint(folder: Path, plan: Plan, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in `folder`, durably."""
-    record = {
-        "plan": plan.values(),
-        "step": checkpoint.step,
-        "seconds": round(checkpoint.seconds, 1),
-        "history": checkpoint.history,
-        "machines": checkpoint.machines,
-        "algorithms": checkpoint.algorithms,
-    }
+    record = {each.name: getattr(checkpoint, each.name) for each in fields(Progress)}
+    record |= {"plan": plan.values(), "seconds": round(checkpoint.seconds, 1)}
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     make_folder(folder)
     replace_file(folder / FILE, save(tensors, {RECORD: json.dumps(record, sort_keys=True)}))

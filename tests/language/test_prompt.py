@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from evscli.errors import UsageError
 from evscli.language.family import family_of
 from evscli.language.prompt import PromptBuilder, as_messages, real_patch_times, texts_of
-from evscli.mini.vocabulary import build_tokenizer
+from evscli.mini.form import mini_tokenizer
 from tests.checkpoints import FAMILIES
 from tests.language.reference import (
     half,
@@ -73,7 +73,8 @@ def test_a_processor_brings_its_own_chat_template(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
     clip = make_clip(models["qwen3_vl"])
-    untemplated = build_tokenizer()
+    untemplated = mini_tokenizer()
+    untemplated.chat_template = None
     processor = make_processor("qwen3_vl", untemplated, [clip])
     processor.chat_template = tokenizer.chat_template
     video = make_blank(models["qwen3_vl"], clip)
@@ -125,8 +126,10 @@ def test_real_times_are_refused_where_the_prompt_has_none(tokenizer: Any) -> Non
 
 
 def test_a_tokenizer_without_chat_template_is_refused() -> None:
+    untemplated = mini_tokenizer()
+    untemplated.chat_template = None
     with pytest.raises(UsageError, match="no chat template"):
-        PromptBuilder.of(build_tokenizer(), family_of("qwen3_vl"))
+        PromptBuilder.of(untemplated, family_of("qwen3_vl"))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_items_with_a_video_between_them_are_two_texts() -> None:
 def test_a_tokenizer_without_video_tokens_is_refused(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
-    other = build_tokenizer()
+    other = mini_tokenizer()
     other.chat_template = tokenizer.chat_template.replace("<|video_pad|>", "<|clip|>")
     other.video_token = "<|clip|>"
     record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"]))

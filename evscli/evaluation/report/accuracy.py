@@ -189,20 +189,17 @@ def lines(tallies: Sequence[Tally]) -> list[str]:
     to unpruned and to random with theirs, empty where there is none.
     """
     names = series_names(tallies)
-    return tab_separated(HEAD, ([row.kind, names[row.series], *numbers(row)] for row in tallies))
-
-
-def numbers(row: Tally) -> list[str]:
-    """The numbers of a line, as texts."""
-    fractions = (row.accuracy, row.low, row.high, row.chance)
-    return [
-        f"{row.budget:g}",
-        f"{row.kept_fraction:.4f}",
-        str(row.asked),
-        *(f"{fraction:.4f}" for fraction in fractions),
-        *bounds(row.versus_none),
-        *bounds(row.versus_random),
-    ]
+    cells = (
+        [
+            *(row.kind, names[row.series], f"{row.budget:g}"),
+            *(f"{row.kept_fraction:.4f}", str(row.asked)),
+            *(f"{share:.4f}" for share in (row.accuracy, row.low, row.high, row.chance)),
+            *bounds(row.versus_none),
+            *bounds(row.versus_random),
+        ]
+        for row in tallies
+    )
+    return tab_separated(HEAD, cells)
 
 
 def bounds(difference: Difference | None) -> list[str]:

@@ -133,10 +133,6 @@ class Stage:
         self.place_movers()
         return light
 
-    def any_span(self) -> slice:
-        """One of the scenes."""
-        return self.spans[int(self.rng.integers(len(self.spans)))]
-
     def span_at(self, frame: int) -> slice:
         """The scene that a frame belongs to."""
         return next(span for span in self.spans if span.start <= frame < span.stop)

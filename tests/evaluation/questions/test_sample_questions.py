@@ -10,7 +10,7 @@ import pytest
 
 from evscli.evaluation.questions.choices import Choice, read_choices
 from evscli.language.words import check_texts
-from evscli.mini.vocabulary import build_tokenizer
+from evscli.mini.form import mini_tokenizer
 from evscli.mini.world.questions import THIRDS
 
 SAMPLES = Path(__file__).parents[3] / "sample_videos"
@@ -33,7 +33,7 @@ def said(choice: Choice) -> str:
 
 
 def test_mini_knows_every_word() -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = mini_tokenizer()
     check_texts(tokenizer, [text for c in CHOICES for text in (c.question, *c.options)])
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evscli.mini.vocabulary import build_tokenizer
+from evscli.mini.form import mini_tokenizer
 from evscli.mini.world.questions import (
     COUNTS_FLASHES,
     COUNTS_SCENES,
@@ -88,7 +88,7 @@ def test_the_answer_is_one_of_the_options(asked: list[Case]) -> None:
 
 
 def test_every_word_is_in_the_vocabulary_and_every_answer_is_one_token() -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = mini_tokenizer()
     shapes = [word for shape in SHAPES for word in WORDS_FOR.get(shape, (shape,))]
     plurals = [f"{word}s" for word in shapes if word not in ("box", "cross")]
     parts = [*COLORS, *shapes, *plurals, "boxes", "crosses", "left", "right", "up", "down"]
@@ -102,7 +102,7 @@ def test_every_word_is_in_the_vocabulary_and_every_answer_is_one_token() -> None
 
 
 def test_what_is_asked_is_made_of_known_words(asked: list[Case]) -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = mini_tokenizer()
     texts = {case.question.text for case in asked}
     known = tokenizer(sorted(texts))["input_ids"]
     assert not any(tokenizer.unk_token_id in ids for ids in known)
