@@ -202,6 +202,6 @@ def measure(
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 1, "kept": 64, "videos": 1, "computed": "bfloat16"},
-    code=("store/quantize.py", "store/codec.py", "compare/store_dtype_loss.py"),
+    code=("store/quantize.py", "store/codec.py", "evaluation/compare/store_dtype_loss.py"),
     minutes=2,
 )
