@@ -28,7 +28,7 @@ RECORD = "evs"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Progress:
-    """How far a run is, between two steps."""
+    """The state of a run between two steps, but for what it learned."""
 
     step: int
     """Steps done."""
@@ -37,7 +37,7 @@ class Progress:
     history: list[Report]
     """What was reported so far."""
     machines: list[dict[str, Any]]
-    """With what it was made, one after the other."""
+    """The machines it was made with, one after the other."""
     algorithms: list[int]
     """Versions of the training that made it, one after the other."""
 
@@ -101,8 +101,8 @@ def refuse_other_plan(
         del asked["algorithm"]
     differ = [name for name in asked if found.get(name) != asked[name]]
     if differ:
-        said = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)
+        shown = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)
         raise UsageError(
-            f"{path} is from another training run ({said}): give the same settings to go on "
+            f"{path} is from another training run ({shown}): give the same settings to go on "
             "with it, or choose another folder"
         )

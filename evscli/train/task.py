@@ -37,7 +37,7 @@ class Plan(Protocol):
 
     @property
     def weight_decay(self) -> float:
-        """How fast weights fall to 0 that nothing teaches."""
+        """The rate at which weights fall to 0 that nothing teaches."""
 
     @property
     def algorithm(self) -> int:

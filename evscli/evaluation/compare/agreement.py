@@ -28,7 +28,7 @@ class Agreement:
 
 
 def usual_question(model: str) -> str:
-    """One that a checkpoint knows the words of."""
+    """A question whose words a checkpoint knows."""
     return EXAMPLE_QUESTIONS[1] if model == MINI else "What happens in this video?"
 
 

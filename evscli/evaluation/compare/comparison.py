@@ -30,12 +30,12 @@ class Row:
     name: str
     """The method, the options that are not its defaults, and where it prunes."""
     budget: str
-    """As it was asked for."""
+    """The budget as it was asked for."""
     videos: int
     tokens: int
     kept: int
     seconds: float
-    """Of choosing, the mean of a video."""
+    """The time of choosing, a mean over videos."""
     k_center_radius: float
     facility_location: float
     projection_residual: float
@@ -43,7 +43,7 @@ class Row:
     event_token_recall: float | None
     event_recall: float | None
     kl: float | None
-    """Of the next token from the unpruned one, in nats."""
+    """The divergence of the next token from the unpruned one, in nats."""
     same_token: float | None
     """Share of videos whose likeliest next token stays the same."""
     inside_overlap: float | None
@@ -64,7 +64,7 @@ class Comparison:
     """[videos][selections]"""
     failures: Sequence[Failure]
     setup: Mapping[str, Any]
-    """With what it was measured, as JSON values."""
+    """The JSON values that say with what it was measured."""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -98,7 +98,7 @@ class Comparison:
 def compare(
     videos: Sequence[VideoInput], bench: Bench, *, advance: Callable[[int], None]
 ) -> Comparison:
-    """Measure every selection of `bench` on every video; `advance` hears of each video done.
+    """Measure every selection of `bench` on every video; `advance` is called after each.
 
     Raises UsageError for a malformed `truth.json`, before any work.
     """

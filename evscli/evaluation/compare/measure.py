@@ -41,7 +41,7 @@ from evscli.video import Damaged
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bench:
-    """What all videos are measured with.
+    """Everything that all videos are measured with.
 
     Raises UsageError for a selection behind a block that the encoder does not have.
     """
@@ -79,7 +79,7 @@ class Measured:
     mask: Tensor
     """[T, h, w] bool, on the CPU"""
     seconds: float
-    """Of choosing alone, once warm."""
+    """The time of choosing alone, once warm."""
     diagnostics: Diagnostics
     agreement: Agreement | None
     inside: Inside | None
@@ -154,7 +154,7 @@ class _Measuring:
         return self._now() - start
 
     def _now(self) -> float:
-        """Seconds of a clock, with everything done that a GPU was told to do."""
+        """Seconds of a clock, read when a GPU has finished all of its work."""
         if self.bench.encoder.device.type == "cuda":
             torch.cuda.synchronize(self.bench.encoder.device)
         return perf_counter()

@@ -26,7 +26,7 @@ class StoreDtypeLoss:
     store_dtype: str | None
     question: str
     logit_difference: float
-    """The largest of the vocabulary."""
+    """The largest difference of a logit, over the vocabulary."""
     kl: float
     """KL divergence of the stored one's distribution from the other, in nats."""
     same_token: bool
@@ -65,6 +65,6 @@ def measure_loss(
 
 
 def prune_again(video: VideoInput, job: Job) -> PrunedVideo:
-    """By the job's first selection, in this process. Raises VideoError, ModelError."""
+    """The video as the job's first selection prunes it here. Raises VideoError, ModelError."""
     with local_file(video) as path:
         return job.make(job.encoding.device)(replace(video, path=path, root=path.parent, held=None))

@@ -44,7 +44,7 @@ class Choice:
     question: str
     options: tuple[str, ...]
     answer: int
-    """Which option is right."""
+    """The number of the right option."""
     kind: str
 
 

@@ -60,8 +60,8 @@ def evaluate_choices(
 
     The option with the highest log-likelihood is the answer, with `per_token` its mean over the
     option's tokens. `seed` is for random methods, which draw anew for every video. `advance` is
-    told how many of the `len(choices) * len(requests)` answers were given, or given up, since its
-    last call. A video that fails is recorded and counts for no selection.
+    called with the number of answers that were given, or given up, since its last call, of
+    `len(choices) * len(requests)`. A video that fails is recorded and counts for no selection.
 
     Raises UsageError before any video is opened where the tokenizer cannot read a text as typed.
     """

@@ -32,7 +32,7 @@ class Correlation:
 
     diagnostic: str
     kind: str
-    """Of question, or all."""
+    """The kind of question, or all."""
     overall: float | None
     """Spearman's rho over all pruned selections; None where one of the two is constant."""
     within_budget: float | None

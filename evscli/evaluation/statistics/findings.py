@@ -26,7 +26,7 @@ class Findings:
 
     tallies: Sequence[Tally]
     baselines: Sequence[Tally] = ()
-    """Of views, which are named as methods."""
+    """The tallies of views, whose names stand in place of methods."""
     correlations: Sequence[Correlation] = ()
 
     @classmethod

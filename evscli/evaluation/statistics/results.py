@@ -106,10 +106,10 @@ class Tally(Selected):
     chance: float
     """Accuracy of guessing."""
     versus_none: Difference | None
-    """Against the unpruned videos; None where there is no such tally, or it is this one."""
+    """The difference to the unpruned videos; None in their own tally and where they have none."""
     versus_random: Difference | None
-    """Against method `random` at the same budget; None likewise, and where a method's own rule kept
-    another share of the tokens."""
+    """The difference to method `random` at the same budget. It is None likewise, and where a
+    method kept another share of the tokens by its own rule."""
 
 
 def tally(answered: Sequence[Answered]) -> list[Tally]:

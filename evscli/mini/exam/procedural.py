@@ -62,7 +62,7 @@ def evaluate_films(
 ) -> Evaluation:
     """Ask every question about `videos` held-out videos of every selection.
 
-    The likeliest of a question's options is the answer. `advance` is told of every video.
+    The likeliest of a question's options is the answer. `advance` is called after every video.
     """
     answered: list[Answered] = []
     numbers: dict[Selection, dict[str, Numbers]] = defaultdict(dict)
@@ -111,8 +111,8 @@ def held_out_tallies(
 ) -> list[Tally]:
     """Accuracy by kind of the checkpoint in `model`: of whole videos, and of each view of them.
 
-    The method of a tally is the name of its view. Nothing is pruned. `advance` is told of every
-    video and of every video again when its views were asked about.
+    The method of a tally is the name of its view. Nothing is pruned. `advance` is called after
+    every video, and after every video again when its views were asked about.
     """
     checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
     whole = evaluate_films(
@@ -134,7 +134,7 @@ class Examiner:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, film: Film) -> Examiner:
-        """With the prompt that holds the whole video.
+        """The examiner of a video, with the prompt that holds all of it.
 
         Raises UsageError where the tokenizer would not read its questions as they are, as that of
         a model with another vocabulary.
@@ -227,7 +227,7 @@ def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
 
 
 def refuse_others(files: ModelFiles) -> None:
-    """Raise UsageError for a checkpoint that is no `mini`."""
+    """Raise UsageError for a checkpoint that was not made as `mini` was."""
     config = files.get("config.json")
     if config is None or "evs_training" not in read_json(config, model=files.name):
         raise UsageError(
