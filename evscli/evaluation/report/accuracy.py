@@ -6,7 +6,7 @@ interval excludes 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 DODGE = 2.5
 """Points between the error bars of two methods at one place."""
+
+Labels = Mapping[str, Callable[[Tally], str]]
+"""The texts that say which selection a row is about, by the heads of their columns."""
 
 REMARK = (
     "Intervals are 95 % with videos as clusters; a star marks a difference, in percentage points, "
@@ -130,35 +133,32 @@ def overall_table(tallies: Sequence[Tally], *, width: int) -> Table:
 
 
 def kinds_table(tallies: Sequence[Tally]) -> Table | None:
-    """Accuracy by kind of question, one column each; None where there is only one kind."""
+    """Accuracy by kind of question; None where there is only one kind."""
     kinds, names = kinds_of(tallies)[1:], series_names(tallies)
-    if not kinds:
-        return None
-    right = {(row.selection, row.kind): f"{row.accuracy:.0%}" for row in tallies}
-    cells = [
-        [names[row.series], f"{row.budget:g}", *(right[row.selection, kind] for kind in kinds)]
-        for row in tallies
-        if row.kind == ALL
-    ]
-    last = ["guessing", "", *chances(tallies, kinds)]
-    return table_of(("method", "budget", *kinds), cells, last=last)
+    labels: Labels = {
+        "method": lambda row: names[row.series],
+        "budget": lambda row: f"{row.budget:g}",
+    }
+    return table_by_kind(tallies, kinds, labels) if kinds else None
 
 
 def baselines_table(tallies: Sequence[Tally]) -> Table:
-    """Accuracy with something taken away from the videos: one row each, one column a kind."""
-    kinds = kinds_of(tallies)
-    right = {(row.method, row.kind): f"{row.accuracy:.0%}" for row in tallies}
-    cells = [
-        [name, *(right[name, kind] for kind in kinds)]
-        for name in dict.fromkeys(row.method for row in tallies)
-    ]
-    return table_of(("view", *kinds), cells, last=["guessing", *chances(tallies, kinds)])
+    """Accuracy by kind with something taken away from the videos: one row for each view."""
+    return table_by_kind(tallies, kinds_of(tallies), {"view": lambda row: row.method})
 
 
-def chances(tallies: Sequence[Tally], kinds: Sequence[str]) -> list[str]:
-    """The accuracy of guessing, by kind."""
+def table_by_kind(tallies: Sequence[Tally], kinds: Sequence[str], labels: Labels) -> Table:
+    """A row for every selection: its labels, then its accuracy in one column a kind."""
+    right = {(row.selection, row.kind): f"{row.accuracy:.0%}" for row in tallies}
     chance = {row.kind: f"{row.chance:.0%}" for row in tallies}
-    return [chance[kind] for kind in kinds]
+    cells = [
+        [*(text(row) for text in labels.values()), *(right[row.selection, kind] for kind in kinds)]
+        for row in tallies
+        if row.kind == ALL
+    ]
+    _, *others = labels
+    last = ["guessing", *("" for _ in others), *(chance[kind] for kind in kinds)]
+    return table_of((*labels, *kinds), cells, last=last)
 
 
 def correlations_table(correlations: Sequence[Correlation]) -> Table:

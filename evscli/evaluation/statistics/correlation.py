@@ -20,7 +20,6 @@ from evscli.evaluation.statistics.results import (
     Numbers,
     Selection,
     Tally,
-    same_share,
 )
 
 Floats = NDArray[np.float64]
@@ -100,7 +99,7 @@ def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlatio
     """Over all points, and the mean over budgets; what kept more than its budget is of none."""
     inside = []
     for budget in sorted({point.tally.budget for point in points}):
-        own = [p for p in points if p.tally.budget == budget if kept_as_asked(p.tally)]
+        own = [p for p in points if p.tally.budget == budget if p.tally.kept_as_asked]
         if len(own) >= 3 and (rho := spearman_of(own)) is not None:
             inside.append(rho)
     return Correlation(
@@ -110,11 +109,6 @@ def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlatio
         within_budget=float(np.mean(inside)) if inside else None,
         selections=len(points),
     )
-
-
-def kept_as_asked(tally: Tally) -> bool:
-    """Whether a method kept about what its budget says."""
-    return same_share(tally.kept_fraction, tally.budget)
 
 
 def spearman_of(points: Sequence[Point]) -> float | None:

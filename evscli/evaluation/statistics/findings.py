@@ -14,7 +14,6 @@ from evscli.evaluation.statistics.results import (
     ALL,
     Evaluation,
     Tally,
-    same_share,
     series_names,
     tally,
 )
@@ -47,5 +46,5 @@ class Findings:
             f"{names[row.series]} at budget {row.budget:g} kept {row.kept_fraction:.1%} of the "
             "tokens by its own rule: no difference to random is given"
             for row in self.tallies
-            if row.kind == ALL and not same_share(row.kept_fraction, row.budget)
+            if row.kind == ALL and not row.kept_as_asked
         ]

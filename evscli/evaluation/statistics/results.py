@@ -111,6 +111,11 @@ class Tally(Selected):
     """The difference to method `random` at the same budget. It is None likewise, and where a
     method kept another share of the tokens by its own rule."""
 
+    @property
+    def kept_as_asked(self) -> bool:
+        """Whether the method kept about what its budget says."""
+        return same_share(self.kept_fraction, self.budget)
+
 
 def tally(answered: Sequence[Answered]) -> list[Tally]:
     """Count the answers: first over all questions, then by kind where there are several kinds.
