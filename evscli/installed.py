@@ -1,4 +1,4 @@
-"""What is wrong with what is installed beside evs, told from an error. Imports none of it."""
+"""Faults of the packages installed beside evs, recognised from an error without an import."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ TORCHVISION = "torchvision"
 
 
 def broken_torchvision(error: BaseException) -> str | None:
-    """What to say where an error comes of a torchvision that cannot be imported, else None.
+    """The message for an error that comes from a torchvision which cannot be imported, else None.
 
-    transformers imports it wherever it is installed; one made for another torch fails then.
+    transformers imports torchvision wherever it is installed, and a release made for another torch
+    then fails.
     """
     for link in _chain(error):
         named = link.name or "" if isinstance(link, ImportError) else ""
@@ -27,7 +28,7 @@ def broken_torchvision(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it, the first cause last."""
+    """Yield an error and the errors behind it, the first cause last."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -43,4 +44,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "of no version"
+        return "of unknown version"
