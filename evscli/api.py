@@ -55,7 +55,7 @@ def prune_video(
     `start` and `end` are the seconds between which frames are taken, as if they were a whole video.
     `damaged` is the policy about damage: `trim`, `skip` or `fail`.
     The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
-    ModelError, DeviceError or VideoError, each with one line that says what to do.
+    ModelError, DeviceError or VideoError, each with one line on what to do.
     """
     job = Job(
         selection=Selection(
@@ -95,7 +95,7 @@ def prune_videos(
     `inputs` are the inputs of that command: videos, folders, globs, lists, tars and addresses. A
     finished video is skipped, and a failing one is recorded and the rest go on, so that the same
     call again goes on where the last one ended. `listener` gets every result. Raises an `EvsError`
-    with one line that says what to do.
+    with one line on what to do.
 
         prune_videos(
             ["clips"],
