@@ -30,7 +30,7 @@ class OpenShards:
         return {"_index": self._index, "_process": None}
 
     def record(self, row: int) -> PrunedVideo:
-        """Return one video. Raises DamagedError, or StoreError for a shard that no longer exists."""
+        """Return one video. Raises DamagedError, or StoreError for a shard that is gone."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._shard: Callable[[int], Shard] = lru_cache(OPEN_SHARDS)(self._open_shard)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
 
     Model = str | ModelFiles
-else:  # what a command line gives
+else:  # the type that a command line gives
     Model = str
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Budget = float | str
     Options = Mapping[str, OptionValue] | tuple[str, ...]
     File = str | Path
-else:  # what a command line gives
+else:  # the types that a command line gives
     Method, Budget, Options, File = str, str, tuple[str, ...], str
 
 

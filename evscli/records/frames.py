@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-# As texts, so that a command line that only shows its help imports no numpy.
+# The types are texts, so that a command line that only shows its help does not import numpy.
 IntArray: TypeAlias = "NDArray[np.int64]"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 SampleBy = Literal["index", "time"]

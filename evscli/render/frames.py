@@ -70,7 +70,7 @@ def shown_frames(record: PrunedVideo, source: VideoIndex | None) -> IntArray:
     frames = record.info.frames
     if source is None:
         return np.arange(frames.start, frames.stop)
-    if record.info.part is None:  # more than it had, where another file is forced
+    if record.info.part is None:  # a forced file may have other frames
         frames = range(source.frames)
     return source.usable(frames)
 

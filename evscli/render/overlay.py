@@ -58,7 +58,7 @@ def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance:
     times = np.asarray(pts * float(time_base)) if source is None else source.times[shown]
     owners = patch_of_frames(record, times)
     strip = TimeStrip(painter, (width, height))
-    # An absolute name: FFmpeg takes what stands before a colon for a protocol.
+    # An absolute name, since FFmpeg takes a word before a colon for a protocol.
     with av.open(str(path.absolute()), "w", format="mp4", options=PLAYABLE) as container:
         stream = add_stream(container, (width, height), fps=fps, time_base=time_base)
         stream.codec_context.sample_aspect_ratio = pixel_shape(source)

@@ -142,7 +142,7 @@ class Cursor:
     def _read_group(self, group: int, passed: int) -> Iterator[Event]:
         """Yield the events from where a seek to `group` lands; frame `passed` lies before it."""
         self._container.seek(int(self._index.keyframe_pts[group]), stream=self._stream)
-        # Some containers land between key frames: nothing there can be decoded.
+        # Some containers land between key frames, where nothing can be decoded.
         all_packets = demuxed(self._container.demux(self._stream))
         packets = dropwhile(lambda p: not _is_start(p), all_packets)
         first = next(packets, None)
@@ -174,7 +174,7 @@ class Cursor:
         return bool(self._index.keyframe_pos[found] == (-1 if key.pos is None else key.pos))
 
     def _decode(self, packets: Iterator[VideoPacket], earliest: int) -> Iterator[Event]:
-        # Where a frame that others rest on is missing, a decoder makes one up from what it has.
+        # Nothing is skipped where frames may be missing: decoders make up frames that others rest on.
         wanted = self._counts if self._skips else None
         context, pts = self._stream.codec_context, self._index.pts
         return decode_timed(context, packets, pts, earliest=earliest, wanted=wanted)

@@ -111,7 +111,7 @@ def _at_even_instants(
     chosen = rules.sample(ticks, CLOCK)
     _check_sampled(chosen, index, ticks, CLOCK)
     since = (index.pts[numbers] - index.pts[numbers[0]]) * float(index.time_base)
-    # Half a tick: a frame shown at an instant is not missed for the rounding of its time.
+    # Half a tick, so that rounding a time never misses the frame shown at an instant.
     shown = np.searchsorted(since, chosen / CLOCK + 0.5 / CLOCK, side="right") - 1
     return numbers[shown], rules.prompt_times(chosen, CLOCK)
 
