@@ -174,7 +174,7 @@ class Cursor:
         return bool(self._index.keyframe_pos[found] == (-1 if key.pos is None else key.pos))
 
     def _decode(self, packets: Iterator[VideoPacket], earliest: int) -> Iterator[Event]:
-        # Nothing is skipped where frames may be missing: decoders make up frames that others rest on.
+        # Where frames may be missing none is skipped: decoders make up what others rest on.
         wanted = self._counts if self._skips else None
         context, pts = self._stream.codec_context, self._index.pts
         return decode_timed(context, packets, pts, earliest=earliest, wanted=wanted)
