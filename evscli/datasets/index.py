@@ -50,7 +50,7 @@ class VideoIndex:
         return self.texts[start : self.ends[row]].decode()
 
     def find(self, video_id: str) -> list[int]:
-        """Return the rows of all videos of an id: several where stores of methods are mixed."""
+        """Return the rows of an id's videos: several where stores of several methods are mixed."""
         first = bisect_left(self._by_id, video_id, key=self.id)
         return self._by_id[first : bisect_right(self._by_id, video_id, lo=first, key=self.id)]
 

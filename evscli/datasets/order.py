@@ -77,5 +77,5 @@ class Rank:
 
 
 def part(count: int, number: int, parts: int) -> slice:
-    """Return one of `parts` runs that together cover `count` rows once, in sizes equal to 1."""
+    """Return one of `parts` runs that cover `count` rows once; sizes differ by at most 1."""
     return slice(number * count // parts, (number + 1) * count // parts)

@@ -54,7 +54,7 @@ class Execution(Checked):
     timeout: Annotated[
         float | None,
         Option(
-            "Time that decoding a video may take. Default: 600 and the video's own length.",
+            "Time that a video may take to decode. Default: 600 and the video's own length.",
             metavar="SECONDS",
         ),
     ] = None

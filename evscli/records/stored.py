@@ -97,7 +97,7 @@ class VideoInfo:
     query: str | None = None
     """The question that a query-aware method was given."""
     prune_at: int | None = None
-    """The block of the encoder after which tokens were dropped. None is the whole encoder."""
+    """The block of the encoder after which tokens were dropped. None means after the encoder."""
     budget_rule: str | None = None
     """The budget as asked for, where it was not a fraction, such as `4096tok`."""
     part: Part | None = None

@@ -53,7 +53,7 @@ class PruneInputs:
     scorer: Mapping[str, Tensor] | None = None
     """The weights of a learned scorer, by their names inside it."""
     heads: int | None = None
-    """The attention heads of the encoder, for methods inside it."""
+    """The number of attention heads of the encoder, for methods that prune inside it."""
     seed: int = 0
 
 
