@@ -86,7 +86,7 @@ def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
 def _is_finite(tokens: Tensor) -> bool:
     """Whether no value is NaN or infinite, without a copy of tokens that may be in a file.
 
-    A value that is not finite makes the smallest or the largest one so. A sum would show it too, but
-    would copy all tokens into the wider dtype that it needs.
+    Such a value makes the smallest or the largest one not finite. A sum would show it too, and copy
+    all tokens into the wider dtype that it needs.
     """
     return not tokens.numel() or bool(torch.stack(tokens.aminmax()).isfinite().all())

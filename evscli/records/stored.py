@@ -105,8 +105,7 @@ class VideoInfo:
     store_dtype: str | None = None
     """The dtype of stored tokens: bfloat16, float16, float8 or int8. None is `model.dtype`."""
     damaged_frames: int | None = None
-    """The number of damaged frames that were left out although others follow; `source_frames`
-    counts them."""
+    """The number of damaged frames left out although others follow; in `source_frames` too."""
     store_rms_error: float | None = None
     """The error of the stored dtype: root of the mean square, relative to that of the values."""
     store_max_error: float | None = None

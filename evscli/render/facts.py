@@ -1,4 +1,4 @@
-"""The table of where selections come from: a row for each fact, a column for each view."""
+"""The table of selections' provenance and numbers: a row for each fact, a column for each view."""
 
 from __future__ import annotations
 

@@ -123,8 +123,7 @@ def mask_painter(mask: Mask, scores: FloatArray | None = None) -> Painter:
 def against_painter(first: Mask, second: Mask, names: tuple[str, str] = ("A", "B")) -> Painter:
     """Return the painter of two selections [T, h, w] of one video.
 
-    Captions give the tokens that each keeps, and those that both keep as a share of those that
-    either keeps.
+    Captions give the tokens that each keeps, and the overlap: those of both over those of either.
     """
     kept = [mask.sum(axis=(1, 2)).tolist() for mask in (first, second)]
     both = (first & second).sum(axis=(1, 2)).tolist()

@@ -102,8 +102,7 @@ def _times(scan: Scan) -> Times:
 def _counted(survey: Survey, scan: Scan, stated: Fraction | None) -> Times:
     """Return the frames' own times where they ascend, else n / rate for frame n.
 
-    The rate is that of the decoding times, where there are some: an AVI may state the rate of its
-    fields.
+    The rate is that of the decoding times, if any: an AVI may state the rate of its fields.
     """
     times = [time for time in survey.times if time is not None]
     if len(times) < len(survey.times) or any(late < early for early, late in pairwise(times)):

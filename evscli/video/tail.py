@@ -22,9 +22,8 @@ LAST_PACKETS = 17
 def tail_is_whole(stream: VideoStream, scan: Scan) -> bool:
     """Whether the last frames come without a fault, decoded from the last key packet on.
 
-    Decoding starts one key packet earlier where frames that are shown before the last key frame are
-    stored behind it: they rest on both. The answer is False also where nothing can be learned so,
-    as where a group is very long.
+    Decoding starts one key packet earlier where frames shown before the last key frame are stored
+    behind it: they rest on both. False is returned also where a group is too long to find out.
     """
     tail = scan.tail
     if tail.is_lost or not tail.packets or not scan.keys:

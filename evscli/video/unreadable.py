@@ -1,7 +1,6 @@
 """Messages on files that cannot be read as videos: what each file is, and what to do about it.
 
-The name of a file proves little: pointers of version control, web pages and archives are saved as
-`.mp4`.
+The name of a file proves little: pointers, web pages and archives are saved as `.mp4`.
 """
 
 from __future__ import annotations
