@@ -12,7 +12,7 @@ TORCHVISION = "torchvision"
 def broken_torchvision(error: BaseException) -> str | None:
     """The message for an error that comes from a torchvision which cannot be imported, else None.
 
-    transformers imports torchvision wherever it is installed; one made for another torch then fails.
+    transformers imports torchvision wherever it is installed, and fails if it fits another torch.
     """
     for link in _chain(error):
         named = link.name or "" if isinstance(link, ImportError) else ""

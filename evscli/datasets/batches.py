@@ -83,8 +83,7 @@ def first_fit(
 ) -> Iterator[list[int]]:
     """Put each item into the first of the batches being filled that has room for it.
 
-    When `WINDOW` of them are too full for an item, the oldest is yielded. Items are at most
-    `most_size`.
+    When `WINDOW` of them are too full for an item, the oldest is done. No item exceeds `most_size`.
     """
     filling: list[_Batch] = []
     for item, size in zip(items, sizes, strict=True):
