@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from evscli.errors import UsageError
-from evscli.pruners.cdpruner import cdpruner, cdpruner_count
-from evscli.pruners.divprune import divprune, divprune_count
-from evscli.pruners.dtd import dtd, dtd_count
-from evscli.pruners.dycoke import dycoke, dycoke_count
-from evscli.pruners.evs import evs, evs_count
-from evscli.pruners.first_of_2x2 import first_of_2x2, first_of_2x2_count
-from evscli.pruners.keep_all import keep_all, keep_all_count
 from evscli.pruners.method import Pruner, function_pruner
-from evscli.pruners.norm import norm, norm_count
+from evscli.pruners.methods.cdpruner import cdpruner, cdpruner_count
+from evscli.pruners.methods.divprune import divprune, divprune_count
+from evscli.pruners.methods.dtd import dtd, dtd_count
+from evscli.pruners.methods.dycoke import dycoke, dycoke_count
+from evscli.pruners.methods.evs import evs, evs_count
+from evscli.pruners.methods.first_of_2x2 import first_of_2x2, first_of_2x2_count
+from evscli.pruners.methods.none import keep_all, keep_all_count
+from evscli.pruners.methods.norm import norm, norm_count
+from evscli.pruners.methods.random import random_subset, random_subset_count
+from evscli.pruners.methods.semvid import semvid, semvid_count
+from evscli.pruners.methods.stts import stts, stts_count
+from evscli.pruners.methods.uniform_frames import uniform_frames, uniform_frames_count
+from evscli.pruners.methods.uniform_grid import uniform_grid, uniform_grid_count
+from evscli.pruners.methods.vcast import vcast, vcast_count
+from evscli.pruners.methods.vidcom2 import vidcom2, vidcom2_count
+from evscli.pruners.methods.window_diff import window_diff, window_diff_count
 from evscli.pruners.options import closest
 from evscli.pruners.plugins import load_plugin, plugin_names, why_broken
-from evscli.pruners.random_subset import random_subset, random_subset_count
-from evscli.pruners.semvid import semvid, semvid_count
-from evscli.pruners.stts import stts, stts_count
-from evscli.pruners.uniform_frames import uniform_frames, uniform_frames_count
-from evscli.pruners.uniform_grid import uniform_grid, uniform_grid_count
-from evscli.pruners.vcast import vcast, vcast_count
-from evscli.pruners.vidcom2 import vidcom2, vidcom2_count
-from evscli.pruners.window_diff import window_diff, window_diff_count
 from evscli.records import KeptTokens
 
 Method = str | Pruner | Callable[..., KeptTokens]

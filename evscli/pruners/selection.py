@@ -138,7 +138,7 @@ def _check_values(tokens: VideoTokens) -> None:
             f"tokens must be VideoTokens, got {type(tokens).__name__}: "
             "wrap embeds [T, h, w, D] by VideoTokens.from_embeds(embeds)"
         )
-    from evscli.pruners.frames import all_finite
+    from evscli.pruners.ops.frames import all_finite
 
     if not all_finite(tokens.embeds):
         raise UsageError(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from evscli.errors import UsageError
-from evscli.pruners import frames, prune
+from evscli.pruners import prune
+from evscli.pruners.ops import frames
 from evscli.records import VideoTokens
 from tests.pruners.videos import noise, tokens
 

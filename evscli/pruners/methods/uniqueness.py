@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evscli.pruners.frames import float_chunks
+from evscli.pruners.ops.frames import float_chunks
 
 _WIDTHS = (1 / 8, 1 / 4, 1 / 2, 1, 2)
 """Of the Gaussian kernels whose sum is the likeness."""

@@ -15,7 +15,7 @@ def uniform_grid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Kep
     The nearest whole number of tokens to the budget is kept; where it is no multiple of the
     number of frames, evenly spread frames keep one cell more.
     """
-    from evscli.pruners.spread import spread, spread_cells
+    from evscli.pruners.ops.spread import spread, spread_cells
 
     del inputs
     t, h, w = tokens.grid_thw

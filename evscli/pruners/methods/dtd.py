@@ -32,7 +32,7 @@ def dtd(
     above it (`space="feature"`; the authors use 0.5) or whose mean absolute pixel difference, in
     0..1, is below it (`space="pixel"`, which needs `inputs.pixels`).
     """
-    from evscli.pruners.ranking import keep_highest
+    from evscli.pruners.ops.ranking import keep_highest
 
     t, h, w = tokens.grid_thw
     count = dtd_count(t, h * w, budget, space=space, threshold=threshold)
@@ -71,7 +71,7 @@ def dtd_count(
 
 
 def _difference(tokens: VideoTokens, inputs: PruneInputs, space: Space) -> Tensor:
-    from evscli.pruners.frame_change import embedding_change, pixel_change
+    from evscli.pruners.ops.frame_change import embedding_change, pixel_change
 
     if space == "feature":
         return embedding_change(tokens.embeds)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evscli.pruners import prune
-from evscli.pruners.spread import spread, spread_cells
+from evscli.pruners.ops.spread import spread, spread_cells
 from evscli.records import PruneInputs
 from tests.pruners.videos import tokens
 

@@ -55,7 +55,7 @@ def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) 
     """
     import torch
 
-    from evscli.pruners.frames import frame_spans
+    from evscli.pruners.ops.frames import frame_spans
 
     home = scorer["mlp.w3.weight"]
     scores = torch.empty(windows.shape[:3], dtype=torch.float32, device=windows.device)
@@ -82,7 +82,7 @@ def _compare(before: Tensor, pooled: Tensor, scorer: Mapping[str, Tensor]) -> Te
 
 def keep_windows(scores: Tensor, budget: float) -> Tensor:
     """Mask [T, P]: the first frame, and the highest `scores` of the others over the video."""
-    from evscli.pruners.ranking import keep_highest
+    from evscli.pruners.ops.ranking import keep_highest
 
     frames, windows = scores.shape
     ranked = scores.clone()

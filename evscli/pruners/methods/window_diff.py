@@ -13,8 +13,8 @@ from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
 def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> WindowChoice:
     """Keep the windows that are least like those of the frame before."""
-    from evscli.pruners.frame_change import embedding_change
-    from evscli.pruners.ranking import keep_highest
+    from evscli.pruners.ops.frame_change import embedding_change
+    from evscli.pruners.ops.ranking import keep_highest
 
     del inputs
     t, h, w = windows.grid_thw

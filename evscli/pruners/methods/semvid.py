@@ -17,9 +17,9 @@ RELEVANT = 0.6
 
 def semvid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     """Keep tokens near `inputs.query` and tokens that move, at least one of every frame."""
-    from evscli.pruners.allocation import frame_budgets
-    from evscli.pruners.query import relevance, unit_query
-    from evscli.pruners.semantic import choose, frame_weights, motion
+    from evscli.pruners.methods.semantic import choose, frame_weights, motion
+    from evscli.pruners.ops.allocation import frame_budgets
+    from evscli.pruners.ops.query import relevance, unit_query
 
     t, h, w = tokens.grid_thw
     count = semvid_count(t, h * w, budget)

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from evscli.errors import UsageError
 from evscli.pruners import prune
-from evscli.pruners.greedy import determinantal_points, farthest_points, parts
+from evscli.pruners.ops.greedy import determinantal_points, farthest_points, parts
 from evscli.records import PruneInputs, VideoTokens
 from tests.pruners.videos import noise, tokens
 

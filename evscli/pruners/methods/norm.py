@@ -11,8 +11,8 @@ from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 def norm(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     """Keep the tokens of largest norm."""
-    from evscli.pruners.frames import token_norms
-    from evscli.pruners.ranking import keep_highest
+    from evscli.pruners.ops.frames import token_norms
+    from evscli.pruners.ops.ranking import keep_highest
 
     del inputs
     t, h, w = tokens.grid_thw

@@ -31,10 +31,10 @@ def vcast(
     del inputs
     t, h, w = tokens.grid_thw
     total = vcast_count(t, h * w, budget, tau=tau, min_k=min_k, largest_remainder=largest_remainder)
-    from evscli.pruners.allocation import frame_budgets
-    from evscli.pruners.ranking import keep_highest_per_frame
-    from evscli.pruners.spatial import frame_directions_and_scores
-    from evscli.pruners.trajectory import curvature, frame_weights
+    from evscli.pruners.methods.spatial import frame_directions_and_scores
+    from evscli.pruners.methods.trajectory import curvature, frame_weights
+    from evscli.pruners.ops.allocation import frame_budgets
+    from evscli.pruners.ops.ranking import keep_highest_per_frame
 
     directions, scores = frame_directions_and_scores(tokens.embeds)
     budgets = frame_budgets(

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners import PruneWarning, check_selection, prune, select_tokens
-from evscli.pruners.frame_change import embedding_change, pixel_change
+from evscli.pruners.ops.frame_change import embedding_change, pixel_change
 from evscli.records import KeptTokens, OptionValue, PixelSource, PruneInputs, VideoTokens
 from tests.pruners.videos import noise, still, tokens
 

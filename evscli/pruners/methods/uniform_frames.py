@@ -17,7 +17,7 @@ def uniform_frames(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> K
     """
     import torch
 
-    from evscli.pruners.spread import spread, spread_cells
+    from evscli.pruners.ops.spread import spread, spread_cells
 
     del inputs
     t, h, w = tokens.grid_thw

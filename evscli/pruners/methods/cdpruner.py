@@ -30,8 +30,8 @@ def cdpruner(
     """
     import torch
 
-    from evscli.pruners.greedy import determinantal_points, parts, unit_tokens
-    from evscli.pruners.query import unit_query
+    from evscli.pruners.ops.greedy import determinantal_points, parts, unit_tokens
+    from evscli.pruners.ops.query import unit_query
 
     t, h, w = tokens.grid_thw
     count = cdpruner_count(t, h * w, budget, part=part)
@@ -58,8 +58,8 @@ def _quality(embeds: Tensor, query: Tensor) -> Tensor:
     """The negated mean cosine to the query's rows, rescaled to 0..1 over the video: [T, h*w]."""
     import torch
 
-    from evscli.pruners.frames import float_chunks
-    from evscli.pruners.greedy import unit_tokens
+    from evscli.pruners.ops.frames import float_chunks
+    from evscli.pruners.ops.greedy import unit_tokens
 
     t, h, w, _ = embeds.shape
     unlike = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)

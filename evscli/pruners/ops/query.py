@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from evscli.errors import UsageError
-from evscli.pruners.frames import float_chunks
-from evscli.pruners.greedy import unit_tokens
+from evscli.pruners.ops.frames import float_chunks
+from evscli.pruners.ops.greedy import unit_tokens
 from evscli.records import PruneInputs
 
 

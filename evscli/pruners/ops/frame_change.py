@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from evscli.errors import UsageError
-from evscli.pruners.frames import float_chunks, span_length
+from evscli.pruners.ops.frames import float_chunks, span_length
 from evscli.records import PixelSource
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evscli.pruners.frames import float_chunks, span_length
-from evscli.pruners.greedy import unit_tokens
+from evscli.pruners.ops.frames import float_chunks, span_length
+from evscli.pruners.ops.greedy import unit_tokens
 
 _PAIRS = 1 << 26  # of tokens of a frame compared at once; more frames wait for the next round
 

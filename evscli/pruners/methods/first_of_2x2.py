@@ -18,7 +18,7 @@ def first_of_2x2(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Kep
     """
     import torch
 
-    from evscli.pruners.spread import spread
+    from evscli.pruners.ops.spread import spread
 
     del inputs
     t, h, w = tokens.grid_thw

@@ -34,8 +34,8 @@ def vidcom2(
     `pruning_rate` q, given beside a budget of 1-q, counts `int(T*N*(1-q))` exactly as the engines
     compute it.
     """
-    from evscli.pruners.ranking import keep_highest_per_frame
-    from evscli.pruners.uniqueness import frame_shares, likeness
+    from evscli.pruners.methods.uniqueness import frame_shares, likeness
+    from evscli.pruners.ops.ranking import keep_highest_per_frame
 
     del inputs
     t, h, w = tokens.grid_thw

@@ -76,7 +76,7 @@ def _below_percentile(ranked: int, rate: float) -> int:
 
 
 def _change(tokens: VideoTokens, inputs: PruneInputs, space: Space) -> Tensor:
-    from evscli.pruners.frame_change import embedding_change, pixel_change
+    from evscli.pruners.ops.frame_change import embedding_change, pixel_change
 
     if space == "embedding":
         return embedding_change(tokens.embeds)
@@ -86,7 +86,7 @@ def _change(tokens: VideoTokens, inputs: PruneInputs, space: Space) -> Tensor:
 
 
 def _keep(scores: Tensor, count: int, rule: Rule) -> Tensor:
-    from evscli.pruners.ranking import keep_highest
+    from evscli.pruners.ops.ranking import keep_highest
 
     if rule == "serving" or len(scores) == 1:
         return keep_highest(scores, count)

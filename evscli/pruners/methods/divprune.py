@@ -23,7 +23,7 @@ def divprune(
     """
     import torch
 
-    from evscli.pruners.greedy import farthest_points, parts, unit_tokens
+    from evscli.pruners.ops.greedy import farthest_points, parts, unit_tokens
 
     del inputs
     t, h, w = tokens.grid_thw

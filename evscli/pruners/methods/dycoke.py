@@ -24,7 +24,7 @@ def dycoke(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
     What the budget leaves beside the whole frames is shared out evenly over the others; where it is
     no multiple of them, the earliest keep one token more.
     """
-    from evscli.pruners.ranking import keep_highest_per_frame
+    from evscli.pruners.ops.ranking import keep_highest_per_frame
 
     del inputs
     t, h, w = tokens.grid_thw
@@ -50,7 +50,7 @@ def _whole_frames(frames: int) -> int:
 
 def _difference(embeds: Tensor) -> Tensor:
     """[T, h, w] float32: 1 - cos to the frame each is compared with; 2 for whole frames."""
-    from evscli.pruners.frame_change import embedding_change
+    from evscli.pruners.ops.frame_change import embedding_change
 
     scores = embedding_change(embeds)
     scores[::GROUP] = 2.0

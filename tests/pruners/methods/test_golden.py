@@ -10,12 +10,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from evscli.pruners import check_selection, select_tokens
-from evscli.pruners.spatial import frame_directions_and_scores
-from evscli.pruners.trajectory import curvature
-from evscli.pruners.uniqueness import frame_shares, likeness
+from evscli.pruners.methods.spatial import frame_directions_and_scores
+from evscli.pruners.methods.trajectory import curvature
+from evscli.pruners.methods.uniqueness import frame_shares, likeness
 from evscli.records import KeptTokens, OptionValue, VideoTokens
 
-GOLDEN = Path(__file__).parent.parent / "data" / "golden"
+GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 EVS = sorted(GOLDEN.glob("evs_*.safetensors"))
 VCAST = sorted(GOLDEN.glob("vcast_*.safetensors"))
 VIDCOM2 = sorted(GOLDEN.glob("vidcom2_*.safetensors"))
@@ -101,5 +101,5 @@ def test_a_golden_mask_does_not_depend_on_the_chunk_length(
     budget = float(parameters.get("retain_ratio", 1 - rate))
     for frames in (1, 2, 3):
         values = frames * tensors["embeds"][0].numel()
-        monkeypatch.setattr("evscli.pruners.frames._CACHED_VALUES", values)
+        monkeypatch.setattr("evscli.pruners.ops.frames._CACHED_VALUES", values)
         assert torch.equal(select(tensors["embeds"], method, budget).mask, tensors["keep"])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evscli.pruners.frames import float_chunks
+from evscli.pruners.ops.frames import float_chunks
 
 _EPS = 1e-6
 
