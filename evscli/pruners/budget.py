@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import Annotated
 
 from evscli.errors import UsageError
+from evscli.option import Option
+
+PruningRate = Annotated[
+    float | None,
+    Option("The rate q of a serving engine beside a budget of 1-q; counts as the engine does."),
+]
+"""An option of methods that serving engines have: `int(T*N*(1-q))` tokens, computed so."""
 
 
 def check_budget(budget: object) -> float:
@@ -50,13 +58,9 @@ def check_rate(pruning_rate: float, budget: float) -> float:
     return pruning_rate
 
 
-def first_frame_note(
-    method: str, frames: int, cells: int, *, allowed: int, budget: float
-) -> tuple[str, ...]:
-    """What a person should know where the first frame, kept whole, takes the whole budget.
-
-    `allowed` are the tokens that the budget allows of `frames` of `cells`.
-    """
+def first_frame_note(method: str, frames: int, cells: int, budget: float) -> tuple[str, ...]:
+    """What a person should know where the first of `frames` of `cells` takes the whole budget."""
+    allowed = floor_count(frames * cells, budget)
     if budget == 1 or allowed > cells:
         return ()
     return (

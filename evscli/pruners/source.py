@@ -38,7 +38,7 @@ def source_digests(pruner: Pruner) -> dict[str, str]:
 
 def _modules(pruner: Pruner) -> set[str]:
     """The modules in which it is defined."""
-    rules = (pruner.function, pruner.expected_count)
+    rules = (pruner.function, pruner.expected_count, pruner.option_type or pruner.function)
     names = {getattr(rule, "__module__", None) or type(rule).__module__ for rule in rules}
     if pruner.plugin is not None:
         names.add(pruner.plugin.module)

@@ -15,7 +15,13 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
 from evscli.encoders.packing import alone, attend_packed, first_fit, pack, refilled
-from evscli.pruners.methods.stts import attention_bias, keep_windows, stts_count, window_scores
+from evscli.pruners.methods.stts import (
+    Options,
+    attention_bias,
+    expected_count,
+    keep_windows,
+    window_scores,
+)
 
 GOLDEN = sorted((Path(__file__).parent.parent / "data" / "golden").glob("stts_*.safetensors"))
 SIDE, WINDOW = 27, 3
@@ -106,7 +112,8 @@ def test_the_golden_files_are_here() -> None:
 def test_scores_and_windows_are_those_of_the_authors(reference: Reference) -> None:
     _, scores = reference.scored()
     torch.testing.assert_close(scores, reference.tensors["scores"], atol=1e-5, rtol=0)
-    keep = keep_windows(scores, 1 - float(reference.parameters["budget_pruned"]))
+    budget = 1 - float(reference.parameters["budget_pruned"])
+    keep = keep_windows(scores, expected_count(*scores.shape, budget, Options()))
     assert torch.equal(keep, reference.tensors["keep"])
     assert torch.equal(patches(keep), reference.tensors["patch_keep"])
 
@@ -157,10 +164,10 @@ def test_packed_attention_is_attention_within_frames(
 @given(frames=st.integers(1, 9), cells=st.integers(1, 9), budget=st.floats(0.01, 1))
 def test_the_first_frame_is_kept_and_counts(frames: int, cells: int, budget: float) -> None:
     generator = torch.Generator().manual_seed(frames)
-    keep = keep_windows(torch.rand((frames, cells), generator=generator), budget)
+    count = expected_count(frames, cells, budget, Options())
+    keep = keep_windows(torch.rand((frames, cells), generator=generator), count)
     assert keep[0].all()
-    assert int(keep.sum()) == stts_count(frames, cells, budget)
-    assert stts_count(frames, cells, budget) >= min(budget * frames * cells - 1e-6, cells)
+    assert int(keep.sum()) == count >= min(budget * frames * cells - 1e-6, cells)
 
 
 def test_without_scores_that_differ_the_bias_is_the_least_one() -> None:

@@ -238,7 +238,7 @@ class TestSource:
             assert "plugin" not in VideoPruner(encoder, request).configs[0].settings["selection"]
 
     def test_one_that_only_has_the_name_of_a_built_in_one_is_none(self) -> None:
-        pruner = replace(get_pruner("norm"), function=simple)
+        pruner = replace(get_pruner("dycoke"), function=simple)
         settings = (
             VideoPruner(load_encoder("mini"), check_selection(pruner, 0.5)).configs[0].settings
         )

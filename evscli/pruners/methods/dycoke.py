@@ -1,8 +1,7 @@
 """DyCoke's temporal stage (TTM, arXiv 2411.15024): drop what a group of four frames repeats.
 
 The first frame of every four is kept whole. The second is compared with it, the third with it too,
-and the fourth with the third; of each the least similar tokens stay. Imports torch only when it
-runs.
+and the fourth with the third; of each the least similar tokens stay.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evscli.pruners.budget import round_count
+from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ def dycoke(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
     """
     from evscli.pruners.ops.ranking import keep_highest_per_frame
 
-    del inputs
     t, h, w = tokens.grid_thw
-    count = dycoke_count(t, h * w, budget)
+    count = expected_count(t, h * w, budget)
     scores = _difference(tokens.embeds)
     budgets = _frame_budgets(t, h * w, count).to(scores.device)
     return KeptTokens(
@@ -39,9 +38,19 @@ def dycoke(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
     )
 
 
-def dycoke_count(frames: int, cells: int, budget: float) -> int:
+def expected_count(frames: int, cells: int, budget: float) -> int:
     """Tokens kept of `frames` temporal patches of `cells` tokens: at least every fourth frame."""
     return max(_whole_frames(frames) * cells, round_count(frames * cells, budget))
+
+
+PRUNER = Pruner(
+    name="dycoke",
+    summary="keeps every fourth frame and what the frames between do not repeat",
+    paper="DyCoke (temporal stage), arXiv 2411.15024",
+    order=5,
+    function=dycoke,
+    expected_count=expected_count,
+)
 
 
 def _whole_frames(frames: int) -> int:

@@ -1,73 +1,82 @@
 """EVS, Efficient Video Sampling (arXiv 2510.14624): keep the tokens that changed most over time.
 
 Frame 0 is always kept whole; the others compete in one ranking over the video. Two ways to count
-are in use, and two spaces to measure change in; the change itself is computed in frame_change.
-Imports torch only when it runs.
+are in use, and two spaces to measure change in.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from evscli.errors import UsageError
-from evscli.pruners.budget import check_rate, floor_count
+from evscli.option import Option
+from evscli.pruners.budget import PruningRate, check_rate, floor_count
+from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Rule = Literal["serving", "paper"]
-Space = Literal["embedding", "rgb"]
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of EVS."""
+
+    rule: Annotated[
+        Literal["serving", "paper"],
+        Option("Frame 0 within the budget, as serving engines count, or on top of its share."),
+    ] = "serving"
+    space: Annotated[
+        Literal["embedding", "rgb"],
+        Option("What is compared: embeddings, or the resized pixels."),
+    ] = "embedding"
+    pruning_rate: PruningRate = None
 
 
-def evs(
-    tokens: VideoTokens,
-    inputs: PruneInputs,
-    budget: float,
-    *,
-    rule: Rule = "serving",
-    space: Space = "embedding",
-    pruning_rate: float | None = None,
-) -> KeptTokens:
+def evs(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
     """Keep what changed most since the frame before.
 
-    `rule="serving"` counts frame 0 within the budget, as serving engines do; `rule="paper"` keeps
-    frame 0 and, of the later frames, every score at or above the percentile `1 - budget`.
-    `space="rgb"` compares the resized pixels and needs `inputs.pixels`. `pruning_rate` q, given
-    beside a budget of 1-q, counts `int(T*N*(1-q))` exactly as the engines compute it.
+    The paper's rule keeps frame 0 and, of the later frames, every score at or above the percentile
+    `1 - budget`.
     """
+    from evscli.pruners.ops.frame_change import token_change
+
     t, h, w = tokens.grid_thw
-    expected = evs_count(t, h * w, budget, rule=rule, space=space, pruning_rate=pruning_rate)
-    scores = _change(tokens, inputs, space)
-    return KeptTokens(
-        mask=_keep(scores, expected, rule),
-        scores=scores,
-        expected=expected,
-        notes=_first_frame_note(t, h * w, budget, expected),
-    )
+    count = expected_count(t, h * w, budget, options)
+    scores = token_change(tokens, inputs, of_pixels=options.space == "rgb")
+    mask = _keep(scores, count, options)
+    notes = _first_frame_note(t, h * w, budget, count)
+    return KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
 
 
-def evs_count(
-    frames: int,
-    cells: int,
-    budget: float,
-    *,
-    rule: Rule = "serving",
-    space: Space = "embedding",
-    pruning_rate: float | None = None,
-) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens; with `paper`, scores that tie
-    at the percentile are kept on top. Raises UsageError where rate and budget disagree.
+def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
+    """Tokens kept of `frames` temporal patches of `cells` tokens.
+
+    With `paper` scores that tie at the percentile are kept on top. Raises UsageError where rate and
+    budget disagree.
     """
-    del space
-    rate = 1 - budget if pruning_rate is None else check_rate(pruning_rate, budget)
-    if rule == "paper":
+    asked = options.pruning_rate
+    rate = 1 - budget if asked is None else check_rate(asked, budget)
+    if options.rule == "paper":
         ranked = (frames - 1) * cells
         return cells + ranked - _below_percentile(ranked, rate)
-    if pruning_rate is None:
+    if asked is None:
         return max(cells, floor_count(frames * cells, budget))
-    return max(cells, int(frames * cells * (1 - pruning_rate)))
+    return max(cells, int(frames * cells * (1 - asked)))
+
+
+PRUNER = Pruner(
+    name="evs",
+    summary="keeps the first frame and the tokens that changed most since the frame before",
+    paper="Efficient Video Sampling, arXiv 2510.14624",
+    order=1,
+    function=evs,
+    option_type=Options,
+    expected_count=expected_count,
+    content_decides_by_option=frozenset({"rule"}),
+    needs_by_option={("space", "rgb"): "pixels"},
+)
 
 
 def _below_percentile(ranked: int, rate: float) -> int:
@@ -75,20 +84,10 @@ def _below_percentile(ranked: int, rate: float) -> int:
     return max(0, math.ceil(rate * (ranked - 1) - 1e-9))
 
 
-def _change(tokens: VideoTokens, inputs: PruneInputs, space: Space) -> Tensor:
-    from evscli.pruners.ops.frame_change import embedding_change, pixel_change
-
-    if space == "embedding":
-        return embedding_change(tokens.embeds)
-    if inputs.pixels is None:
-        raise UsageError("evs with space=rgb needs the pixels: pass them, or use space=embedding")
-    return pixel_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device)
-
-
-def _keep(scores: Tensor, count: int, rule: Rule) -> Tensor:
+def _keep(scores: Tensor, count: int, options: Options) -> Tensor:
     from evscli.pruners.ops.ranking import keep_highest
 
-    if rule == "serving" or len(scores) == 1:
+    if options.rule == "serving" or len(scores) == 1:
         return keep_highest(scores, count)
     # No score lies between two neighbours in rank, so the interpolated percentile selects what
     # the score next above it selects.

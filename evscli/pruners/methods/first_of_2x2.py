@@ -1,12 +1,12 @@
 """Baseline: the first token of every 2x2 block of cells; looks at no content.
 
 A quarter of the tokens is exactly the first of every block; other budgets take further tokens of
-the blocks, or leave blocks out. Imports torch only when it runs.
+the blocks, or leave blocks out.
 """
 
 from __future__ import annotations
 
-from evscli.pruners.budget import round_count
+from evscli.pruners.method import Pruner, nearest_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 
@@ -20,9 +20,8 @@ def first_of_2x2(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Kep
 
     from evscli.pruners.ops.spread import spread
 
-    del inputs
     t, h, w = tokens.grid_thw
-    count = first_of_2x2_count(t, h * w, budget)
+    count = nearest_count(t, h * w, budget)
     places = torch.tensor([[0, 2], [3, 1]])
     place = places.repeat((h + 1) // 2, (w + 1) // 2)[:h, :w].repeat(t, 1, 1)
     sizes = torch.bincount(place.flatten(), minlength=4)
@@ -34,6 +33,10 @@ def first_of_2x2(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Kep
     return KeptTokens(mask=mask.to(tokens.embeds.device), expected=count)
 
 
-def first_of_2x2_count(frames: int, cells: int, budget: float) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens."""
-    return round_count(frames * cells, budget)
+PRUNER = Pruner(
+    name="first-of-2x2",
+    summary="keeps the first cell of every 2x2 block",
+    paper="baseline",
+    order=92,
+    function=first_of_2x2,
+)

@@ -1,11 +1,8 @@
-"""Baseline: a random subset of all tokens. No comparison of methods is honest without it.
-
-Imports torch only when it runs.
-"""
+"""Baseline: a random subset of all tokens. No comparison of methods is honest without it."""
 
 from __future__ import annotations
 
-from evscli.pruners.budget import round_count
+from evscli.pruners.method import Pruner, nearest_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 
@@ -17,13 +14,19 @@ def random_subset(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Ke
     import torch
 
     t, h, w = tokens.grid_thw
-    count = random_subset_count(t, h * w, budget)
+    count = nearest_count(t, h * w, budget)
     generator = torch.Generator().manual_seed(inputs.seed)
     mask = torch.zeros(t * h * w, dtype=torch.bool)
     mask[torch.randperm(t * h * w, generator=generator)[:count]] = True
     return KeptTokens(mask=mask.view(t, h, w).to(tokens.embeds.device), expected=count)
 
 
-def random_subset_count(frames: int, cells: int, budget: float) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens."""
-    return round_count(frames * cells, budget)
+PRUNER = Pruner(
+    name="random",
+    summary="keeps a random subset of all tokens",
+    paper="baseline",
+    order=95,
+    function=random_subset,
+    random=True,
+    algorithm_version=2,
+)

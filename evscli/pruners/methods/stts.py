@@ -2,47 +2,74 @@
 
 Three pure steps on the hidden states after one block of a vision tower: score its windows, choose,
 and bias the next block's attention towards what scored high. Running the tower is not done here.
-Frame 0 is always kept. Imports torch only when it runs.
+Frame 0 is always kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import exp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from evscli.errors import UsageError
-from evscli.pruners.budget import first_frame_note, floor_count
+from evscli.option import Option
+from evscli.pruners.budget import first_frame_note
+from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LEAST = exp(-2)
+_LEAST = exp(-2)
 """Of a rescaled score, so that the bias of attention is between -2 and 0."""
 
 
-def stts(
-    windows: VideoWindows, inputs: PruneInputs, budget: float, *, refill: bool = True
-) -> WindowChoice:
-    """Keep the windows that the scorer of `inputs` finds worth it, over the whole video.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of STTS."""
 
-    `refill` packs as the authors do, which changes the
-    values of tokens in frames that share their bin with no other.
-    """
+    refill: Annotated[
+        bool,
+        Option("Pack as the authors do, which changes values of frames alone in their bin."),
+    ] = True
+
+
+def stts(
+    windows: VideoWindows, inputs: PruneInputs, budget: float, options: Options
+) -> WindowChoice:
+    """Keep the windows that the scorer of `inputs` finds worth it, over the whole video."""
     if inputs.scorer is None or inputs.heads is None:
         raise UsageError("stts needs trained weights: give them with --scorer FILE")
     t, h, w = windows.grid_thw
     scores = window_scores(windows.states, inputs.scorer, heads=inputs.heads)
-    kept = KeptTokens(
-        mask=keep_windows(scores.flatten(1), budget).view(t, h, w),
-        scores=scores,
-        expected=stts_count(t, h * w, budget),
-        notes=first_frame_note(
-            "STTS", t, h * w, allowed=floor_count(t * h * w, budget), budget=budget
-        ),
-    )
-    return WindowChoice(kept=kept, bias=attention_bias(scores), refill=refill)
+    count = expected_count(t, h * w, budget, options)
+    mask = keep_windows(scores, count)
+    notes = first_frame_note("STTS", t, h * w, budget)
+    kept = KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
+    return WindowChoice(kept=kept, bias=attention_bias(scores), refill=options.refill)
+
+
+def expected_count(frames: int, windows: int, budget: float, options: Options) -> int:
+    """Windows kept of `frames` frames of `windows`: all but `int(windows * (1 - R) * frames)`.
+
+    The first frame counts within the budget and is always kept.
+    """
+    dropped = int(windows * (1 - budget) * frames + 1e-9)
+    return frames * windows - min(dropped, (frames - 1) * windows)
+
+
+PRUNER = Pruner(
+    name="stts",
+    summary="goes on with the windows that a trained scorer chooses inside the encoder",
+    paper="STTS, arXiv 2603.18004",
+    order=9,
+    function=stts,
+    option_type=Options,
+    expected_count=expected_count,
+    needs=frozenset({"scorer"}),
+    inside=3,
+)
 
 
 def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) -> Tensor:
@@ -80,24 +107,13 @@ def _compare(before: Tensor, pooled: Tensor, scorer: Mapping[str, Tensor]) -> Te
     return _linear(hidden, scorer, "mlp.w3").squeeze(-1).sigmoid()
 
 
-def keep_windows(scores: Tensor, budget: float) -> Tensor:
-    """Mask [T, P]: the first frame, and the highest `scores` of the others over the video."""
+def keep_windows(scores: Tensor, count: int) -> Tensor:
+    """Mask of `count` windows: the first frame, and the highest `scores [T, ...]` of the others."""
     from evscli.pruners.ops.ranking import keep_highest
 
-    frames, windows = scores.shape
     ranked = scores.clone()
     ranked[0] = 100
-    return keep_highest(ranked, stts_count(frames, windows, budget))
-
-
-def stts_count(frames: int, windows: int, budget: float, *, refill: bool = True) -> int:
-    """Windows kept of `frames` frames of `windows`: all but `int(windows * (1 - R) * frames)`.
-
-    The first frame counts within the budget and is always kept.
-    """
-    del refill
-    dropped = int(windows * (1 - budget) * frames + 1e-9)
-    return frames * windows - min(dropped, (frames - 1) * windows)
+    return keep_highest(ranked, count)
 
 
 def attention_bias(scores: Tensor) -> Tensor:
@@ -107,7 +123,7 @@ def attention_bias(scores: Tensor) -> Tensor:
     has it; 0 in the first frame.
     """
     low, high = scores.aminmax(dim=-1, keepdim=True)
-    bias = (LEAST + (scores - low) * (1 - LEAST) / (high - low + 1e-6)).log()
+    bias = (_LEAST + (scores - low) * (1 - _LEAST) / (high - low + 1e-6)).log()
     bias[0] = 0
     return bias
 

@@ -1,11 +1,8 @@
-"""Baseline: whole temporal patches evenly spread over time; looks at no content.
-
-Imports torch only when it runs.
-"""
+"""Baseline: whole temporal patches evenly spread over time; looks at no content."""
 
 from __future__ import annotations
 
-from evscli.pruners.budget import round_count
+from evscli.pruners.method import Pruner, nearest_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 
@@ -19,9 +16,8 @@ def uniform_frames(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> K
 
     from evscli.pruners.ops.spread import spread, spread_cells
 
-    del inputs
     t, h, w = tokens.grid_thw
-    count = uniform_frames_count(t, h * w, budget)
+    count = nearest_count(t, h * w, budget)
     whole, rest = divmod(count, h * w)
     chosen = spread(whole + (rest > 0), t)
     mask = torch.zeros((t, h, w), dtype=torch.bool)
@@ -30,6 +26,10 @@ def uniform_frames(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> K
     return KeptTokens(mask=mask.to(tokens.embeds.device), expected=count)
 
 
-def uniform_frames_count(frames: int, cells: int, budget: float) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens."""
-    return round_count(frames * cells, budget)
+PRUNER = Pruner(
+    name="uniform-frames",
+    summary="keeps whole frames evenly spread over time",
+    paper="baseline",
+    order=93,
+    function=uniform_frames,
+)

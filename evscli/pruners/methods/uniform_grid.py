@@ -1,11 +1,8 @@
-"""Baseline: the same evenly spread cells of every frame; looks at no content.
-
-Imports torch only when it runs.
-"""
+"""Baseline: the same evenly spread cells of every frame; looks at no content."""
 
 from __future__ import annotations
 
-from evscli.pruners.budget import round_count
+from evscli.pruners.method import Pruner, nearest_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 
@@ -17,9 +14,8 @@ def uniform_grid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Kep
     """
     from evscli.pruners.ops.spread import spread, spread_cells
 
-    del inputs
     t, h, w = tokens.grid_thw
-    count = uniform_grid_count(t, h * w, budget)
+    count = nearest_count(t, h * w, budget)
     cells, longer = divmod(count, t)
     pattern = spread_cells(cells, h, w)
     mask = pattern.repeat(t, 1, 1)
@@ -30,6 +26,10 @@ def uniform_grid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Kep
     return KeptTokens(mask=mask.to(tokens.embeds.device), expected=count)
 
 
-def uniform_grid_count(frames: int, cells: int, budget: float) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens."""
-    return round_count(frames * cells, budget)
+PRUNER = Pruner(
+    name="uniform-grid",
+    summary="keeps the same evenly spread cells of every frame",
+    paper="baseline",
+    order=94,
+    function=uniform_grid,
+)

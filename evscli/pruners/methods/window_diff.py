@@ -8,6 +8,7 @@ torch only when it runs.
 from __future__ import annotations
 
 from evscli.pruners.budget import first_frame_note, floor_count
+from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
 
@@ -16,16 +17,25 @@ def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> Wi
     from evscli.pruners.ops.frame_change import embedding_change
     from evscli.pruners.ops.ranking import keep_highest
 
-    del inputs
     t, h, w = windows.grid_thw
-    count = window_diff_count(t, h * w, budget)
+    count = expected_count(t, h * w, budget)
     scores = embedding_change(windows.states.flatten(-2))
     mask = keep_highest(scores, count)
-    allowed = floor_count(t * h * w, budget)
-    notes = first_frame_note("window-diff", t, h * w, allowed=allowed, budget=budget)
+    notes = first_frame_note("window-diff", t, h * w, budget)
     return WindowChoice(kept=KeptTokens(mask=mask, scores=scores, expected=count, notes=notes))
 
 
-def window_diff_count(frames: int, windows: int, budget: float) -> int:
+def expected_count(frames: int, windows: int, budget: float) -> int:
     """Windows kept of `frames` frames of `windows`."""
     return max(windows, floor_count(frames * windows, budget))
+
+
+PRUNER = Pruner(
+    name="window-diff",
+    summary="goes on with the windows that changed most, inside the encoder",
+    paper="heuristic of evs, by the training target of STTS",
+    order=10,
+    function=window_diff,
+    expected_count=expected_count,
+    inside=3,
+)

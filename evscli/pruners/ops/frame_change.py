@@ -14,7 +14,15 @@ from torch import Tensor
 
 from evscli.errors import UsageError
 from evscli.pruners.ops.frames import float_chunks, span_length
-from evscli.records import PixelSource
+from evscli.records import PixelSource, PruneInputs, VideoTokens
+
+
+def token_change(tokens: VideoTokens, inputs: PruneInputs, *, of_pixels: bool) -> Tensor:
+    """How much each token differs from its predecessor, by embeddings or pixels: [T, h, w]."""
+    if not of_pixels:
+        return embedding_change(tokens.embeds)
+    assert inputs.pixels is not None, "a method says by `needs_by_option` that it needs them"
+    return pixel_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device)
 
 
 def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:

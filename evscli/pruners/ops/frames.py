@@ -7,6 +7,7 @@ often a score looks at it, and bounds every temporary. Knows no method.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -62,10 +63,13 @@ def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int
         yield start, stop, (buffer[: len(x)].copy_(x) if converts else x).flatten(1, 2)
 
 
-def token_norms(embeds: Tensor) -> Tensor:
-    """L2 norm of every token of `embeds [T, h, w, D]`: [T, h*w] float32."""
-    t, h, w, _ = embeds.shape
-    norms = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
-    for start, stop, x in float_chunks(embeds):
-        norms[start:stop] = torch.linalg.vector_norm(x, dim=-1)
-    return norms
+def parts(frames: int, cells: int, count: int, most: int) -> Iterator[tuple[int, int, int]]:
+    """(start, stop, share) of runs of whole frames of at most `most` tokens, or of one frame.
+
+    For rules that compare all pairs. The runs are as even as can be and the shares, in proportion
+    to their frames, sum to `count`.
+    """
+    runs = -(-frames // max(1, most // cells))
+    edges = [frames * run // runs for run in range(runs + 1)]
+    for start, stop in pairwise(edges):
+        yield start, stop, count * stop // frames - count * start // frames

@@ -9,7 +9,9 @@ from torch.nn.functional import normalize
 
 from evscli.errors import UsageError
 from evscli.pruners import prune
-from evscli.pruners.ops.greedy import determinantal_points, farthest_points, parts
+from evscli.pruners.methods.cdpruner import determinantal_points
+from evscli.pruners.methods.divprune import farthest_points
+from evscli.pruners.ops.frames import parts
 from evscli.records import PruneInputs, VideoTokens
 from tests.pruners.videos import noise, tokens
 

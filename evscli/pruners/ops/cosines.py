@@ -1,18 +1,28 @@
-"""How near visual tokens are to a question's words, in the language model's own input space.
+"""Cosines between tokens, and to a question's words, in the language model's own input space.
 
-Both are rows that the language model reads, so they are compared as they are, without a text
-encoder. Knows no budget.
+Tokens and words are rows that the language model reads, so they are compared as they are, without a
+text encoder. Knows no budget.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners.ops.frames import float_chunks
-from evscli.pruners.ops.greedy import unit_tokens
 from evscli.records import PruneInputs
+
+
+def unit_tokens(embeds: Tensor) -> Tensor:
+    """`embeds [..., D]` as float32 rows of length 1, [n, D]; zero vectors stay zero.
+
+    Exact for values of any size: a square of large ones would overflow, and of small ones vanish.
+    """
+    rows = embeds.detach().flatten(0, -2).float()
+    peaks = rows.abs().amax(dim=-1, keepdim=True)
+    return functional.normalize(rows / peaks.masked_fill(peaks == 0, 1), dim=-1)
 
 
 def unit_query(inputs: PruneInputs, embeds: Tensor) -> Tensor:
