@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ import torch
 from evscli.api import prune_video
 from evscli.encoders import load_encoder
 from evscli.errors import MethodError, UsageError, VideoError
+from evscli.option import Option
 from evscli.pipeline import VideoPruner
 from evscli.pruners import (
     Method,
@@ -132,10 +133,76 @@ class TestWhatIsAMethod:
 
     def test_the_example_of_the_docs_runs(self) -> None:
         examples = re.findall(r"```python\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)
-        (code,) = (example for example in examples if "KeptTokens" in example)
+        (code,) = (example for example in examples if "import prune\n" in example)
         names: dict[str, Any] = {"embeds": tokens(4, 3, 3).embeds}
         exec(code, names)
         assert names["kept"].count == 9
+
+
+@dataclass(frozen=True)
+class Size:
+    most: Annotated[int, Option("The most tokens.", metavar="tokens", least=1, below=9)] = 4
+    kind: Literal["all", "some"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.kind == "some" and self.most > 4:
+            raise UsageError("some are at most 4")
+
+
+def size_count(frames: int, cells: int, budget: float, options: Size) -> int:
+    del frames, cells, budget
+    return options.most
+
+
+def first(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Size) -> KeptTokens:
+    """The first tokens, of whatever budget."""
+    del inputs, budget
+    mask = torch.zeros(tokens.grid_thw, dtype=torch.bool)
+    mask.view(-1)[: options.most] = True
+    return KeptTokens(mask=mask, expected=options.most)
+
+
+class TestOptionsOfADataclass:
+    METHOD = Pruner(
+        name="first",
+        summary="",
+        paper="",
+        function=first,
+        expected_count=size_count,
+        option_type=Size,
+    )
+
+    def test_rule_and_count_get_all_of_them(self) -> None:
+        request = check_selection(self.METHOD, 0.5, {"most": "3"})
+        assert request.options == {"most": 3, "kind": "all"}
+        assert request.expected_count((2, 2, 2)) == 3
+        assert prune(tokens(2, 2, 2), self.METHOD, budget=0.5).count == 4
+        assert [option.wanted for option in self.METHOD.options] == [
+            "a whole number",
+            "one of all, some",
+        ]
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"most": 0}, "option most of first must be at least 1, got 0: give tokens"),
+            ({"most": 9}, "option most of first must be below 9, got 9: give less"),
+            ({"most": 1.5}, "option 'most' of method 'first' must be a whole number, got 1.5"),
+            ({"most": 5, "kind": "some"}, "some are at most 4"),
+            ({"least": 5}, "method 'first' has no option 'least'.*: choose from most, kind"),
+        ],
+    )
+    def test_values_that_mean_nothing_are_refused(
+        self, options: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(UsageError, match=words):
+            check_selection(self.METHOD, 0.5, options)
+
+    def test_a_store_is_told_by_their_file_too(self) -> None:
+        pruner = replace(get_pruner("dycoke"), function=simple, option_type=Size)
+        assert source_digests(replace(pruner, expected_count=simple)).keys() == {"tests"}
+        pruner = replace(pruner, expected_count=simple, option_type=PruneInputs)
+        assert source_digests(pruner).keys() == {"evscli", "tests"}
 
 
 class TestPromises:
