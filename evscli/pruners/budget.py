@@ -14,9 +14,9 @@ from evscli.option import Option
 
 PruningRate = Annotated[
     float | None,
-    Option("The rate q of a serving engine beside a budget of 1-q; counts as the engine does."),
+    Option("The rate q of a serving engine, beside a budget of 1-q, to count exactly as it does."),
 ]
-"""An option of methods that serving engines have: `int(T*N*(1-q))` tokens, computed so."""
+"""The type of an option that `serving_count` takes."""
 
 
 def check_budget(budget: object) -> float:
@@ -81,3 +81,13 @@ def floor_count(tokens: int, budget: float) -> int:
 def round_count(tokens: int, budget: float) -> int:
     """The number of tokens nearest to the budget (halves to even), at least 1."""
     return min(max(round(tokens * budget), 1), tokens)
+
+
+def serving_count(tokens: int, budget: float, pruning_rate: float | None) -> int:
+    """The number of `floor_count`, or with a rate q `int(T*N*(1-q))` exactly as engines compute it.
+
+    Raises UsageError where rate and budget disagree.
+    """
+    if pruning_rate is None:
+        return floor_count(tokens, budget)
+    return int(tokens * (1 - check_rate(pruning_rate, budget)))

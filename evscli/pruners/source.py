@@ -14,9 +14,10 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from inspect import isfunction, unwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from evscli.errors import UsageError
-from evscli.pruners.method import Pruner
+from evscli.pruners.method import Pruner, nearest_count
 
 SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 """Of files that Python imports as code."""
@@ -38,12 +39,13 @@ def source_digests(pruner: Pruner) -> dict[str, str]:
 
 def _modules(pruner: Pruner) -> set[str]:
     """The modules in which it is defined."""
-    rules = (pruner.function, pruner.expected_count, pruner.option_type or pruner.function)
+    rules: list[Any] = [pruner.function, pruner.option_type or pruner.function]
+    if pruner.expected_count is not nearest_count:  # else it has no count of its own
+        rules.append(pruner.expected_count)
     names = {getattr(rule, "__module__", None) or type(rule).__module__ for rule in rules}
     if pruner.plugin is not None:
-        names.add(pruner.plugin.module)
-    # A plain function has no count of its own.
-    return names if pruner.plugin is not None else names - {Pruner.__module__, "functools"}
+        return names | {pruner.plugin.module}
+    return names - {"functools"}
 
 
 def _root(pruner: Pruner, name: str) -> tuple[str, ModuleType]:

@@ -30,6 +30,7 @@ from evscli.pruners import (
     source_digests,
 )
 from evscli.pruners.budget import round_count
+from evscli.pruners.method import Plugin
 from evscli.records import KeptTokens, PruneInputs, VideoTokens, VideoWindows, WindowChoice
 from tests.pruners.videos import tokens
 
@@ -199,10 +200,16 @@ class TestOptionsOfADataclass:
             check_selection(self.METHOD, 0.5, options)
 
     def test_a_store_is_told_by_their_file_too(self) -> None:
-        pruner = replace(get_pruner("dycoke"), function=simple, option_type=Size)
-        assert source_digests(replace(pruner, expected_count=simple)).keys() == {"tests"}
-        pruner = replace(pruner, expected_count=simple, option_type=PruneInputs)
-        assert source_digests(pruner).keys() == {"evscli", "tests"}
+        assert source_digests(self.METHOD).keys() == {"tests"}
+        elsewhere = replace(self.METHOD, option_type=PruneInputs)
+        assert source_digests(elsewhere).keys() == {"evscli", "tests"}
+
+    def test_a_count_that_is_not_given_is_no_code_of_the_method(self) -> None:
+        plugin = Plugin(distribution="tests 1.0", module=__name__)
+        for package in (plugin, None):
+            pruner = Pruner(name="own", summary="", paper="", function=simple, plugin=package)
+            assert source_digests(pruner).keys() == {"tests"}
+            assert check_selection(pruner, 0.3).expected_count((2, 2, 2)) == 2
 
 
 class TestPromises:

@@ -24,7 +24,7 @@ class Options:
 
     part: Annotated[
         int,
-        Option("The most tokens compared with each other at once.", metavar="tokens", least=1),
+        Option("The most tokens that are compared with each other.", metavar="tokens", least=1),
     ] = 4096
 
 

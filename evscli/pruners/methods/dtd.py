@@ -25,7 +25,7 @@ class Options:
     ] = "feature"
     threshold: Annotated[
         float | None,
-        Option("The cosine from which a token repeats; of pixels the difference up to which."),
+        Option("The cosine above which a token is dropped (of pixels the difference below which)."),
     ] = None
 
     def __post_init__(self) -> None:

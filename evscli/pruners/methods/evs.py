@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from evscli.option import Option
-from evscli.pruners.budget import PruningRate, check_rate, floor_count
+from evscli.pruners.budget import PruningRate, check_rate, floor_count, serving_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
@@ -25,7 +25,7 @@ class Options:
 
     rule: Annotated[
         Literal["serving", "paper"],
-        Option("Frame 0 within the budget, as serving engines count, or on top of its share."),
+        Option("The count: frame 0 within the budget, as in serving engines, or on top."),
     ] = "serving"
     space: Annotated[
         Literal["embedding", "rgb"],
@@ -57,13 +57,11 @@ def expected_count(frames: int, cells: int, budget: float, options: Options) -> 
     budget disagree.
     """
     asked = options.pruning_rate
+    if options.rule == "serving":
+        return max(cells, serving_count(frames * cells, budget, asked))
     rate = 1 - budget if asked is None else check_rate(asked, budget)
-    if options.rule == "paper":
-        ranked = (frames - 1) * cells
-        return cells + ranked - _below_percentile(ranked, rate)
-    if asked is None:
-        return max(cells, floor_count(frames * cells, budget))
-    return max(cells, int(frames * cells * (1 - asked)))
+    ranked = (frames - 1) * cells
+    return cells + ranked - _below_percentile(ranked, rate)
 
 
 PRUNER = Pruner(

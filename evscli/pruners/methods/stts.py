@@ -31,7 +31,7 @@ class Options:
 
     refill: Annotated[
         bool,
-        Option("Pack as the authors do, which changes values of frames alone in their bin."),
+        Option("Bins are packed as the authors do, which changes frames that are alone in theirs."),
     ] = True
 
 

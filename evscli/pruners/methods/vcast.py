@@ -26,10 +26,10 @@ class Options:
     """The options of V-CAST. Raises UsageError for a `tau` that is not above 0."""
 
     tau: Annotated[float, Option("The temperature of the softmax over curvatures.")] = 0.7
-    min_k: Annotated[int, Option("The least tokens that are kept of a frame.", least=1)] = 1
+    min_k: Annotated[int, Option("The least number of tokens that a frame keeps.", least=1)] = 1
     largest_remainder: Annotated[
         bool,
-        Option("Deal out one a frame what rounding leaves over, not all of it to one frame."),
+        Option("What rounding leaves over goes to frames one by one, not all to one frame."),
     ] = False
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from evscli.option import Option
-from evscli.pruners.budget import PruningRate, check_rate, floor_count
+from evscli.pruners.budget import PruningRate, serving_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TEMPERATURE = 0.01
 _WIDTHS = (1 / 8, 1 / 4, 1 / 2, 1, 2)
-"""Of the Gaussian kernels whose sum is the likeness."""
+"""The widths of the Gaussian kernels whose sum is the likeness."""
 _EPS = 1e-12
 
 
@@ -31,7 +31,7 @@ class Options:
 
     exact: Annotated[
         bool,
-        Option("Keep what the budget says, as serving engines do, and not the authors' totals."),
+        Option("The count is the budget's, as in serving engines, and not the authors' own."),
     ] = True
     pruning_rate: PruningRate = None
 
@@ -68,10 +68,7 @@ def expected_count(frames: int, cells: int, budget: float, options: Options) -> 
 
     Raises UsageError where rate and budget disagree.
     """
-    tokens, rate = frames * cells, options.pruning_rate
-    if rate is None:
-        return max(frames, floor_count(tokens, budget))
-    return max(frames, int(tokens * (1 - check_rate(rate, budget))))
+    return max(frames, serving_count(frames * cells, budget, options.pruning_rate))
 
 
 PRUNER = Pruner(

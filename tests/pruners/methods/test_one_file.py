@@ -1,4 +1,4 @@
-"""A method is one file: put into the folder it is listed, checked and used, without another edit."""
+"""A method is one file: put into the folder it is listed, checked and used; nothing is edited."""
 
 from __future__ import annotations
 
