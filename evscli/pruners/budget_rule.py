@@ -24,9 +24,9 @@ class Demand:
 
     id: str
     tokens: int
-    """Before pruning."""
+    """The number of tokens before pruning."""
     seconds: float
-    """Of video that the tokens stand for."""
+    """The seconds of video that the tokens stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Fraction:
 
 @dataclass(frozen=True, kw_only=True)
 class TokensPerVideo:
-    """So many tokens of every video, all of a video that has fewer."""
+    """A number of tokens of every video, and all tokens of a video that has fewer."""
 
     tokens: int
 
@@ -61,7 +61,7 @@ class TokensPerVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class TokensPerSecond:
-    """So many tokens for every second, all of a video that has fewer."""
+    """A number of tokens for every second, and all tokens of a video that has fewer."""
 
     rate: float
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from operator import index
 from typing import Any
 
@@ -17,12 +17,12 @@ from evscli.records import KeptTokens, OptionValue, WindowChoice
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """Where a method comes from that an installed package adds."""
+    """The installed package that a method comes from."""
 
     distribution: str
-    """Name and version of the package, as `evs-brightness 1.0`."""
+    """The name and version of the package, as `evs-brightness 1.0`."""
     module: str
-    """In which the method is put together."""
+    """The module in which the method is put together."""
 
 
 def nearest_count(frames: int, cells: int, budget: float, *_: object, **__: object) -> int:
@@ -39,9 +39,9 @@ class Pruner:
 
     name: str
     summary: str
-    """One line."""
+    """What it does, in one line."""
     paper: str
-    """Title and arXiv number, or `baseline`."""
+    """The title and arXiv number of its paper, or `baseline`."""
     function: Callable[..., KeptTokens] | Callable[..., WindowChoice]
     """Its rule `(tokens, inputs, budget, options) -> KeptTokens`, pure; with `inside` from
     `VideoWindows` to a `WindowChoice`."""
@@ -59,7 +59,8 @@ class Pruner:
     """Whether the number follows from the video's content, so that `expected_count` says only about
     how many; a selection is then held to the `expected` that it states itself."""
     content_decides_by_option: frozenset[str] = frozenset()
-    """Options that, with another value than by default, leave the number open, as thresholds do."""
+    """The options that, with another value than by default, leave the number open, as thresholds
+    do."""
     needs: frozenset[str] = frozenset()
     """Which of `PruneInputs` it always needs: pixels, query, scorer."""
     needs_by_option: Mapping[tuple[str, OptionValue], str] = field(default_factory=dict)
@@ -72,11 +73,11 @@ class Pruner:
     """The block after which it runs inside an encoder by default; None: it scores tokens, and
     windows inside an encoder only where asked to."""
     algorithm_version: int = 1
-    """Raised when the same inputs give another mask than before."""
+    """A number that goes up when the same inputs give another mask than before."""
     plugin: Plugin | None = None
     """The package that adds it; set where it is found by its name."""
 
-    @property
+    @cached_property
     def options(self) -> tuple[MethodOption, ...]:
         """What `--option` takes."""
         if self.option_type is None:

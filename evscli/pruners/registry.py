@@ -52,7 +52,7 @@ def list_pruners() -> tuple[Pruner, ...]:
 
 
 def broken_methods() -> dict[str, str]:
-    """By name, why a method that an installed package adds cannot be used."""
+    """The reason why a method that an installed package adds cannot be used, by its name."""
     reasons = {name: why_broken(name, taken=built_in()) for name in plugin_names()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
@@ -63,6 +63,6 @@ def method_names() -> tuple[str, ...]:
 
 
 def is_built_in(pruner: Pruner) -> bool:
-    """Whether it comes with evs itself, which another process may have been sent a copy of."""
+    """Whether a method, which may be a copy from another process, comes with evs itself."""
     own = built_in().get(pruner.name)
     return own is not None and own.function is pruner.function

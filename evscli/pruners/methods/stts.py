@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LEAST = exp(-2)
-"""Of a rescaled score, so that the bias of attention is between -2 and 0."""
+"""The least of a rescaled score, so that the bias of attention is between -2 and 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
