@@ -11,7 +11,6 @@ from evscli.errors import UsageError
 from evscli.pruners import prune
 from evscli.pruners.methods.cdpruner import determinantal_points
 from evscli.pruners.methods.divprune import farthest_points
-from evscli.pruners.ops.frames import parts
 from evscli.records import PruneInputs, VideoTokens
 from tests.pruners.videos import noise, tokens
 
@@ -64,12 +63,6 @@ def test_rows_that_are_spanned_come_last_and_the_better_first() -> None:
     order = determinantal_points(rows, quality, 9).tolist()
     assert sorted(order[:3]) == [0, 1, 2]
     assert order[3:] == [4, 5, 3, 8, 6, 7]
-
-
-def test_parts_cover_the_video_and_share_the_count() -> None:
-    assert list(parts(10, 4, 7, 16)) == [(0, 3, 2), (3, 6, 2), (6, 10, 3)]
-    assert list(parts(3, 4, 5, 1)) == [(0, 1, 1), (1, 2, 2), (2, 3, 2)]
-    assert list(parts(3, 4, 5, 12)) == [(0, 3, 5)]
 
 
 @pytest.mark.parametrize("method", ["divprune", "cdpruner"])
