@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import torch
@@ -16,21 +15,16 @@ import torch
 from evscli.api import prune_video
 from evscli.encoders import load_encoder
 from evscli.errors import MethodError, UsageError, VideoError
-from evscli.option import Option
 from evscli.pipeline import VideoPruner
 from evscli.pruners import (
     Method,
     Pruner,
-    broken_methods,
     check_selection,
     get_pruner,
-    list_pruners,
-    plugins,
     prune,
     source_digests,
 )
 from evscli.pruners.budget import round_count
-from evscli.pruners.method import Plugin
 from evscli.records import KeptTokens, PruneInputs, VideoTokens, VideoWindows, WindowChoice
 from tests.pruners.videos import tokens
 
@@ -138,78 +132,6 @@ class TestWhatIsAMethod:
         names: dict[str, Any] = {"embeds": tokens(4, 3, 3).embeds}
         exec(code, names)
         assert names["kept"].count == 9
-
-
-@dataclass(frozen=True)
-class Size:
-    most: Annotated[int, Option("The most tokens.", metavar="tokens", least=1, below=9)] = 4
-    kind: Literal["all", "some"] = "all"
-
-    def __post_init__(self) -> None:
-        if self.kind == "some" and self.most > 4:
-            raise UsageError("some are at most 4")
-
-
-def size_count(frames: int, cells: int, budget: float, options: Size) -> int:
-    del frames, cells, budget
-    return options.most
-
-
-def first(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Size) -> KeptTokens:
-    """The first tokens, of whatever budget."""
-    del inputs, budget
-    mask = torch.zeros(tokens.grid_thw, dtype=torch.bool)
-    mask.view(-1)[: options.most] = True
-    return KeptTokens(mask=mask, expected=options.most)
-
-
-class TestOptionsOfADataclass:
-    METHOD = Pruner(
-        name="first",
-        summary="",
-        paper="",
-        function=first,
-        expected_count=size_count,
-        option_type=Size,
-    )
-
-    def test_rule_and_count_get_all_of_them(self) -> None:
-        request = check_selection(self.METHOD, 0.5, {"most": "3"})
-        assert request.options == {"most": 3, "kind": "all"}
-        assert request.expected_count((2, 2, 2)) == 3
-        assert prune(tokens(2, 2, 2), self.METHOD, budget=0.5).count == 4
-        assert [option.wanted for option in self.METHOD.options] == [
-            "a whole number",
-            "one of all, some",
-        ]
-
-    @pytest.mark.parametrize(
-        ("options", "words"),
-        [
-            ({"most": 0}, "option most of first must be at least 1, got 0: give tokens"),
-            ({"most": 9}, "option most of first must be below 9, got 9: give less"),
-            ({"most": 1.5}, "option 'most' of method 'first' must be a whole number, got 1.5"),
-            ({"most": 5, "kind": "some"}, "some are at most 4"),
-            ({"least": 5}, "method 'first' has no option 'least'.*: choose from most, kind"),
-        ],
-    )
-    def test_values_that_mean_nothing_are_refused(
-        self, options: dict[str, Any], words: str
-    ) -> None:
-        with pytest.raises(UsageError, match=words):
-            check_selection(self.METHOD, 0.5, options)
-
-    def test_a_store_is_told_by_their_file_too(self) -> None:
-        assert source_digests(self.METHOD).keys() == {"tests"}
-        elsewhere = replace(self.METHOD, option_type=PruneInputs)
-        assert source_digests(elsewhere).keys() == {"evscli", "tests"}
-
-    def test_a_count_that_is_not_given_is_no_code_of_the_method(self) -> None:
-        plugin = Plugin(distribution="tests 1.0", module=__name__)
-        for package in (plugin, None):
-            pruner = Pruner(name="own", summary="", paper="", function=simple, plugin=package)
-            assert source_digests(pruner).keys() == {"tests"}
-            assert check_selection(pruner, 0.3).expected_count((2, 2, 2)) == 2
 
 
 class TestPromises:
@@ -331,65 +253,3 @@ class TestSource:
         ):
             with pytest.raises(UsageError, match=f"method {why}.*module of its own"):
                 source_digests(check_selection(method, 0.5).pruner)
-
-
-REASONS = {
-    "missing": r"ModuleNotFoundError: No module named 'no_such_module'",
-    "exits": r"SystemExit: bye",
-    "raises": r"RuntimeError: no licence",
-    "number": r"is a int and no Pruner",
-    "named": r"calls itself 'evs' and not 'named'",
-    "options": r"option k of a method must be a bool",
-    "evs": r"name of a built-in one, which stays",
-    "twice": r"both add a method of this name",
-}
-
-
-class TestBrokenPlugins:
-    @pytest.fixture
-    def installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        imports = (
-            "from dataclasses import replace\nfrom tests.pruners.test_own_methods import own\n"
-        )
-        sources = {
-            "missing": "import no_such_module",
-            "exits": "import sys; sys.exit('bye')",
-            "raises": "raise RuntimeError('no licence')",
-            "number": "PRUNER = 3",
-            "named": "from dataclasses import replace\nfrom evscli.pruners import get_pruner\n"
-            "PRUNER = get_pruner('evs')",
-            "options": f"{imports}"
-            "def rule(tokens, inputs, budget, *, k: list = None): pass\n"
-            "PRUNER = replace(own(rule), name='options')",
-            "fine": f"{imports}PRUNER = replace(own(), name='fine')",
-            "evs": "raise RuntimeError('never imported')",
-        }
-        for name, source in sources.items():
-            (tmp_path / f"evs_test_{name}.py").write_text(source)
-        monkeypatch.syspath_prepend(tmp_path)
-        points = {
-            name: (EntryPoint(name=name, value=f"evs_test_{name}:PRUNER", group="evscli.pruners"),)
-            for name in sources
-        }
-        points["twice"] = (*points["fine"], *points["evs"])
-        monkeypatch.setattr(plugins, "_entry_points", lambda: points)
-        plugins._load.cache_clear()
-
-    @pytest.mark.usefixtures("installed")
-    def test_each_is_listed_with_its_reason_beside_those_that_work(self) -> None:
-        broken = broken_methods()
-        assert broken.keys() == REASONS.keys()
-        for name, reason in REASONS.items():
-            assert re.search(reason, broken[name]), broken[name]
-            assert "\n" not in broken[name]
-        names = [pruner.name for pruner in list_pruners()]
-        assert names[-1] == "fine"
-        assert names.count("evs") == 1
-
-    @pytest.mark.usefixtures("installed")
-    def test_asked_for_by_name_it_says_why_and_others_work(self) -> None:
-        for name in REASONS.keys() - {"evs"}:
-            with pytest.raises(UsageError, match=f"method '{name}' is broken: .*uninstall"):
-                get_pruner(name)
-        assert get_pruner("evs").paper.startswith("Efficient Video Sampling")
-        assert prune(tokens(4, 3, 3), "fine", budget=0.5).count == 18
