@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from evscli.encoders.early import Prefix, finish
-from evscli.encoders.molmo2_rules import Molmo2Rules
-from evscli.encoders.preprocess import PixelFormat, Resize, rechunk
-from evscli.encoders.rules import ProcessorRules
-from evscli.encoders.shape import VisionShape
-from evscli.encoders.tower import Tower, encode_frames
+from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
+from evscli.models.contract import FrameRules, PixelFormat, Resize, Tower, VisionShape
+from evscli.models.parts.pixels import rechunk
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
 from evscli.scratch import allocate
 
@@ -29,7 +27,7 @@ class VideoEncoder:
     """One checkpoint's vision side, ready to encode videos."""
 
     info: ModelInfo
-    rules: ProcessorRules | Molmo2Rules
+    rules: FrameRules
     """Which frames to take and at what size."""
     settings: Mapping[str, Any]
     """JSON values that change the tokens, for a store's fingerprint."""
@@ -43,7 +41,7 @@ class VideoEncoder:
     chunk_frames: int
     """Frames in one call of the tower; a multiple of the temporal patch."""
     resize_on_device: bool
-    """Folder for tokens that outgrow memory; the system's temporary folder by default."""
+    """Whether frames are resized on the device, which is faster there and approximate."""
 
     @property
     def token_dtype(self) -> torch.dtype:

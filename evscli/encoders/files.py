@@ -25,6 +25,13 @@ from huggingface_hub.utils import validate_repo_id
 
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.errors import ModelError, UsageError
+from evscli.models.registry import EXAMPLE_ID
+
+INDEX = "model.safetensors.index.json"
+"""The file that says which of several files holds which weight."""
+
+SINGLE = "model.safetensors"
+"""The file of all weights, where there is only one."""
 
 
 class ModelFiles(Protocol):
@@ -218,7 +225,7 @@ def _checked_hub_id(model: str) -> str:
     except HFValidationError:
         raise ModelError(
             f"{model!r} is no folder, and no hub id either; give a model folder, an id like "
-            "Qwen/Qwen3-VL-2B-Instruct, or mini"
+            f"{EXAMPLE_ID}, or mini"
         ) from None
     return model
 

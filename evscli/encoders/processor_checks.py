@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evscli.encoders.preprocess import RESAMPLE_MODES
-from evscli.encoders.values import (
+from evscli.models.parts.pixels import RESAMPLE_MODES
+from evscli.models.parts.values import (
     COUNT,
     DEVIATIONS,
     MEANS,

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from evscli.encoders.files import LocalFolder, ModelFiles, weight_map
+from evscli.encoders.files import INDEX, SINGLE, LocalFolder, ModelFiles, weight_map
 from evscli.errors import ModelError
 
 MARK = "temporal_token_scorer."
@@ -21,9 +21,6 @@ MARK = "temporal_token_scorer."
 
 PARTS = ("patch_token_pooler.", "mlp.")
 """What the scorer's own names begin with."""
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 
 
 def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:

@@ -18,8 +18,8 @@ from huggingface_hub.errors import HFValidationError
 from torch import Tensor, nn
 
 from evscli.bundled import MINI, MINI_FOLDER
-from evscli.encoders import VisionDigests, vision_digests
-from evscli.encoders.checkpoint import read_vision_weights
+from evscli.encoders.checkpoint import family_of_checkpoint, read_vision_weights
+from evscli.encoders.digest import VisionDigests, weights_digests
 from evscli.encoders.files import LocalFolder
 from evscli.errors import ModelError
 from evscli.language.wrapped import Held, inner_model, vision_side
@@ -101,7 +101,7 @@ def identity_beside(processor: Any) -> ModelIdentity:
 def weights_of(weights: Mapping[str, Tensor]) -> Weights:
     """Digests and dtypes of vision weights."""
     return Weights(
-        digests=vision_digests(weights),
+        digests=weights_digests(weights),
         dtypes=tuple((name, value.dtype) for name, value in sorted(weights.items())),
     )
 
@@ -129,19 +129,25 @@ def rounded_digests(name: str, stored: str, dtypes: Dtypes) -> frozenset[str] | 
 def folder_weights(folder: Path) -> Weights | None:
     """Those of the checkpoint in `folder`; None where they are incomplete or absent."""
     try:
-        return weights_of(read_vision_weights(LocalFolder(folder, name=folder.name)))
+        return weights_of(folder_tensors(folder))
     except ModelError:
         return None
 
 
+def folder_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the vision weights of the checkpoint in `folder`. Raises ModelError."""
+    files = LocalFolder(folder, name=folder.name)
+    return read_vision_weights(files, family_of_checkpoint(files))
+
+
 @lru_cache(maxsize=8)
 def _rounded(folder: Path, dtypes: Dtypes) -> frozenset[str]:
-    weights = read_vision_weights(LocalFolder(folder, name=folder.name))
+    weights = folder_tensors(folder)
     if weights.keys() != {name for name, _ in dtypes}:
         return frozenset()
     copies = (None, torch.float16, torch.bfloat16)
     return frozenset(
-        vision_digests({n: weights[n].to(copy or width).to(width) for n, width in dtypes}).stored
+        weights_digests({n: weights[n].to(copy or width).to(width) for n, width in dtypes}).stored
         for copy in copies
     )
 

@@ -35,7 +35,7 @@ def write_conversation(
     """Write `messages` by `render(messages, add_generation_prompt=...)` and find the turns in it.
 
     `special` are the tokenizer's special tokens: the first behind what a turn says ends it. A
-    template that leaves it out behind the last turn (Molmo2's) gets it added. Raises UsageError
+    template that leaves it out behind the last turn gets it added. Raises UsageError
     where the assistant says nothing, speaks first, or its turns cannot be told from the rest.
     """
     said = [number for number, message in enumerate(messages) if message.get("role") == "assistant"]
@@ -91,7 +91,7 @@ class Template:
         There are some where a template begins answers with more than its prompt, such as the empty
         thoughts of a model that reasons. Both are compared behind the message before, so that it
         does not matter what a template does with earlier ones. Where a turn does not begin as the
-        prompt does (Molmo2's template has a space more), only what it says is meant.
+        prompt does (a template may have a space more), only what it says is meant.
         """
         previous = extended(marked, number - 1, self.mark)
         parts = self.render(previous, add_generation_prompt=False).split(self.mark)

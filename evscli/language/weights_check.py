@@ -12,7 +12,6 @@ import warnings
 import torch
 
 from evscli.errors import ModelError, WrongModelError
-from evscli.language.family import family_of
 from evscli.language.identity import (
     ModelIdentity,
     Weights,
@@ -20,6 +19,7 @@ from evscli.language.identity import (
     rounded_digests,
 )
 from evscli.language.wrapped import Held
+from evscli.models import family_of
 from evscli.records import ModelInfo
 
 
@@ -105,7 +105,8 @@ def check_shape(made_by: ModelInfo, model: ModelIdentity) -> None:
     """Raise ModelError unless the model's family and width are those of the tokens."""
     if model.model_type is None:
         return
-    if family_of(model.model_type) is not family_of(made_by.model_type):
+    theirs = family_of(model.model_type, model="this model")
+    if theirs.prompt != family_of(made_by.model_type, model=made_by.name).prompt:
         raise ModelError(
             f"tokens of a {made_by.model_type} model cannot go into a {model.model_type} "
             f"model: use {made_by.name!r}"

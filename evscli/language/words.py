@@ -24,8 +24,8 @@ from evscli.texts import half_character
 GROUNDING_MARKS = frozenset(
     f"<|{kind}_{end}|>" for kind in ("object_ref", "box", "quad") for end in ("start", "end")
 )
-"""Special tokens that the Qwen-VL models have for use within a text, around the name and the
-corners of an object (arXiv 2409.12191): these may be typed."""
+"""Special tokens for use within a text, around the name and the corners of an object
+(arXiv 2409.12191): these may be typed."""
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 MOST_NAMED = 8

@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from evscli.encoders.checkpoint import DTYPES
-from evscli.errors import UsageError
-
-MOLMO2_PARTS = ("vision_tower", "multi_modal_projector")
-"""What the inner model of Molmo2 has instead of `visual`."""
+from evscli.errors import ModelError, UsageError
+from evscli.models import family_of
 
 FSDP = "_fsdp_wrapped_module"
 WRAPPERS = re.compile(
@@ -94,11 +92,14 @@ def vision_side(model: nn.Module) -> VisionSide:
 
 def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
     """The modules that are the vision side, by what stands before their weights' names."""
-    for name, part in model.named_modules():
-        if name.split(".")[-1] == "visual":
-            return {"": part}
-        if all(hasattr(part, own) for own in MOLMO2_PARTS):
-            return {f"{own}.": getattr(part, own) for own in MOLMO2_PARTS}
+    inner = inner_model(model)
+    try:
+        modules = family_of(inner.config.model_type, model=inner.name_or_path).vision_modules
+    except ModelError:  # the tokens' family will be refused for it
+        return {}
+    for part in model.modules():
+        if all(hasattr(part, own) for own in modules):
+            return {f"{own}." if modules[1:] else "": getattr(part, own) for own in modules}
     return {}
 
 

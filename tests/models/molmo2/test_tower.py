@@ -9,8 +9,8 @@ from transformers.models.molmo2.configuration_molmo2 import Molmo2Config
 from transformers.models.molmo2.modeling_molmo2 import Molmo2Model
 
 from evscli.encoders.early import finish
-from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
 from evscli.encoders.tower import encode_frames, patches_of
+from evscli.models.molmo2.tower import Molmo2Tower, Molmo2Vision
 from evscli.records import KeptTokens, WindowChoice
 from tests.encoders.layouts import begun
 

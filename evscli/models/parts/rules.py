@@ -12,8 +12,8 @@ from typing import Any, get_args
 import numpy as np
 from transformers.video_utils import VideoMetadata
 
-from evscli.encoders.sizing import check_pixels, size_by_rule, size_only
 from evscli.errors import UsageError, VideoError
+from evscli.models.parts.sizing import check_pixels, size_by_rule, size_only
 from evscli.records import FloatArray, IntArray, SampleBy, Sampling
 
 

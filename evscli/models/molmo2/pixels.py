@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from evscli.encoders.preprocess import RESAMPLE_MODES, Resize, channel_constants
 from evscli.errors import ModelError
+from evscli.models.contract import Resize
+from evscli.models.parts.pixels import RESAMPLE_MODES, channel_constants
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,17 +5,13 @@ Knows no weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from transformers.activations import ACT2FN
 
-from evscli.encoders.values import COUNT, POSITIVE, SavedValues, Want, is_count
 from evscli.errors import ModelError
-
-MOLMO2_POOLING = (3, 3)
-"""Patches down and across in the window that becomes one token of a video."""
-
+from evscli.models.contract import VisionShape
+from evscli.models.parts.values import COUNT, POSITIVE, SavedValues, Want
 
 QWEN_COUNTS = (
     "depth",
@@ -31,46 +27,9 @@ QWEN_COUNTS = (
     "window_size",
     "tokens_per_second",
 )
-MOLMO2_COUNTS = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "patch_size",
-)
 ACTIVATION = Want(
     "an activation that transformers has, such as silu", lambda value: value in ACT2FN
 )
-SIDES = Want(
-    "two whole numbers above 0",
-    lambda value: (
-        isinstance(value, list | tuple)
-        and len(value) == 2
-        and all(is_count(side) for side in value)
-    ),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisionShape:
-    """What the rest of evs must know of an encoder's sizes."""
-
-    embed_dim: int
-    """Of a token."""
-    planes: int
-    """DeepStack planes."""
-    width: int
-    """Of hidden states."""
-    heads: int
-    depth: int
-    """Blocks."""
-    patch_size: int
-    temporal_patch_size: int
-    merge_size: int
-    """Patches along a side of the window that becomes a token."""
-    tokens_per_second: float | None = None
 
 
 def qwen_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
@@ -78,7 +37,7 @@ def qwen_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
 
     Raises ModelError for a value that no tower can have, and for another one's processor.
     """
-    _check_qwen(config, _saved(config, model, within="vision_config."))
+    _check_qwen(config, config_values(config, model, within="vision_config."))
     for name, expected in (
         ("patch_size", config.patch_size),
         ("temporal_patch_size", config.temporal_patch_size),
@@ -96,35 +55,6 @@ def qwen_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
         temporal_patch_size=int(config.temporal_patch_size),
         merge_size=int(config.spatial_merge_size),
         tokens_per_second=None if rate is None else float(rate),
-    )
-
-
-def molmo2_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
-    """Of a Molmo2 model's configuration.
-
-    Raises ModelError for a value that no tower can have, and for another one's processor.
-    """
-    vision = config.vision_config
-    _check_molmo2(config, model)
-    refuse_other("patch_size", processor.patch_size, vision.patch_size, model=model)
-    size = [processor.size["height"], processor.size["width"]]
-    refuse_other("size", size, list(vision.image_size), model=model)
-    refuse_other("pooling_size", list(processor.pooling_size), list(MOLMO2_POOLING), model=model)
-    pooling = MOLMO2_POOLING[0]
-    if size[0] // vision.patch_size % pooling:
-        raise ModelError(
-            f"{model}: {size[0] // vision.patch_size} patches along a side cannot be pooled by "
-            f"windows of {pooling}; use the processor configuration of this model"
-        )
-    return VisionShape(
-        embed_dim=int(config.adapter_config.text_hidden_size),
-        planes=0,
-        width=int(vision.hidden_size),
-        heads=int(vision.num_attention_heads),
-        depth=int(vision.num_hidden_layers),
-        patch_size=int(vision.patch_size),
-        temporal_patch_size=1,
-        merge_size=int(pooling),
     )
 
 
@@ -169,19 +99,6 @@ def _check_qwen(config: Any, saved: SavedValues) -> None:
         )
 
 
-def _check_molmo2(config: Any, model: str) -> None:
-    vision, adapter = config.vision_config, config.adapter_config
-    for part, within in ((vision, "vision_config."), (adapter, "adapter_config.")):
-        saved = _saved(part, model, within=within)
-        for key in MOLMO2_COUNTS:
-            if hasattr(part, key):
-                saved.check(key, getattr(part, key), COUNT)
-        saved.check("hidden_act", part.hidden_act, ACTIVATION)
-        heads, groups = part.num_attention_heads, part.num_key_value_heads
-        if heads % groups:
-            raise saved.refuse("num_key_value_heads", groups, f"which must divide {heads} heads")
-    _saved(vision, model, within="vision_config.").check("image_size", vision.image_size, SIDES)
-
-
-def _saved(config: Any, model: str, *, within: str) -> SavedValues:
+def config_values(config: Any, model: str, *, within: str) -> SavedValues:
+    """Return the values of a configuration, for messages; `within` leads to it in config.json."""
     return SavedValues(model=model, file="config.json", values=config.to_dict(), within=within)

@@ -18,8 +18,8 @@ from transformers.vision_utils import (
     get_vision_position_ids,
 )
 
-from evscli.encoders.attention import Rotary, Windows, run_block, run_packed_block
-from evscli.encoders.packing import Packing, Stretches
+from evscli.models.parts.attention import Rotary, Windows, run_block, run_packed_block
+from evscli.models.parts.packing import Packing, Stretches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

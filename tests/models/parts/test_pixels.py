@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from torch import Tensor
 
-from evscli.encoders.families import FAMILIES
 from evscli.encoders.files import LocalFolder
-from evscli.encoders.preprocess import (
+from evscli.encoders.processor import load_video_processor
+from evscli.errors import ModelError
+from evscli.models.parts.pixels import (
     QwenPixels,
     patchify,
     pixel_format,
@@ -21,13 +22,12 @@ from evscli.encoders.preprocess import (
     resize_approximate,
     resize_exact,
 )
-from evscli.encoders.processor import load_video_processor
-from evscli.encoders.rules import ProcessorRules
-from evscli.errors import ModelError
+from evscli.models.parts.rules import ProcessorRules
+from evscli.models.registry import built_in
 from evscli.records import FrameChunk, Sampling
 from tests.encoders.layouts import chunks_of, random_frames
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
@@ -38,7 +38,7 @@ def test_pixels_equal_those_of_the_transformers_processor(family: str, tmp_path:
             golden.get_tensor(name) for name in ("frames", "pixel_rows", "video_grid_thw")
         )
     (tmp_path / "video_preprocessor_config.json").write_text(about["kwargs"])
-    processor = load_video_processor(LocalFolder(tmp_path, name="golden"), FAMILIES[family])
+    processor = load_video_processor(LocalFolder(tmp_path, name="golden"), built_in()[family])
     rules, form = ProcessorRules(processor, Sampling()), pixel_format(processor, model="golden")
 
     size = rules.resized_size(len(frames), *frames.shape[-2:])

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evscli.encoders import load_encoder
-from evscli.encoders.families import FAMILIES
 from evscli.encoders.imports import import_class
-from evscli.encoders.rules import ProcessorRules
-from evscli.encoders.sizing import size_only
 from evscli.errors import UsageError
+from evscli.models.parts.rules import ProcessorRules
+from evscli.models.parts.sizing import size_only
+from evscli.models.registry import built_in
 from evscli.records import Sampling
 from tests.checkpoints import make_checkpoint
 
-QWEN2 = import_class(FAMILIES["qwen2_5_vl"].video_processor)
-QWEN3 = import_class(FAMILIES["qwen3_vl"].video_processor)
+QWEN2 = import_class(built_in()["qwen2_5_vl"].video_processors[0])
+QWEN3 = import_class(built_in()["qwen3_vl"].video_processors[0])
 OF_FRAME = {"shortest_edge": 3136, "longest_edge": 12845056}
 OF_VIDEO = {"shortest_edge": 4096, "longest_edge": 25165824}
 SHAPES = [(2, 90, 160), (8, 720, 1280), (9, 480, 640), (64, 1080, 1920), (768, 360, 640)]

@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evscli.encoders.families import FAMILIES
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.processor import load_video_processor
-from evscli.encoders.rules import ProcessorRules
 from evscli.errors import UsageError, VideoError
+from evscli.models.parts.rules import ProcessorRules
+from evscli.models.registry import built_in
 from evscli.records import Sampling
 
-SAMPLED = json.loads((Path(__file__).parents[1] / "data/golden/sampling.json").read_text())
+SAMPLED = json.loads((Path(__file__).parents[2] / "data/golden/sampling.json").read_text())
 QWEN = ("qwen3_vl", "qwen2_5_vl")
 
 
 def make_processor(family: str, folder: Path, **values: Any) -> Any:
     (folder / "video_preprocessor_config.json").write_text(json.dumps(values))
-    return load_video_processor(LocalFolder(folder, name="m"), FAMILIES[family])
+    return load_video_processor(LocalFolder(folder, name="m"), built_in()[family])
 
 
 def rules_of(processor: Any, family: str, asked: Sampling) -> ProcessorRules:
-    return ProcessorRules(processor, asked, FAMILIES[family].own_fps)
+    return ProcessorRules(processor, asked, built_in()[family].own_fps)
 
 
 @pytest.fixture(scope="module")

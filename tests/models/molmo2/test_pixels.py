@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from evscli.encoders.families import FAMILIES
 from evscli.encoders.files import LocalFolder
-from evscli.encoders.molmo2_pixels import molmo2_pixels
-from evscli.encoders.molmo2_rules import Molmo2Rules
 from evscli.encoders.processor import load_video_processor
-from evscli.encoders.shape import molmo2_shape
 from evscli.errors import ModelError, VideoError
+from evscli.models.molmo2.pixels import molmo2_pixels
+from evscli.models.molmo2.sampling import Molmo2Rules
+from evscli.models.molmo2.shape import molmo2_shape
+from evscli.models.registry import built_in
 from evscli.records import Sampling
 from tests.checkpoints import make_checkpoint
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 SAMPLED = json.loads((GOLDEN / "sampling.json").read_text())
 
 
@@ -29,7 +29,7 @@ STEPS = {"do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
 
 def processor_of(folder: Path, **values: Any) -> Any:
     (folder / "video_preprocessor_config.json").write_text(json.dumps(STEPS | values))
-    return load_video_processor(LocalFolder(folder, name="m"), FAMILIES["molmo2"])
+    return load_video_processor(LocalFolder(folder, name="m"), built_in()["molmo2"])
 
 
 @pytest.mark.parametrize("name", ["molmo2", "molmo2_down"])
@@ -89,7 +89,7 @@ def test_windows_of_another_size_are_refused(tmp_path: Path) -> None:
     path = folder / "video_preprocessor_config.json"
     values = json.loads(path.read_text()) | {"pooling_size": [2, 2]}
     path.write_text(json.dumps(values))
-    processor = load_video_processor(LocalFolder(folder, name="m"), FAMILIES["molmo2"])
+    processor = load_video_processor(LocalFolder(folder, name="m"), built_in()["molmo2"])
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder)

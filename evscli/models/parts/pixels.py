@@ -6,53 +6,21 @@ module knows neither checkpoints nor models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from evscli.errors import ModelError
+from evscli.models.contract import Resize
 from evscli.records import FrameChunk
 
 RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
 """Interpolation by the number PIL gives it."""
-
-
-Resize = Callable[[Tensor, tuple[int, int]], Tensor]
-"""[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size."""
-
-
-class PixelFormat(Protocol):
-    """How a checkpoint wants its pixels."""
-
-    @property
-    def patch_size(self) -> int:
-        """Pixels along a side of a patch."""
-
-    @property
-    def temporal_patch_size(self) -> int:
-        """Frames in a temporal patch."""
-
-    @property
-    def merge_size(self) -> int:
-        """Patches along a side of a token."""
-
-    @property
-    def resize(self) -> Resize:
-        """[f, 3, H, W] uint8 to a size, equal bit for bit to the processor's result on a CPU.
-
-        It holds no tensors, so that another process can be sent it.
-        """
-
-    def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """The same on any device, maybe a level off."""
-
-    def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

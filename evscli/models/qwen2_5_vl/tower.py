@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
-from evscli.encoders.attention import Rotary, Windows, run_block, run_packed_block
-from evscli.encoders.packing import Packing, Stretches, stretches
+from evscli.models.parts.attention import Rotary, Windows, run_block, run_packed_block
+from evscli.models.parts.packing import Packing, Stretches, stretches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from evscli import encoders
-from evscli.encoders import families, list_families
-from evscli.encoders.families import family_of
+from evscli.encoders import list_families
 from evscli.errors import ModelError
-from evscli.language.family import family_of as language_family_of
+from evscli.models import registry
+from evscli.models.registry import family_of
 
 
 def test_lists_a_summary_for_every_family() -> None:
@@ -41,16 +41,15 @@ def test_unsupported_type_is_refused_with_the_supported_ones(model_type: object)
 def test_family_that_the_installed_transformers_lacks_says_what_it_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(families, "find_spec", lambda _name: None)
-    monkeypatch.setattr(families, "version", lambda _name: "5.18.0")
+    monkeypatch.setattr(registry, "find_spec", lambda _name: None)
+    monkeypatch.setattr(registry, "version", lambda _name: "5.18.0")
 
-    for of in (family_of, language_family_of):
-        with pytest.raises(
-            ModelError,
-            match=r"m: model type .molmo2. needs transformers 5.20 or newer, and 5.18.0 is",
-        ):
-            of("molmo2", model="m")
-        of("qwen3_vl", model="m")
+    with pytest.raises(
+        ModelError,
+        match=r"m: model type .molmo2. needs transformers 5.20 or newer, and 5.18.0 is",
+    ):
+        family_of("molmo2", model="m")
+    family_of("qwen3_vl", model="m")
 
 
 def test_every_public_name_is_there() -> None:

@@ -1,7 +1,7 @@
 """Which frames a Molmo2 checkpoint wants: by its own processor's rules, at one square size.
 
 The processor's class has a number of frames and a highest rate at once, and no limits; the rest is
-as for the other families.
+as for other families.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from transformers.video_utils import VideoMetadata
 
-from evscli.encoders.rules import check_sampling, takes_all
 from evscli.errors import UsageError, VideoError
+from evscli.models.parts.rules import check_sampling, takes_all
 from evscli.records import FloatArray, IntArray, Sampling
 
 

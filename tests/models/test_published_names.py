@@ -12,7 +12,7 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 from evscli.encoders.checkpoint import load_name
 from evscli.encoders.digest import vision_name
-from evscli.encoders.families import FAMILIES
+from evscli.models.registry import built_in
 
 CLASSES = {
     "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
@@ -27,7 +27,7 @@ def published(family: str) -> list[str]:
     return list(index["weight_map"])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", built_in())
 def test_published_vision_names_are_those_of_the_class(family: str) -> None:
     config = CONFIG_MAPPING[family]()
     config.vision_config.depth = config.vision_config.num_hidden_layers = 2
@@ -37,9 +37,9 @@ def test_published_vision_names_are_those_of_the_class(family: str) -> None:
     else:
         config = config.vision_config
     with torch.device("meta"):
-        expected = load_name(FAMILIES[family].vision)(config).state_dict().keys()
+        expected = load_name(built_in()[family].vision)(config).state_dict().keys()
 
-    names = [name for key in published(family) if (name := vision_name(key))]
+    names = [name for key in published(family) if (name := vision_name(key, built_in()[family]))]
 
     assert sorted(names) == sorted(expected)
 
@@ -53,16 +53,18 @@ def test_names_agree_with_the_conversion_mapping_of_transformers(family: str) ->
             renamed, _ = renaming.rename_source_key(renamed)
 
         in_model = renamed.removeprefix("model.visual.") if "model.visual." in renamed else None
-        assert vision_name(key) == in_model
+        assert vision_name(key, built_in()[family]) == in_model
 
 
 def test_a_scorer_beside_the_tower_is_none_of_its_weights() -> None:
     name = "vision_backbone.image_vit.transformer.temporal_token_scorer.mlp.w1.weight"
-    assert vision_name(name) is None
-    assert vision_name(f"model.{name}") is None
+    family = built_in()["molmo2"]
+    assert vision_name(name, family) is None
+    assert vision_name(f"model.{name}", family) is None
 
 
 @pytest.mark.parametrize("key", published("molmo2"))
 def test_newer_molmo2_names_stay_as_they_are(key: str) -> None:
-    if name := vision_name(key):
-        assert vision_name(f"model.{name}") == vision_name(name) == name
+    family = built_in()["molmo2"]
+    if name := vision_name(key, family):
+        assert vision_name(f"model.{name}", family) == vision_name(name, family) == name

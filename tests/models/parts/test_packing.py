@@ -14,10 +14,10 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
-from evscli.encoders.packing import alone, attend_packed, first_fit, pack, refilled
+from evscli.models.parts.packing import alone, attend_packed, first_fit, pack, refilled
 from evscli.pruners.stts import attention_bias, keep_windows, stts_count, window_scores
 
-GOLDEN = sorted((Path(__file__).parent.parent / "data" / "golden").glob("stts_*.safetensors"))
+GOLDEN = sorted((Path(__file__).parents[2] / "data" / "golden").glob("stts_*.safetensors"))
 SIDE, WINDOW = 27, 3
 CELLS = SIDE // WINDOW
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from evscli.encoders.packing import Stretches, attend_packed
+from evscli.models.parts.packing import Stretches, attend_packed
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from transformers.models.molmo2.modeling_molmo2 import Molmo2Adapter, Molmo2VisionModel
 from transformers.models.molmo2.video_processing_molmo2 import arange_for_pooling
 
-from evscli.encoders.packing import Packing, Stretches, attend_packed
-from evscli.encoders.shape import MOLMO2_POOLING
+from evscli.models.molmo2.shape import POOLING
+from evscli.models.parts.packing import Packing, Stretches, attend_packed
 
 
 class Molmo2Vision(nn.Module):
@@ -41,7 +41,7 @@ class Molmo2Tower:
         self.read_after = tuple(sorted({*self.feature_layers}))
         self.heads = int(vision.vision_tower.config.num_attention_heads)
         grid = torch.arange(grid_hw[0] * grid_hw[1]).view(grid_hw)
-        windows, rows, columns = arange_for_pooling(grid, *MOLMO2_POOLING)
+        windows, rows, columns = arange_for_pooling(grid, *POOLING)
         self.cells = (int(rows), int(columns))
         self.pooling: Tensor = windows
 
