@@ -26,12 +26,12 @@ from evscli.models import FamilySpec, family_of
 from evscli.models.spec import load_name
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-"""What vision weights may be stored in."""
+"""The dtypes that vision weights may be stored in."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VisionCheckpoint:
-    """What is read of a checkpoint before any module is built."""
+    """The parts of a checkpoint that are read before any module is built."""
 
     name: str
     model_type: str

@@ -27,13 +27,13 @@ class VisionDigests:
     """Digests of the same vision weights in several dtypes."""
 
     stored: str
-    """Of the weights in the dtype they have."""
+    """The digest of the weights in the dtype they have."""
     bf16: str
-    """Of the weights rounded to bfloat16, to the nearest and ties to even."""
+    """The digest of the weights rounded to bfloat16, to the nearest and ties to even."""
     is_bf16: bool
     """Whether that rounding changes no weight, so that `bf16` stands for all of their value."""
     f16: str | None
-    """Of the weights in float16 where that holds each of their values, else None."""
+    """The digest of the weights in float16, or None where that does not hold their values."""
 
 
 def vision_name(key: str, family: FamilySpec) -> str | None:

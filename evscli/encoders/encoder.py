@@ -28,7 +28,7 @@ class VideoEncoder:
 
     info: ModelInfo
     rules: FrameRules
-    """Which frames to take and at what size."""
+    """The choice of frames and of their size."""
     settings: Mapping[str, Any]
     """JSON values that change the tokens, for a store's fingerprint."""
     form: PixelFormat
@@ -37,7 +37,7 @@ class VideoEncoder:
     shape: VisionShape
     device: torch.device
     dtype: torch.dtype
-    """Of weights and arithmetic."""
+    """The dtype of weights and arithmetic."""
     chunk_frames: int
     """Frames in one call of the tower; a multiple of the temporal patch."""
     resize_on_device: bool
@@ -45,7 +45,7 @@ class VideoEncoder:
 
     @property
     def token_dtype(self) -> torch.dtype:
-        """Of the embeddings, which are rounded to it where the arithmetic is wider."""
+        """The dtype of the embeddings, which are rounded to it where the arithmetic is wider."""
         dtype: torch.dtype = getattr(torch, self.info.dtype)
         return dtype
 
@@ -165,7 +165,7 @@ class VideoEncoder:
 def _landed(
     results: Iterable[tuple[Tensor, Tensor | None]],
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The same results on the CPU. A copy from CUDA runs while the next chunk is computed."""
+    """Bring results to the CPU in order, while the next chunk is computed on CUDA."""
     waiting: tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None] | None = None
     for embeds, planes in results:
         landing = _start_landing(embeds, planes)

@@ -30,7 +30,7 @@ ALGORITHM = 1
 """Raised whenever the same settings would give other tokens than before."""
 
 LATER = ("min_pixels", "max_pixels", "total_pixels")
-"""Of a `Sampling`: what the first stores did not know."""
+"""The fields of a `Sampling` that the first stores did not know."""
 
 BY_CHECKPOINT = Sampling()
 """Frames chosen as the checkpoint's processor does on its own."""
@@ -94,7 +94,7 @@ def model_info(
     kept: torch.dtype,
     computed: torch.dtype,
 ) -> ModelInfo:
-    """What a shard records of the model; digests are of the weights as stored."""
+    """Return the facts about the model that a shard records; digests are of stored weights."""
     digests = weights_digests(checkpoint.weights)
     return ModelInfo(
         name=checkpoint.name,

@@ -21,8 +21,8 @@ from evscli.models.spec import FamilySpec
 
 NESTED = "processor_config.json"
 CONFIGS = (NESTED, "video_preprocessor_config.json", "preprocessor_config.json")
-"""Where video values are looked for, in the order of transformers: nested in the newest, a file of
-their own, and in the oldest layout the image processor's values, which served videos as well."""
+"""The files that may hold video values, in the order of transformers: nested in the newest, a file
+of their own, and in the oldest layout the image processor's values, which served videos as well."""
 
 NOT_ABOUT_PIXELS = (
     "crop_size",
@@ -88,7 +88,7 @@ def processor_values(files: ModelFiles) -> SavedValues:
 def processor_digest(processor: Any, family: FamilySpec) -> str:
     """Digest of all that decides frames and pixels: the values, and a class not the family's own.
 
-    The same for every checkpoint that says the same in other words.
+    Checkpoints that say the same in other words have the same digest.
     """
     values = pixel_values(processor)
     name = type(processor).__name__

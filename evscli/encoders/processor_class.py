@@ -1,4 +1,4 @@
-"""Which video processor class a checkpoint means, by the rule of transformers' AutoVideoProcessor.
+"""The video processor class of a checkpoint, by the rule of transformers' AutoVideoProcessor.
 
 Code that a checkpoint brings along is never run, as in transformers without `trust_remote_code`: a
 class of transformers is taken where the files name one or the model's type has one.

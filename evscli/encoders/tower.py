@@ -1,4 +1,4 @@
-"""What every vision tower goes through, whatever its family: how a whole pass is made of blocks.
+"""A whole pass through a vision tower, made of its blocks, whatever the family.
 
 A tower runs block by block, on all patches of frames [T, S, C] or on a packed row [K, C] of those
 that pruning left. Windows are the patches that become one token. Knows no checkpoint, no processor

@@ -33,13 +33,13 @@ class LanguageModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a model said, and how long that took."""
+    """The answer of a model, and the time that it took."""
 
     text: str
     prompt_tokens: int
     new_tokens: int
     seconds_to_first_token: float
-    """From the call of the model until its first token was chosen."""
+    """The seconds from the call of the model until its first token was chosen."""
     seconds: float
 
 

@@ -1,4 +1,4 @@
-"""Whose vision weights a language model has: digests of them, which travel to other processes.
+"""The identity of a language model's vision weights: digests, which travel to other processes.
 
 Of a loaded model, or of a checkpoint on this machine where no model is at hand. Loads no model.
 """
@@ -27,7 +27,7 @@ from evscli.language.wrapped import Held, inner_model, vision_side
 Dtypes = tuple[tuple[str, torch.dtype], ...]
 
 State = tuple[tuple[int, int], ...]
-"""Where each weight lies, and how often it was written in place."""
+"""The address of each weight, and how often it was written in place."""
 
 _known: WeakKeyDictionary[nn.Module, tuple[State, Held, Weights | None]] = WeakKeyDictionary()
 
@@ -38,26 +38,26 @@ class Weights:
 
     digests: VisionDigests
     dtypes: Dtypes
-    """Of every weight by its name inside the vision tower."""
+    """The dtype of every weight by its name inside the vision tower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelIdentity:
-    """What must be known of the model that tokens are to go into."""
+    """The facts about a model that decide whether tokens may go into it."""
 
     model_type: str | None
-    """None without a model."""
+    """The type of its checkpoint; None without a model."""
     width: int | None
-    """Of its token embeddings; None without a model."""
+    """The width of its token embeddings; None without a model."""
     held: Held
     weights: Weights | None
-    """None unless they are whole."""
+    """The vision weights; None unless they are whole."""
     checkpoints: tuple[str, ...]
     """Hub ids and folders that it may have been loaded from."""
 
 
 def identity_of(model: nn.Module) -> ModelIdentity:
-    """Of a loaded model, whatever wraps it. Raises UsageError.
+    """Identify a loaded model, whatever wraps it. Raises UsageError.
 
     Its weights are digested once, and again where they were written or replaced since.
     """
@@ -78,7 +78,7 @@ def identity_of(model: nn.Module) -> ModelIdentity:
 
 
 def state_of(weights: Mapping[str, Tensor]) -> State:
-    """What changes when weights are written in place or others take their place."""
+    """Return a state that changes when weights are written in place or replaced."""
     return tuple(
         (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
         for weight in weights.values()
@@ -86,7 +86,7 @@ def state_of(weights: Mapping[str, Tensor]) -> State:
 
 
 def identity_beside(processor: Any) -> ModelIdentity:
-    """Of the checkpoint that a processor or tokenizer was loaded from, if it is on this machine."""
+    """Identify the checkpoint that a processor or tokenizer was loaded from, if it is here."""
     tokenizer = getattr(processor, "tokenizer", processor)
     weights = checkpoint_weights(tokenizer.name_or_path)
     return ModelIdentity(
@@ -107,7 +107,7 @@ def weights_of(weights: Mapping[str, Tensor]) -> Weights:
 
 
 def checkpoint_weights(name: str) -> Weights | None:
-    """Those of a checkpoint on this machine; None where it is not there, or incomplete."""
+    """Return the weights of a checkpoint on this machine; None if it is absent or incomplete."""
     folder = checkpoint_folder(name)
     return None if folder is None else folder_weights(folder)
 
@@ -127,7 +127,7 @@ def rounded_digests(name: str, stored: str, dtypes: Dtypes) -> frozenset[str] | 
 
 @lru_cache(maxsize=8)
 def folder_weights(folder: Path) -> Weights | None:
-    """Those of the checkpoint in `folder`; None where they are incomplete or absent."""
+    """Return the weights of the checkpoint in `folder`; None if incomplete or absent."""
     try:
         return weights_of(folder_tensors(folder))
     except ModelError:

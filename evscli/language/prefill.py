@@ -1,4 +1,4 @@
-"""From stored shards and a prompt to the inputs of a language model.
+"""The inputs of a language model, made of stored shards and a prompt.
 
 Brings prompt, positions and visual tokens together for one prompt or a padded batch. Knows nothing
 about stores, files or generation.
@@ -95,11 +95,11 @@ class Batch:
 
     @property
     def videos(self) -> list[PrunedVideo]:
-        """Of all prompts, in their order."""
+        """The videos of all prompts, in their order."""
         return [video for group, _ in self.prompts for video in group]
 
     def inputs(self, *, add_generation_prompt: bool) -> ModelInputs:
-        """What `prefill` returns, in main memory."""
+        """Return the inputs that `prefill` returns, in main memory."""
         form, tokenizer = self.builder.form, self.builder.tokenizer
         rows = [
             self.builder.build(group, messages, add_generation_prompt=add_generation_prompt)
@@ -155,7 +155,7 @@ def prompt_format(model_type: str, *, model: str = "this model") -> PromptFormat
 
 
 def pad_token(tokenizer: Any) -> int:
-    """What fills the left of shorter prompts; the attention mask hides it."""
+    """Return the id that fills up shorter prompts; the attention mask hides it."""
     token = tokenizer.pad_token_id
     return int(tokenizer.eos_token_id or 0) if token is None else int(token)
 

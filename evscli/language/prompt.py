@@ -1,4 +1,4 @@
-"""From a question or chat messages to token ids, with every video in its place.
+"""Token ids of a question or of chat messages, with every video in its place.
 
 Applies the chat template and lets the installed transformers' own processor class put the videos
 into it, so that the ids are those a whole processor gives, less the pruned tokens. Knows nothing
@@ -52,7 +52,7 @@ class PromptBuilder:
 
     @classmethod
     def of(cls, processor: Any, form: PromptFormat, *, real_times: bool = False) -> PromptBuilder:
-        """From a whole processor or a bare tokenizer. Raises UsageError without chat template."""
+        """Make one of a processor or a bare tokenizer. Raises UsageError without chat template."""
         tokenizer = getattr(processor, "tokenizer", processor)
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise UsageError(
@@ -106,7 +106,7 @@ class PromptBuilder:
     def move_turns(
         self, conversation: Conversation, layouts: Sequence[VideoLayout]
     ) -> list[tuple[int, int]]:
-        """Where the turns lie once every video's text is in its place."""
+        """Return the spans of the turns once every video's text is in its place."""
 
         def move(end: int) -> int:
             before = conversation.text[:end]
@@ -144,17 +144,17 @@ class PromptBuilder:
         return self.form.marks(self.tokenizer)
 
     def layout(self, video: PrunedVideo) -> VideoLayout:
-        """How `video` enters the prompt."""
+        """Lay out `video` for the prompt."""
         times = real_patch_times(video) if self.real_times else video.prompt_times
         return self.form.layout(video, times.tolist(), self.marks)
 
     def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
         """The chat template's text. Raises UsageError for messages that it refuses."""
         # Templates crash on a `content` of None, which releases of transformers leave out or not.
-        said = [{k: v for k, v in message.items() if v is not None} for message in messages]
+        filled = [{k: v for k, v in message.items() if v is not None} for message in messages]
         try:
             text: str = self.tokenizer.apply_chat_template(
-                said,
+                filled,
                 chat_template=self.template,
                 add_generation_prompt=add_generation_prompt,
                 tokenize=False,

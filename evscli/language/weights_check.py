@@ -50,7 +50,7 @@ def check_weights(made_by: ModelInfo, model: ModelIdentity, *, force: bool) -> N
 
 
 def is_same(made_by: ModelInfo, model: ModelIdentity) -> bool | None:
-    """Whether the weights are those that made the tokens, in any dtype; None where nothing tells.
+    """Whether the weights are those that made the tokens, in any dtype; None if nothing decides.
 
     Values may have been rounded in a way that digests cannot follow (`is_rounded`): then the
     weights that made the tokens are rounded likewise, where a checkpoint on this machine has them.
@@ -89,7 +89,7 @@ def refuse(message: str, remedy: str, *, force: bool) -> None:
 
 
 def not_checked(made_by: ModelInfo, model: ModelIdentity) -> str:
-    """One line about weights that nothing can be said of."""
+    """Return one line about weights that cannot be checked."""
     message = f"vision weights not checked against those of {made_by.name!r}"
     if model.weights is not None:
         return (

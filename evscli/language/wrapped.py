@@ -24,7 +24,7 @@ WRAPPERS = re.compile(
     rf"(?:^|(?<=\.))(?:_orig_mod|module|{FSDP}|_checkpoint_wrapped_module|base_layer"
     r"|modules_to_save\.[^.]+)\."
 )
-"""What wrappers put into the names of weights."""
+"""The parts that wrappers put into the names of weights."""
 REPLACED = re.compile(r"(?:^|\.)original_module\.")
 """PEFT's name for a module that a trained copy stands for."""
 ADAPTER = re.compile(r"(?:^|\.)lora_")
@@ -32,7 +32,7 @@ ADAPTER_OUTPUT = re.compile(r"(?:^|\.)lora_(?:embedding_)?B(?:\.|$)")
 
 
 class Held(Enum):
-    """How a model holds its vision weights."""
+    """The form in which a model holds its vision weights."""
 
     WHOLE = "whole"
     ABSENT = "absent"
@@ -46,7 +46,7 @@ class VisionSide:
 
     held: Held
     weights: Mapping[str, Tensor]
-    """By their names inside the vision tower, where they are whole."""
+    """The weights by their names inside the vision tower, where they are whole."""
 
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
@@ -61,7 +61,7 @@ def inner_model(model: nn.Module) -> PreTrainedModel:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model takes its inputs, also where some of its weights are on the meta device."""
+    """Return the device of a model's inputs, even if some weights are on the meta device."""
     for weight in model.parameters():
         if not weight.is_meta:
             return weight.device
@@ -110,14 +110,14 @@ def state(part: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def worst(held: Sequence[Held]) -> Held:
-    """How weights are held together, of how each is."""
+    """Return the form of all weights together, from the form of each."""
     return next(
         (kind for kind in (Held.QUANTISED, Held.ELSEWHERE, Held.WHOLE) if kind in held), Held.ABSENT
     )
 
 
 def held_of(weight: object) -> Held:
-    """How one weight is held.
+    """Return the form in which one weight is held.
 
     Quantising libraries store whole numbers or narrow ones, or subclasses of tensors that pass for
     floating ones.

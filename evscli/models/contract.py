@@ -1,4 +1,4 @@
-"""What the parts of a family must be able to do, which is all that the rest of evs knows of them.
+"""The contract between the parts of a family and the rest of evs: sizes, protocols and records.
 
 Shapes: T temporal patches, S patches of each, C channels of hidden states, P values of a patch, h x
 w tokens of D values, p patches in the window that becomes a token, L DeepStack planes.
@@ -47,13 +47,13 @@ class Tower(Protocol):
         """One block on [T, S, C]; `bias [T, S]` is added to the attention logits of every key."""
 
     def packed(self, packing: Packing) -> PackedTower:
-        """The same tower on the tokens of a packing."""
+        """Return the tower that runs on the tokens of a packing."""
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Outputs [T, S, C] of `read_after` to embeds [T, h, w, D], DeepStack [L, T, h, w, D]."""
 
     def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """The same for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
 
 
 class PackedTower(Protocol):
@@ -89,7 +89,7 @@ Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 class PixelFormat(Protocol):
-    """How a checkpoint wants its pixels."""
+    """The pixel operations that a checkpoint asks for."""
 
     @property
     def patch_size(self) -> int:
@@ -111,17 +111,17 @@ class PixelFormat(Protocol):
         """
 
     def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """The same on any device, maybe a level off."""
+        """Resize on any device, maybe a level off."""
 
     def patchify(self, pixels: Tensor) -> Tensor:
         """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
 
 
 class FrameRules(Protocol):
-    """Which frames of a video a checkpoint takes under one `Sampling`, and at what size."""
+    """The choice of frames, and of their size, that a checkpoint makes under one `Sampling`."""
 
     sampling: Sampling
-    """What was asked for, completed by the checkpoint's values."""
+    """The sampling that was asked for, completed by the checkpoint's values."""
     takes_all: bool
     """Whether every frame is taken, because neither the checkpoint nor anybody else chooses."""
     patch_size: int
@@ -149,10 +149,10 @@ class Marks:
     """The special tokens around visual tokens, as text."""
 
     item: str
-    """What the chat template writes for a video."""
+    """The text that the chat template writes for a video."""
     start: str
     pad: str
-    """What stands for one visual token."""
+    """The token that stands for one visual token."""
     end: str
 
 
@@ -172,7 +172,7 @@ class VideoLayout:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PromptFormat:
-    """What a video looks like inside the prompt of a family's language model."""
+    """The form that a video has inside the prompt of a family's language model."""
 
     processor: str
     """The family's processor class in transformers, written `module:name`."""
@@ -181,7 +181,7 @@ class PromptFormat:
     marks: Callable[[Any], Marks]
     """The function that reads the marks of a tokenizer."""
     image_item: str
-    """What the chat template writes for an image, where the tokenizer does not say."""
+    """The text that the chat template writes for an image, if the tokenizer names none."""
     layout: Callable[[PrunedVideo, Sequence[float], Marks], VideoLayout]
     """The function that lays out a video, given the times of its temporal patches in seconds."""
     encoder_output: Callable[[Sequence[PrunedVideo], torch.device], Any]
@@ -191,4 +191,4 @@ class PromptFormat:
     begins: bool = False
     """Whether a prompt begins with the tokenizer's first token, whatever the template says."""
     seen_whole: tuple[str, ...] = ()
-    """Tokens that attend to each other in both directions: the model must be told which."""
+    """Tokens that attend to each other in both directions: the model must be given them."""

@@ -25,11 +25,11 @@ class FamilySpec:
     """The video processor's class in transformers, and behind it others that `rules` and `pixels`
     are for as well."""
     tower: str
-    """What runs the vision tower on batched frames: a `Tower`, made of (vision, grid_hw)."""
+    """The `Tower` that runs the vision tower on batched frames, made of (vision, grid_hw)."""
     shape: str
     """The function that reads sizes: (configuration, processor, model=) to a `VisionShape`."""
     rules: str
-    """What chooses frames and sizes: `FrameRules`, made of (processor, sampling, own_fps)."""
+    """The `FrameRules` that choose frames and sizes, made of (processor, sampling, own_fps)."""
     pixels: str
     """The function that makes a `PixelFormat` of (processor, model=)."""
     prompt: str

@@ -20,7 +20,7 @@ from evscli.models.parts.pixels import RESAMPLE_MODES, channel_constants
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Molmo2Pixels:
-    """How a Molmo2 checkpoint wants its pixels."""
+    """The pixel operations that a Molmo2 checkpoint asks for."""
 
     patch_size: int
     pooling: int
@@ -43,7 +43,7 @@ class Molmo2Pixels:
         return partial(resize_rounded, mode=self.resample)
 
     def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """The same on any device; rounding differs there at most by a level."""
+        """Resize on any device; rounding differs there by a level at most."""
         return self.resize(pixels, size)
 
     def patchify(self, pixels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which frames a Molmo2 checkpoint wants: by its own processor's rules, at one square size.
+"""The choice of frames by the rules of a Molmo2 checkpoint's own processor, at one square size.
 
 The processor's class has a number of frames and a highest rate at once, and no limits; the rest is
 as for other families.
@@ -79,7 +79,7 @@ class Molmo2Rules:
 
 
 def resolve_sampling(processor: Any, asked: Sampling) -> Sampling:
-    """What was asked, completed by the checkpoint's values; either fps or num_frames is set."""
+    """Complete `asked` by the checkpoint's values, so that either fps or num_frames is set."""
     if asked.fps is not None:
         return replace(asked, fps=float(asked.fps))
     count = int(asked.num_frames or processor.num_frames)

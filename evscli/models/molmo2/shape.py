@@ -32,7 +32,7 @@ SIDES = Want(
 
 
 def molmo2_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
-    """Of a Molmo2 model's configuration.
+    """Read the sizes of a Molmo2 model's configuration.
 
     Raises ModelError for a value that no tower can have, and for another one's processor.
     """

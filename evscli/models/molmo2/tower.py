@@ -21,7 +21,7 @@ from evscli.models.parts.packing import Packing, Stretches, attend_packed
 
 
 class Molmo2Vision(nn.Module):
-    """What a Molmo2 model has of vision, with the names its weights have there."""
+    """The vision side of a Molmo2 model, with the names that its weights have there."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Molmo2Tower:
         return after
 
     def packed(self, packing: Packing) -> PackedMolmo2Tower:
-        """The same tower on the tokens of a packing."""
+        """Return the tower that runs on the tokens of a packing."""
         return PackedMolmo2Tower(layers=self.layers, frames=packing.frames)
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
@@ -77,7 +77,7 @@ class Molmo2Tower:
         return pooled.view(frames, *self.cells, -1), None
 
     def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
-        """The same for windows by themselves: [n, p, C] to [n, D]."""
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D]."""
         features = self._features(states)
         places = torch.arange(features.shape[0] * features.shape[1], device=features.device)
         return self._pool(features.flatten(0, 1), places.view(features.shape[:2])), None

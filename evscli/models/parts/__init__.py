@@ -1,1 +1,1 @@
-"""What several families are made of: attention, packing, pixels, rules, sizes and prompts."""
+"""Parts that several families share: attention, packing, pixels, rules, sizes and prompts."""

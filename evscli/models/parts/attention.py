@@ -1,6 +1,6 @@
 """Vision attention over many frames at once, and the block around it.
 
-All Qwen vision towers attend within a frame (or a window of one), so frames are a batch: one
+These vision towers attend within a frame (or a window of one), so frames are a batch: one
 attention call a layer instead of one a frame. Knows neither positions nor families.
 """
 
@@ -37,7 +37,7 @@ class Rotary:
     """[S, 1, 1, d] float32"""
 
     def at(self, places: Tensor) -> Rotary:
-        """Of the patches at `places [K]` of their frames."""
+        """Return the embedding of the patches at `places [K]` of their frames."""
         return Rotary(cos=self.cos[places], sin=self.sin[places])
 
 
@@ -58,7 +58,7 @@ def run_block(
 
 
 def run_packed_block(block: Any, hidden: Tensor, rotary: Rotary, within: Stretches) -> Tensor:
-    """The same on a packed row [K, C], whose positions `rotary` holds."""
+    """Run a block as `run_block` does on a packed row [K, C], whose positions `rotary` holds."""
     states = block.attn.qkv(block.norm1(hidden)).unflatten(-1, (3, block.attn.num_heads, -1))
     query, key = rotate(states[:, :2], rotary).unbind(1)
     mixed = attend_packed(query, key, states[:, 2], within)

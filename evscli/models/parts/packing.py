@@ -38,18 +38,18 @@ class Stretches:
 
     @cached_property
     def side_by_side(self) -> Stretches:
-        """The same of a row in the stretches' own order."""
+        """The stretches of a row that is in their own order."""
         return Stretches(order=None, lengths=self.lengths, device=self.device)
 
     def to(self, device: torch.device) -> Stretches:
-        """The same for rows on another device."""
+        """Return the stretches for rows on another device."""
         order = None if self.order is None else self.order.to(device)
         return Stretches(order=order, lengths=self.lengths, device=device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Packing:
-    """Which tokens of [T, S] are in the row of K, and which attend to which."""
+    """The tokens of [T, S] in the row of K, and the stretches that attend to each other."""
 
     rows: Tensor
     """[K] int64 places in T*S, frame by frame; frames in the order of their lengths"""
@@ -62,7 +62,7 @@ class Packing:
         return states.flatten(0, 1).index_select(0, self.rows)
 
     def to(self, device: torch.device) -> Packing:
-        """The same for states on another device."""
+        """Return the packing for states on another device."""
         return Packing(rows=self.rows.to(device), size=self.size, frames=self.frames.to(device))
 
 

@@ -25,7 +25,7 @@ RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QwenPixels:
-    """How a Qwen checkpoint wants its pixels."""
+    """The pixel operations that a Qwen checkpoint asks for."""
 
     patch_size: int
     temporal_patch_size: int
@@ -42,7 +42,7 @@ class QwenPixels:
         return partial(resize_exact, mode=self.resample)
 
     def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """The same on any device, rarely one level off."""
+        """Resize on any device, rarely one level off."""
         return resize_approximate(pixels, size, self.resample)
 
     def patchify(self, pixels: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def repeat_last(pixels: Tensor, times: int) -> Tensor:
 
 
 def rechunk(chunks: Iterable[FrameChunk], frames: int) -> Iterator[Tensor]:
-    """The same consecutive frames in chunks of exactly `frames`, but for the last.
+    """Regroup consecutive frames into chunks of exactly `frames`, but for the last.
 
     Raises ValueError where the chunks do not follow one another from frame 0.
     """

@@ -1,4 +1,4 @@
-"""What the prompts of several families have in common."""
+"""Pieces that the prompts of several families have in common."""
 
 from __future__ import annotations
 

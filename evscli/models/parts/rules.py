@@ -1,4 +1,4 @@
-"""Which frames a checkpoint wants and at what size, by its own processor's rules.
+"""The choice of frames and of their size by the rules of a checkpoint's own processor.
 
 The rules are those of the installed transformers class, called and never copied: they changed
 between releases. Knows no video file and no pixel.
@@ -149,13 +149,13 @@ def _check_pixels_asked(asked: Sampling) -> None:
 
 
 def takes_all(processor: Any, asked: Sampling, own_fps: float | None) -> bool:
-    """Whether every frame is taken: the processor's sampling is off, and nothing else is said."""
+    """Whether every frame is taken: the processor's sampling is off, and no other was asked for."""
     named = asked.fps is not None or asked.num_frames is not None
     return not named and own_fps is None and not processor.do_sample_frames
 
 
 def resolve_sampling(processor: Any, asked: Sampling, own_fps: float | None) -> Sampling:
-    """What was asked, completed by the checkpoint's values.
+    """Complete `asked` by the checkpoint's values.
 
     A number of frames the checkpoint names wins over a rate, which is mostly a class default. With
     neither the class decides, or every frame is taken.

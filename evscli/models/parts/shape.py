@@ -33,7 +33,7 @@ ACTIVATION = Want(
 
 
 def qwen_shape(config: Any, processor: Any, *, model: str) -> VisionShape:
-    """Of a Qwen vision tower's configuration.
+    """Read the sizes of a Qwen vision tower's configuration.
 
     Raises ModelError for a value that no tower can have, and for another one's processor.
     """

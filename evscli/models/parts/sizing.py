@@ -27,7 +27,7 @@ OF_VIDEO = "Qwen3VLVideoProcessor"
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """What the class's rule is called with."""
+    """The numbers that the class's rule is called with."""
 
     frames: int
     shortest_edge: float
@@ -108,7 +108,7 @@ def size_only(processor: Any) -> Any:
 def _numbers_of_video(processor: Any, asked: Sampling, frames: int) -> Numbers:
     if (asked.min_pixels, asked.max_pixels) != (None, None):
         # The class counts an odd frame as a temporal patch or not at all: what is asked of a frame
-        # holds where it is told the whole patches that frames become.
+        # holds where the class is given the whole patches that frames become.
         frames += -frames % processor.temporal_patch_size
     least, most = processor.size.shortest_edge, processor.size.longest_edge
     of_frame = most_of_frame(processor) if asked.max_pixels is None else asked.max_pixels

@@ -1,4 +1,4 @@
-"""What a checkpoint's JSON files say, and what a value must be to be used.
+"""The values in a checkpoint's JSON files, and the checks that they can be used.
 
 A wrong value is refused in one line that names the file, the key, the value and what fits.
 """
@@ -41,13 +41,13 @@ class SavedValues:
 
 @dataclass(frozen=True)
 class Want:
-    """What a value must be, in words and as a test."""
+    """A condition on a value, in words and as a test."""
 
     words: str
     fits: Callable[[Any], bool]
 
     def or_null(self) -> Want:
-        """The same, or nothing."""
+        """Return the condition that also accepts null."""
         return Want(f"{self.words}, or null", lambda value: value is None or self.fits(value))
 
 
@@ -61,22 +61,22 @@ def shown(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a finite number; true and false are none."""
+    """Whether the value is a finite number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def is_positive(value: object) -> bool:
-    """Whether it is a finite number above 0."""
+    """Whether the value is a finite number above 0."""
     return is_number(value) and value > 0  # type: ignore[operator]
 
 
 def is_count(value: object) -> bool:
-    """Whether it is a whole number above 0."""
+    """Whether the value is a whole number above 0."""
     return isinstance(value, int) and is_positive(value)
 
 
 def are_channels(value: object, each: Callable[[object], bool]) -> bool:
-    """Whether it is a value for all three channels, or one for each."""
+    """Whether the value is one for all three channels, or a list of one for each."""
     if not isinstance(value, list | tuple):
         return each(value)
     return len(value) in (1, 3) and all(each(item) for item in value)

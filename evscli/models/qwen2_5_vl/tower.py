@@ -23,7 +23,7 @@ from evscli.models.parts.packing import Packing, Stretches, stretches
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrameLayout:
-    """What depends on the patch grid alone, the same for every temporal patch."""
+    """Positions and windows, which depend on the patch grid alone and not on the time."""
 
     cells: tuple[int, int]
     """(h, w) of the merged grid"""
@@ -31,7 +31,7 @@ class FrameLayout:
     """[h * w] raster number of each cell, window by window: the order the blocks see cells in"""
     rotary: Rotary
     windows: tuple[Windows, ...]
-    """Of the windowed blocks; blocks of full attention see the frame as one window."""
+    """The windows of windowed blocks; blocks of full attention see the frame as one window."""
     window_of: Tensor
     """[S] the number of each patch's window in windowed blocks"""
 
@@ -69,7 +69,7 @@ class Qwen25Tower:
         return run_block(self.vision.blocks[number], hidden, layout.rotary, windows, bias)
 
     def packed(self, packing: Packing) -> PackedQwen25Tower:
-        """The same tower on the tokens of a packing."""
+        """Return the tower that runs on the tokens of a packing."""
         place, frame = packing.rows % packing.size, packing.rows // packing.size
         window = self.layout.window_of
         windows = int(window.max()) + 1
@@ -88,7 +88,7 @@ class Qwen25Tower:
         return ordered.view(len(ordered), *self.cells, -1), None
 
     def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
-        """The same for windows by themselves: [n, p, C] to [n, D]."""
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D]."""
         embeds: Tensor = self.vision.merger(states[self.depth - 1])
         return embeds, None
 

@@ -24,7 +24,7 @@ from evscli.models.parts.packing import Packing, Stretches
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrameLayout:
-    """What depends on the patch grid alone, the same for every temporal patch."""
+    """Positions, which depend on the patch grid alone and not on the time."""
 
     cells: tuple[int, int]
     """(h, w) of the merged grid"""
@@ -65,7 +65,7 @@ class Qwen3Tower:
         return run_block(self.vision.blocks[number], hidden, layout.rotary, layout.windows, bias)
 
     def packed(self, packing: Packing) -> PackedQwen3Tower:
-        """The same tower on the tokens of a packing."""
+        """Return the tower that runs on the tokens of a packing."""
         return PackedQwen3Tower(
             blocks=self.vision.blocks,
             rotary=self.layout.rotary.at(packing.rows % packing.size),
@@ -79,7 +79,7 @@ class Qwen3Tower:
         return embeds.view(shape), None if planes is None else planes.view(len(planes), *shape)
 
     def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """The same for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
         embeds: Tensor = self.vision.merger(states[self.depth - 1])
         mergers = self.vision.deepstack_merger_list
         planes = [
