@@ -39,7 +39,7 @@ class ModelInfo:
     temporal_patch_size: int
     merge_size: int
     tokens_per_second: float | None = None
-    """Scale of temporal RoPE ids where a family has one (Qwen2.5-VL)."""
+    """The scale of temporal RoPE ids, where the family has one."""
     compute_dtype: str | None = None
     """What the encoder computed in before embeddings were rounded to `dtype`; None: in `dtype`."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from evscli.records import IntArray
 
 DEFAULT_RATE = Fraction(24)
-"""For a file that says nothing about time; the Qwen processors assume the same."""
+"""For a file that says nothing about time; the processors of transformers assume the same."""
 
 CLOCK_TICKS = 2
 """Ticks by which rounding to a container's clock moves a duration: half a tick at either end, and
