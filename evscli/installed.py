@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from traceback import walk_tb
 
 TORCHVISION = "torchvision"
@@ -40,6 +39,8 @@ def _raised_in(error: BaseException, package: str) -> bool:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # every command pays for it
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -39,7 +39,7 @@ class ModelInfo:
     temporal_patch_size: int
     merge_size: int
     tokens_per_second: float | None = None
-    """The scale of temporal RoPE ids where a family has one (Qwen2.5-VL)."""
+    """The scale of temporal RoPE ids, where the family has one."""
     compute_dtype: str | None = None
     """The dtype of the computation, before embeddings were rounded. None is `dtype` itself."""
 

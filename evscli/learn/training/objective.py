@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from evscli.encoders.preprocess import QwenPixels, patchify
 from evscli.learn.mini import PIXELS
 from evscli.learn.training.batches import Batch
 from evscli.learn.training.forward import read, see, supervised
 from evscli.learn.training.labels import CLASSES
 from evscli.learn.training.prompts import IGNORED, Asked, VideoPrompt
 from evscli.learn.world.questions import KINDS
+from evscli.models.parts.pixels import QwenPixels, patchify
 
 ANSWER = "answer"
 SEEN_BY_VISION = ("shape", "color", "centre")
