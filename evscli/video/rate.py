@@ -14,7 +14,7 @@ import numpy as np
 from evscli.records import IntArray
 
 DEFAULT_RATE = Fraction(24)
-"""The rate of a file that states nothing about time, which the processors of transformers assume too."""
+"""The rate of a file that states nothing about time; processors of transformers assume it too."""
 
 CLOCK_TICKS = 2
 """The ticks by which rounding to a container's clock moves a duration: half a tick at either end,
