@@ -1,4 +1,4 @@
-"""Tables for a terminal or a page of Markdown, in the one look that all commands share."""
+"""Tables for a terminal or a page of Markdown, in the look that all commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 
 def new_table(first: str, *others: str) -> Table:
-    """An empty table, numbers to the right."""
+    """Return an empty table whose columns after the first are aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(Text(first), overflow="fold")
     for name in others:
@@ -45,7 +45,7 @@ def tab_separated(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[st
 
 
 def as_markdown(table: Table) -> str:
-    """The table in Markdown, with its newline."""
+    """Return a table as Markdown, with a final newline."""
     columns = table.columns
     rules = ["---:" if column.justify == "right" else "---" for column in columns]
     cells = zip(*([escaped(cell) for cell in column.cells] for column in columns), strict=True)
@@ -54,5 +54,5 @@ def as_markdown(table: Table) -> str:
 
 
 def escaped(cell: object) -> str:
-    """A cell whose text ends no column."""
+    """Return the text of a cell with its column separators escaped."""
     return str(cell).strip().replace("|", "\\|")

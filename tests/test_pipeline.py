@@ -20,7 +20,7 @@ from evscli import open_store, prefill, prune_video
 from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
-from evscli.language.family import temporal_interval
+from evscli.models.qwen2_5_vl.prompt import temporal_interval
 from evscli.pipeline import Extras, VideoPruner, encode_video
 from evscli.pipeline.frames import ahead
 from evscli.pipeline.record import refuse_infinite

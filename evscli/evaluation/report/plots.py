@@ -1,4 +1,4 @@
-"""What all plots share: panels, looks of lines, an axis of budgets, and files that repeat exactly.
+"""The common parts of all plots: panels, lines, an axis of budgets, files that repeat exactly.
 
 Figures are built without pyplot, so nothing of them is global, and the same values give the same
 bytes with the same release of matplotlib: no clock, no random ids, no settings of the user's own.
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito, "Color Universal Design" (2008): told apart with any colour vision."""
+"""The colours of Okabe and Ito, "Color Universal Design" (2008), distinct to any colour vision."""
 MARKERS = "osD^vP"
 STROKES = ("-", "--", "-.", ":")
 GREY = "#7a7a7a"
 RANDOM_LOOK = {"color": GREY, "marker": "x", "linestyle": "--"}
 
 WIDTH = 8.3
-"""Inches: 830 pixels at the 100 dots per inch a README is shown at."""
+"""The width of a plot in inches: 830 pixels at the 100 dots per inch at which a README is shown."""
 PANEL_HEIGHT = 2.5
 FRAME_HEIGHT = 1.0
 MOST_COLUMNS = 3
@@ -39,13 +39,13 @@ MOST_TICKS = 6
 MOST_NAMES = 6
 DOTS_PER_INCH = 200
 DIGITS = 6
-"""Of positions, as parts of the figure: far below a pixel."""
+"""The digits that positions, as fractions of the figure, are rounded to: far below a pixel."""
 
 NAMELESS: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
 }
-"""Metadata without clock and versions."""
+"""The metadata of every form of file, without clock and versions."""
 
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -67,7 +67,7 @@ FORMS: tuple[Form, ...] = ("png", "svg")
 
 
 def render(draw: Callable[[], Figure], form: Form) -> bytes:
-    """The bytes of a PNG or SVG file of the figure that `draw` makes, in our own style."""
+    """Return the bytes of a PNG or SVG file of the figure that `draw` makes, in evs's own style."""
     with own_style():
         figure, file = draw(), io.BytesIO()
         settle(figure)
@@ -92,7 +92,7 @@ def settle(figure: Figure) -> None:
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """The settings of the plots, whatever a person set for matplotlib."""
+    """Apply the settings of all plots, whatever a person set for matplotlib."""
     # Styles leave the salt of ids in SVG alone, and without one they are random.
     with (
         matplotlib.style.context(["default", STYLE]),
@@ -102,7 +102,7 @@ def own_style() -> Iterator[None]:
 
 
 def look_of(number: int) -> dict[str, Any]:
-    """Colour, marker and stroke of a line; no two of 24 are alike."""
+    """Return colour, marker and stroke of a line. No two of 24 are alike."""
     colour, stroke = number % len(COLOURS), number // len(COLOURS)
     return {
         "color": COLOURS[colour],
@@ -152,9 +152,9 @@ def draw_panels(
 
 
 def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
-    """One legend for all panels, below them, in rows of like length; the names `last` at its end.
+    """Add one legend for all panels, below them, in rows of similar length, `last` at its end.
 
-    `figure` may be a part of one.
+    `figure` may be a subfigure, and `last` are names.
     """
     named = sorted(
         zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] in last
@@ -164,7 +164,7 @@ def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
 
 
 def set_budget_axis(axes: Axes, *, budgets: Collection[float], kept: Collection[float]) -> None:
-    """A logarithmic axis of fractions, with ticks at `budgets` and room for all that was `kept`."""
+    """Make the x axis logarithmic, with ticks at `budgets` and room for all fractions `kept`."""
     shown = [*kept, *budgets]
     axes.set_xscale("log")
     axes.set_xlim(min(shown) / 1.15, max(shown) * 1.15)
@@ -174,7 +174,7 @@ def set_budget_axis(axes: Axes, *, budgets: Collection[float], kept: Collection[
 
 
 def spaced(budgets: Collection[float]) -> list[float]:
-    """Those budgets whose labels have room beside each other, the largest first."""
+    """Return the budgets whose labels have room beside each other, the largest first."""
     room = log(max(budgets) / min(budgets)) / MOST_TICKS
     chosen: list[float] = []
     for budget in sorted(budgets, reverse=True):

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
-from evscli.encoders.qwen3_vl import FrameLayout, frame_layout, merge
 from evscli.evaluation.questions.options import side_by_side
 from evscli.mini.training.prompts import VideoPrompt
+from evscli.models.qwen3_vl.tower import FrameLayout, frame_layout, merge
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

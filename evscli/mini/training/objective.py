@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from evscli.encoders.preprocess import QwenPixels, patchify
 from evscli.mini.form import MERGE
 from evscli.mini.training.batches import Batch
 from evscli.mini.training.forward import read, see, supervised
@@ -21,6 +20,7 @@ from evscli.mini.training.labels import CLASSES
 from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt
 from evscli.mini.world.questions import KINDS
 from evscli.mini.world.scene import CELL, TEMPORAL_PATCH
+from evscli.models.parts.pixels import QwenPixels, patchify
 
 ANSWER = "answer"
 SEEN_BY_VISION = ("shape", "color", "centre")

@@ -6,9 +6,12 @@ frame nor from shuffled frames.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.random import Generator
+    from numpy.typing import NDArray
 
 WHOLE = "whole"
 QUESTION_ONLY = "question-only"
@@ -26,7 +29,7 @@ VIEWS = {
 def view_frames(frames: NDArray[np.uint8], view: str, rng: Generator) -> NDArray[np.uint8]:
     """The frames [F, H, W, 3] of a view, as many as before; tokens are not taken away here."""
     if view == FIRST_FRAME:
-        return np.repeat(frames[:1], len(frames), axis=0)
+        return frames[:1].repeat(len(frames), axis=0)
     if view == SHUFFLED:
         return frames[rng.permutation(len(frames))]
     return frames
