@@ -8,7 +8,6 @@ The names load on first use, so that importing this package stays cheap.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from evscli.language.prefill import prefill
     from evscli.store import open_store
 
-__version__ = version("evscli")
+    __version__: str
 
 __all__ = ["__version__", "open_store", "prefill", "prune_video", "prune_videos"]
 
@@ -29,6 +28,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # it imports the parsers of e-mails
+
+        return version("evscli")
     if name not in _HOMES:
         raise AttributeError(f"module 'evscli' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

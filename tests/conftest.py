@@ -92,7 +92,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     """The one of `mini`."""
-    from evscli.learn.mini import mini_tokenizer
+    from evscli.mini.form import mini_tokenizer
 
     return mini_tokenizer()
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "docs/**/*.md",
     "docs/**/*.png",
     "docs/**/*.svg",
@@ -24,7 +25,18 @@ PAGES = (
     "evscli/mini/README.md",
     "examples/*.py",
 )
-PACKAGES = ("", "job", "records", "pruners", "store", "datasets", "language", "video", "errors")
+PACKAGES = (
+    "",
+    "job",
+    "models",
+    "records",
+    "pruners",
+    "store",
+    "datasets",
+    "language",
+    "video",
+    "errors",
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
