@@ -182,7 +182,7 @@ BENCHMARK = Benchmark(
         "encoders/attention.py",
         "pipeline/planned.py",
         "pipeline/frames.py",
-        "pruners/vcast.py",
+        "pruners/methods/vcast.py",
     ),
     minutes=1.5,
 )

@@ -27,10 +27,11 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
 from evscli.encoders.early import Prefix, finish
-from evscli.encoders.molmo2 import Molmo2Tower, Molmo2Vision
-from evscli.encoders.qwen3_vl import Qwen3Tower
 from evscli.encoders.scorer import expected_shapes
-from evscli.encoders.tower import Tower, encode_frames
+from evscli.encoders.tower import encode_frames
+from evscli.models.contract import Tower
+from evscli.models.molmo2.tower import Molmo2Tower, Molmo2Vision
+from evscli.models.qwen3_vl.tower import Qwen3Tower
 from evscli.pruners import PruneRequest, check_selection, select_windows
 from evscli.records import PruneInputs, WindowChoice
 

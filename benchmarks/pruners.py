@@ -214,6 +214,11 @@ def measure(*, rounds: int = 5, frames: int = 384) -> Report:
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 0, "frames": 4},
-    code=("pruners/evs.py", "pruners/vcast.py", "pruners/vidcom2.py", "records/tokens.py"),
+    code=(
+        "pruners/methods/evs.py",
+        "pruners/methods/vcast.py",
+        "pruners/methods/vidcom2.py",
+        "records/tokens.py",
+    ),
     minutes=1.5,
 )

@@ -22,9 +22,9 @@ from benchmarks.harness import Benchmark, Report
 from evscli import prune_video
 from evscli.bundled import MINI
 from evscli.cli.notes import quiet_loading
-from evscli.compare.agreement import usual_question
-from evscli.compare.store_dtype_loss import measure_loss
 from evscli.corpus.inputs import find_videos
+from evscli.evaluation.compare.agreement import usual_question
+from evscli.evaluation.compare.store_dtype_loss import measure_loss
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.job.storage import StoreDtype
 from evscli.records import PrunedVideo, RunConfig, VideoInput
@@ -205,6 +205,6 @@ def measure(
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 1, "kept": 64, "videos": 1, "computed": "bfloat16"},
-    code=("store/quantize.py", "store/codec.py", "compare/store_dtype_loss.py"),
+    code=("store/quantize.py", "store/codec.py", "evaluation/compare/store_dtype_loss.py"),
     minutes=2,
 )

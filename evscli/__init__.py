@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
     from evscli.language.prefill import prefill
     from evscli.store import open_store
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())
+    __version__: str
 
-__version__ = version("evscli")
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = ["__version__", "open_store", "prefill", "prune_video", "prune_videos"]
 
@@ -32,6 +31,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # it imports the parsers of e-mails
+
+        return version("evscli")
     if name not in _HOMES:
         raise AttributeError(f"module 'evscli' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

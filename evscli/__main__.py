@@ -1,4 +1,4 @@
-"""`python -m evscli`: the same as `evs`."""
+"""The command line as `python -m evscli`, equal to `evs`."""
 
 from evscli.cli import main
 

@@ -1,4 +1,4 @@
-"""Videos by one call, with everything that their methods need."""
+"""The pruning of one video or of many by one call, with everything that their methods need."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def prune_video(
     `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
     returns `KeptTokens`.
     `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
-    method `none` does without. `prune_at` is the block of the encoder after which to prune,
+    method `none` needs no budget. `prune_at` is the block of the encoder after which to prune,
     `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
-    `sampling` says how many frames and how large, where that is not left to the checkpoint.
-    `start` and `end` are the seconds between which frames are taken, as of a video of their own;
-    `damaged` is what is done about damage: `trim`, `skip` or `fail`.
+    `sampling` sets the number and the size of frames, where they are not left to the checkpoint.
+    `start` and `end` are the seconds between which frames are taken, as if they were a whole video.
+    `damaged` is the policy about damage: `trim`, `skip` or `fail`.
     The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
-    ModelError, DeviceError or VideoError, each with one line that says what to do.
+    ModelError, DeviceError or VideoError, each with one line on what to do.
     """
     job = Job(
         selection=Selection(
@@ -90,12 +90,12 @@ def prune_video(
 def prune_videos(
     inputs: Sequence[str | Path], job: Job, *, listener: Listener | None = None
 ) -> list[Summary]:
-    """Prune videos into stores, as `evs prune` does; the sums for each store.
+    """Prune videos into stores, as `evs prune` does, and return the sums for each store.
 
-    `inputs` are what the command takes: videos, folders, globs, lists, tars and addresses. A
+    `inputs` are the inputs of that command: videos, folders, globs, lists, tars and addresses. A
     finished video is skipped, and a failing one is recorded and the rest go on, so that the same
-    call again goes on where the last one ended. `listener` hears of every result. Raises an
-    `EvsError` with one line that says what to do.
+    call again goes on where the last one ended. `listener` gets every result. Raises an `EvsError`
+    with one line on what to do.
 
         prune_videos(
             ["clips"],
@@ -110,19 +110,19 @@ def prune_videos(
 
 
 class Silent:
-    """A listener that says nothing."""
+    """A listener that prints nothing."""
 
     def begin(self, jobs: object, summaries: object) -> None:
-        """Nothing."""
+        """Ignore the beginning of a run."""
 
     def done(self, done: object, *, again: bool) -> None:
-        """Nothing."""
+        """Ignore a result."""
 
 
 def _video(path: Path, query: str | None, start: float | None, end: float | None) -> VideoInput:
-    """Raises UsageError unless 0 <= start < end."""
+    """Return a path, or a part of its video, as an input. Raise UsageError unless start < end."""
     if not 0 <= (start or 0.0) < (inf if end is None else end):
-        raise UsageError(f"start {start} and end {end} are no part of a video: 0 <= start < end")
+        raise UsageError(f"start {start} and end {end} name no part of a video: 0 <= start < end")
     return VideoInput(
         id=span_id(path.stem, start, end),
         path=path,

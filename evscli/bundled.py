@@ -1,4 +1,4 @@
-"""The bundled checkpoint `mini`: where it lies and what must be said when it is used."""
+"""The bundled checkpoint `mini`: its folder, example questions, and the notice about its use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EXAMPLE_QUESTIONS: tuple[str, ...] = (
     "how many times does the light flash?",
     "how many scenes are there?",
 )
-"""One for each kind of question that `mini` was taught; every word is of its vocabulary."""
+"""One question of each kind that `mini` was trained on. Every word is in its vocabulary."""
 
 MINI_NOTICE = (
     f"{MINI} is the bundled demonstration model, which knows simple shapes and movements only; "
     "use --model for real work"
 )
-"""What every command using `mini` says."""
+"""The notice that every command prints which uses `mini`."""

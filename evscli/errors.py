@@ -1,16 +1,16 @@
-"""Everything `evs` refuses, as one exception tree.
+"""The exception tree of everything that `evs` refuses.
 
     EvsError                  exit code 1
     ├── UsageError            exit code 2: the command or call itself is wrong
     ├── VideoError            this video cannot be used (missing, damaged, no frames)
     ├── ModelError            this checkpoint cannot be used
-    │   └── WrongModelError   a shard meets a model whose vision weights did not make it
+    │   └── WrongModelError   a shard is used with a model whose vision weights did not make it
     ├── MethodError           a pruning method does not keep to its own rule
-    ├── DeviceError           the device asked for is not there
+    ├── DeviceError           the device asked for does not exist
     └── StoreError            this store cannot be written or read
         ├── StoreBusyError    another run is writing to it
         ├── MismatchError     it holds another configuration, or another source under the same id
-        └── DamagedError      a shard or manifest does not hold what it says
+        └── DamagedError      a shard or manifest does not hold what it states
 
 Every message is one line that ends in what to do next. The command line prints it and exits with
 `exit_code`; nothing else is shown unless `--debug` asks for the traceback.
@@ -34,8 +34,8 @@ class UsageError(EvsError):
 class VideoError(EvsError):
     """One video cannot be used.
 
-    `stage` says where it failed: open, index, plan, decode, encode, prune or write; `kind` what it
-    was, by default the class of the error behind it.
+    `stage` is the stage that failed: open, index, plan, decode, encode, prune or write. `kind` is
+    the kind of failure, by default the class of the error behind it.
     """
 
     def __init__(self, message: str, *, stage: str = "open", kind: str | None = None) -> None:
@@ -45,7 +45,7 @@ class VideoError(EvsError):
 
     @property
     def kind(self) -> str:
-        """Name of the class of the error behind this one, or another word for what it was."""
+        """The name of the class of the error behind this one, or another word for the failure."""
         return self._kind or type(self.__cause__ or self).__name__
 
 
@@ -78,4 +78,4 @@ class MismatchError(StoreError):
 
 
 class DamagedError(StoreError):
-    """A shard or manifest does not hold what it says."""
+    """A shard or manifest does not hold what it states."""

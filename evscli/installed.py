@@ -1,18 +1,17 @@
-"""What is wrong with what is installed beside evs, told from an error. Imports none of it."""
+"""Faults of the packages installed beside evs, recognised from an error without an import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from traceback import walk_tb
 
 TORCHVISION = "torchvision"
 
 
 def broken_torchvision(error: BaseException) -> str | None:
-    """What to say where an error comes of a torchvision that cannot be imported, else None.
+    """The message for an error that comes from a torchvision which cannot be imported, else None.
 
-    transformers imports it wherever it is installed; one made for another torch fails then.
+    transformers imports torchvision wherever it is installed, and fails if it fits another torch.
     """
     for link in _chain(error):
         named = link.name or "" if isinstance(link, ImportError) else ""
@@ -27,7 +26,7 @@ def broken_torchvision(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it, the first cause last."""
+    """Yield an error and the errors behind it, the first cause last."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -40,7 +39,9 @@ def _raised_in(error: BaseException, package: str) -> bool:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # every command pays for it
+
     try:
         return version(package)
     except PackageNotFoundError:
-        return "of no version"
+        return "of unknown version"

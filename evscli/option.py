@@ -1,7 +1,7 @@
-"""How a value is given on a command line. Knows no command and no library for one.
+"""The description of an option of a command line, whatever library parses it.
 
-A field of a dataclass, or a parameter of a command, says it in its annotation, so that its name,
-default, type and help stand in one place:
+The annotation of a dataclass's field, or of a command's parameter, holds the description, so that
+name, default, type and help stand in one place:
 
     fps: Annotated[float | None, Option("Frames per second to sample.")] = None
 """
@@ -16,17 +16,17 @@ from evscli.errors import UsageError
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its help, and where they differ from the field's its names and its values."""
+    """One option: its help, and its names and values where they differ from the field's."""
 
     help: str
     names: tuple[str, ...] = ()
-    """Names such as `--budget`; without any the field's name with dashes."""
+    """The names, such as `--budget`. The default is the field's name with dashes."""
     metavar: str | None = None
-    """The word that stands for a value; without one the type."""
+    """The word that stands for a value in the help. The default is the type."""
     least: int | None = None
     """The smallest value that is allowed."""
     below: int | None = None
-    """All values that are allowed are below this one."""
+    """The value below which all allowed values lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +36,19 @@ class OptionField:
     name: str
     type: Any
     default: Any
-    """`dataclasses.MISSING` or `Parameter.empty` where the option must be given."""
+    """The default, or `dataclasses.MISSING` or `Parameter.empty` where a value must be given."""
     option: Option
     group: str
+    """The heading of the help under which the option stands."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is typed before a value."""
+        """The names that are typed before a value."""
         return self.option.names or (f"--{self.name.replace('_', '-')}",)
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it may be given several times."""
+        """Whether the option may be given several times."""
         return get_origin(self.type) is tuple
 
     def check(self, value: Any) -> None:
@@ -65,7 +66,7 @@ class OptionField:
 
 
 def option_of(name: str, annotation: Any, default: Any, *, group: str) -> OptionField | None:
-    """What an annotation says of an option; None where it says nothing."""
+    """Return the option that an annotation describes, or None where it describes none."""
     if get_origin(annotation) is None or not hasattr(annotation, "__metadata__"):
         return None
     option = next((one for one in annotation.__metadata__ if isinstance(one, Option)), None)
@@ -91,6 +92,6 @@ class Checked:
     """A dataclass of options that refuses values which are empty, too small or too large."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for such a value."""
+        """Raise UsageError for the first value that an option does not allow."""
         for field in option_fields(type(self)):
             field.check(getattr(self, field.name))

@@ -1,4 +1,4 @@
-"""Where tensors come from: the source file, and the machine and versions that made them."""
+"""The origin of tensors: the source file, and the machine and versions that made them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ PACKAGES = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
 
 
 def source_info(video: VideoInput, path: Path | None = None) -> SourceInfo:
-    """Size and sha256 of the file, and its path below the input root. Raises OSError.
+    """Return size and sha256 of a video's file, and its path below the input root. Raises OSError.
 
-    `path` is where a copy of it lies, where it is no file of its own.
+    `path` is a copy of the video, given where the video is not a local file of its own.
     """
     size, digest = file_digest(path or video.path)
     return SourceInfo(path=video.relative, size=size, sha256=digest)
 
 
 def file_digest(path: Path) -> tuple[int, str]:
-    """Size in bytes and sha256 of a file. Raises OSError."""
+    """Return the size in bytes and the sha256 of a file. Raises OSError."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return os.fstat(file.fileno()).st_size, digest
 
 
 def provenance(*, device: str) -> dict[str, Any]:
-    """What made the tensors beside the settings: versions, device, threads."""
+    """Return what tensors depend on beside the settings: versions, device and threads."""
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -43,7 +43,7 @@ def provenance(*, device: str) -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """The processor as the system calls it."""
+    """Return the name that the system gives the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -21,14 +21,14 @@ IN_MEMORY_BYTES = 64 << 20
 
 
 def scratch_folder() -> Path:
-    """$TMPDIR, or else /var/tmp, which is on a disk where /tmp may be in memory."""
+    """The folder of scratch files: $TMPDIR, or /var/tmp, on a disk where /tmp may be in memory."""
     return Path(os.environ.get("TMPDIR") or "/var/tmp")
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """An uninitialised CPU tensor; above `IN_MEMORY_BYTES` it lives in a file.
+    """Allocate an uninitialised CPU tensor, backed by a file if larger than `IN_MEMORY_BYTES`.
 
-    That lies in `scratch_folder()`. Raises OSError where the disk is full.
+    The file lies in `scratch_folder()`. Raises OSError where the disk is full.
     """
     if prod(shape) * dtype.itemsize <= IN_MEMORY_BYTES:
         return torch.empty(tuple(shape), dtype=dtype)

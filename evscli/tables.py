@@ -1,6 +1,8 @@
-"""Tables for a terminal or a page of Markdown, in the one look that all commands share."""
+"""Tables for a terminal or a page of Markdown, in the look that all commands share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.table import Table
@@ -8,7 +10,7 @@ from rich.text import Text
 
 
 def new_table(first: str, *others: str) -> Table:
-    """An empty table, numbers to the right."""
+    """Return an empty table whose columns after the first are aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(Text(first), overflow="fold")
     for name in others:
@@ -16,8 +18,34 @@ def new_table(first: str, *others: str) -> Table:
     return table
 
 
+def table_of(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    left: int = 1,
+    last: Sequence[str] | None = None,
+) -> Table:
+    """A table of cells, of which those in the first `left` columns are texts and others numbers.
+
+    `last` is a row behind the others that is dimmed.
+    """
+    table = new_table(*head)
+    for column in table.columns[:left]:
+        column.justify = "left"
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if last is not None:
+        table.add_row(*map(Text, last), style="dim")
+    return table
+
+
+def tab_separated(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A line for the head and one for every row, for programs."""
+    return ["\t".join(row) for row in (head, *rows)]
+
+
 def as_markdown(table: Table) -> str:
-    """The table in Markdown, with its newline."""
+    """Return a table as Markdown, with a final newline."""
     columns = table.columns
     rules = ["---:" if column.justify == "right" else "---" for column in columns]
     cells = zip(*([escaped(cell) for cell in column.cells] for column in columns), strict=True)
@@ -26,5 +54,5 @@ def as_markdown(table: Table) -> str:
 
 
 def escaped(cell: object) -> str:
-    """A cell whose text ends no column."""
+    """Return the text of a cell with its column separators escaped."""
     return str(cell).strip().replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""What any text that comes from outside must be before it is used."""
+"""Checks and cleaning of texts that come from outside, and counts in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 def one_line(text: str) -> str:
-    """`text` with everything that is no visible character spelled out, so that it stays one line.
+    """Return `text` on one line, with every character that is not printable spelled out.
 
     A name from outside may hold line ends, or codes that move a terminal's cursor.
     """
@@ -17,9 +17,9 @@ def one_line(text: str) -> str:
 
 
 def half_character(text: str) -> str | None:
-    """The first piece of `text` that UTF-8 cannot write, or None.
+    """Return the first character of `text` that UTF-8 cannot write, or None.
 
-    JSON can spell half of a surrogate pair, and a command line may hold bytes that are no UTF-8.
+    JSON can spell half of a surrogate pair, and a command line may hold bytes that are not UTF-8.
     """
     try:
         text.encode()
@@ -29,8 +29,13 @@ def half_character(text: str) -> str | None:
 
 
 def without_secrets(url: str) -> str:
-    """A web address without the password or signature that it may hold; any other text as it is."""
+    """Return a web address without password and signature, and any other text as it is."""
     if not url.startswith(("http://", "https://")):
         return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def count_text(count: int, noun: str) -> str:
+    """`1 video`, `1,234 videos`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,6 +1,6 @@
-"""Tracebacks as texts that travel between processes and may be stored. Knows no video.
+"""Tracebacks as texts that travel between processes and may be stored.
 
-An error carries that of another process as a note (PEP 678), which pickling keeps.
+An error carries the traceback of another process as a note (PEP 678), which pickling keeps.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pathlib import Path
 from evscli.texts import one_line, without_secrets
 
 MOST = 8000
-"""Characters of a text; of a longer one the middle is left out."""
+"""The most characters of a text. The middle of a longer one is left out."""
 
 _FILE = re.compile(r'(?<=^  File ")[^"\n]+(?=", line )', re.MULTILINE)
 _ADDRESS = re.compile(r"https?://[^\s'\"<>)]+")
 
 
 def traceback_of(error: BaseException) -> str:
-    """An error and all behind it, the first cause first, in at most `MOST` characters.
+    """Return the traceback of an error and its causes, the first cause first, cut to `MOST`.
 
-    Files of code are named as Python finds them and not by the folder where that is, and web
-    addresses are without the passwords and signatures that they may hold.
+    Files of code are named below the folder in which Python finds them, and web addresses are
+    without the passwords and signatures that they may hold.
     """
     text = "".join(traceback.format_exception(error)).rstrip()
     text = _FILE.sub(lambda found: _below_path(found[0]), text)
@@ -37,12 +37,12 @@ def traceback_of(error: BaseException) -> str:
 
 
 def note_traceback(error: BaseException, text: str, *, process: str) -> None:
-    """Let an error carry the traceback that it had in another process."""
+    """Attach to an error the traceback that it had in another process."""
     error.add_note(f"\nIn the {process} process:\n\n{text}")
 
 
 def _below_path(file: str) -> str:
-    """A file as it lies below the folder where Python looks for it."""
+    """Return the path of a file below the folder in which Python finds it."""
     for folder in _folders(tuple(sys.path)):
         if file.startswith(folder):
             return file[len(folder) :]

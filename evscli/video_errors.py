@@ -1,4 +1,4 @@
-"""Where one video failed, and what to do about it. It knows no stage, only their names."""
+"""Errors of one video, with the stage at which it failed and what to do about it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from evscli.records import VideoInput
 
 @contextmanager
 def video_errors(name: str, video: VideoInput, *, copy: Path | None = None) -> Iterator[None]:
-    """Turn whatever one video does wrong into a VideoError that says where and what next.
+    """Turn any error of one video into a VideoError with the stage `name` and what to do.
 
-    `copy` is where a copy of it lies, which no message names.
+    `copy` is the path of a copy of the video, which messages never name.
     """
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from transformers import (
     Qwen3VLMoeConfig,
 )
 
-from evscli.learn.mini import CHAT_TEMPLATE
-from evscli.learn.vocabulary import build_tokenizer
+from evscli.bundled import MINI_FOLDER
+from evscli.mini.form import mini_tokenizer
+
+CHAT_TEMPLATE = (MINI_FOLDER / "chat_template.jinja").read_text()
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 
@@ -130,8 +133,7 @@ def make_checkpoint(
 
 def make_tokenizer(family: str) -> Any:
     """The tokenizer of `mini`, with the special tokens and the chat template of `family`."""
-    tokenizer = build_tokenizer()
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = mini_tokenizer()
     if family == "molmo2":
         tokenizer.add_special_tokens({"additional_special_tokens": MOLMO2_TOKENS})
         tokenizer.chat_template = MOLMO2_TEMPLATE
@@ -149,7 +151,7 @@ def make_config(family: str) -> PretrainedConfig:
     """The configuration of a tiny model of `family` that fits the tokenizer of `mini`."""
     if family == "molmo2":
         return make_molmo2_config()
-    tokenizer = build_tokenizer()
+    tokenizer = mini_tokenizer()
     token_id = tokenizer.convert_tokens_to_ids
     ids = {
         "image_token_id": token_id("<|image_pad|>"),
@@ -224,3 +226,9 @@ def make_molmo2_config() -> PretrainedConfig:
         low_res_image_start_token_id=token_id("<low_res_im_start>"),
         image_end_token_id=token_id("<im_end>"),
     )
+
+
+def copy_mini(folder: Path) -> Path:
+    """A copy of the bundled checkpoint's own files, without the code that lies beside them."""
+    code = shutil.ignore_patterns("*.py", "__pycache__", "exam", "training", "world")
+    return Path(shutil.copytree(MINI_FOLDER, folder, ignore=code))

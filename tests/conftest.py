@@ -34,11 +34,26 @@ MOST_WORKERS = 8
 children.IMPORTED_ONCE = ["tests.preload"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="Run the slow tests too.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave slow tests out, unless all are asked for or some by name, keyword or marker."""
+    asked = config.option.all or config.option.keyword or config.option.markexpr
+    if not asked and not named(config):
+        config.option.markexpr = "not slow"
+
+
+def named(config: pytest.Config) -> bool:
+    """Whether single tests are named."""
+    return any("::" in argument for argument in config.args)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A worker for every core; none for tests that are named, which one process begins sooner."""
-    named = [argument for argument in config.args if "::" in argument]
-    return 0 if named else min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return 0 if named(config) else min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,7 +92,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     """The one of `mini`."""
-    from evscli.learn.mini import mini_tokenizer
+    from evscli.mini.form import mini_tokenizer
 
     return mini_tokenizer()
 

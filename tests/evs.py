@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -47,6 +49,18 @@ def no_change() -> None:
     """Leaves `evs` as it is."""
 
 
+def run_main(arguments: list[str]) -> None:
+    """What a process of `evs` does."""
+    from evscli.cli import main
+
+    main(arguments)
+
+
+def _run_script(script: Path, arguments: list[str]) -> None:
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")
+
+
 class Running:
     """A run under way."""
 
@@ -56,16 +70,18 @@ class Running:
         cwd: Path,
         env: dict[str, str] | None = None,
         before: Callable[[], None] = no_change,
+        command: Callable[[list[str]], None] = run_main,
     ) -> None:
-        """`before` is called in the process before `evs` begins."""
+        """`before` is called in the process before `command` begins."""
         self._folder = tempfile.TemporaryDirectory(prefix="evs-test-")
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
         for path in (self.out, self.err):
             path.touch()
         given = {"XDG_STATE_HOME": _STATE.name, **(env or {})}
+        run = partial(command, list(map(str, arguments)))
         self.process: BaseProcess = _CONTEXT.Process(
             target=_child,
-            args=(list(map(str, arguments)), str(cwd), given, str(self.out), str(self.err), before),
+            args=(str(cwd), given, str(self.out), str(self.err), before, run),
         )
         self.process.start()
 
@@ -102,6 +118,11 @@ def run_evs(
     return Running(*arguments, cwd=cwd, env=env, before=before).wait()
 
 
+def run_script(script: Path, *arguments: str | Path, cwd: Path) -> Result:
+    """Run a Python script with `arguments` in the folder `cwd` and wait for it."""
+    return Running(*arguments, cwd=cwd, command=partial(_run_script, script)).wait()
+
+
 def wait_until(come: Callable[[], bool]) -> None:
     """Wait for something that a run does."""
     for _ in range(100 * TIMEOUT):
@@ -112,12 +133,12 @@ def wait_until(come: Callable[[], bool]) -> None:
 
 
 def _child(
-    arguments: list[str],
     cwd: str,
     env: dict[str, str],
     out: str,
     err: str,
     before: Callable[[], None],
+    run: Callable[[], None],
 ) -> None:
     for path, number in ((out, 1), (err, 2)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT)
@@ -129,10 +150,8 @@ def _child(
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from evscli import child
-    from evscli.cli import main
 
     # This process is a fork of a clean one already; another would import torch once more.
     child.METHOD = "fork"
     before()
-
-    main(arguments)
+    run()

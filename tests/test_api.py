@@ -73,7 +73,7 @@ def test_random_draws_anew_for_every_video_and_alike_for_one(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("span", [(2.0, 1.0), (-1.0, None), (1.0, 1.0), (float("nan"), None)])
 def test_what_is_no_part_is_refused(clip: Path, span: tuple[float, float | None]) -> None:
-    with pytest.raises(UsageError, match="are no part of a video"):
+    with pytest.raises(UsageError, match="name no part of a video"):
         prune_video(clip, method="vcast", budget=0.3, start=span[0], end=span[1])
 
 

@@ -14,7 +14,7 @@ from transformers.models.molmo2.processing_molmo2 import Molmo2Processor
 from transformers.models.molmo2.video_processing_molmo2 import arange_for_pooling
 
 from evscli import prefill, prune_video
-from evscli.language.family import MOLMO2
+from evscli.models.molmo2.prompt import PROMPT
 from evscli.records import PrunedVideo
 from tests.checkpoints import make_checkpoint
 from tests.videos import sequential_pixels
@@ -59,7 +59,7 @@ def own_inputs(tokenizer: Any, clip: Path, record: PrunedVideo) -> dict[str, Ten
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     text = (tokenizer.bos_token or tokenizer.eos_token) + text.replace("<|video|>", video)
     ids = tokenizer(text, return_tensors="pt").input_ids
-    special = tokenizer.convert_tokens_to_ids(list(MOLMO2.seen_whole))
+    special = tokenizer.convert_tokens_to_ids(list(PROMPT.seen_whole))
     return {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),

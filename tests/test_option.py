@@ -11,7 +11,7 @@ from evscli.option import Checked, Option, option_fields
 
 @dataclass(frozen=True, kw_only=True)
 class Frames(Checked):
-    GROUP: ClassVar = "Which frames"
+    GROUP: ClassVar = "Frames"
 
     fps: Annotated[float | None, Option("Frames per second.")] = None
     max_frames: Annotated[int | None, Option("Most frames.", least=1, below=100)] = None
@@ -30,7 +30,7 @@ def test_a_field_says_everything_of_its_option() -> None:
     assert options["folder"].default is MISSING
     assert options["methods"].is_repeated
     assert not options["fps"].is_repeated
-    assert {option.group for option in options.values()} == {"Which frames"}
+    assert {option.group for option in options.values()} == {"Frames"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
 import sys
 from collections.abc import Generator
 from dataclasses import replace
@@ -21,7 +20,7 @@ from evscli import open_store, prefill, prune_video
 from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.errors import ModelError, StoreError, UsageError, VideoError
-from evscli.language.family import temporal_interval
+from evscli.models.qwen2_5_vl.prompt import temporal_interval
 from evscli.pipeline import Extras, VideoPruner, encode_video
 from evscli.pipeline.frames import ahead
 from evscli.pipeline.record import refuse_infinite
@@ -37,7 +36,7 @@ from evscli.records import (
 )
 from evscli.store import StoreWriter
 from evscli.video_errors import video_errors
-from tests.checkpoints import FAMILIES, make_checkpoint
+from tests.checkpoints import FAMILIES, copy_mini, make_checkpoint
 from tests.language.reference import Clip, reference_inputs
 from tests.store.processes import finish, start
 from tests.videos import cut_out, sequential_pixels, write_video
@@ -191,7 +190,7 @@ def test_a_wrong_selection_is_refused_before_anything_is_opened() -> None:
 
 @pytest.mark.parametrize("weight", ["merger.linear_fc2", "deepstack_merger_list.1.linear_fc2"])
 def test_values_that_are_not_finite_are_not_stored(tmp_path: Path, clip: Path, weight: str) -> None:
-    folder = shutil.copytree(MINI_FOLDER, tmp_path / "model")
+    folder = copy_mini(tmp_path / "model")
     weights = load_file(folder / "model.safetensors")
     weights[f"model.visual.{weight}.bias"][0] = float("inf")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

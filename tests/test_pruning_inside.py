@@ -289,9 +289,9 @@ class TestScorers:
     def test_that_are_no_safetensors_are_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "scorer.safetensors"
         path.write_bytes(b"nothing")
-        with pytest.raises(ModelError, match="no readable safetensors file"):
+        with pytest.raises(ModelError, match="not a readable safetensors file"):
             load_scorer(path, width=128)
-        with pytest.raises(ModelError, match="there is no scorer"):
+        with pytest.raises(ModelError, match="does not exist; name a safetensors file"):
             load_scorer(tmp_path / "absent", width=128)
 
     def test_a_checkpoint_without_one_is_not_read_whole(self, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import typer
 
-from evscli import __version__
 from evscli.cli.ask import ask
 from evscli.cli.command import GroupedCommand
 from evscli.cli.compare import compare
@@ -54,6 +53,8 @@ app.add_typer(train, name="train")
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from evscli import __version__
+
         print(f"evs {__version__}")
         raise typer.Exit
 

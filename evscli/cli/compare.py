@@ -77,11 +77,11 @@ def compare(
 
     Example: evs compare clips/ --method vcast --prune-at 1
     """
-    from evscli.cli.compare_report import report
+    from evscli.cli.evaluation_report import report_comparison
     from evscli.cli.left_out import tell_left_out
-    from evscli.compare.agreement import usual_question
-    from evscli.compare.measure import Bench
-    from evscli.compare.run import compare as compare_all
+    from evscli.evaluation.compare.agreement import usual_question
+    from evscli.evaluation.compare.comparison import compare as compare_all
+    from evscli.evaluation.compare.measure import Bench
     from evscli.job.loading import make_encoder, query_rows, scorer_weights
 
     job = replace(job, selection=job.selection.with_random())
@@ -106,7 +106,7 @@ def compare(
         )
         with progress(len(videos), unit="video") as advance:
             comparison = compare_all(videos, bench, advance=advance)
-    raise typer.Exit(report(comparison, Path(output), as_json=as_json))
+    raise typer.Exit(report_comparison(comparison, Path(output), as_json=as_json))
 
 
 def language_of(job: Comparison) -> LanguageModel | None:

@@ -1,6 +1,6 @@
 """Defaults of options from an `evs.toml` in the folder that a command is run in.
 
-    model = "Qwen/Qwen3-VL-2B-Instruct"     # for every command that has the option
+    model = "some/checkpoint"               # for every command that has the option
     [prune]
     budget = [0.1, 0.3]                     # for one command
 

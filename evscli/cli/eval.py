@@ -19,7 +19,7 @@ from evscli.option import Checked, Option
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
-    from evscli.cli.eval_report import Result
+    from evscli.cli.evaluation_report import Result
     from evscli.pruners import PruneRequest
 
 VIDEOS = 100
@@ -85,8 +85,8 @@ def evaluate(
 
     Example: evs eval --method vcast --budget 0.25 --questions questions.jsonl --model mini
     """
-    from evscli.cli.eval_report import report
-    from evscli.learn.evaluation.selections import selections
+    from evscli.cli.evaluation_report import report_accuracy
+    from evscli.evaluation.selections import selections
     from evscli.pruners import parse_budget
 
     budgets = [parse_budget(text) for text in selection.budgets]
@@ -103,7 +103,7 @@ def evaluate(
     else:
         refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
         result = ask_questions(task, questions, per_token)
-    raise typer.Exit(report(result, Path(output), as_json=as_json))
+    raise typer.Exit(report_accuracy(result, Path(output), as_json=as_json))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,9 +118,10 @@ class Task:
 
 def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
     """Ask a person's own questions of a checkpoint."""
-    from evscli.cli.eval_report import Result
-    from evscli.learn.evaluation.choices import read_choices
-    from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both, setup_of
+    from evscli.cli.evaluation_report import Result
+    from evscli.evaluation.questions.choices import read_choices
+    from evscli.evaluation.questions.multiple_choice import asked_of, evaluate_choices, load_both
+    from evscli.evaluation.setup import setup_of
 
     choices = read_choices(questions)
     task.encoding.check_named(len({choice.video for choice in choices}))
@@ -137,19 +138,21 @@ def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
                 per_token=per_token,
                 advance=advance,
             )
-    setup = setup_of(checkpoint, choices, seed=task.seed, per_token=per_token)
+    asked = asked_of(choices, per_token=per_token)
+    setup = setup_of(checkpoint.encoder, seed=task.seed, **asked)
     return Result(evaluation=evaluation, setup=setup)
 
 
 def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool) -> Result:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
-    from evscli.cli.eval_report import Result
-    from evscli.learn.evaluation.multiple_choice import load_both
-    from evscli.learn.evaluation.procedural import (
+    from evscli.cli.evaluation_report import Result
+    from evscli.evaluation.questions.multiple_choice import load_both
+    from evscli.evaluation.setup import setup_of
+    from evscli.mini.exam.procedural import (
+        asked_about_films,
         evaluate_films,
         evaluate_views,
         refuse_others,
-        setup_of_films,
     )
 
     seed = task.seed
@@ -160,7 +163,7 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
         name_model(task.encoding.name)
         checkpoint = load_both(encoding)
         with progress(videos * (1 + baselines), unit="video") as advance:
-            examined = evaluate_films(
+            evaluation = evaluate_films(
                 checkpoint,
                 task.requests,
                 videos=videos,
@@ -172,10 +175,9 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
             if baselines:
                 views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
     return Result(
-        evaluation=examined.evaluation,
-        setup=setup_of_films(checkpoint, videos=videos, seed=seed),
+        evaluation=evaluation,
+        setup=setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos)),
         baselines=views,
-        diagnostics=examined.diagnostics,
     )
 
 

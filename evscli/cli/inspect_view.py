@@ -17,9 +17,10 @@ from rich.text import Text
 
 from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli.pairs import Pairs, print_pairs
-from evscli.cli.units import count_text, duration_text, size_text
+from evscli.cli.units import duration_text, size_text
 from evscli.records import Failure, ModelInfo, RunConfig, VideoInfo
 from evscli.store.schema import token_bytes
+from evscli.texts import count_text
 
 if TYPE_CHECKING:
     from evscli.cli.inspect_verify import Verified

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from evscli.cli.events import emit
 from evscli.cli.notes import note
-from evscli.cli.units import count_text
 from evscli.corpus.inputs import LeftOut
+from evscli.texts import count_text
 
 
 def tell_left_out(left_out: LeftOut, *, as_json: bool) -> None:

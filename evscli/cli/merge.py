@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from evscli.cli import options
 from evscli.cli.command import command
 from evscli.cli.notes import progress
-from evscli.cli.units import count_text, size_text
+from evscli.cli.units import size_text
+from evscli.texts import count_text
 
 if TYPE_CHECKING:
     from evscli.store.merge import ShardTotals

@@ -17,10 +17,10 @@ from evscli.cli import options
 from evscli.cli.checks import check_output
 from evscli.cli.command import GroupedCommand, command
 from evscli.cli.notes import note, progress
-from evscli.learn.training.plan import TrainingPlan
+from evscli.mini.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
-    from evscli.learn.training.loop import Trained
+    from evscli.train.loop import Trained
 
 DEFAULTS = TrainingPlan()
 DEFAULT_LOOKS = -1
@@ -91,18 +91,18 @@ def run(
 
     from evscli.cli.train_report import Progress
     from evscli.encoders.device import resolve_device
-    from evscli.learn.mini import mini_tokenizer
-    from evscli.learn.training.loop import train as train_mini
+    from evscli.mini.form import mini_tokenizer
+    from evscli.mini.training.learner import mini_task
     from evscli.store.durable import make_folder
+    from evscli.train.loop import train as train_task
 
     target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
     with stop_between_steps() as stop, closing(Progress(plan.total)) as progress:
         make_folder(folder)  # what cannot be written to fails now, not at the first checkpoint
-        return train_mini(
-            mini_tokenizer(),
-            plan,
+        return train_task(
+            mini_task(mini_tokenizer(), plan),
             folder,
             on_resume=progress.resume,
             on_report=progress.report,
@@ -120,10 +120,10 @@ def finish(
     from transformers.utils import logging
 
     from evscli.cli.train_report import report
-    from evscli.learn.evaluation.held_out import held_out_tallies
-    from evscli.learn.mini import mini_tokenizer, write_checkpoint
-    from evscli.learn.training.learner import MODEL
-    from evscli.learn.training.report import training_report
+    from evscli.mini.exam.procedural import held_out_tallies
+    from evscli.mini.form import mini_tokenizer, write_checkpoint
+    from evscli.mini.training.learner import MODEL
+    from evscli.train.report import training_report
 
     logging.disable_progress_bar()
     command = command_of(plan)

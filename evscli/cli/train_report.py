@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from evscli.cli.notes import note
 from evscli.cli.units import duration_text
-from evscli.learn.evaluation.results import Tally
-from evscli.learn.evaluation.table import baselines_table, lines
-from evscli.learn.training.loop import Run
-from evscli.learn.training.objective import ANSWER
-from evscli.learn.training.report import naming_loss, thin_out
-from evscli.learn.world.questions import KINDS
+from evscli.evaluation.report.accuracy import baselines_table, lines
+from evscli.evaluation.statistics.results import Tally
+from evscli.mini.training.objective import ANSWER, naming_loss
+from evscli.mini.world.questions import KINDS
 from evscli.store.durable import replace_file
-from evscli.tables import new_table
+from evscli.tables import tab_separated, table_of
+from evscli.train.loop import Run
+from evscli.train.report import thin_out
 
 ROWS = 12
 """Of the table of the course of a run."""
@@ -43,7 +43,7 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run[Any]) -> None:
         """The run goes on from a checkpoint."""
         spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):
@@ -119,13 +119,10 @@ def show_course(history: list[dict[str, Any]]) -> None:
     head = ("step", "answer", "naming", "right", *KINDS)
     rows = [course_row(entry) for entry in thin_out(history, ROWS)]
     console = Console(highlight=False)
-    if not console.is_terminal:
-        print(*("\t".join(row) for row in [head, *rows]), sep="\n")
-        return
-    table = new_table(*head)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    if console.is_terminal:
+        console.print(table_of(head, rows))
+    else:
+        print(*tab_separated(head, rows), sep="\n")
 
 
 def show_held_out(tallies: Sequence[Tally]) -> None:

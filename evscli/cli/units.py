@@ -19,8 +19,3 @@ def duration_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def count_text(count: int, noun: str) -> str:
-    """`1 video`, `1,234 videos`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

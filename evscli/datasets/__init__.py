@@ -1,9 +1,11 @@
 """Stores as datasets of `torch.utils.data`, to train or to prefill from.
 
-    index.py    which videos there are, in columns    shards.py   those a process has open
+    index.py    the videos of stores, in columns      shards.py   the open shards of a process
     dataset.py  VideoDataset: by number or by id      stream.py   VideoStream: one after the other
-    order.py    which comes when, and whose it is     batches.py  TokenBatches: by kept tokens
+    order.py    order of an epoch, shares of ranks    batches.py  TokenBatches: by kept tokens
     packed.py   PackedVideos: a batch as tensors
+
+A loop over batches of at most 16,384 tokens:
 
     from torch.utils.data import DataLoader
     from evscli.datasets import TokenBatches, VideoDataset, pack_videos
@@ -17,7 +19,7 @@
             batch.embeds, batch.cu_seqlens   # [sum K, D], [B + 1]
             prefill(batch[0], processor, "What happens?", model=model)
 
-It knows stores and records, no models. The names load on first use.
+The names load on first use. No model is needed to read stores.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TokenBatches: batches of whole videos whose kept tokens together stay within a budget.
 
-It looks at the catalogue only, and reads no tensors.
+Batches are made from the index alone, and no tensors are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evscli.datasets.order import BUFFER, Rank, Shuffle
 from evscli.errors import UsageError
 
 WINDOW = 32
-"""Batches that are filled at a time."""
+"""The number of batches that are filled at a time."""
 
 
 class TokenBatches(Sampler[list[int]]):
@@ -38,11 +38,11 @@ class TokenBatches(Sampler[list[int]]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        """At most `max_tokens` kept tokens and `max_videos` videos in a batch.
+        """Make batches of at most `max_tokens` kept tokens and `max_videos` videos.
 
-        `drop_last` leaves out the last batches that not every rank would have, so that all have
-        equally many. `shuffle`, `seed`, `buffer`, `rank` and `world_size` as of `VideoStream`.
-        Raises UsageError, also for a video that is larger than `max_tokens`.
+        `drop_last` leaves out the last batches that not every rank would have, so that all ranks
+        have equally many. `shuffle`, `seed`, `buffer`, `rank` and `world_size` are those of
+        `VideoStream`. Raises UsageError, also for a video that is larger than `max_tokens`.
         """
         _check(dataset, max_tokens, max_videos)
         self._dataset = dataset
@@ -53,12 +53,12 @@ class TokenBatches(Sampler[list[int]]):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, *, start: int = 0) -> None:
-        """Shuffle otherwise; leave out the first `start` batches of this rank, to go on there."""
+        """Set the epoch's order; leave out this rank's first `start` batches, to go on there."""
         self._epoch, self._start = epoch, start
         self._batches: list[list[int]] | None = None
 
     def __len__(self) -> int:
-        """Batches of this rank."""
+        """Return the number of batches of this rank."""
         return len(self._mine())
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -81,10 +81,9 @@ class TokenBatches(Sampler[list[int]]):
 def first_fit(
     items: Iterable[int], sizes: Iterable[int], most_size: int, most_items: int
 ) -> Iterator[list[int]]:
-    """Each item into the first of the batches being filled that has room for it.
+    """Put each item into the first of the batches being filled that has room for it.
 
-    When `WINDOW` of them are too full for an item, the oldest is done. No item may be larger than
-    `most_size`.
+    When `WINDOW` of them are too full for an item, the oldest is done. No item exceeds `most_size`.
     """
     filling: list[_Batch] = []
     for item, size in zip(items, sizes, strict=True):

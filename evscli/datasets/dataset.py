@@ -1,6 +1,6 @@
 """VideoDataset: the videos of one store or of several, by number or by id.
 
-It travels to other processes as an index and paths; each opens the shards that it reads.
+A dataset travels to other processes as an index and paths; each opens the shards that it reads.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from evscli.store.reader import UnknownVideoError
 class VideoDataset(Dataset[PrunedVideo]):
     """Pruned videos, numbered in reading order: store by store, shard by shard, by id inside.
 
-    It is what the stores hold when it is made; a video that a merge moves later is found all the
-    same. Tensors of a record are views of its shard: nothing is read before it is used.
+    It holds the videos that the stores hold when it is made; a video that a merge moves later is
+    still found. Tensors of a record are views of its shard: nothing is read before it is used.
     """
 
     def __init__(self, *stores: str | Path, mixed: bool = False) -> None:
@@ -43,14 +43,14 @@ class VideoDataset(Dataset[PrunedVideo]):
 
     @property
     def kept(self) -> IntArray:
-        """[N] tokens kept of each video."""
+        """The tokens kept [N] of each video."""
         return self.index.kept
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, key: int | str) -> PrunedVideo:
-        """One video by number or by id.
+        """Return one video by number or by id.
 
         Raises IndexError, or StoreError (also a KeyError) for an unknown id, UsageError for one
         that several stores hold, DamagedError.
@@ -67,11 +67,11 @@ class VideoDataset(Dataset[PrunedVideo]):
         return f"VideoDataset({len(self)} videos, {int(self.kept.sum())} tokens)"
 
     def id(self, number: int) -> str:
-        """The id of one video."""
+        """Return the id of one video."""
         return self.index.id(number)
 
     def number(self, video_id: str) -> int:
-        """The number of one video. Raises as `[id]` does."""
+        """Return the number of one video. Raises as `[id]` does."""
         found = self.index.find(video_id)
         if not found:
             raise UnknownVideoError(
@@ -84,7 +84,7 @@ class VideoDataset(Dataset[PrunedVideo]):
         return found[0]
 
     def select(self, numbers: Sequence[int] | IntArray) -> VideoDataset:
-        """Some of the videos in the order given, to split or to filter.
+        """Return a dataset of some of the videos in the order given, to split or to filter.
 
             train = dataset.select(np.flatnonzero(dataset.kept <= 8192))
 

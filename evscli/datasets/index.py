@@ -1,7 +1,7 @@
-"""Which videos some stores hold, and where, in a few columns.
+"""The videos of stores and their shards, in a few columns.
 
-Columns travel to another process at once, and a forked one does not copy them, as it does a list of
-texts by looking at it. No tensors are opened here.
+Columns travel to another process in one piece, and a forked process does not copy them, while
+reading a list of texts copies it. No tensors are opened here.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ from evscli.store.shard_header import read_header
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DatasetIndex:
-    """N videos in reading order: store by store, shard by shard, and by id inside."""
+    """The N videos of stores in reading order: by store, by shard, and by id inside."""
 
     shards: tuple[Path, ...]
     """All shard files, in reading order."""
     fingerprints: tuple[str, ...]
-    """By shard: that of its store."""
+    """The fingerprint of the store of every shard."""
     texts: bytes
     """All ids in UTF-8, one after the other."""
     ends: IntArray
-    """[N] where each id ends."""
+    """[N] the byte in `texts` at which each id ends."""
     shard: NDArray[np.int32]
-    """[N] numbers of shards"""
+    """[N] the index in `shards` of each video's shard."""
     kept: IntArray
-    """[N] tokens kept"""
+    """[N] the tokens kept of each video."""
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def id(self, row: int) -> str:
-        """The id of one video."""
+        """Return the id of one video."""
         start = self.ends[row - 1] if row else 0
         return self.texts[start : self.ends[row]].decode()
 
     def find(self, video_id: str) -> list[int]:
-        """The rows of all videos of that id: several where stores of several methods are mixed."""
+        """Return the rows of an id's videos: several where stores of several methods are mixed."""
         first = bisect_left(self._by_id, video_id, key=self.id)
         return self._by_id[first : bisect_right(self._by_id, video_id, lo=first, key=self.id)]
 
     @cached_property
     def _by_id(self) -> list[int]:
-        """All rows, made when the first video is asked for by its id."""
+        """All rows sorted by id, made when the first video is asked for by its id."""
         return sorted(range(len(self)), key=self.id)
 
     def take(self, rows: IntArray) -> DatasetIndex:
-        """Some of the videos, in the order given."""
+        """Return the index of some of the videos, in the order given."""
         texts, ends = _column([self.id(row) for row in rows.tolist()])
         shard, kept = self.shard[rows], self.kept[rows]
         return replace(self, texts=texts, ends=ends, shard=shard, kept=kept)
 
 
 def read_index(stores: Sequence[Path], *, mixed: bool) -> DatasetIndex:
-    """The videos of all stores as they are now.
+    """Return the index of the videos that all stores hold now.
 
     Raises StoreError and DamagedError as `open_store` does, and MismatchError where stores were
     made with different configurations, unless they may be `mixed`.
@@ -90,16 +90,16 @@ def read_index(stores: Sequence[Path], *, mixed: bool) -> DatasetIndex:
 
 
 class _ShardRows(NamedTuple):
-    """The videos of one shard that count."""
+    """The finished videos of one shard."""
 
     path: Path
     fingerprint: str
     videos: Sequence[tuple[str, int]]
-    """(id, tokens kept) by id"""
+    """The (id, tokens kept) of each video, by id."""
 
 
 def _shards(store: Path) -> list[_ShardRows]:
-    """The shards of one store, by writer and number."""
+    """Return the shards of one store, by writer and number."""
     places = look_into(store, keep=lambda entry: (shard_of(entry), entry.kept)).finished
     videos: dict[str, list[tuple[str, int | None]]] = {}
     for video_id, (name, kept) in places.items():
@@ -112,7 +112,7 @@ def _shards(store: Path) -> list[_ShardRows]:
 
 
 def _counted(path: Path, videos: Sequence[tuple[str, int | None]]) -> list[tuple[str, int]]:
-    """Lines of older stores do not say what is kept; the shard does."""
+    """Return (id, tokens kept), from the shard where lines of older stores do not hold them."""
     counts = {video_id: kept for video_id, kept in videos if kept is not None}
     if len(counts) < len(videos):
         head = read_header(path)

@@ -1,6 +1,6 @@
-"""Which video comes when in an epoch, and which of several ranks and processes has it.
+"""The order of videos in an epoch, and their division among ranks and processes.
 
-It knows shards by number only, and reads none.
+Shards are numbers here, and none is read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evscli.errors import UsageError
 from evscli.records import IntArray
 
 BUFFER = 1024
-"""Videos that are mixed with each other, by default."""
+"""The default number of videos that are mixed with each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +23,14 @@ class Shuffle:
     """A deterministic order for every epoch, in which neighbours mostly share a shard.
 
     Shards come in random order; then videos are mixed within blocks of `buffer`. numpy's
-    RandomState promises never to change: ranks with other versions agree.
+    RandomState promises never to change, so ranks with different versions agree.
     """
 
     seed: int
     buffer: int
 
     def __post_init__(self) -> None:
-        """Raises UsageError."""
+        """Raise UsageError for a negative seed or a buffer below 1."""
         if self.buffer < 1 or self.seed < 0:
             raise UsageError(
                 f"seed is {self.seed} and buffer {self.buffer}: give a seed of 0 or more and a "
@@ -38,7 +38,7 @@ class Shuffle:
             )
 
     def order(self, shard: NDArray[np.int32], epoch: int) -> IntArray:
-        """[N] rows as they come, given the shard of every row."""
+        """Return the rows [N] in their order in an epoch, given the shard of every row."""
         numbers = np.random.RandomState([self.seed % 2**32, self.seed >> 32, epoch])
         by_shard = np.argsort(shard, kind="stable")
         starts = np.flatnonzero(np.diff(shard[by_shard], prepend=-1))
@@ -51,13 +51,13 @@ class Shuffle:
 
 
 class Rank:
-    """Which of several ranks this is: as given, as `torch.distributed` says, or the only one.
+    """The rank of this process: as given, as in `torch.distributed`, or the only one.
 
-    A pickle holds the answer, since processes that load data are in no process group.
+    A pickle holds the answer, since processes that load data are not in a process group.
     """
 
     def __init__(self, rank: int | None, world_size: int | None) -> None:
-        """Raises UsageError."""
+        """Take both or neither. Raises UsageError unless 0 <= rank < world_size."""
         if (rank is None) != (world_size is None):
             raise UsageError("give both rank and world_size, or neither")
         if rank is not None and world_size is not None and not 0 <= rank < world_size:
@@ -65,7 +65,7 @@ class Rank:
         self._given = None if rank is None or world_size is None else (rank, world_size)
 
     def __call__(self) -> tuple[int, int]:
-        """(rank, world size)"""
+        """Return (rank, world size)."""
         import torch.distributed as group
 
         if self._given is None and group.is_available() and group.is_initialized():
@@ -77,5 +77,5 @@ class Rank:
 
 
 def part(count: int, number: int, parts: int) -> slice:
-    """The `number`-th of `parts` runs of `count` rows: none lost, none twice, sizes equal to 1."""
+    """Return one of `parts` runs that cover `count` rows once; sizes differ by at most 1."""
     return slice(number * count // parts, (number + 1) * count // parts)

@@ -1,7 +1,6 @@
 """PackedVideos: the tokens of several videos one after the other, without padding.
 
-Few and large tensors, so that a batch goes from one process to another at little cost. It knows
-records only.
+The tensors are few and large, so that a batch goes from one process to another at little cost.
 """
 
 from __future__ import annotations
@@ -19,43 +18,43 @@ from evscli.records import PrunedVideo, VideoInfo
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedVideos:
-    """B videos as attention over sequences of various lengths wants them.
+    """A batch of B videos, in the layout of attention over sequences of various lengths.
 
     `batch[i]` is a record again, whose tensors are views of these.
     """
 
     infos: tuple[VideoInfo, ...]
     embeds: Tensor
-    """[sum K, D]"""
+    """[sum K, D] embeddings of all kept tokens."""
     deepstack: Tensor | None
-    """[L, sum K, D]"""
+    """[L, sum K, D] DeepStack planes, for families that have them."""
     position_ids: Tensor
-    """[sum K, 3] int32, as in every record"""
+    """[sum K, 3] int32, as in every record."""
     cu_seqlens: Tensor
-    """[B + 1] int32: video i has the rows cu_seqlens[i] to cu_seqlens[i + 1]"""
+    """[B + 1] int32: video i has the rows cu_seqlens[i] to cu_seqlens[i + 1]."""
     keep_mask: Tensor
-    """[sum T h w] bool, the cells of every video in raster order"""
+    """[sum T h w] bool, the cells of every video in raster order."""
     scores: Tensor | None
-    """[sum T h w] float16, where all videos have them"""
+    """[sum T h w] float16, where all videos have scores."""
     source_index: Tensor
-    """[sum F] int64"""
+    """[sum F] int64 numbers of the sampled frames in their sources."""
     frame_times: Tensor
-    """[sum F] float64, seconds"""
+    """[sum F] float64 presentation times of the sampled frames, in seconds."""
     prompt_times: Tensor
-    """[sum T] float64, seconds"""
+    """[sum T] float64 seconds that prompt texts state."""
     frames: tuple[int, ...]
-    """[B] F of every video"""
+    """[B] the sampled frames F of every video."""
 
     @property
     def max_seqlen(self) -> int:
-        """The most tokens of one video."""
+        """The largest number of tokens of one video."""
         return max(info.kept for info in self.infos)
 
     def __len__(self) -> int:
         return len(self.infos)
 
     def __getitem__(self, number: int) -> PrunedVideo:
-        """One video. Raises IndexError."""
+        """Return one video. Raises IndexError."""
         number = range(len(self))[number]
         info = self.infos[number]
         tokens = _run([info.kept for info in self.infos], number)
@@ -76,9 +75,9 @@ class PackedVideos:
 
 
 def pack_videos(videos: Sequence[PrunedVideo]) -> PackedVideos:
-    """One batch of these videos, in their order: the `collate_fn` of a DataLoader.
+    """Make one batch of videos in their order: the `collate_fn` of a DataLoader.
 
-    Raises UsageError where there is none, or where they were made by different models.
+    Raises UsageError for no videos, and for videos that were made by different models.
     """
     _refuse_unlike(videos)
     deepstack = [video.deepstack for video in videos if video.deepstack is not None]
@@ -101,7 +100,7 @@ def pack_videos(videos: Sequence[PrunedVideo]) -> PackedVideos:
 
 
 def _run(lengths: Sequence[int], number: int) -> slice:
-    """Where the rows of one video lie, given the number of rows of every video."""
+    """Return the rows of one video, given the number of rows of every video."""
     start = sum(lengths[:number])
     return slice(start, start + lengths[number])
 

@@ -1,4 +1,4 @@
-"""The shards that one process has open, opened when they are first read. It knows no order."""
+"""The open shards of one process, opened when they are first read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from evscli.store.shard import Shard
 from evscli.store.shard_header import check_fingerprint, damaged_shard
 
 OPEN_SHARDS = 32
-"""Shards kept open; the header of a full one takes a few MB."""
+"""The number of shards kept open. The header of a full one takes a few MB."""
 
 
 class OpenShards:
-    """Reads the videos of an index. To another process it goes closed, by fork as by pickle."""
+    """A reader of the videos of an index. A forked or pickled copy has no shard open at first."""
 
     def __init__(self, index: DatasetIndex) -> None:
         self._index = index
@@ -30,7 +30,7 @@ class OpenShards:
         return {"_index": self._index, "_process": None}
 
     def record(self, row: int) -> PrunedVideo:
-        """One video. Raises DamagedError, and StoreError for a shard that is gone for good."""
+        """Return one video. Raises DamagedError, or StoreError for a shard that is gone."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._shard: Callable[[int], Shard] = lru_cache(OPEN_SHARDS)(self._open_shard)

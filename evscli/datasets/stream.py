@@ -26,7 +26,7 @@ class VideoStream(IterableDataset[PrunedVideo]):
             stream.set_epoch(epoch)
             for batch in loader: ...
 
-    Ranks differ by one video at most.
+    The numbers of videos of two ranks differ by one at most.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class VideoStream(IterableDataset[PrunedVideo]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        """With `shuffle`, shards come in random order and videos are mixed in blocks of `buffer`.
+        """Read in order, or with `shuffle` shards at random, with videos mixed in `buffer` blocks.
 
         Rank and world size are those of `torch.distributed` where they are not given. Raises
         UsageError.
@@ -48,15 +48,15 @@ class VideoStream(IterableDataset[PrunedVideo]):
         self._shuffle = Shuffle(seed=seed, buffer=buffer) if shuffle else None
         self._rank = Rank(rank, world_size)
         self._epoch = torch.zeros((), dtype=torch.int64)
-        # So that processes which outlive an epoch learn of the next.
+        # Shared memory, so that processes which outlive an epoch get the number of the next.
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle otherwise in the next pass."""
+        """Set the epoch, and so the order of the next pass."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
-        """Videos of this rank."""
+        """Return the number of videos of this rank."""
         rank, world_size = self._rank()
         return len(range(len(self.dataset))[part(len(self.dataset), rank, world_size)])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from evscli.encoders.families import list_families
+from evscli.models import list_families
 
 if TYPE_CHECKING:
     from evscli.encoders.digest import VisionDigests, vision_digests

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING
 
-from evscli.encoders.digest import VISION_PREFIXES, vision_name
-from evscli.encoders.families import Family, family_of
-from evscli.encoders.files import ModelFiles, read_json, weight_map
+from evscli.encoders.digest import vision_name
+from evscli.encoders.files import INDEX, SINGLE, ModelFiles, read_json, weight_map
 from evscli.errors import ModelError
+from evscli.models import FamilySpec, family_of
+from evscli.models.spec import load_name
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-"""What vision weights may be stored in."""
+"""The dtypes that vision weights may be stored in."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VisionCheckpoint:
-    """What is read of a checkpoint before any module is built."""
+    """The parts of a checkpoint that are read before any module is built."""
 
     name: str
     model_type: str
-    family: Family
+    family: FamilySpec
     config: Any
     """The family's vision configuration in transformers, or the whole model's."""
     weights: Mapping[str, Tensor]
@@ -50,28 +48,41 @@ def read_checkpoint(files: ModelFiles) -> VisionCheckpoint:
     Raises ModelError for a missing or unusable config.json, an unsupported model type, weights
     that are missing, damaged, not safetensors, or without a vision tower.
     """
-    path = files.get("config.json")
-    if path is None:
-        raise ModelError(f"{files.name} has no config.json; name the folder of a model checkpoint")
-    values = read_json(path, model=files.name)
+    values = read_config(files)
     family = family_of(values.get("model_type"), model=files.name)
     return VisionCheckpoint(
         name=files.name,
-        model_type=values["model_type"],
+        model_type=family.model_type,
         family=family,
         config=_vision_config(values, family, model=files.name),
-        weights=read_vision_weights(files),
+        weights=read_vision_weights(files, family),
     )
 
 
-def read_vision_weights(files: ModelFiles) -> dict[str, Tensor]:
-    """Vision tensors by their name inside the tower, mapped to the files that hold them."""
+def read_config(files: ModelFiles) -> dict[str, Any]:
+    """Read config.json. Raises ModelError where there is none that can be used."""
+    path = files.get("config.json")
+    if path is None:
+        raise ModelError(f"{files.name} has no config.json; name the folder of a model checkpoint")
+    return read_json(path, model=files.name)
+
+
+def family_of_checkpoint(files: ModelFiles) -> FamilySpec:
+    """Return the family that config.json names. Raises ModelError as `family_of` does."""
+    return family_of(read_config(files).get("model_type"), model=files.name)
+
+
+def read_vision_weights(files: ModelFiles, family: FamilySpec) -> dict[str, Tensor]:
+    """Read vision tensors by their name inside the tower, mapped to the files that hold them."""
     weights: dict[str, Tensor] = {}
-    for path, keys in _vision_shards(files).items():
-        weights |= _read_tensors(path, keys, model=files.name)
+    for path, keys in _vision_shards(files, family).items():
+        weights |= _read_tensors(path, keys, family, model=files.name)
     if not weights:
+        looked_for = [
+            f"{before}{own}." for before in ("model.", "") for own in family.vision_modules
+        ]
         raise ModelError(
-            f"{files.name} has no vision weights ({' or '.join(VISION_PREFIXES)}); "
+            f"{files.name} has no vision weights ({' or '.join(looked_for)}); "
             "use a vision-language checkpoint"
         )
     for name, value in weights.items():
@@ -131,13 +142,7 @@ def _empty_vision(checkpoint: VisionCheckpoint) -> nn.Module:
     return vision
 
 
-def load_name(name: str) -> Any:
-    """The object that `module:name` stands for."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
-
-
-def _vision_config(values: dict[str, Any], family: Family, *, model: str) -> Any:
+def _vision_config(values: dict[str, Any], family: FamilySpec, *, model: str) -> Any:
     try:
         config = CONFIG_MAPPING[values["model_type"]].from_dict(values)
     except Exception as error:  # each family's configuration class has its own validators
@@ -149,7 +154,7 @@ def _vision_config(values: dict[str, Any], family: Family, *, model: str) -> Any
     return config if family.whole_config else config.vision_config
 
 
-def _vision_shards(files: ModelFiles) -> dict[Path, list[str] | None]:
+def _vision_shards(files: ModelFiles, family: FamilySpec) -> dict[Path, list[str] | None]:
     """Files that hold vision weights and their keys in each; None: look into the file."""
     index = files.get(INDEX)
     if index is None:
@@ -162,7 +167,7 @@ def _vision_shards(files: ModelFiles) -> dict[Path, list[str] | None]:
         return {single: None}
     keys_by_file = defaultdict(list)
     for key, filename in weight_map(index, model=files.name).items():
-        if vision_name(key):
+        if vision_name(key, family):
             keys_by_file[filename].append(key)
     return {_shard_path(files, filename): keys for filename, keys in keys_by_file.items()}
 
@@ -177,10 +182,14 @@ def _shard_path(files: ModelFiles, filename: str) -> Path:
     return path
 
 
-def _read_tensors(path: Path, keys: Iterable[str] | None, *, model: str) -> dict[str, Tensor]:
+def _read_tensors(
+    path: Path, keys: Iterable[str] | None, family: FamilySpec, *, model: str
+) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as shard:
-            named = {key: vision_name(key) for key in (shard.keys() if keys is None else keys)}
+            named = {
+                key: vision_name(key, family) for key in (shard.keys() if keys is None else keys)
+            }
             return {name: shard.get_tensor(key) for key, name in named.items() if name}
     except (SafetensorError, OSError) as error:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Which device and dtype an encoder runs with, from the words a person gives."""
+"""The device and dtype that an encoder runs with, from the words a person gives."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def resolve_dtype(name: str, *, stored: torch.dtype) -> torch.dtype:
 def arithmetic_dtype(
     name: str, *, kept: torch.dtype, device: torch.device, units: Collection[str] | None = None
 ) -> torch.dtype:
-    """What an encoder computes in whose tokens are kept in `kept`.
+    """Return the dtype of the arithmetic of an encoder whose tokens are kept in `kept`.
 
     A dtype that a person names is both. For `auto` it is float32 where there are no units for
     `kept`: among `units`, by default those of the device.

@@ -1,7 +1,7 @@
 """Digests that say which vision weights and which processor made a token.
 
 The weights' names are taken without the prefix they have inside a checkpoint or model, so a
-checkpoint on disk and a vision tower in memory have equal digests. Knows no model family.
+checkpoint on disk and a vision tower in memory have equal digests.
 """
 
 from __future__ import annotations
@@ -18,14 +18,8 @@ from torch import Tensor, nn
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from transformers.core_model_loading import WeightRenaming, rename_source_key
 
-VISION_PREFIXES = ("model.visual.", "visual.")
-"""What stands before vision weights in checkpoints of most families, newer and older."""
-
-VISION_PARTS = ("vision_tower.", "multi_modal_projector.")
-"""The modules that are the vision side of Molmo2."""
-
-OLDER_MOLMO2 = "vision_backbone."
-"""In the names of the vision weights of Molmo2 as they were first published."""
+from evscli.models import FamilySpec
+from evscli.models.registry import built_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +27,25 @@ class VisionDigests:
     """Digests of the same vision weights in several dtypes."""
 
     stored: str
-    """Of the weights in the dtype they have."""
+    """The digest of the weights in the dtype they have."""
     bf16: str
-    """Of the weights rounded to bfloat16, to the nearest and ties to even."""
+    """The digest of the weights rounded to bfloat16, to the nearest and ties to even."""
     is_bf16: bool
     """Whether that rounding changes no weight, so that `bf16` stands for all of their value."""
     f16: str | None
-    """Of the weights in float16 where that holds each of their values, else None."""
+    """The digest of the weights in float16, or None where that does not hold their values."""
 
 
-def vision_name(key: str) -> str | None:
-    """The name inside the vision tower of a checkpoint's key, or None for other weights."""
-    for prefix in VISION_PREFIXES:
-        if key.startswith(prefix):
-            return key[len(prefix) :]
-    if OLDER_MOLMO2 in key:
-        key = renamed(key, "molmo2")
+def vision_name(key: str, family: FamilySpec) -> str | None:
+    """Return the name inside the vision tower of a checkpoint's key, or None for other weights."""
+    if family.older_weights is not None and family.older_weights in key:
+        key = renamed(key, family.model_type)
     name = key.removeprefix("model.")
+    modules = tuple(f"{module}." for module in family.vision_modules)
     # A scorer that was trained with the tower is read on its own.
-    return name if name.startswith(VISION_PARTS) and "temporal_token_scorer." not in name else None
+    if not name.startswith(modules) or "temporal_token_scorer." in name:
+        return None
+    return name.removeprefix(modules[0]) if len(modules) == 1 else name
 
 
 def renamed(key: str, model_type: str) -> str:
@@ -70,11 +64,19 @@ def renamings_of(model_type: str) -> list[Any]:
 def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
     """Digest a vision tower, or a state dict of one or of a whole model, on any device.
 
-    A whole model is recognised by its prefixes, and only its vision weights count.
+    A whole model is recognised by the names of its vision weights, and only these count.
     """
     weights = vision.state_dict() if isinstance(vision, nn.Module) else vision
-    named = {name: value for key, value in weights.items() if (name := vision_name(key))}
-    ordered = sorted((named or weights).items())
+    for family in built_in().values():
+        named = {key: name for key in weights if (name := vision_name(key, family))}
+        if named:
+            return weights_digests({name: weights[key] for key, name in named.items()})
+    return weights_digests(weights)
+
+
+def weights_digests(weights: Mapping[str, Tensor]) -> VisionDigests:
+    """Digest vision weights by their names inside the tower."""
+    ordered = sorted(weights.items())
     stored, bf16, f16 = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
     dtypes = {value.dtype for _, value in ordered}
     all_bf16, all_f16 = dtypes <= {torch.bfloat16}, dtypes == {torch.float16}

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from evscli.encoders.packing import pack, refilled
-from evscli.encoders.tower import Tower, finish_packed, patches_of, run_from, windows_of
+from evscli.encoders.tower import finish_packed, patches_of, run_from, windows_of
+from evscli.models.contract import Tower
+from evscli.models.parts.packing import pack, refilled
 from evscli.records import VideoWindows, WindowChoice, WindowTokens
 from evscli.scratch import allocate
 

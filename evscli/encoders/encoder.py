@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from evscli.encoders.early import Prefix, finish
-from evscli.encoders.molmo2_rules import Molmo2Rules
-from evscli.encoders.preprocess import PixelFormat, Resize, rechunk
-from evscli.encoders.rules import ProcessorRules
-from evscli.encoders.shape import VisionShape
-from evscli.encoders.tower import Tower, encode_frames
+from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
+from evscli.models.contract import FrameRules, PixelFormat, Resize, Tower, VisionShape
+from evscli.models.parts.pixels import rechunk
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
 from evscli.scratch import allocate
 
@@ -29,8 +27,8 @@ class VideoEncoder:
     """One checkpoint's vision side, ready to encode videos."""
 
     info: ModelInfo
-    rules: ProcessorRules | Molmo2Rules
-    """Which frames to take and at what size."""
+    rules: FrameRules
+    """The choice of frames and of their size."""
     settings: Mapping[str, Any]
     """JSON values that change the tokens, for a store's fingerprint."""
     form: PixelFormat
@@ -39,15 +37,15 @@ class VideoEncoder:
     shape: VisionShape
     device: torch.device
     dtype: torch.dtype
-    """Of weights and arithmetic."""
+    """The dtype of weights and arithmetic."""
     chunk_frames: int
     """Frames in one call of the tower; a multiple of the temporal patch."""
     resize_on_device: bool
-    """Folder for tokens that outgrow memory; the system's temporary folder by default."""
+    """Whether frames are resized on the device, which is faster there and approximate."""
 
     @property
     def token_dtype(self) -> torch.dtype:
-        """Of the embeddings, which are rounded to it where the arithmetic is wider."""
+        """The dtype of the embeddings, which are rounded to it where the arithmetic is wider."""
         dtype: torch.dtype = getattr(torch, self.info.dtype)
         return dtype
 
@@ -167,7 +165,7 @@ class VideoEncoder:
 def _landed(
     results: Iterable[tuple[Tensor, Tensor | None]],
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The same results on the CPU. A copy from CUDA runs while the next chunk is computed."""
+    """Bring results to the CPU in order, while the next chunk is computed on CUDA."""
     waiting: tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None] | None = None
     for embeds, planes in results:
         landing = _start_landing(embeds, planes)

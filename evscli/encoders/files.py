@@ -1,4 +1,4 @@
-"""Where a checkpoint's files come from: a local folder, the bundled `mini`, or the hub.
+"""The files of a checkpoint: of a local folder, the bundled `mini`, or the hub.
 
 Files are fetched one by one, so that of a hub checkpoint only what is asked for is downloaded.
 Knows nothing about what the files hold.
@@ -25,6 +25,13 @@ from huggingface_hub.utils import validate_repo_id
 
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.errors import ModelError, UsageError
+from evscli.models.registry import EXAMPLE_ID
+
+INDEX = "model.safetensors.index.json"
+"""The file that says which of several files holds which weight."""
+
+SINGLE = "model.safetensors"
+"""The file of all weights, where there is only one."""
 
 
 class ModelFiles(Protocol):
@@ -32,17 +39,17 @@ class ModelFiles(Protocol):
 
     @property
     def name(self) -> str:
-        """How the checkpoint is called in messages and shards; never an absolute path."""
+        """The name of the checkpoint in messages and shards; never an absolute path."""
         ...
 
     @property
     def place(self) -> str:
-        """Where files are looked for, in words that follow `is missing` in a message."""
+        """The place where files are looked for, in words that follow `is missing` in a message."""
         ...
 
     @property
     def pretrained(self) -> dict[str, str]:
-        """What `from_pretrained` of transformers takes to load this very checkpoint."""
+        """The arguments of `from_pretrained` of transformers that load this very checkpoint."""
         ...
 
     def get(self, filename: str) -> Path | None:
@@ -50,7 +57,7 @@ class ModelFiles(Protocol):
         ...
 
     def held(self, filename: str) -> Path | None:
-        """The same, but None too for a file that is not on this machine yet."""
+        """Return the path as `get` does, but None for a file that is not on this machine yet."""
         ...
 
 
@@ -118,7 +125,7 @@ class LocalFolder:
         return path if path.is_file() else None
 
     def held(self, filename: str) -> Path | None:
-        """The same."""
+        """Return the path as `get` does."""
         return self.get(filename)
 
 
@@ -217,8 +224,8 @@ def _checked_hub_id(model: str) -> str:
         validate_repo_id(model)
     except HFValidationError:
         raise ModelError(
-            f"{model!r} is no folder, and no hub id either; give a model folder, an id like "
-            "Qwen/Qwen3-VL-2B-Instruct, or mini"
+            f"{model!r} is neither a folder nor a hub id; give a model folder, an id like "
+            f"{EXAMPLE_ID}, or mini"
         ) from None
     return model
 

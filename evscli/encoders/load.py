@@ -12,26 +12,25 @@ import torch
 from evscli.encoders.checkpoint import (
     VisionCheckpoint,
     build_vision,
-    load_name,
     read_checkpoint,
     stored_dtype,
 )
 from evscli.encoders.device import arithmetic_dtype, resolve_device, resolve_dtype
-from evscli.encoders.digest import vision_digests
+from evscli.encoders.digest import weights_digests
 from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import ModelFiles, find_model
-from evscli.encoders.molmo2_rules import Molmo2Rules
 from evscli.encoders.processor import load_video_processor, processor_digest
-from evscli.encoders.rules import ProcessorRules, check_sampling
-from evscli.encoders.shape import VisionShape
 from evscli.errors import UsageError
+from evscli.models.contract import FrameRules, VisionShape
+from evscli.models.parts.rules import check_sampling
+from evscli.models.spec import load_name
 from evscli.records import ModelInfo, Sampling
 
 ALGORITHM = 1
 """Raised whenever the same settings would give other tokens than before."""
 
 LATER = ("min_pixels", "max_pixels", "total_pixels")
-"""Of a `Sampling`: what the first stores did not know."""
+"""The fields of a `Sampling` that the first stores did not know."""
 
 BY_CHECKPOINT = Sampling()
 """Frames chosen as the checkpoint's processor does on its own."""
@@ -54,7 +53,7 @@ def load_encoder(
     and computes in it where the device has arithmetic units for it, else in float32; `units` names
     the dtypes that count as such, by default as `units_of` says. Another dtype is both.
     `resize="device"` resizes on the device, faster there and approximate. `sampling` takes the
-    place of the checkpoint's own values; a Qwen2.5-VL that names no rate gets 2 frames per second.
+    place of the checkpoint's own values.
 
     Raises UsageError for a value that is not allowed, ModelError for a checkpoint that cannot be
     used and DeviceError for a device that is not there.
@@ -95,8 +94,8 @@ def model_info(
     kept: torch.dtype,
     computed: torch.dtype,
 ) -> ModelInfo:
-    """What a shard records of the model; digests are of the weights as stored."""
-    digests = vision_digests(checkpoint.weights)
+    """Return the facts about the model that a shard records; digests are of stored weights."""
+    digests = weights_digests(checkpoint.weights)
     return ModelInfo(
         name=checkpoint.name,
         model_type=checkpoint.model_type,
@@ -116,7 +115,7 @@ def model_info(
 
 def _settings(
     info: ModelInfo,
-    rules: ProcessorRules | Molmo2Rules,
+    rules: FrameRules,
     processor: Any,
     *,
     chunk_frames: int,

@@ -11,18 +11,18 @@ from dataclasses import replace
 from typing import Any
 
 from evscli.encoders.digest import json_digest
-from evscli.encoders.families import Family
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.encoders.imports import import_class
 from evscli.encoders.processor_checks import check_size_as_saved, check_values
 from evscli.encoders.processor_class import OF_VIDEOS, processor_class
-from evscli.encoders.values import SavedValues
 from evscli.errors import ModelError
+from evscli.models.parts.values import SavedValues
+from evscli.models.spec import FamilySpec
 
 NESTED = "processor_config.json"
 CONFIGS = (NESTED, "video_preprocessor_config.json", "preprocessor_config.json")
-"""Where video values are looked for, in the order of transformers: nested in the newest, a file of
-their own, and in the oldest layout the image processor's values, which served videos as well."""
+"""The files that may hold video values, in the order of transformers: nested in the newest, a file
+of their own, and in the oldest layout the image processor's values, which served videos as well."""
 
 NOT_ABOUT_PIXELS = (
     "crop_size",
@@ -39,7 +39,7 @@ NOT_ABOUT_PIXELS = (
 `do_sample_frames` where a checkpoint turns off what its class has on."""
 
 
-def load_video_processor(files: ModelFiles, family: Family) -> Any:
+def load_video_processor(files: ModelFiles, family: FamilySpec) -> Any:
     """The checkpoint's video processor with its values, of a class that the family's rules are for.
 
     Raises ModelError where the checkpoint has none, one of another class or of its own code, one
@@ -85,14 +85,14 @@ def processor_values(files: ModelFiles) -> SavedValues:
     )
 
 
-def processor_digest(processor: Any, family: Family) -> str:
+def processor_digest(processor: Any, family: FamilySpec) -> str:
     """Digest of all that decides frames and pixels: the values, and a class not the family's own.
 
-    The same for every checkpoint that says the same in other words.
+    Checkpoints that say the same in other words have the same digest.
     """
     values = pixel_values(processor)
     name = type(processor).__name__
-    if name != family.video_processor.partition(":")[2]:
+    if name != family.video_processors[0].partition(":")[2]:
         values[OF_VIDEOS] = name
     return json_digest(values)
 

@@ -1,12 +1,12 @@
-"""Whether a video processor's values can be followed, each as the installed class reads it."""
+"""Checks that a video processor's values can be followed, each as the installed class reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from evscli.encoders.preprocess import RESAMPLE_MODES
-from evscli.encoders.values import (
+from evscli.models.parts.pixels import RESAMPLE_MODES
+from evscli.models.parts.values import (
     COUNT,
     DEVIATIONS,
     MEANS,
@@ -56,7 +56,7 @@ WANTED: Mapping[str, Want] = {
     "cap_pixels_per_frame": SWITCH.or_null(),
     "max_video_tokens": COUNT,
 }
-"""Only those that a class knows are asked of it."""
+"""The conditions on values; a class is asked only for those that it knows."""
 
 MAY_BE_UNSET = ("num_frames", "do_resize")
 """Null where that is what the class itself has."""
@@ -72,7 +72,7 @@ def check_size_as_saved(used_class: Any, saved: SavedValues) -> None:
     if size is None or isinstance(size, int | list):
         return
     if not isinstance(size, dict):
-        raise saved.refuse("size", size, "which is no size", do=f"set it to {_edges(saved)}")
+        raise saved.refuse("size", size, "which is not a size", do=f"set it to {_edges(saved)}")
     wanted = SIDES if size.keys() & {*SIDES} else EDGES
     other = sorted(size.keys() - {*wanted, *_pixels(used_class, saved)})
     if other:
@@ -83,7 +83,7 @@ def check_size_as_saved(used_class: Any, saved: SavedValues) -> None:
             do=f"remove {' and '.join(other)} from it",
         )
     if not size:
-        raise saved.refuse("size", size, "which is no size", do=f"set it to {_edges(saved)}")
+        raise saved.refuse("size", size, "which is not a size", do=f"set it to {_edges(saved)}")
 
 
 def check_values(processor: Any, saved: SavedValues) -> None:
@@ -124,7 +124,7 @@ def _pixels(used_class: Any, saved: SavedValues) -> list[str]:
 
 
 def _edges(saved: SavedValues) -> str:
-    """What `size` may be, with the numbers of the file where it has them."""
+    """Return an example of `size`, with the numbers of the file where it has them."""
     numbers = [saved.values.get(key) for key in PIXELS]
     least, most = numbers if all(is_positive(number) for number in numbers) else ("MIN", "MAX")
     return f'{{"shortest_edge": {least}, "longest_edge": {most}}}, in pixels'

@@ -1,4 +1,4 @@
-"""Which video processor class a checkpoint means, by the rule of transformers' AutoVideoProcessor.
+"""The video processor class of a checkpoint, by the rule of transformers' AutoVideoProcessor.
 
 Code that a checkpoint brings along is never run, as in transformers without `trust_remote_code`: a
 class of transformers is taken where the files name one or the model's type has one.
@@ -10,9 +10,9 @@ from typing import Any
 
 import transformers
 
-from evscli.encoders.families import Family
-from evscli.encoders.values import SavedValues, Want
 from evscli.errors import ModelError
+from evscli.models.parts.values import SavedValues, Want
+from evscli.models.spec import FamilySpec
 
 OF_VIDEOS = "video_processor_type"
 OF_IMAGES = "image_processor_type"
@@ -22,7 +22,7 @@ TEXT = Want("a text, or null", lambda value: value is None or isinstance(value, 
 OBJECT = Want("an object", lambda value: isinstance(value, dict))
 
 
-def processor_class(saved: SavedValues, config: SavedValues, family: Family) -> str:
+def processor_class(saved: SavedValues, config: SavedValues, family: FamilySpec) -> str:
     """The class as `module:name`, one of those that the family's rules are for.
 
     `config` is what config.json says. Raises ModelError where the files name another class.
@@ -35,13 +35,12 @@ def processor_class(saved: SavedValues, config: SavedValues, family: Family) -> 
         # An image processor's class may have none for videos; then the model's type decides.
         if name is not None and (key == OF_VIDEOS or name in dir(transformers)):
             raise _refused(place, key, usable)
-    return family.video_processor
+    return family.video_processors[0]
 
 
-def usable_classes(family: Family) -> dict[str, str]:
+def usable_classes(family: FamilySpec) -> dict[str, str]:
     """Names of classes -> the same as `module:name`."""
-    names = (family.video_processor, family.other_processor)
-    return {name.partition(":")[2]: name for name in names if name is not None}
+    return {name.partition(":")[2]: name for name in family.video_processors}
 
 
 def _named(place: SavedValues, key: str) -> str | None:

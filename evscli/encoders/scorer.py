@@ -13,17 +13,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from evscli.encoders.files import LocalFolder, ModelFiles, weight_map
+from evscli.encoders.files import INDEX, SINGLE, LocalFolder, ModelFiles, weight_map
 from evscli.errors import ModelError
 
 MARK = "temporal_token_scorer."
-"""What published names have before the scorer's own; before it stands where the tower is."""
+"""The part of published names between the tower's place and the scorer's own names."""
 
 PARTS = ("patch_token_pooler.", "mlp.")
-"""What the scorer's own names begin with."""
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
+"""The beginnings of the scorer's own names."""
 
 
 def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:
@@ -41,7 +38,7 @@ def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:
             )
         return found
     if not path.is_file():
-        raise ModelError(f"there is no scorer {path}; name a safetensors file or a checkpoint")
+        raise ModelError(f"{path} does not exist; name a safetensors file or a checkpoint")
     return checked(read_weights(path), str(path), width=width)
 
 
@@ -75,7 +72,7 @@ def read_weights(path: Path, *, published: bool = False) -> dict[str, Tensor]:
             return {name: file.get_tensor(key).float() for name, key in keys.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is no readable safetensors file ({error}); get it again"
+            f"{path} is not a readable safetensors file ({error}); get it again"
         ) from error
 
 

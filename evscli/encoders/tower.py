@@ -1,4 +1,4 @@
-"""What every vision tower can do, whatever its family, and how a whole pass is made of it.
+"""A whole pass through a vision tower, made of its blocks, whatever the family.
 
 A tower runs block by block, on all patches of frames [T, S, C] or on a packed row [K, C] of those
 that pruning left. Windows are the patches that become one token. Knows no checkpoint, no processor
@@ -7,60 +7,14 @@ and no method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from evscli.encoders.packing import Packing
+from evscli.models.contract import Tower
+from evscli.models.parts.packing import Packing
 from evscli.scratch import allocate
-
-
-class Tower(Protocol):
-    """A vision tower prepared for frames of one patch grid."""
-
-    @property
-    def cells(self) -> tuple[int, int]:
-        """(h, w) of the tokens."""
-
-    @property
-    def depth(self) -> int:
-        """How many blocks there are."""
-
-    @property
-    def heads(self) -> int:
-        """Of attention."""
-
-    @property
-    def read_after(self) -> Sequence[int]:
-        """The blocks whose output becomes tokens and planes, counted from 0, ascending."""
-
-    @property
-    def window_patches(self) -> Tensor:
-        """[h*w, p] the places in 0..S-1 of each window's patches, windows in raster order."""
-
-    def embed(self, patches: Tensor) -> Tensor:
-        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
-
-    def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
-        """One block on [T, S, C]; `bias [T, S]` is added to the attention logits of every key."""
-
-    def packed(self, packing: Packing) -> PackedTower:
-        """The same tower on the tokens of a packing."""
-
-    def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Outputs [T, S, C] of `read_after` to embeds [T, h, w, D], DeepStack [L, T, h, w, D]."""
-
-    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """The same for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
-
-
-class PackedTower(Protocol):
-    """A tower whose rows are those of a packing."""
-
-    def block(self, number: int, hidden: Tensor) -> Tensor:
-        """One block on [K, C]."""
 
 
 def encode_frames(tower: Tower, patches: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -1,6 +1,6 @@
-"""What a run is: every option once, in dataclasses that commands and Python fill alike.
+"""The options of a run, each declared once, in dataclasses that commands and Python fill alike.
 
-Importing this imports neither torch nor numpy, so that `evs --help` answers at once.
+Importing this package imports neither torch nor numpy, so that `evs --help` answers at once.
 """
 
 from evscli.job.encoding import Encoding

@@ -1,4 +1,4 @@
-"""How frames become tokens: which checkpoint, on what, in which arithmetic."""
+"""The encoding of frames into tokens: its checkpoint, device and arithmetic."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
 
     Model = str | ModelFiles
-else:  # what a command line gives
+else:  # the type that a command line gives
     Model = str
 
 
 ResizePlace = Literal["cpu", "device"]
 
 MOST_WITHOUT_MODEL = 20
-"""Inputs up to which the bundled model may be used without naming it."""
+"""The number of videos up to which the bundled model may be used without naming it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class Encoding:
         ),
     ] = "auto"
     units: frozenset[str] | None = None
-    """The dtypes in which `auto` computes, as `load_encoder` takes them; None: what the device has
-    units for. A run settles it before its workers begin."""
+    """The dtypes in which `auto` may compute, as `load_encoder` takes them. None stands for those
+    of the device's arithmetic units. A run settles them before its workers begin."""
     chunk_frames: Annotated[int, Option("Frames encoded at a time.", metavar="N")] = 16
     resize: Annotated[
         ResizePlace,
@@ -79,5 +79,5 @@ class Encoding:
         return find_model(self.model or MINI, revision=self.revision)
 
     def resolved(self) -> Encoding:
-        """The same with its checkpoint found, once for all that use it. Raises ModelError."""
+        """Return a copy with the checkpoint found, once for all that use it. Raises ModelError."""
         return replace(self, model=self.files, revision=None)

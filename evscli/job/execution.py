@@ -1,4 +1,4 @@
-"""How a run goes about its work. Nothing of it changes a tensor of an undamaged video."""
+"""The execution of a run. None of these options changes a tensor of an undamaged video."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Execution(Checked):
     shard_of: Annotated[
         str | None,
         Option(
-            "Do one share of the videos only, 0/8 to 7/8, into a store that all shares write; "
+            "Share of the videos to prune, 0/8 to 7/8, into a store that all shares write; "
             "slurm takes the share of the job array's task.",
             metavar="I/N",
         ),
@@ -46,13 +46,15 @@ class Execution(Checked):
     processes: Annotated[
         int | None,
         Option(
-            "Processes that decode. Default: one less than there are cores.", metavar="N", least=1
+            "Processes that decode. Default: one less than the number of cores.",
+            metavar="N",
+            least=1,
         ),
     ] = None
     timeout: Annotated[
         float | None,
         Option(
-            "Give a video up whose decoder takes longer. Default: 600 and its own length.",
+            "Time that a video may take to decode. Default: 600 and the video's own length.",
             metavar="SECONDS",
         ),
     ] = None

@@ -1,4 +1,4 @@
-"""What a run is, from what a person says to what prunes."""
+"""One run as a whole: its options, the videos that they find, and the pruner that they make."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Pruning:
-    """How videos are read, encoded and pruned, wherever the tokens go."""
+    """The reading, encoding and pruning of videos, wherever the tokens go."""
 
     selection: Selection
     reading: Reading = Reading()
@@ -32,16 +32,16 @@ class Pruning:
 
     @cached_property
     def requests(self) -> tuple[PruneRequest, ...]:
-        """The selections. Raises UsageError as `Selection.requests` does."""
+        """The checked selections. Raises UsageError as `Selection.requests` does."""
         return self.selection.requests()
 
     def find_videos(
         self, inputs: Sequence[str], *, left_out: Callable[[LeftOut], None] = lambda _: None
     ) -> list[VideoInput]:
-        """The videos of `inputs`, as `corpus.inputs.find_videos` finds them, with their queries.
+        """Find the videos of `inputs` by `corpus.inputs.find_videos`, and give them their queries.
 
-        Raises what that raises, and UsageError for a question that is needed and missing, for what
-        no method uses, and for many videos without a model.
+        Raises as that does, and UsageError for a question that is needed and missing, for inputs
+        that no method uses, and for many videos without a model.
         """
         from evscli.corpus.inputs import find_videos
 
@@ -58,7 +58,7 @@ class Pruning:
         self.encoding.check_named(len(videos))
 
     def resolved(self) -> Self:
-        """The same with its checkpoint found, once for all that use it. Raises ModelError."""
+        """Return a copy with the checkpoint found, once for all that use it. Raises ModelError."""
         return replace(self, encoding=self.encoding.resolved())
 
     def make(self, device: str) -> VideoPruner:
@@ -70,7 +70,7 @@ class Pruning:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Pruning):
-    """One run over a corpus: what is pruned into which stores, and how the work is done."""
+    """One run over a corpus: its pruning, its stores, and the execution of the work."""
 
     storage: Storage = Storage()
     execution: Execution = Execution()

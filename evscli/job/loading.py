@@ -1,6 +1,6 @@
-"""Loads what a job needs: an encoder, a learned scorer, and the rows of its queries.
+"""The loading of a job's encoder, learned scorer, and rows of queries.
 
-A scorer and rows of a query are found in checkpoints. Refuses what is missing before any work.
+Scorers and rows of queries come from checkpoints. Missing ones are refused before any work.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def make_encoder(encoding: Encoding, sampling: Sampling, device: str) -> VideoEn
 
 
 def settled(job: P, folders: Sequence[Path], units: Callable[[], frozenset[str]]) -> P:
-    """The job without a dtype that every process would work out for itself.
+    """Return the job with a dtype settled that every process would else choose for itself.
 
-    `auto` is what the stores `folders` were made with, so that a run goes on alike on whatever
-    machine; where there is none yet, `units` are asked for. Raises MismatchError where stores
-    differ, and DamagedError.
+    For `auto` it is the dtype in which the stores `folders` were made, so that a run goes on alike
+    on any machine; where there is no store yet, `units` is called for the dtypes with arithmetic
+    units. Raises MismatchError where stores differ, and DamagedError.
     """
     if job.encoding.dtype != AUTO_DTYPE:
         return job
@@ -103,10 +103,10 @@ def run_settled(
     units: Callable[[], frozenset[str]],
     run: Callable[[P], T],
 ) -> T:
-    """Run by the settled job.
+    """Run the settled job.
 
-    Of runs that begin at once on different machines the first to write its store settles it for
-    all: one that meets another's store begins again by that. Raises what `settled` and `run` do.
+    Where runs begin at once on different machines, the first to write its store settles the dtype
+    for all: a run that finds another's store begins again with that. Raises as `settled` and `run`.
     """
     first = settled(job, folders, units)
     try:
@@ -118,7 +118,7 @@ def run_settled(
 
 
 def query_rows(job: Pruning, videos: Sequence[VideoInput] = ()) -> QueryEmbedder | None:
-    """Makes rows of queries, where a method needs them; every video's query is tried at once.
+    """Return a maker of queries' rows where a method needs it; every video's query is tried.
 
     Raises UsageError for a video without a query, or with one that cannot be read, and ModelError
     for a checkpoint that has no rows.
@@ -131,10 +131,10 @@ def query_rows(job: Pruning, videos: Sequence[VideoInput] = ()) -> QueryEmbedder
 
 
 def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] | None:
-    """The weights of a learned scorer on the encoder's device, where a method needs them.
+    """Load the weights of a learned scorer onto the encoder's device, where a method needs them.
 
-    They are those of the job's file, or the model's own. Raises UsageError where there are none,
-    and ModelError for those of another encoder.
+    The weights are those of the job's file, or the model's own. Raises UsageError where there are
+    none, and ModelError for those of another encoder.
     """
     method, width = needing(job.requests, "scorer"), encoder.shape.width
     if method is None:

@@ -1,4 +1,4 @@
-"""Which videos are read, under which ids, and what is done about damaged ones."""
+"""The reading of videos: their ids, and the policy about damaged ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ USUAL_IDS = "name"
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How inputs become videos."""
+    """The rules by which inputs become videos."""
 
-    GROUP: ClassVar = "Which videos"
+    GROUP: ClassVar = "Videos"
 
     ids: Annotated[
         Literal["name", "suffix", "tar"],
@@ -35,5 +35,5 @@ class Reading:
 
     @property
     def recorded_ids(self) -> str | None:
-        """What the settings of a store say of `ids`: nothing of the usual rule."""
+        """The value of `ids` in the settings of a store: None for the usual rule."""
         return None if self.ids == USUAL_IDS else self.ids

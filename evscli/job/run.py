@@ -1,4 +1,4 @@
-"""Runs a job: on this machine or on a cluster, whose workers all make their pruner of it."""
+"""The run of a job on this machine or on a cluster, whose workers each make its pruner."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from evscli.job.loading import query_rows, run_settled
 from evscli.records import VideoInput
 
 Run = Callable[..., list[Summary]]
-"""As `prune_corpus`."""
+"""A function that prunes many videos, as `prune_corpus` does."""
 
 
 def run_job(job: Job, videos: Sequence[VideoInput], *, listener: Listener) -> list[Summary]:
-    """Prune the videos into the job's stores; the sums for each store.
+    """Prune the videos into the job's stores, and return the sums for each store.
 
-    A finished video is skipped, a failing one is recorded and the rest go on; `listener` hears of
-    each. Everything finished is kept whatever ends the run. Raises UsageError, ModelError,
-    DeviceError, StoreError and MismatchError before any work for what cannot be done.
+    A finished video is skipped, a failing one is recorded and the rest go on; `listener` gets each
+    result. Everything finished is kept whatever ends the run. Raises UsageError, ModelError,
+    DeviceError, StoreError and MismatchError before any work for a job that cannot be done.
     """
     query_rows(job, videos)
     engine, folders = engine_of(job), job.folders
@@ -46,7 +46,7 @@ def run_job(job: Job, videos: Sequence[VideoInput], *, listener: Listener) -> li
 
 @contextmanager
 def _executor(job: Job, engine: Engine) -> Iterator[tuple[Run, Callable[[], frozenset[str]]]]:
-    """What prunes many videos, and what tells the dtypes its devices have arithmetic units for."""
+    """Yield a function that prunes many videos, and one for the dtypes of its devices' units."""
     if job.execution.engine == "local":
         yield prune_corpus, partial(common_units, engine.devices)
         return
@@ -63,7 +63,7 @@ def _executor(job: Job, engine: Engine) -> Iterator[tuple[Run, Callable[[], froz
 
 
 def engine_of(job: Job) -> Engine:
-    """How the work is done. Raises UsageError, and DeviceError for a device that is not there."""
+    """Return the job's engine. Raises UsageError, and DeviceError for a device that is missing."""
     execution = job.execution
     return Engine(
         devices=()

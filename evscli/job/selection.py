@@ -1,4 +1,4 @@
-"""Which tokens are kept: methods, budgets, and what methods need beside tokens."""
+"""The selection of tokens: methods, budgets, and the inputs that methods need beside tokens."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     Budget = float | str
     Options = Mapping[str, OptionValue] | tuple[str, ...]
     File = str | Path
-else:  # what a command line gives
+else:  # the types that a command line gives
     Method, Budget, Options, File = str, str, tuple[str, ...], str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection(Checked):
-    """Every method with every budget, and what methods need."""
+    """Every method with every budget, and the inputs that methods need."""
 
-    GROUP: ClassVar = "Which tokens are kept"
+    GROUP: ClassVar = "Tokens"
 
     methods: Annotated[
         tuple[Method, ...],
@@ -39,7 +39,7 @@ class Selection(Checked):
     budgets: Annotated[
         tuple[Budget, ...],
         Option(
-            "What is kept: a fraction (0.3), tokens of a video (4096tok) or a second (256tok/s), "
+            "Tokens kept: a fraction (0.3), a number per video (4096tok) or second (256tok/s), "
             "or a range to draw a fraction from (0.1:0.9). May be repeated.",
             names=("--budget",),
             metavar="BUDGET",
@@ -47,7 +47,7 @@ class Selection(Checked):
     ] = ()
     budget_dist: Annotated[
         str | None,
-        Option("How to draw from a range: uniform (default) or beta:A,B.", metavar="DIST"),
+        Option("Distribution for a range: uniform (default) or beta:A,B.", metavar="DIST"),
     ] = None
     options: Annotated[
         Options,
@@ -72,9 +72,9 @@ class Selection(Checked):
     seed: Annotated[int, Option("Seed of random methods.", metavar="N", least=0, below=2**63)] = 0
 
     def requests(self) -> tuple[PruneRequest, ...]:
-        """Every method with every budget, checked; among several methods `none` comes once.
+        """Return every method with every budget, checked; among several methods `none` comes once.
 
-        Raises UsageError for what `check_selection` refuses, and for an option that no method has.
+        Raises UsageError as `check_selection` does, and for an option that no method has.
         """
         from evscli.pruners import check_selection
         from evscli.pruners.registry import pruner_of
@@ -92,7 +92,7 @@ class Selection(Checked):
         return tuple(requests)
 
     def check(self, requests: Sequence[PruneRequest], videos: Sequence[VideoInput]) -> None:
-        """Raise UsageError for a question that is needed and missing, or for what is not used."""
+        """Raise UsageError for a question that is needed and missing, or for an unused input."""
         from evscli.pruners.validate import check_given
 
         check_given(requests, videos, scorer=self.scorer)

@@ -1,4 +1,4 @@
-"""Which stores a run writes, and what they keep."""
+"""The stores that a run writes, and their contents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ StoreDtype = Literal["auto", "bfloat16", "float16", "float8", "int8"]
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """The stores of a run: where they are, and what is in them."""
+    """The stores of a run: their folders, and their contents."""
 
     GROUP: ClassVar = "Store"
 
@@ -49,7 +49,7 @@ class Storage:
     ] = None
 
     def folders(self, model: str, requests: Sequence[PruneRequest]) -> list[Path]:
-        """One folder for every selection: `output` itself for one, below `output` for several."""
+        """Return a folder for every selection: `output` itself for one, below it for several."""
         names = [f"{request.pruner.name}-{file_name(request.budget)}" for request in requests]
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
@@ -58,5 +58,5 @@ class Storage:
 
 
 def file_name(budget: BudgetRule) -> str:
-    """A budget as part of the name of a file."""
+    """Return a budget as part of the name of a file."""
     return str(budget).replace("/", "-").replace(":", "-")

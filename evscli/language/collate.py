@@ -29,7 +29,7 @@ class ConversationCollator:
     ) -> None:
         """All arguments as of `prefill`; `model` is looked at here, once, and not kept.
 
-        Raises UsageError where `model` is no loaded model.
+        Raises UsageError where `model` is not a loaded model.
         """
         check_model(model)
         self._processor = processor

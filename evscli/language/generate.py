@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer, TextStreamer
 
+from evscli.encoders.checkpoint import family_of_checkpoint
 from evscli.encoders.device import resolve_device, resolve_dtype
-from evscli.encoders.files import ModelFiles, find_model, read_json
+from evscli.encoders.files import ModelFiles, find_model
 from evscli.errors import DeviceError, ModelError
-from evscli.language.family import family_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,13 +33,13 @@ class LanguageModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a model said, and how long that took."""
+    """The answer of a model, and the time that it took."""
 
     text: str
     prompt_tokens: int
     new_tokens: int
     seconds_to_first_token: float
-    """From the call of the model until its first token was chosen."""
+    """The seconds from the call of the model until its first token was chosen."""
     seconds: float
 
 
@@ -53,7 +53,7 @@ def load_language_model(
     that is not there.
     """
     files = find_model(model)
-    check_type(files)
+    family_of_checkpoint(files)  # an unsupported one is refused before its weights are fetched
     target = resolve_device(device)
     width = "auto" if dtype == "auto" else resolve_dtype(dtype, stored=torch.float32)
     try:
@@ -74,14 +74,6 @@ def load_language_model(
     with enough_memory(target, f"for {files.name}"):
         loaded = loaded.eval().to(target)
     return LanguageModel(name=files.name, model=loaded, tokenizer=tokenizer)
-
-
-def check_type(files: ModelFiles) -> None:
-    """Refuse an unsupported checkpoint before any of its weights is fetched."""
-    config = files.get("config.json")
-    if config is None:
-        raise ModelError(f"{files.name} has no config.json: name the folder of a model checkpoint")
-    family_of(str(read_json(config, model=files.name).get("model_type")), model=files.name)
 
 
 def answer(

@@ -1,4 +1,4 @@
-"""Whose vision weights a language model has: digests of them, which travel to other processes.
+"""The identity of a language model's vision weights: digests, which travel to other processes.
 
 Of a loaded model, or of a checkpoint on this machine where no model is at hand. Loads no model.
 """
@@ -18,8 +18,8 @@ from huggingface_hub.errors import HFValidationError
 from torch import Tensor, nn
 
 from evscli.bundled import MINI, MINI_FOLDER
-from evscli.encoders import VisionDigests, vision_digests
-from evscli.encoders.checkpoint import read_vision_weights
+from evscli.encoders.checkpoint import family_of_checkpoint, read_vision_weights
+from evscli.encoders.digest import VisionDigests, weights_digests
 from evscli.encoders.files import LocalFolder
 from evscli.errors import ModelError
 from evscli.language.wrapped import Held, inner_model, vision_side
@@ -27,7 +27,7 @@ from evscli.language.wrapped import Held, inner_model, vision_side
 Dtypes = tuple[tuple[str, torch.dtype], ...]
 
 State = tuple[tuple[int, int], ...]
-"""Where each weight lies, and how often it was written in place."""
+"""The address of each weight, and how often it was written in place."""
 
 _known: WeakKeyDictionary[nn.Module, tuple[State, Held, Weights | None]] = WeakKeyDictionary()
 
@@ -38,26 +38,26 @@ class Weights:
 
     digests: VisionDigests
     dtypes: Dtypes
-    """Of every weight by its name inside the vision tower."""
+    """The dtype of every weight by its name inside the vision tower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelIdentity:
-    """What must be known of the model that tokens are to go into."""
+    """The facts about a model that decide whether tokens may go into it."""
 
     model_type: str | None
-    """None without a model."""
+    """The type of its checkpoint; None without a model."""
     width: int | None
-    """Of its token embeddings; None without a model."""
+    """The width of its token embeddings; None without a model."""
     held: Held
     weights: Weights | None
-    """None unless they are whole."""
+    """The vision weights; None unless they are whole."""
     checkpoints: tuple[str, ...]
     """Hub ids and folders that it may have been loaded from."""
 
 
 def identity_of(model: nn.Module) -> ModelIdentity:
-    """Of a loaded model, whatever wraps it. Raises UsageError.
+    """Identify a loaded model, whatever wraps it. Raises UsageError.
 
     Its weights are digested once, and again where they were written or replaced since.
     """
@@ -78,7 +78,7 @@ def identity_of(model: nn.Module) -> ModelIdentity:
 
 
 def state_of(weights: Mapping[str, Tensor]) -> State:
-    """What changes when weights are written in place or others take their place."""
+    """Return a state that changes when weights are written in place or replaced."""
     return tuple(
         (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
         for weight in weights.values()
@@ -86,7 +86,7 @@ def state_of(weights: Mapping[str, Tensor]) -> State:
 
 
 def identity_beside(processor: Any) -> ModelIdentity:
-    """Of the checkpoint that a processor or tokenizer was loaded from, if it is on this machine."""
+    """Identify the checkpoint that a processor or tokenizer was loaded from, if it is here."""
     tokenizer = getattr(processor, "tokenizer", processor)
     weights = checkpoint_weights(tokenizer.name_or_path)
     return ModelIdentity(
@@ -101,13 +101,13 @@ def identity_beside(processor: Any) -> ModelIdentity:
 def weights_of(weights: Mapping[str, Tensor]) -> Weights:
     """Digests and dtypes of vision weights."""
     return Weights(
-        digests=vision_digests(weights),
+        digests=weights_digests(weights),
         dtypes=tuple((name, value.dtype) for name, value in sorted(weights.items())),
     )
 
 
 def checkpoint_weights(name: str) -> Weights | None:
-    """Those of a checkpoint on this machine; None where it is not there, or incomplete."""
+    """Return the weights of a checkpoint on this machine; None if it is absent or incomplete."""
     folder = checkpoint_folder(name)
     return None if folder is None else folder_weights(folder)
 
@@ -127,21 +127,27 @@ def rounded_digests(name: str, stored: str, dtypes: Dtypes) -> frozenset[str] | 
 
 @lru_cache(maxsize=8)
 def folder_weights(folder: Path) -> Weights | None:
-    """Those of the checkpoint in `folder`; None where they are incomplete or absent."""
+    """Return the weights of the checkpoint in `folder`; None if incomplete or absent."""
     try:
-        return weights_of(read_vision_weights(LocalFolder(folder, name=folder.name)))
+        return weights_of(folder_tensors(folder))
     except ModelError:
         return None
 
 
+def folder_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the vision weights of the checkpoint in `folder`. Raises ModelError."""
+    files = LocalFolder(folder, name=folder.name)
+    return read_vision_weights(files, family_of_checkpoint(files))
+
+
 @lru_cache(maxsize=8)
 def _rounded(folder: Path, dtypes: Dtypes) -> frozenset[str]:
-    weights = read_vision_weights(LocalFolder(folder, name=folder.name))
+    weights = folder_tensors(folder)
     if weights.keys() != {name for name, _ in dtypes}:
         return frozenset()
     copies = (None, torch.float16, torch.bfloat16)
     return frozenset(
-        vision_digests({n: weights[n].to(copy or width).to(width) for n, width in dtypes}).stored
+        weights_digests({n: weights[n].to(copy or width).to(width) for n, width in dtypes}).stored
         for copy in copies
     )
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import torch
 
-from evscli.encoders.checkpoint import INDEX, SINGLE
 from evscli.encoders.device import resolve_device
-from evscli.encoders.files import ModelFiles, find_model, weight_map
+from evscli.encoders.files import INDEX, SINGLE, ModelFiles, find_model, weight_map
 from evscli.errors import DeviceError, ModelError
 
 BESIDE = 1.2

@@ -1,6 +1,6 @@
-"""Which videos belong to which prompt, in whatever form the caller gave them.
+"""Pairs of videos and prompts, made of whatever form the caller gave them.
 
-Refuses what is no record, question or chat message. Knows no tokenizer and no model.
+Anything but a record, a question or a chat message is refused.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def check_messages(messages: Any) -> None:
 
 
 def is_content(content: Any) -> bool:
-    """Whether this can be what a message says; None is nothing."""
+    """Whether `content` can be the content of a message; None means an empty one."""
     if content is None or isinstance(content, str):
         return True
     return is_list(content) and all(
@@ -78,12 +78,12 @@ def is_content(content: Any) -> bool:
 
 
 def is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether `value` is several of something; a text is one."""
+    """Whether `value` is a list of things; a text counts as one thing."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def not_a_prompt(value: object) -> UsageError:
-    """What to say about a value in a prompt's place."""
+    """Return the error for a value in a prompt's place."""
     return UsageError(
         "a prompt must be a question or a list of chat messages, not "
         f"{type(value).__name__}: pass the question as text"

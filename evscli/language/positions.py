@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from evscli.language.family import VideoLayout
+from evscli.models.contract import VideoLayout
 
 
 def place_videos(ids: Tensor, pad: int, layouts: Sequence[VideoLayout]) -> tuple[Tensor, Tensor]:

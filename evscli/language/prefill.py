@@ -1,4 +1,4 @@
-"""From stored shards and a prompt to the inputs of a language model.
+"""The inputs of a language model, made of stored shards and a prompt.
 
 Brings prompt, positions and visual tokens together for one prompt or a padded batch. Knows nothing
 about stores, files or generation.
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from evscli.errors import UsageError
-from evscli.language.family import Family, family_of
 from evscli.language.identity import identity_beside, identity_of
 from evscli.language.inputs import ModelInputs
 from evscli.language.pairing import Prompt, Videos, pair_up
@@ -21,6 +20,9 @@ from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
 from evscli.language.turns import Messages
 from evscli.language.weights_check import check_weights
 from evscli.language.wrapped import device_of
+from evscli.models import family_of
+from evscli.models.contract import PromptFormat
+from evscli.models.spec import load_name
 from evscli.records import PrunedVideo
 
 
@@ -49,13 +51,14 @@ def prefill(
     must be its own, in any dtype; it may be wrapped (`torch.compile`, PEFT, DataParallel) and its
     language part quantised. Without it the checkpoint beside the tokenizer is checked instead.
     `force` goes on with a warning where they differ. `real_times` writes the true presentation
-    times into the prompt where the processor's rule gives nominal ones (Qwen3-VL).
+    times into the prompt where the processor's rule gives nominal ones.
 
     Returns a BatchFeature (a mapping with `.to(device)`): `input_ids` and `attention_mask` [B, S],
-    `position_ids` [3, B, S] (Molmo2: [B, S]) as the full prompt has them, `mm_encoder_outputs`, for
-    Molmo2 `mm_token_type_ids` [B, S], and without generation prompt `labels` [B, S]: the ids of
-    what the assistant says, each turn's end included, else -100. `generate` with several beams
-    rewrites `mm_encoder_outputs`, so call prefill anew for each such call.
+    `position_ids` [3, B, S] (plain ones: [B, S]) as the full prompt has them, `mm_encoder_outputs`,
+    `mm_token_type_ids` [B, S] for a model that sees videos in both directions, and without
+    generation prompt `labels` [B, S]: the ids of what the assistant says, each turn's end included,
+    else -100. `generate` with several beams rewrites `mm_encoder_outputs`, so call prefill anew for
+    each such call.
 
     Raises UsageError (counts that differ, no chat template, arguments of a wrong type, control
     tokens in a text, words that the tokenizer does not know, no turn to learn), ModelError
@@ -87,35 +90,35 @@ class Batch:
         real_times: bool,
     ) -> Batch:
         """Raises UsageError for records of several models, and for a processor without template."""
-        family = common_family([video for group, _ in prompts for video in group])
-        return cls(prompts, PromptBuilder.of(processor, family, real_times=real_times))
+        form = common_format([video for group, _ in prompts for video in group])
+        return cls(prompts, PromptBuilder.of(processor, form, real_times=real_times))
 
     @property
     def videos(self) -> list[PrunedVideo]:
-        """Of all prompts, in their order."""
+        """The videos of all prompts, in their order."""
         return [video for group, _ in self.prompts for video in group]
 
     def inputs(self, *, add_generation_prompt: bool) -> ModelInputs:
-        """What `prefill` returns, in main memory."""
-        family, tokenizer = self.builder.family, self.builder.tokenizer
+        """Return the inputs that `prefill` returns, in main memory."""
+        form, tokenizer = self.builder.form, self.builder.tokenizer
         rows = [
             self.builder.build(group, messages, add_generation_prompt=add_generation_prompt)
             for group, messages in self.prompts
         ]
         padded = pad(rows, pad_token(tokenizer), left=add_generation_prompt)
-        if family.axes == 1:
+        if form.axes == 1:
             padded["position_ids"] = padded["position_ids"][0]
-        if family.seen_whole:
-            padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, family)
+        if form.seen_whole:
+            padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, form)
         if add_generation_prompt:
             del padded["labels"]
-        output = family.encoder_output(self.videos, torch.device("cpu"))
+        output = form.encoder_output(self.videos, torch.device("cpu"))
         return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({"video": output})})
 
 
-def seen_whole(ids: Tensor, tokenizer: Any, family: Family) -> Tensor:
+def seen_whole(ids: Tensor, tokenizer: Any, form: PromptFormat) -> Tensor:
     """1 for tokens of `ids` that attend to each other in both directions, else 0."""
-    marked = tokenizer.convert_tokens_to_ids(list(family.seen_whole))
+    marked = tokenizer.convert_tokens_to_ids(list(form.seen_whole))
     known = [number for number in marked if number not in (None, tokenizer.unk_token_id)]
     return torch.isin(ids, torch.tensor(known)).long()
 
@@ -129,8 +132,8 @@ def check_model(model: Any) -> None:
         )
 
 
-def common_family(videos: Sequence[PrunedVideo]) -> Family:
-    """The family of all records; raises UsageError if there are none or from several models."""
+def common_format(videos: Sequence[PrunedVideo]) -> PromptFormat:
+    """Return the prompt format of all records. Raises UsageError for none or several models."""
     if not videos:
         raise UsageError(
             "prefill needs at least one record: open a store and pass one of its videos"
@@ -141,11 +144,18 @@ def common_family(videos: Sequence[PrunedVideo]) -> Family:
             f"the records come from different models ({', '.join(models.values())}): "
             "prune all videos of a prompt with one model"
         )
-    return family_of(videos[0].info.model.model_type)
+    model = videos[0].info.model
+    return prompt_format(model.model_type, model=model.name)
+
+
+def prompt_format(model_type: str, *, model: str = "this model") -> PromptFormat:
+    """Return the prompt format of a checkpoint's family. Raises ModelError as `family_of` does."""
+    form: PromptFormat = load_name(family_of(model_type, model=model).prompt)
+    return form
 
 
 def pad_token(tokenizer: Any) -> int:
-    """What fills the left of shorter prompts; the attention mask hides it."""
+    """Return the id that fills up shorter prompts; the attention mask hides it."""
     token = tokenizer.pad_token_id
     return int(tokenizer.eos_token_id or 0) if token is None else int(token)
 

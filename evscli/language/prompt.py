@@ -1,4 +1,4 @@
-"""From a question or chat messages to token ids, with every video in its place.
+"""Token ids of a question or of chat messages, with every video in its place.
 
 Applies the chat template and lets the installed transformers' own processor class put the videos
 into it, so that the ids are those a whole processor gives, less the pruned tokens. Knows nothing
@@ -17,12 +17,12 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from evscli.encoders.checkpoint import load_name
 from evscli.errors import UsageError
-from evscli.language.family import Family, Marks, VideoLayout
 from evscli.language.positions import place_videos
 from evscli.language.turns import Conversation, Messages, write_conversation
 from evscli.language.words import check_texts
+from evscli.models.contract import Marks, PromptFormat, VideoLayout
+from evscli.models.spec import load_name
 from evscli.records import PrunedVideo
 
 IGNORED = -100
@@ -45,14 +45,14 @@ class PromptIds:
 class PromptBuilder:
     """Builds prompts for one family with one tokenizer."""
 
-    family: Family
+    form: PromptFormat
     tokenizer: Any
     template: str
     real_times: bool
 
     @classmethod
-    def of(cls, processor: Any, family: Family, *, real_times: bool = False) -> PromptBuilder:
-        """From a whole processor or a bare tokenizer. Raises UsageError without chat template."""
+    def of(cls, processor: Any, form: PromptFormat, *, real_times: bool = False) -> PromptBuilder:
+        """Make one of a processor or a bare tokenizer. Raises UsageError without chat template."""
         tokenizer = getattr(processor, "tokenizer", processor)
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise UsageError(
@@ -65,12 +65,12 @@ class PromptBuilder:
                 f"the tokenizer {tokenizer.name_or_path!r} has no chat template: load it from the "
                 "checkpoint's own folder, or pass the model's processor"
             )
-        if real_times and not family.timestamps:
+        if real_times and not form.timestamps:
             raise UsageError(
                 "real_times changes the timestamps in the prompt, and this model family writes "
                 "none: leave real_times off"
             )
-        return cls(family=family, tokenizer=tokenizer, template=template, real_times=real_times)
+        return cls(form=form, tokenizer=tokenizer, template=template, real_times=real_times)
 
     def build(
         self,
@@ -106,7 +106,7 @@ class PromptBuilder:
     def move_turns(
         self, conversation: Conversation, layouts: Sequence[VideoLayout]
     ) -> list[tuple[int, int]]:
-        """Where the turns lie once every video's text is in its place."""
+        """Return the spans of the turns once every video's text is in its place."""
 
         def move(end: int) -> int:
             before = conversation.text[:end]
@@ -141,20 +141,20 @@ class PromptBuilder:
     @property
     def marks(self) -> Marks:
         """The special tokens around visual tokens."""
-        return self.family.marks(self.tokenizer)
+        return self.form.marks(self.tokenizer)
 
     def layout(self, video: PrunedVideo) -> VideoLayout:
-        """How `video` enters the prompt."""
+        """Lay out `video` for the prompt."""
         times = real_patch_times(video) if self.real_times else video.prompt_times
-        return self.family.layout(video, times.tolist(), self.marks)
+        return self.form.layout(video, times.tolist(), self.marks)
 
     def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
         """The chat template's text. Raises UsageError for messages that it refuses."""
         # Templates crash on a `content` of None, which releases of transformers leave out or not.
-        said = [{k: v for k, v in message.items() if v is not None} for message in messages]
+        filled = [{k: v for k, v in message.items() if v is not None} for message in messages]
         try:
             text: str = self.tokenizer.apply_chat_template(
-                said,
+                filled,
                 chat_template=self.template,
                 add_generation_prompt=add_generation_prompt,
                 tokenize=False,
@@ -172,7 +172,7 @@ class PromptBuilder:
         Whether the template's tokens around the placeholder stay has changed between releases of
         transformers, so that method decides. It needs no more of a processor than its tokens.
         """
-        if getattr(self.tokenizer, "image_token", self.family.image_item) in text:
+        if getattr(self.tokenizer, "image_token", self.form.image_item) in text:
             raise UsageError(
                 "the prompt has image items and prefill places videos only: remove them"
             )
@@ -182,12 +182,12 @@ class PromptBuilder:
                 f"the prompt has {items} video items for {len(layouts)} records: give one "
                 '{"type": "video"} item per record, and no vision tokens in the text'
             )
-        shell = object.__new__(load_name(self.family.processor))
+        shell = object.__new__(load_name(self.form.processor))
         shell.video_token = self.marks.item
         texts, _ = shell.get_text_with_replacements([text], [], [v.text for v in layouts], [])
         placed: str = texts[0]
         first = self.tokenizer.bos_token or self.tokenizer.eos_token
-        return placed if not self.family.begins or placed.startswith(first) else first + placed
+        return placed if not self.form.begins or placed.startswith(first) else first + placed
 
 
 def as_messages(prompt: str | Messages, videos: int) -> Messages:

@@ -17,20 +17,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from evscli.encoders.files import ModelFiles, find_model, weight_map
+from evscli.encoders.checkpoint import family_of_checkpoint
+from evscli.encoders.files import INDEX, SINGLE, ModelFiles, find_model, weight_map
 from evscli.errors import ModelError, UsageError
 from evscli.language.words import check_texts
 from evscli.records import VideoInput
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
-NAMES = (
-    "model.language_model.embed_tokens.weight",
-    "model.embed_tokens.weight",
-    "model.transformer.wte.embedding",
-)
-"""Of the table of input embeddings in checkpoints, newer and older."""
-
 
 BLOCK = 4096
 """Rows of a table read at once."""
@@ -113,11 +104,12 @@ def find_table(files: ModelFiles) -> tuple[Path, str]:
     else:
         single = files.get(SINGLE)
         keys = {} if single is None else dict.fromkeys(_keys(single, files.name), SINGLE)
-    for name in NAMES:
+    names = family_of_checkpoint(files).input_embeddings
+    for name in names:
         if name in keys and (path := files.get(keys[name])) is not None:
             return path, name
     raise ModelError(
-        f"{files.name} has no input embeddings ({' or '.join(NAMES)}); a query needs a checkpoint "
+        f"{files.name} has no input embeddings ({' or '.join(names)}); a query needs a checkpoint "
         "with its language model"
     )
 

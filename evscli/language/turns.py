@@ -1,4 +1,4 @@
-"""Where the assistant's turns lie in the text that a chat template makes of a conversation.
+"""The spans of the assistant's turns in the text that a chat template makes of a conversation.
 
 Nothing is asked of the template but that it writes what it is given: a character that stands
 nowhere else is put into a message, and what is written around it is compared. Knows texts only: no
@@ -25,8 +25,8 @@ class Conversation:
 
     text: str
     turns: tuple[tuple[int, int], ...]
-    """Where each of the assistant's turns begins and ends in `text`: behind what a generation
-    prompt would hold, up to and with its end-of-turn token."""
+    """The span of each of the assistant's turns in `text`: behind what a generation prompt would
+    hold, up to and with its end-of-turn token."""
 
 
 def write_conversation(
@@ -35,24 +35,26 @@ def write_conversation(
     """Write `messages` by `render(messages, add_generation_prompt=...)` and find the turns in it.
 
     `special` are the tokenizer's special tokens: the first behind what a turn says ends it. A
-    template that leaves it out behind the last turn (Molmo2's) gets it added. Raises UsageError
-    where the assistant says nothing, speaks first, or its turns cannot be told from the rest.
+    template that leaves it out behind the last turn gets it added. Raises UsageError
+    where the assistant says nothing, speaks first, or its turns cannot be found in the text.
     """
-    said = [number for number, message in enumerate(messages) if message.get("role") == "assistant"]
-    if not said:
+    answers = [
+        number for number, message in enumerate(messages) if message.get("role") == "assistant"
+    ]
+    if not answers:
         raise UsageError(
             "the conversation has no assistant turn to learn from: add one, "
             '{"role": "assistant", "content": "..."}, or leave add_generation_prompt on'
         )
-    if said[0] == 0:
+    if answers[0] == 0:
         raise UsageError("the conversation begins with the assistant: begin with the user's turn")
     template = Template(messages, render, special)
-    turns = [template.turn(number) for number in said]
+    turns = [template.turn(number) for number in answers]
     return Conversation(text=template.text, turns=tuple(turns))
 
 
 class Template:
-    """What a chat template does with one conversation."""
+    """The text that a chat template makes of one conversation, taken apart."""
 
     def __init__(
         self, messages: Messages, render: Callable[..., str], special: Collection[str]
@@ -64,7 +66,7 @@ class Template:
         self.mark = next(chr(code) for code in PRIVATE if chr(code) not in self.text)
 
     def turn(self, number: int) -> tuple[int, int]:
-        """Where message `number`, the assistant's, begins and ends; its end is added if need be."""
+        """Return the span of message `number`, the assistant's; its end is added if need be."""
         marked = replaced(self.messages, number, self.mark)
         before, after = self.around(marked)
         start = len(before) - self.beyond_prompt(number, marked)
@@ -79,7 +81,7 @@ class Template:
         return start, end + len(ending)
 
     def around(self, marked: Sequence[Any]) -> tuple[str, str]:
-        """What is written before and behind the mark in a conversation."""
+        """Return the texts before and behind the mark in a conversation."""
         parts = self.render(marked, add_generation_prompt=False).split(self.mark)
         if len(parts) != 2:
             raise not_found(next(n for n, m in enumerate(marked) if m is not self.messages[n]))
@@ -91,7 +93,7 @@ class Template:
         There are some where a template begins answers with more than its prompt, such as the empty
         thoughts of a model that reasons. Both are compared behind the message before, so that it
         does not matter what a template does with earlier ones. Where a turn does not begin as the
-        prompt does (Molmo2's template has a space more), only what it says is meant.
+        prompt does (a template may have a space more), only what it says is meant.
         """
         previous = extended(marked, number - 1, self.mark)
         parts = self.render(previous, add_generation_prompt=False).split(self.mark)
@@ -101,7 +103,7 @@ class Template:
         return len(parts[1]) - len(prompt[1]) if parts[1].startswith(prompt[1]) else 0
 
     def ending(self, marked: Sequence[Any]) -> str:
-        """What ends the turn: all that follows it, up to and with the first special token.
+        """Return the end of the turn: all that follows it, up to and with the first special token.
 
         It is taken where one more message of the user follows, since a template may write the end
         of a turn only then. Empty where the template has no token for it.
@@ -131,7 +133,7 @@ def as_item(text: str) -> dict[str, str]:
 
 
 def not_found(number: int) -> UsageError:
-    """What to say where a template does not write what it is given."""
+    """Return the error for a template that does not write a message as it is."""
     return UsageError(
         f"the chat template rewrites what message {number} says, so its tokens cannot be labelled: "
         "give a tokenizer or processor whose template writes the assistant's turns as they are"

@@ -12,7 +12,6 @@ import warnings
 import torch
 
 from evscli.errors import ModelError, WrongModelError
-from evscli.language.family import family_of
 from evscli.language.identity import (
     ModelIdentity,
     Weights,
@@ -20,6 +19,7 @@ from evscli.language.identity import (
     rounded_digests,
 )
 from evscli.language.wrapped import Held
+from evscli.models import family_of
 from evscli.records import ModelInfo
 
 
@@ -50,7 +50,7 @@ def check_weights(made_by: ModelInfo, model: ModelIdentity, *, force: bool) -> N
 
 
 def is_same(made_by: ModelInfo, model: ModelIdentity) -> bool | None:
-    """Whether the weights are those that made the tokens, in any dtype; None where nothing tells.
+    """Whether the weights are those that made the tokens, in any dtype; None if nothing decides.
 
     Values may have been rounded in a way that digests cannot follow (`is_rounded`): then the
     weights that made the tokens are rounded likewise, where a checkpoint on this machine has them.
@@ -89,7 +89,7 @@ def refuse(message: str, remedy: str, *, force: bool) -> None:
 
 
 def not_checked(made_by: ModelInfo, model: ModelIdentity) -> str:
-    """One line about weights that nothing can be said of."""
+    """Return one line about weights that cannot be checked."""
     message = f"vision weights not checked against those of {made_by.name!r}"
     if model.weights is not None:
         return (
@@ -105,7 +105,8 @@ def check_shape(made_by: ModelInfo, model: ModelIdentity) -> None:
     """Raise ModelError unless the model's family and width are those of the tokens."""
     if model.model_type is None:
         return
-    if family_of(model.model_type) is not family_of(made_by.model_type):
+    theirs = family_of(model.model_type, model="this model")
+    if theirs.prompt != family_of(made_by.model_type, model=made_by.name).prompt:
         raise ModelError(
             f"tokens of a {made_by.model_type} model cannot go into a {model.model_type} "
             f"model: use {made_by.name!r}"

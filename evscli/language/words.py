@@ -1,8 +1,7 @@
-"""Would a tokenizer read a text as it was typed? Names the words it does not know.
+"""Checks that a tokenizer reads a text as it was typed, and names the words it does not know.
 
 A control token typed into a question would steer the model instead of being read, and a word
 outside a closed vocabulary such as `mini`'s would reach the model as `<unk>`: both are refused.
-Knows texts and a tokenizer only: no chat messages, no videos, no model.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from evscli.texts import half_character
 GROUNDING_MARKS = frozenset(
     f"<|{kind}_{end}|>" for kind in ("object_ref", "box", "quad") for end in ("start", "end")
 )
-"""Special tokens that the Qwen-VL models have for use within a text, around the name and the
-corners of an object (arXiv 2409.12191): these may be typed."""
+"""Special tokens for use within a text, around the name and the corners of an object
+(arXiv 2409.12191): these may be typed."""
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 MOST_NAMED = 8
@@ -39,9 +38,9 @@ class TypedToken:
     """A special token that a text was read as."""
 
     token: str
-    """As the vocabulary names it."""
+    """The token's name in the vocabulary."""
     text: str
-    """What was typed for it."""
+    """The text that was typed for it."""
     word: str
     """The whole word around that."""
 
@@ -94,7 +93,7 @@ def check_encodable(text: str) -> None:
     """Raise UsageError for a byte of a command line that is no UTF-8, or half a character."""
     if (piece := half_character(text)) is not None:
         raise UsageError(
-            f"the text of a prompt holds {piece!r}, which is no character: type it again in UTF-8"
+            f"the text of a prompt holds {piece!r}, which is not a character: type it in UTF-8"
         )
 
 

@@ -16,17 +16,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from evscli.encoders.checkpoint import DTYPES
-from evscli.errors import UsageError
-
-MOLMO2_PARTS = ("vision_tower", "multi_modal_projector")
-"""What the inner model of Molmo2 has instead of `visual`."""
+from evscli.errors import ModelError, UsageError
+from evscli.models import family_of
 
 FSDP = "_fsdp_wrapped_module"
 WRAPPERS = re.compile(
     rf"(?:^|(?<=\.))(?:_orig_mod|module|{FSDP}|_checkpoint_wrapped_module|base_layer"
     r"|modules_to_save\.[^.]+)\."
 )
-"""What wrappers put into the names of weights."""
+"""The parts that wrappers put into the names of weights."""
 REPLACED = re.compile(r"(?:^|\.)original_module\.")
 """PEFT's name for a module that a trained copy stands for."""
 ADAPTER = re.compile(r"(?:^|\.)lora_")
@@ -34,7 +32,7 @@ ADAPTER_OUTPUT = re.compile(r"(?:^|\.)lora_(?:embedding_)?B(?:\.|$)")
 
 
 class Held(Enum):
-    """How a model holds its vision weights."""
+    """The form in which a model holds its vision weights."""
 
     WHOLE = "whole"
     ABSENT = "absent"
@@ -48,7 +46,7 @@ class VisionSide:
 
     held: Held
     weights: Mapping[str, Tensor]
-    """By their names inside the vision tower, where they are whole."""
+    """The weights by their names inside the vision tower, where they are whole."""
 
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
@@ -63,7 +61,7 @@ def inner_model(model: nn.Module) -> PreTrainedModel:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model takes its inputs, also where some of its weights are on the meta device."""
+    """Return the device of a model's inputs, even if some weights are on the meta device."""
     for weight in model.parameters():
         if not weight.is_meta:
             return weight.device
@@ -94,11 +92,14 @@ def vision_side(model: nn.Module) -> VisionSide:
 
 def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
     """The modules that are the vision side, by what stands before their weights' names."""
-    for name, part in model.named_modules():
-        if name.split(".")[-1] == "visual":
-            return {"": part}
-        if all(hasattr(part, own) for own in MOLMO2_PARTS):
-            return {f"{own}.": getattr(part, own) for own in MOLMO2_PARTS}
+    inner = inner_model(model)
+    try:
+        modules = family_of(inner.config.model_type, model=inner.name_or_path).vision_modules
+    except ModelError:  # the tokens' family will be refused for it
+        return {}
+    for part in model.modules():
+        if all(hasattr(part, own) for own in modules):
+            return {f"{own}." if modules[1:] else "": getattr(part, own) for own in modules}
     return {}
 
 
@@ -109,14 +110,14 @@ def state(part: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def worst(held: Sequence[Held]) -> Held:
-    """How weights are held together, of how each is."""
+    """Return the form of all weights together, from the form of each."""
     return next(
         (kind for kind in (Held.QUANTISED, Held.ELSEWHERE, Held.WHOLE) if kind in held), Held.ABSENT
     )
 
 
 def held_of(weight: object) -> Held:
-    """How one weight is held.
+    """Return the form in which one weight is held.
 
     Quantising libraries store whole numbers or narrow ones, or subclasses of tensors that pass for
     floating ones.

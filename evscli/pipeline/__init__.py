@@ -1,11 +1,11 @@
 """One video in, one PrunedVideo out: the only place where the stages meet.
 
-    planned.py  which frames      passes.py   selections after the encoder or inside it
-    frames.py   their pixels      queries.py  what query-aware methods are asked
-    record.py   what is kept      pruner.py   many selections, any number of videos
+    planned.py  the frame plan    passes.py   selections after the encoder or inside it
+    frames.py   their pixels      queries.py  the questions of query-aware methods
+    record.py   the record        pruner.py   many selections, any number of videos
 
-index -> plan -> decode -> resize -> encode -> prune -> gather. Nothing here knows about stores,
-many videos or terminals. Importing it imports torch.
+The stages are index -> plan -> decode -> resize -> encode -> prune -> gather. Nothing here depends
+on stores or terminals. Importing this package imports torch.
 """
 
 from evscli.pipeline.frames import resized_here

@@ -1,4 +1,4 @@
-"""The chosen frames on their way to the encoder: resized, made ahead in a thread, kept if asked."""
+"""The chosen frames on their way to the encoder: resized, made ahead in a thread, or recorded."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from evscli.scratch import allocate
 from evscli.video import decode_frames
 
 Frames = Callable[[], Generator[FrameChunk]]
-"""Starts a pass over the planned frames, at the size that the encoder sees."""
+"""A function that starts a pass over the planned frames, at the size that the encoder sees."""
 
 
 def decoded_here(encoder: VideoEncoder, planned: PlannedVideo) -> Frames:
-    """Frames that this process decodes, the next chunk while the last one is used."""
+    """Return frames that this process decodes, the next chunk while the last one is used."""
     return lambda: ahead(resized(encoder, planned))
 
 
 def decoded_once(frames: Frames, planned: PlannedVideo) -> Frames:
-    """Frames kept in memory or a scratch file, for several passes. Raises as `frames` does."""
+    """Keep frames in memory or a scratch file, for several passes. Raises as `frames` does."""
     pixels, starts = recorded_pixels(planned.plan), []
     with closing(frames()) as chunks:
         for chunk in record_pixels(chunks, pixels):
@@ -41,21 +41,21 @@ def decoded_once(frames: Frames, planned: PlannedVideo) -> Frames:
 
 
 def resized_here(encoder: VideoEncoder, planned: PlannedVideo, frames: Frames) -> Frames:
-    """Frames that another process decodes and, unless the device does it, resizes."""
+    """Return frames that another process decodes and, unless the device does it, resizes."""
     if encoder.host_resize is not None:
         return frames
     return lambda: (encoder.resize(chunk, planned.plan) for chunk in frames())
 
 
 def resized(encoder: VideoEncoder, planned: PlannedVideo) -> Generator[FrameChunk]:
-    """The planned frames at the size the encoder sees."""
+    """Yield the planned frames at the size that the encoder sees."""
     plan = planned.plan
     for chunk in decode_frames(planned.index, plan, chunk_frames=encoder.chunk_frames):
         yield encoder.resize(chunk, plan)
 
 
 def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
-    """The same chunks, the next one made in a thread while the caller uses the last.
+    """Yield chunks, the next one made in a thread while the caller uses the last.
 
     At most one chunk is made ahead. However the caller stops, `chunks` is closed.
     """
@@ -67,13 +67,13 @@ def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
 
 
 def recorded_pixels(plan: FramePlan) -> Tensor:
-    """Room for the resized pixels [F, 3, H, W] uint8 of a video."""
+    """Allocate room for the resized pixels [F, 3, H, W] uint8 of a video."""
     shape = (len(plan.source_index), 3, *plan.resized_size)
     return allocate(shape, torch.uint8)
 
 
 def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator[FrameChunk]:
-    """Pass `chunks` through while copying their pixels into `into` [F, 3, H, W] uint8, if any."""
+    """Yield `chunks` while copying their pixels into `into` [F, 3, H, W] uint8, if any."""
     for chunk in chunks:
         if into is not None:
             into[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
@@ -81,7 +81,7 @@ def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator
 
 
 def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
-    """The pixels [F, 3, H, W] uint8 of a video, in the encoder's chunks."""
+    """Return the pixels [F, 3, H, W] uint8 of a video as a source of the encoder's chunks."""
     return PixelSource(
         chunks=lambda: iter(torch.split(pixels, encoder.chunk_frames)),
         temporal_patch_size=encoder.rules.temporal_patch_size,

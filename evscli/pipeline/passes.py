@@ -1,8 +1,8 @@
 """Encoder passes: one run of the encoder over a video, and any number of selections in it.
 
-A pass selects, and finishes what was selected. `AfterPass` selects among the finished tokens;
+A pass selects, and finishes the selection. `AfterPass` selects among the finished tokens;
 `InsidePass` selects among windows between two blocks, and finishing runs the kept ones through the
-blocks that are left. Nobody else needs to know which of them a selection asks for.
+blocks that are left. Both have one interface, so that callers need not distinguish them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from evscli.video_errors import video_errors
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Extras:
-    """What methods may need beside tokens and pixels, for one video."""
+    """The inputs that methods may need beside tokens and pixels, for one video."""
 
     query: Query | None = None
     scorer: Mapping[str, Tensor] | None = None
-    """Weights of a learned method."""
+    """The weights of a learned method, by name."""
     seed: int = 0
 
 
@@ -51,17 +51,17 @@ class EncoderPass(ABC):
 
     planned: PlannedVideo
     inputs: PruneInputs
-    """What methods get beside tokens."""
+    """The inputs that methods get beside tokens."""
 
     @abstractmethod
     def select(self, request: PruneRequest) -> WindowChoice:
-        """Choose what to keep. Raises VideoError with `stage` prune."""
+        """Choose the tokens to keep. Raises VideoError with `stage` prune."""
 
     @abstractmethod
     def finish(
         self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
     ) -> PrunedVideo:
-        """Make the record of what was chosen. Raises VideoError with `stage` prune or encode."""
+        """Make the record of a choice. Raises VideoError with `stage` prune or encode."""
 
     def prune(self, request: PruneRequest, *, store_scores: bool = False) -> PrunedVideo:
         """Select and finish. Raises VideoError with `stage` prune or encode."""
@@ -70,7 +70,7 @@ class EncoderPass(ABC):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AfterPass(EncoderPass):
-    """A whole run of the encoder; selections are made among its tokens."""
+    """A whole run of the encoder, whose tokens selections choose from."""
 
     tokens: VideoTokens
     query: Query | None
@@ -100,7 +100,7 @@ class AfterPass(EncoderPass):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InsidePass(EncoderPass):
-    """The first blocks of the encoder; what is kept behind them runs through the others."""
+    """A run of the encoder's first blocks; the windows kept then run through the others."""
 
     encoder: VideoEncoder
     prefix: Prefix
@@ -138,7 +138,7 @@ def begin_pass(
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    None runs them through all blocks. `pixels` keeps the resized pixels for methods that score
+    With None they run through all blocks. `pixels` keeps the resized pixels for methods that score
     them. Raises VideoError with `stage` decode or encode.
     """
     if after is None:
@@ -184,6 +184,6 @@ def encode_video(
 ) -> AfterPass:
     """Decode and encode one video.
 
-    Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+    Raises VideoError for anything that fails with this video, with the stage that failed.
     """
     return encode(plan_video(video, encoder), encoder, pixels=pixels, extras=extras)

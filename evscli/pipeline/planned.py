@@ -1,4 +1,4 @@
-"""Look into a video and choose its frames: what every encoder pass begins with."""
+"""The plan of a video, with which every encoder pass begins: its timeline and chosen frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PlannedVideo:
 def plan_video(
     video: VideoInput, encoder: VideoEncoder, *, damaged: str = Damaged.trim
 ) -> PlannedVideo:
-    """Look into one video and choose its frames. Raises VideoError; its `stage` says where."""
+    """Index one video and choose its frames. Raises VideoError with the stage that failed."""
     with video_errors("open", video):
         video.raise_fault()
         source = source_info(video)
@@ -60,6 +60,6 @@ def _plan(video: VideoInput, index: VideoIndex, rules: SamplingRules) -> FramePl
 
 
 def demand_of(planned: PlannedVideo) -> Demand:
-    """What a budget must know of a video."""
+    """Return the id, tokens and seconds of a video, on which its budget depends."""
     t, h, w = planned.plan.grid_thw
     return Demand(id=planned.video.id, tokens=t * h * w, seconds=planned.plan.duration)

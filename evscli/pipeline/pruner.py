@@ -29,11 +29,11 @@ class VideoPruner:
 
     A video is decoded and encoded once for all selections that share an encoder pass. `seed`
     matters for random methods and drawn budgets only, and gives every video a draw of its own.
-    `scorer` are the weights of a learned method; `queries` gives the rows [Q, D] of a video's query
-    to methods that need one. `store_dtype` is what stores are to keep tokens in where that is not
-    the encoder's; records say so, and stay as they are computed. `segment` is the length in seconds
-    of the segments that the caller cuts videos into, and `ids` the rule by which they are named
-    where that is not the usual one; both are recorded only.
+    `scorer` are the weights of a learned method; `queries` makes the rows [Q, D] of a video's query
+    for methods that need one. `store_dtype` is the dtype in which stores keep tokens where that is
+    not the encoder's; records name it, and their tensors stay as computed. `segment` is the length
+    in seconds of the segments that the caller cuts videos into, and `ids` the rule by which videos
+    are named where that is not the usual one; both are recorded only.
     Raises UsageError for a selection inside the encoder behind a block that it does not have.
     """
 
@@ -62,9 +62,9 @@ class VideoPruner:
 
     @property
     def configs(self) -> tuple[RunConfig, ...]:
-        """For each selection the settings that change tensors, and the provenance beside them.
+        """The configuration of each selection: settings that change tensors, and provenance.
 
-        Raises UsageError for a method of one's own whose source no store can be told by.
+        Raises UsageError for a user's own method whose source cannot be identified.
         """
         made_by = provenance(device=str(self.encoder.device))
         return tuple(
@@ -109,7 +109,7 @@ class VideoPruner:
     def __call__(self, video: VideoInput, *, damaged: str = Damaged.trim) -> PrunedVideo:
         """Prune one video by the first selection; `damaged` is the policy about damage.
 
-        Raises VideoError for whatever goes wrong with this video; its `stage` says where.
+        Raises VideoError for anything that fails with this video, with the stage that failed.
         """
         planned = plan_video(video, self.encoder, damaged=damaged)
         _, result = next(self.prune_planned(planned, [0]))
@@ -122,9 +122,9 @@ class VideoPruner:
     ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
         """Prune one video by the selections numbered `which`, by default all.
 
-        Yields the number of the selection with its result, those of one encoder pass together; a
-        VideoError where this selection alone fails. Raises VideoError for whatever goes wrong with
-        the video itself; its `stage` says where.
+        Yields the number of each selection with its record, or with a VideoError where this
+        selection alone fails; selections of one encoder pass come together. Raises VideoError for
+        anything that fails with the video itself, with the stage that failed.
         """
         return self.prune_planned(plan_video(video, self.encoder), which)
 
@@ -135,7 +135,7 @@ class VideoPruner:
         *,
         frames: Frames | None = None,
     ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
-        """The same for a video whose frames are chosen; `frames`, where given, is called once."""
+        """Prune, as `prune` does, a video whose frames are chosen; `frames` is called once."""
         demand = demand_of(planned)
         passes: dict[int | None, dict[int, PruneRequest]] = {}
         for number in range(len(self.requests)) if which is None else which:
@@ -176,10 +176,10 @@ def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> Non
 
 
 def need_pixels(requests: Iterable[PruneRequest]) -> bool:
-    """Whether any of them scores pixels."""
+    """Whether any of the selections scores pixels."""
     return any("pixels" in request.needs for request in requests)
 
 
 def budget_value(budget: BudgetRule) -> float | str:
-    """A budget as a JSON value."""
+    """Return a budget as a JSON value."""
     return budget.value if isinstance(budget, Fraction) else str(budget)

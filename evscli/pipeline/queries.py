@@ -1,4 +1,4 @@
-"""What query-aware methods are asked of a video."""
+"""The questions about a video that query-aware methods need."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from evscli.video_errors import video_errors
 
 
 class QueryRows(Protocol):
-    """Makes rows of texts."""
+    """A maker of rows from texts."""
 
     @property
     def digest(self) -> str:
-        """Digest of everything beside the text that rows follow from."""
+        """The digest of everything beside the text that rows depend on."""
 
     def __call__(self, text: str) -> Tensor:
-        """Rows [Q, D] of the language model's input embeddings."""
+        """Return the rows [Q, D] of the language model's input embeddings for a text."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,11 +28,11 @@ class Query:
 
     text: str
     rows: Tensor
-    """[Q, D] of the language model's input embeddings"""
+    """[Q, D] rows of the language model's input embeddings."""
 
 
 def query_of(video: VideoInput, rows: QueryRows | None) -> Query | None:
-    """The query of a video, where it has one. Raises VideoError with `stage` prune."""
+    """Return the query of a video, where it has one. Raises VideoError with `stage` prune."""
     if rows is None or video.query is None:
         return None
     with video_errors("prune", video):

@@ -1,4 +1,4 @@
-"""What was kept of a video, put together as a shard holds it."""
+"""The record of a pruned video, put together as a shard holds it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pruned_video(
     store_scores: bool,
     query: str | None = None,
 ) -> PrunedVideo:
-    """What a shard holds: embeds [K, D] and deepstack [L, K, D] of the tokens kept."""
+    """Make the record of kept tokens: embeds [K, D], deepstack [L, K, D] and their cells."""
     plan, scores = planned.plan, kept.scores if store_scores else None
     return PrunedVideo(
         info=video_info(planned, request, kept, query=query),
@@ -44,7 +44,7 @@ def pruned_video(
 def video_info(
     planned: PlannedVideo, request: PruneRequest, kept: KeptTokens, *, query: str | None
 ) -> VideoInfo:
-    """Everything a shard says about the pruned video beside its tensors."""
+    """Return everything that a shard holds about a pruned video beside its tensors."""
     plan = planned.plan
     return VideoInfo(
         id=planned.video.id,
@@ -86,7 +86,7 @@ def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
 def _is_finite(tokens: Tensor) -> bool:
     """Whether no value is NaN or infinite, without a copy of tokens that may be in a file.
 
-    The smallest and largest value carry both through. A sum does too, and would copy all tokens
-    into the wider dtype that it needs.
+    Such a value makes the smallest or the largest one not finite. A sum would show it too, and copy
+    all tokens into the wider dtype that it needs.
     """
     return not tokens.numel() or bool(torch.stack(tokens.aminmax()).isfinite().all())

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import Annotated
 
 from evscli.errors import UsageError
+from evscli.option import Option
+
+PruningRate = Annotated[
+    float | None,
+    Option("The rate q of a serving engine, beside a budget of 1-q, to count exactly as it does."),
+]
+"""The type of an option that `serving_count` takes."""
 
 
 def check_budget(budget: object) -> float:
@@ -50,13 +58,9 @@ def check_rate(pruning_rate: float, budget: float) -> float:
     return pruning_rate
 
 
-def first_frame_note(
-    method: str, frames: int, cells: int, *, allowed: int, budget: float
-) -> tuple[str, ...]:
-    """What a person should know where the first frame, kept whole, takes the whole budget.
-
-    `allowed` are the tokens that the budget allows of `frames` of `cells`.
-    """
+def first_frame_note(method: str, frames: int, cells: int, budget: float) -> tuple[str, ...]:
+    """What a person should know where the first of `frames` of `cells` takes the whole budget."""
+    allowed = floor_count(frames * cells, budget)
     if budget == 1 or allowed > cells:
         return ()
     return (
@@ -77,3 +81,13 @@ def floor_count(tokens: int, budget: float) -> int:
 def round_count(tokens: int, budget: float) -> int:
     """The number of tokens nearest to the budget (halves to even), at least 1."""
     return min(max(round(tokens * budget), 1), tokens)
+
+
+def serving_count(tokens: int, budget: float, pruning_rate: float | None) -> int:
+    """The number of `floor_count`, or with a rate q `int(T*N*(1-q))` exactly as engines compute it.
+
+    Raises UsageError where rate and budget disagree.
+    """
+    if pruning_rate is None:
+        return floor_count(tokens, budget)
+    return int(tokens * (1 - check_rate(pruning_rate, budget)))

@@ -9,7 +9,6 @@ import hashlib
 import random
 import re
 from dataclasses import dataclass
-from typing import TypeVar
 
 from evscli.errors import UsageError
 from evscli.pruners.budget import check_budget
@@ -25,9 +24,9 @@ class Demand:
 
     id: str
     tokens: int
-    """Before pruning."""
+    """The number of tokens before pruning."""
     seconds: float
-    """Of video that the tokens stand for."""
+    """The seconds of video that the tokens stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,7 @@ class Fraction:
 
 @dataclass(frozen=True, kw_only=True)
 class TokensPerVideo:
-    """So many tokens of every video, all of a video that has fewer."""
+    """A number of tokens of every video, and all tokens of a video that has fewer."""
 
     tokens: int
 
@@ -62,7 +61,7 @@ class TokensPerVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class TokensPerSecond:
-    """So many tokens for every second, all of a video that has fewer."""
+    """A number of tokens for every second, and all tokens of a video that has fewer."""
 
     rate: float
 
@@ -101,8 +100,6 @@ class Drawn:
         return f"{_text(self.low)}:{_text(self.high)}{shape}"
 
 
-Number = TypeVar("Number", int, float)
-
 BudgetRule = Fraction | TokensPerVideo | TokensPerSecond | Drawn
 
 
@@ -124,10 +121,12 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
             f"a distribution needs a range to draw from, and budget {text!r} is none: give one "
             "such as 0.1:0.9, or leave --budget-dist out"
         )
-    if match := re.fullmatch(r"(\d{1,12})tok", text):
-        return TokensPerVideo(tokens=_positive(int(match[1]), text))
-    if match := re.fullmatch(f"{_NUMBER}tok/s", text):
-        return TokensPerSecond(rate=_positive(float(match[1]), text))
+    if match := re.fullmatch(rf"(\d{{1,12}})tok|{_NUMBER}tok/s", text):
+        if not float(match[1] or match[2]):
+            raise UsageError(f"budget {text!r} keeps nothing: write one such as {EXAMPLES}")
+        if match[1]:
+            return TokensPerVideo(tokens=int(match[1]))
+        return TokensPerSecond(rate=float(match[2]))
     try:
         value = float(text)
     except ValueError:
@@ -140,12 +139,6 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
 def _text(value: float) -> str:
     """A number with all of its digits: settings that differ must read differently."""
     return str(int(value)) if value == int(value) else repr(value)
-
-
-def _positive(value: Number, text: str) -> Number:
-    if not value:
-        raise UsageError(f"budget {text!r} keeps nothing: write one such as {EXAMPLES}")
-    return value
 
 
 def _beta(distribution: str) -> tuple[float, float] | None:

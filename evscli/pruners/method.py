@@ -5,24 +5,32 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from operator import index
 from typing import Any
 
 from evscli.errors import EvsError, MethodError, UsageError
 from evscli.pruners.budget import round_count
-from evscli.pruners.options import MethodOption, function_options
+from evscli.pruners.options import MethodOption, class_options, function_options
 from evscli.records import KeptTokens, OptionValue, WindowChoice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """Where a method comes from that an installed package adds."""
+    """The installed package that a method comes from."""
 
     distribution: str
-    """Name and version of the package, as `evs-brightness 1.0`."""
+    """The name and version of the package, as `evs-brightness 1.0`."""
     module: str
-    """In which the method is put together."""
+    """The module in which the method is put together."""
+
+
+def nearest_count(frames: int, cells: int, budget: float, *_: object, **__: object) -> int:
+    """The number nearest to the budget of `frames` temporal patches of `cells` tokens.
+
+    This is the count of a method that no option and no frame keeps from it.
+    """
+    return round_count(frames * cells, budget)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,21 +39,28 @@ class Pruner:
 
     name: str
     summary: str
-    """One line."""
+    """What it does, in one line."""
     paper: str
-    """Title and arXiv number, or `baseline`."""
+    """The title and arXiv number of its paper, or `baseline`."""
     function: Callable[..., KeptTokens] | Callable[..., WindowChoice]
-    """`(tokens, inputs, budget, *, options) -> KeptTokens`, pure; with `inside` from
+    """Its rule `(tokens, inputs, budget, options) -> KeptTokens`, pure; with `inside` from
     `VideoWindows` to a `WindowChoice`."""
-    expected_count: Callable[..., int]
-    """`(T, N, budget, *, options) -> tokens kept` of T temporal patches of N tokens; takes the
-    options of `function` and raises UsageError for values that mean nothing. A selection of another
-    number fails, but where the content decides."""
+    expected_count: Callable[..., int] = nearest_count
+    """`(T, N, budget, options) -> tokens kept` of T temporal patches of N tokens; raises UsageError
+    for options that mean nothing. A selection of another number fails, but where the content
+    decides."""
+    option_type: type[Any] | None = None
+    """The frozen dataclass of its options, of which rule and count take one as `options`. None:
+    both take each option by keyword, and the keyword-only parameters of `function` name them."""
+    order: int = 50
+    """The place among the built-in methods in lists: smaller ones come first, equal ones by name.
+    Published methods are at 1 and up, baselines at 91 and up."""
     content_decides: bool = False
     """Whether the number follows from the video's content, so that `expected_count` says only about
     how many; a selection is then held to the `expected` that it states itself."""
     content_decides_by_option: frozenset[str] = frozenset()
-    """Options that, with another value than by default, leave the number open, as thresholds do."""
+    """The options that, with another value than by default, leave the number open, as thresholds
+    do."""
     needs: frozenset[str] = frozenset()
     """Which of `PruneInputs` it always needs: pixels, query, scorer."""
     needs_by_option: Mapping[tuple[str, OptionValue], str] = field(default_factory=dict)
@@ -58,14 +73,16 @@ class Pruner:
     """The block after which it runs inside an encoder by default; None: it scores tokens, and
     windows inside an encoder only where asked to."""
     algorithm_version: int = 1
-    """Raised when the same inputs give another mask than before."""
+    """A number that goes up when the same inputs give another mask than before."""
     plugin: Plugin | None = None
     """The package that adds it; set where it is found by its name."""
 
-    @property
+    @cached_property
     def options(self) -> tuple[MethodOption, ...]:
-        """What `--option` takes: the keyword-only parameters of `function`."""
-        return function_options(self.function)
+        """What `--option` takes."""
+        if self.option_type is None:
+            return function_options(self.function)
+        return class_options(self.option_type)
 
     def unusual(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Those of `options` that are not its defaults."""
@@ -91,16 +108,20 @@ class Pruner:
             "algorithm_version": self.algorithm_version,
         }
 
-    def leaves_open(self, options: Mapping[str, OptionValue]) -> bool:
-        """Whether an option leaves the number of tokens to the content."""
-        return bool(self.content_decides_by_option & self.unusual(options).keys())
+    def answer(
+        self, rule: Callable[..., Any], *given: object, options: Mapping[str, OptionValue]
+    ) -> Any:
+        """What its `function` or its `expected_count` gives, whatever that is."""
+        if self.option_type is None:
+            return rule(*given, **options)
+        return rule(*given, self.option_type(**options))
 
     def count(
         self, frames: int, cells: int, budget: float, options: Mapping[str, OptionValue]
     ) -> int:
         """Tokens that its rule promises. Raises MethodError where the rule itself fails."""
         try:
-            return index(self.expected_count(frames, cells, budget, **options))
+            return index(self.answer(self.expected_count, frames, cells, budget, options=options))
         except EvsError:
             raise
         except Exception as error:
@@ -108,14 +129,6 @@ class Pruner:
                 f"method {self.name!r} cannot say how many of {frames} x {cells} tokens it keeps "
                 f"({type(error).__name__}: {error}): mend its expected_count"
             ) from error
-
-    def needs_with(self, options: Mapping[str, OptionValue]) -> frozenset[str]:
-        """Which of `PruneInputs` it needs with these options."""
-        return self.needs | {
-            need
-            for (name, value), need in self.needs_by_option.items()
-            if options.get(name) == value
-        }
 
 
 def function_pruner(function: Callable[..., KeptTokens]) -> Pruner:
@@ -138,10 +151,5 @@ def function_pruner(function: Callable[..., KeptTokens]) -> Pruner:
         summary=(inspect.getdoc(rule) or "").partition("\n")[0],
         paper="",
         function=function,
-        expected_count=_about,
         content_decides=True,
     )
-
-
-def _about(frames: int, cells: int, budget: float, **_: OptionValue) -> int:
-    return round_count(frames * cells, budget)

@@ -1,7 +1,9 @@
-"""A method's options: the keyword-only parameters of its function, and values checked against them.
+"""A method's options, and values checked against them.
 
-Values come typed from Python or as text from the command line (`--option name=value`). Knows no
-method and no tensor. Imports no torch.
+A method has them as the fields of a dataclass or as keyword-only parameters of its function, and
+says of one what `evscli.option.Option` holds: its help, the range of whole numbers, and by the
+metavar what is counted. Values come typed from Python or as text from the command line
+(`--option name=value`). Knows no method and no tensor. Imports no torch.
 """
 
 from __future__ import annotations
@@ -9,16 +11,19 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evscli.errors import UsageError
+from evscli.option import Option, option_of
 from evscli.records import OptionValue
 
 _WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_NOTHING = Option("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +36,19 @@ class MethodOption:
     """None where the option is off unless given."""
     choices: tuple[str, ...] = ()
     """The allowed values; empty where any value of `kind` goes."""
+    declared: Option = _NOTHING
+    """The help and the range that the method's author gave."""
 
     @property
     def wanted(self) -> str:
         """The allowed values in words."""
         return f"one of {', '.join(self.choices)}" if self.choices else _WANTED[self.kind]
+
+
+def class_options(cls: type[Any]) -> tuple[MethodOption, ...]:
+    """The fields of a dataclass, in its own order. Raises UsageError as `function_options` does."""
+    names = getattr(sys.modules.get(cls.__module__), "__dict__", None)
+    return tuple(_option(one.name, one.type, one.default, names) for one in fields(cls))
 
 
 def function_options(function: Callable[..., object]) -> tuple[MethodOption, ...]:
@@ -44,29 +57,47 @@ def function_options(function: Callable[..., object]) -> tuple[MethodOption, ...
     One without an annotation has the type of its default. Raises UsageError for one that is of no
     type of an option, or has no default.
     """
+    rule = function.func if isinstance(function, partial) else inspect.unwrap(function)
+    names = getattr(rule, "__globals__", None)
     return tuple(
-        _option(name, _hint(function, parameter), parameter.default)
+        _option(name, parameter.annotation, parameter.default, names)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     )
 
 
-def _hint(function: Callable[..., object], parameter: inspect.Parameter) -> Any:
-    """The type of a parameter; only its own annotation must be one that can be looked up."""
-    if parameter.default is parameter.empty:
-        raise UsageError(f"option {parameter.name} of a method has no default: give it one")
-    if parameter.annotation is parameter.empty:
-        return type(parameter.default)
-    rule = function.func if isinstance(function, partial) else inspect.unwrap(function)
-    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+def _option(name: str, annotation: Any, default: Any, names: dict[str, Any] | None) -> MethodOption:
+    """The option of a field or parameter whose annotation is read with the `names` around it."""
+    if default is MISSING or default is inspect.Parameter.empty:
+        raise UsageError(f"option {name} of a method has no default: give it one")
+    if annotation is inspect.Parameter.empty:
+        annotation = type(default)
+    hint, full = (_hint(name, annotation, names, extras=extras) for extras in (False, True))
+    field = option_of(name, full, default, group="")
+    declared = _NOTHING if field is None else field.option
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(member for member in get_args(hint) if member is not types.NoneType)
+    choices: tuple[str, ...] = ()
+    if get_origin(hint) is Literal:
+        choices, hint = get_args(hint), str
+    elif hint not in _WANTED:
+        raise UsageError(
+            f"option {name} of a method must be a bool, int, float, str or Literal, not {hint}: "
+            "annotate it so"
+        )
+    return MethodOption(name=name, kind=hint, default=default, choices=choices, declared=declared)
+
+
+def _hint(name: str, annotation: Any, names: dict[str, Any] | None, *, extras: bool) -> Any:
+    """The type of an option; only its own annotation must be one that can be looked up."""
+    alone = types.SimpleNamespace(__annotations__={name: annotation})
     try:
-        hints = get_type_hints(alone, globalns=getattr(rule, "__globals__", None))
+        return get_type_hints(alone, globalns=names, include_extras=extras)[name]
     except NameError as error:
         raise UsageError(
-            f"option {parameter.name} of a method has an annotation that is not known when it runs "
+            f"option {name} of a method has an annotation that is not known when it runs "
             f"({error}): write it as bool, int, float, str or Literal"
         ) from None
-    return hints[parameter.name]
 
 
 def check_options(
@@ -74,7 +105,7 @@ def check_options(
 ) -> dict[str, OptionValue]:
     """Every option of `method` that has a value: the ones given, typed, and the defaults.
 
-    Raises UsageError for an unknown name and for a value of the wrong type.
+    Raises UsageError for an unknown name and for a value of the wrong type or out of its range.
     """
     allowed = {option.name: option for option in options}
     for name in given:
@@ -108,19 +139,6 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
-def _option(name: str, hint: Any, default: OptionValue | None) -> MethodOption:
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(member for member in get_args(hint) if member is not types.NoneType)
-    if get_origin(hint) is Literal:
-        return MethodOption(name=name, kind=str, default=default, choices=get_args(hint))
-    if hint not in _WANTED:
-        raise UsageError(
-            f"option {name} of a method must be a bool, int, float, str or Literal, not {hint}: "
-            "annotate it so"
-        )
-    return MethodOption(name=name, kind=hint, default=default)
-
-
 def _unknown_option(method: str, name: str, allowed: Mapping[str, MethodOption]) -> str:
     found = f"method {method!r} has no option {name!r}{closest(name, allowed)}"
     if not allowed:
@@ -135,7 +153,17 @@ def _typed(method: str, option: MethodOption, value: object) -> OptionValue:
             f"option {option.name!r} of method {method!r} must be {option.wanted}, "
             f"got {value!r}: give such a value"
         )
+    _check_range(method, option, typed)
     return typed
+
+
+def _check_range(method: str, option: MethodOption, value: Any) -> None:
+    where, declared = f"option {option.name} of {method} must be", option.declared
+    if declared.least is not None and value < declared.least:
+        way_out = declared.metavar or f"{declared.least} or more"
+        raise UsageError(f"{where} at least {declared.least}, got {value}: give {way_out}")
+    if declared.below is not None and value >= declared.below:
+        raise UsageError(f"{where} below {declared.below}, got {value}: give less")
 
 
 def _from_text(option: MethodOption, text: str) -> OptionValue | None:

@@ -1,7 +1,7 @@
 """Methods that other packages add, found by entry points. Imports no torch.
 
 An entry point of the group `evscli.pruners` has the method's name and leads to a `Pruner`. What is
-wrong with one package is said of its method alone, whatever happens while it is imported.
+wrong with one package concerns its method alone, whatever happens while it is imported.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def why_broken(name: str, *, taken: Container[str]) -> str | None:
 
 @cache
 def _entry_points() -> dict[str, tuple[EntryPoint, ...]]:
-    """By name what packages give it to; one package listed twice on the path is one."""
+    """The entry points of each name; a package that is listed twice on the path is one."""
     found: Iterable[EntryPoint] = entry_points(group=ENTRY_POINT_GROUP)
     by_name: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for point in sorted(found, key=lambda point: point.name):
@@ -64,8 +64,8 @@ def _load(name: str) -> Pruner | str:
         pruner = points[0].load()
         problem = _problem(name, pruner)
     except (Exception, SystemExit) as error:  # whatever a foreign module does when imported
-        said = (str(error).splitlines() or [""])[0]
-        return f"{points[0].value} cannot be loaded ({type(error).__name__}: {said}): {mend}"
+        line = (str(error).splitlines() or [""])[0]
+        return f"{points[0].value} cannot be loaded ({type(error).__name__}: {line}): {mend}"
     if problem is not None:
         return f"{points[0].value} {problem}: {mend}"
     assert isinstance(pruner, Pruner)

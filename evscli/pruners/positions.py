@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evscli.pruners.frames import frame_spans
+from evscli.pruners.ops.frames import frame_spans
 from evscli.records import VideoTokens
 from evscli.scratch import allocate
 

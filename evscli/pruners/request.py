@@ -11,7 +11,7 @@ from evscli.pruners.budget_rule import BudgetRule, Demand, Fraction
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options
 from evscli.pruners.registry import Method, pruner_of
-from evscli.records import KeptTokens, OptionValue
+from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens, VideoWindows
 
 WHOLE = Fraction(value=1.0)
 
@@ -30,14 +30,12 @@ class PruneRequest:
     """What a settled budget follows from, where that was no fraction."""
 
     @property
-    def given(self) -> dict[str, OptionValue]:
-        """The options that have a value."""
-        return {name: value for name, value in self.options.items() if value is not None}
-
-    @property
     def needs(self) -> frozenset[str]:
         """Which of `PruneInputs` must be given: pixels, query, scorer."""
-        return self.pruner.needs_with(self.options)
+        by_option = self.pruner.needs_by_option.items()
+        return self.pruner.needs | {
+            need for (name, value), need in by_option if self.options.get(name) == value
+        }
 
     @property
     def fraction(self) -> float:
@@ -65,12 +63,18 @@ class PruneRequest:
         t, h, w = grid_thw
         return self.pruner.count(t, h * w, self.fraction, self.options)
 
+    def choose(self, video: VideoTokens | VideoWindows, inputs: PruneInputs) -> object:
+        """What the method's rule answers of a video's tokens or windows, whatever that is."""
+        pruner = self.pruner
+        return pruner.answer(pruner.function, video, inputs, self.fraction, options=self.options)
+
     def promised(self, kept: KeptTokens, grid_thw: tuple[int, int, int]) -> set[int]:
         """The numbers of tokens that a selection must have: what its rule and itself promise."""
-        if self.pruner.leaves_open(self.options):
-            return set()
+        pruner = self.pruner
+        if pruner.content_decides_by_option & pruner.unusual(self.options).keys():
+            return set()  # an option leaves the number to the content
         stated = {kept.expected}
-        return stated if self.pruner.content_decides else {*stated, self.expected_count(grid_thw)}
+        return stated if pruner.content_decides else {*stated, self.expected_count(grid_thw)}
 
 
 def check_selection(
@@ -96,7 +100,8 @@ def check_selection(
         prune_at=_block_of(pruner, prune_at),
     )
     _check_rate_of(request)
-    pruner.count(2, 1, _some_fraction(request), request.options)  # refuses bad values
+    tried = request.budget.value if isinstance(request.budget, Fraction) else 0.5
+    pruner.count(2, 1, tried, request.options)  # refuses bad values
     return request
 
 
@@ -132,13 +137,8 @@ def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:
 
 
 def _check_rate_of(request: PruneRequest) -> None:
-    if "pruning_rate" in request.given and not isinstance(request.budget, Fraction):
+    if "pruning_rate" in request.options and not isinstance(request.budget, Fraction):
         raise UsageError(
             f"option pruning_rate is the same for every video, but budget {request.budget} is not: "
             "leave one of them out"
         )
-
-
-def _some_fraction(request: PruneRequest) -> float:
-    """A fraction that the budget may come to, to try the options with."""
-    return request.budget.value if isinstance(request.budget, Fraction) else 0.5

@@ -42,7 +42,7 @@ def select_tokens(
         raise UsageError(f"there are no tokens in the grid {tokens.grid_thw}: give at least one")
     if tokens.embeds.shape[-1] == 0:
         raise UsageError("the tokens have no values (D is 0): give embeds of shape [T, h, w, D]")
-    kept = request.pruner.function(tokens, inputs, request.fraction, **request.options)
+    kept = request.choose(tokens, inputs)
     return _as_promised(request, kept, tokens.grid_thw)
 
 
@@ -55,15 +55,13 @@ def select_windows(
     `select_tokens` does.
     """
     _check_needs(request, inputs)
-    function = request.pruner.function
-    if request.pruner.inside is not None:
-        choice = function(windows, inputs, request.fraction, **request.options)
-        if not isinstance(choice, WindowChoice):
-            raise _wrong_answer(request, choice, WindowChoice)
-    else:
+    if request.pruner.inside is None:
         tokens = VideoTokens.from_embeds(windows.states.flatten(-2))
-        kept = function(tokens, inputs, request.fraction, **request.options)
-        choice = WindowChoice(kept=_as_promised(request, kept, windows.grid_thw))
+        kept = _as_promised(request, request.choose(tokens, inputs), windows.grid_thw)
+        return WindowChoice(kept=kept)
+    choice = request.choose(windows, inputs)
+    if not isinstance(choice, WindowChoice):
+        raise _wrong_answer(request, choice, WindowChoice)
     _as_promised(request, choice.kept, windows.grid_thw)
     return choice
 
@@ -138,7 +136,7 @@ def _check_values(tokens: VideoTokens) -> None:
             f"tokens must be VideoTokens, got {type(tokens).__name__}: "
             "wrap embeds [T, h, w, D] by VideoTokens.from_embeds(embeds)"
         )
-    from evscli.pruners.frames import all_finite
+    from evscli.pruners.ops.frames import all_finite
 
     if not all_finite(tokens.embeds):
         raise UsageError(

@@ -14,36 +14,38 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from inspect import isfunction, unwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from evscli.errors import UsageError
-from evscli.pruners.method import Pruner
+from evscli.pruners.method import Pruner, nearest_count
 
 SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
-"""Of files that Python imports as code."""
+"""The endings of files that Python imports as code."""
 
 
 def source_digests(pruner: Pruner) -> dict[str, str]:
-    """By package or lone module, the SHA-256 of the code that a method is defined in, in hex.
+    """The SHA-256 of the code that a method is defined in, in hex, by package or lone module.
 
     Files are read as they are now. Raises UsageError for what has no file, as a method made in a
     notebook, or has values of its own, as a closure.
     """
     if pruner.plugin is None and not isfunction(pruner.function):
-        raise _untold(pruner, f"is a {type(pruner.function).__name__} and no function")
+        raise _refused(pruner, f"is a {type(pruner.function).__name__} and no function")
     if pruner.plugin is None and unwrap(pruner.function).__closure__:
-        raise _untold(pruner, "is a function that uses variables of another one")
+        raise _refused(pruner, "is a function that uses variables of another one")
     roots = [_root(pruner, name) for name in sorted(_modules(pruner))]
     return {name: _digest(pruner, module) for name, module in roots}
 
 
 def _modules(pruner: Pruner) -> set[str]:
-    """The modules in which it is defined."""
-    rules = (pruner.function, pruner.expected_count)
+    """The modules in which a method is defined."""
+    rules: list[Any] = [pruner.function, pruner.option_type or pruner.function]
+    if pruner.expected_count is not nearest_count:  # else it has no count of its own
+        rules.append(pruner.expected_count)
     names = {getattr(rule, "__module__", None) or type(rule).__module__ for rule in rules}
     if pruner.plugin is not None:
-        names.add(pruner.plugin.module)
-    # A plain function has no count of its own.
-    return names if pruner.plugin is not None else names - {Pruner.__module__, "functools"}
+        return names | {pruner.plugin.module}
+    return names - {"functools"}
 
 
 def _root(pruner: Pruner, name: str) -> tuple[str, ModuleType]:
@@ -54,14 +56,14 @@ def _root(pruner: Pruner, name: str) -> tuple[str, ModuleType]:
         module = sys.modules.get(outer)
         if outer != "__main__" and module is not None and getattr(module, "__file__", None):
             return outer, module
-    raise _untold(pruner, f"is defined in {name}, which is no file that is imported")
+    raise _refused(pruner, f"is defined in {name}, which is no file that is imported")
 
 
 def _digest(pruner: Pruner, module: ModuleType) -> str:
     try:
         files = {relative: path.read_bytes() for relative, path in _files(module)}
     except OSError as error:
-        raise _untold(pruner, f"has source that cannot be read ({error})") from None
+        raise _refused(pruner, f"has source that cannot be read ({error})") from None
     listed = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(files.items())]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
@@ -80,7 +82,7 @@ def _files(module: ModuleType) -> Iterator[tuple[str, Path]]:
                 yield relative.as_posix(), path
 
 
-def _untold(pruner: Pruner, why: str) -> UsageError:
+def _refused(pruner: Pruner, why: str) -> UsageError:
     return UsageError(
         f"method {pruner.name!r} {why}, so a store could not tell when it changes: put it in a "
         "module of its own and import it from there"

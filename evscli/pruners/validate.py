@@ -1,4 +1,4 @@
-"""What a person gave, against what the methods asked for take. Knows no tokens."""
+"""The options and inputs that a person gave, against those that the methods take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frames of a video are used, and their pixels."""
+"""The sampling of a video, the plan of its frames, and their pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-# As texts, so that a command line that only shows its help imports no numpy.
+# The types are texts, so that a command line that only shows its help does not import numpy.
 IntArray: TypeAlias = "NDArray[np.int64]"
 FloatArray: TypeAlias = "NDArray[np.float64]"
 SampleBy = Literal["index", "time"]
@@ -23,9 +23,9 @@ KEPT_AS_NULL = {"null": True}
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How densely a video is sampled; what is None is left to the checkpoint's processor."""
+    """The density at which videos are sampled. None is left to the checkpoint's processor."""
 
-    GROUP: ClassVar = "Which frames"
+    GROUP: ClassVar = "Frames"
 
     fps: Annotated[float | None, Option("Frames per second to sample.", metavar="RATE")] = None
     num_frames: Annotated[int | None, Option("Frames to sample per video.", metavar="N")] = None
@@ -52,18 +52,18 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Which part of its source a video is, where it is not the whole."""
+    """The part of a source that a video is, where it is not the whole."""
 
     start: float
-    """Seconds of the source from which its frames are taken."""
+    """The second of the source at which the part begins."""
     end: float | None
-    """Seconds of the source before which they end; None: its end."""
+    """The second of the source before which the part ends. None is the end of the source."""
     first_frame: int
-    """Number of its first frame in the source."""
+    """The number, in the source, of the part's first frame."""
     source_seconds: float
-    """Duration of the whole source."""
+    """The duration of the whole source in seconds."""
     segments: int | None = field(default=None, metadata=KEPT_AS_NULL)
-    """How many the source was cut into, where it is one of those."""
+    """The number of segments that the source was cut into, where the part is one of them."""
 
     def __str__(self) -> str:
         end = "on" if self.end is None else f"to {self.end:g} s"
@@ -72,34 +72,35 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FramePlan:
-    """Which frames of one video, or of a part of one, are used, and the grid they become."""
+    """The frames used of one video, or of a part of one, and the grid that they become."""
 
     source_index: IntArray
     """[F] 0-based frame numbers in the source, in presentation order."""
     frame_times: FloatArray
     """[F] real presentation times in seconds since the source's first frame."""
     prompt_times: FloatArray
-    """[T] seconds by the processor's own rule, those of a part from its own first frame on: what
-    the prompt text says."""
+    """[T] seconds that the prompt text states, by the processor's own rule. Those of a part count
+    from its own first frame."""
     source_fps: float
+    """The frames per second of the source, or of the part."""
     source_frames: int
-    """Of the part where it is one."""
+    """The number of frames of the source, or of the part."""
     duration: float
-    """Seconds, the last frame's own duration included; of the part where it is one."""
+    """The seconds of the source, or of the part, the last frame's own duration included."""
     source_size: tuple[int, int]
     """(height, width) in pixels as a viewer shows it: after rotation."""
     rotation: int
-    """Degrees counter-clockwise a viewer turns the coded picture: 0, 90, 180 or 270."""
+    """The degrees counter-clockwise by which a viewer turns the coded picture: 0, 90, 180, 270."""
     resized_size: tuple[int, int]
-    """(height, width) in pixels that the encoder sees."""
+    """The (height, width) in pixels of the frames that the encoder sees."""
     grid_thw: tuple[int, int, int]
-    """(T, h, w) cells of the merged grid: one cell is one token."""
+    """The (T, h, w) cells of the merged grid: one cell is one token."""
     part: Part | None = None
-    """None: the whole source."""
+    """The part of the source that is used. None is the whole source."""
     damaged_frames: int = 0
-    """Frames that are left out although others follow; `source_frames` counts them."""
+    """The number of frames left out although others follow; `source_frames` counts them."""
     notes: tuple[str, ...] = ()
-    """What a person should know of the source."""
+    """Notes on the source for a person, such as on damage."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,6 +108,6 @@ class FrameChunk:
     """A run of consecutive planned frames."""
 
     start: int
-    """Position of the first frame within the plan."""
+    """The position of the first frame within the plan."""
     pixels: Tensor
     """[f, 3, H, W] uint8, RGB."""

@@ -11,18 +11,18 @@ from evscli.texts import without_secrets
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldVideo:
-    """Where a video lies that is no local file of its own: a remote object, or within a tar."""
+    """The place of a video that is not a local file of its own: a remote object, or in a tar."""
 
     url: str
-    """Address of the remote object or tar, or path of the local tar."""
+    """The address of the remote object or tar, or the path of the local tar."""
     size: int
-    """Bytes of the video."""
+    """The size of the video in bytes."""
     offset: int = 0
-    """Where it begins in a tar; 0 for an object that is a video."""
+    """The byte of the tar at which the video begins; 0 for an object that is a video."""
 
     @property
     def shown(self) -> str:
-        """`url` as messages show it."""
+        """The URL as messages show it, without secrets."""
         return without_secrets(self.url)
 
 
@@ -30,8 +30,8 @@ class HeldVideo:
 class VideoInput:
     """One video to prune.
 
-    Where `held` is given nothing lies at `path`: it only names the video, and is made from its
-    address, or from the path of its tar and the name of the member below that.
+    Where `held` is given no file lies at `path`, which only names the video: it is made from the
+    video's address, or from the path of its tar with the name of the member below that.
     """
 
     id: str
@@ -39,25 +39,26 @@ class VideoInput:
     root: Path
     """The input root that the stored relative path starts from."""
     query: str | None = None
-    """What query-aware methods are asked of it, where a list says so."""
+    """The question for query-aware methods, where a list holds one for this video."""
     start: float | None = None
-    """Seconds of the source from which its frames are used; None: from its beginning."""
+    """The second of the source from which frames are used. None is its beginning."""
     end: float | None = None
-    """Seconds of the source before which they end; None: its end."""
+    """The second of the source before which the frames end. None is its end."""
     segments: int | None = None
-    """How many its source is cut into, where it is one of those."""
+    """The number of segments that the source is cut into, where the video is one of them."""
     held: HeldVideo | None = None
+    """The place of a video that is not a local file of its own."""
     fault: VideoError | None = None
-    """Why it cannot be read, where that was seen when it was found."""
+    """The reason why the video cannot be read, where that was seen when it was found."""
 
     def raise_fault(self) -> None:
-        """Raise its `fault`, if there is one."""
+        """Raise the video's `fault`, if there is one."""
         if self.fault is not None:
             raise self.fault
 
     @property
     def name(self) -> str:
-        """What messages call it: its path, its address, or `clips.tar/member.mp4`."""
+        """The name of the video in messages: its path, its address, or `clips.tar/member.mp4`."""
         if self.held is None:
             return str(self.path)
         member = f"/{self.relative}" if self.held.offset else ""
@@ -70,10 +71,10 @@ class VideoInput:
 
     @property
     def lies_here(self) -> bool:
-        """Whether it is a file of its own below its root."""
+        """Whether the video is a file of its own below its root."""
         return self.held is None and self.fault is None
 
     @property
     def is_part(self) -> bool:
-        """Whether a part of its source is wanted."""
+        """Whether the video is a part of its source."""
         return (self.start, self.end) != (None, None)

@@ -1,4 +1,4 @@
-"""What a store holds: videos, how they were made, and what failed."""
+"""The contents of a store: videos, the configuration that made them, and failures."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ OptionValue = bool | int | float | str
 
 
 def dtype_text(kept: str, computed: str) -> str:
-    """What tokens are kept and were computed in, such as `bfloat16 computed in float32`."""
+    """Return the dtypes of tokens in words, such as `bfloat16 computed in float32`."""
     return kept if kept == computed else f"{kept} computed in {computed}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What must be known of a vision encoder once its tokens stand alone."""
+    """The facts about a vision encoder that its stored tokens need."""
 
     name: str
-    """Hub id, `mini`, or a local folder's own name; never an absolute path."""
+    """The hub id, `mini`, or a local folder's own name; never an absolute path."""
     model_type: str
     vision_sha256: str
-    """Digest of the vision weights in the dtype they are stored in."""
+    """The digest of the vision weights in the dtype in which the checkpoint stores them."""
     vision_bf16_sha256: str
-    """The same after rounding to bfloat16, to recognise a model loaded in a narrower dtype."""
+    """The digest of the weights rounded to bfloat16, which a model in a narrower dtype matches."""
     processor_sha256: str
     dtype: str
-    """Of the embeddings: float32, bfloat16 or float16."""
+    """The dtype of the embeddings: float32, bfloat16 or float16."""
     embed_dim: int
     deepstack_planes: int
     patch_size: int
     temporal_patch_size: int
     merge_size: int
     tokens_per_second: float | None = field(default=None, metadata=KEPT_AS_NULL)
-    """Scale of temporal RoPE ids where a family has one (Qwen2.5-VL)."""
+    """The scale of temporal RoPE ids, where the family has one."""
     compute_dtype: str | None = None
-    """What the encoder computed in before embeddings were rounded to `dtype`; None: in `dtype`."""
+    """The dtype of the computation, before embeddings were rounded. None is `dtype` itself."""
 
     @property
     def arithmetic(self) -> str:
-        """Both in words."""
+        """The dtypes of embeddings and computation in words."""
         return dtype_text(self.dtype, self.compute_dtype or self.dtype)
 
 
@@ -54,15 +54,15 @@ class SourceInfo:
     """The file a video came from."""
 
     path: str
-    """POSIX path relative to its input root."""
+    """The POSIX path relative to the input root."""
     size: int
-    """Bytes."""
+    """The size in bytes."""
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """What a finished video was made from."""
+    """The source, question and part that a finished video was made from."""
 
     source: SourceInfo
     query: str | None = None
@@ -71,15 +71,15 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """Everything a shard says about one video beside its tensors."""
+    """Everything that a shard holds about one video beside its tensors."""
 
     id: str
     source: SourceInfo
     source_fps: float
     source_frames: int
-    """Of the part where it is one."""
+    """The number of frames of the source, or of the part."""
     duration: float
-    """Seconds, the same."""
+    """The seconds of the source, or of the part."""
     source_size: tuple[int, int]
     rotation: int
     resized_size: tuple[int, int]
@@ -88,74 +88,73 @@ class VideoInfo:
     method: str
     options: Mapping[str, OptionValue]
     budget: float
-    """Fraction of tokens asked to be kept."""
+    """The fraction of tokens that was asked to be kept."""
     expected: int
-    """Tokens the method's rule promised for that budget."""
+    """The number of tokens that the method's rule promised for that budget."""
     kept: int
-    """Tokens kept."""
+    """The number of tokens kept, K."""
     notes: tuple[str, ...] = ()
     query: str | None = None
-    """What a query-aware method was asked."""
+    """The question that a query-aware method was given."""
     prune_at: int | None = None
-    """The block of the encoder after which tokens were dropped; None: after the whole encoder."""
+    """The block of the encoder after which tokens were dropped. None means after the encoder."""
     budget_rule: str | None = None
-    """What was asked where that was no fraction, such as `4096tok`."""
+    """The budget as asked for, where it was not a fraction, such as `4096tok`."""
     part: Part | None = None
-    """Which part of its source it is; None: the whole."""
+    """The part of the source that the video is. None is the whole source."""
     store_dtype: str | None = None
-    """What shards keep its tokens in: bfloat16, float16, float8 or int8; None: `model.dtype`."""
+    """The dtype of stored tokens: bfloat16, float16, float8 or int8. None is `model.dtype`."""
     damaged_frames: int | None = None
-    """Frames of the source that are damaged and were left out although others follow;
-    `source_frames` counts them."""
+    """The number of damaged frames left out although others follow; in `source_frames` too."""
     store_rms_error: float | None = None
-    """What is lost by that: root of the mean square, relative to that of the values."""
+    """The error of the stored dtype: root of the mean square, relative to that of the values."""
     store_max_error: float | None = None
-    """The same of the row, one token in one plane, that loses most."""
+    """The largest such error of a row, which is one token in one plane."""
 
     @property
     def origin(self) -> Origin:
-        """What it was made from."""
+        """The source, question and part that the video was made from."""
         return Origin(source=self.source, query=self.query, part=self.part)
 
     @property
     def frames(self) -> range:
-        """The frames of the source that it is."""
+        """The numbers, in the source, of the frames that the video consists of."""
         first = 0 if self.part is None else self.part.first_frame
         return range(first, first + self.source_frames)
 
     @property
     def tokens(self) -> int:
-        """Visual tokens before pruning."""
+        """The number of visual tokens before pruning, T*h*w."""
         t, h, w = self.grid_thw
         return t * h * w
 
     @property
     def retention(self) -> float:
-        """Fraction of tokens kept."""
+        """The fraction of tokens kept."""
         return self.kept / self.tokens
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PrunedVideo:
-    """What a shard holds for one video."""
+    """The record that a shard holds for one video."""
 
     info: VideoInfo
     embeds: Tensor
-    """[K, D]"""
+    """[K, D] embeddings of the kept tokens, in raster order."""
     position_ids: Tensor
     """[K, 3] int32: 0-based (t, h, w) cells, equal to `keep_mask.nonzero()`."""
     keep_mask: Tensor
-    """[T, h, w] bool"""
+    """[T, h, w] bool, True for kept cells."""
     source_index: Tensor
-    """[F] int64"""
+    """[F] int64 numbers of the sampled frames in the source."""
     frame_times: Tensor
-    """[F] float64, seconds"""
+    """[F] float64 presentation times of the sampled frames, in seconds."""
     prompt_times: Tensor
-    """[T] float64, seconds"""
+    """[T] float64 seconds that the prompt text states."""
     deepstack: Tensor | None = None
-    """[L, K, D]"""
+    """[L, K, D] DeepStack planes of the kept tokens, for families that have them."""
     scores: Tensor | None = None
-    """[T, h, w] float16, stored on request"""
+    """[T, h, w] float16 scores, stored on request."""
 
     @property
     def id(self) -> str:
@@ -163,7 +162,7 @@ class PrunedVideo:
         return self.info.id
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by their name in a shard; absent ones left out."""
+        """Return the tensors by their name in a shard, without absent ones."""
         names = (
             "embeds",
             "position_ids",
@@ -191,26 +190,26 @@ class Failure:
     id: str
     path: str
     stage: str
-    """open, index, plan, decode, encode, prune, write or answer"""
+    """The stage that failed: open, index, plan, decode, encode, prune, write or answer."""
     kind: str
-    """Class of the error."""
+    """The class of the error."""
     message: str
     attempt: int = 1
-    """Counted from 1 over all runs."""
+    """The number of the attempt, counted from 1 over all runs."""
     size: int | None = None
-    """Bytes of the file that failed."""
+    """The size in bytes of the file that failed."""
     whole: bool | None = None
-    """True: none of the segments of its source is known, since it could not be opened or indexed;
-    `id` is that of the first."""
+    """True where the source could not be opened or indexed, so that its segments are unknown; `id`
+    is then that of the first."""
     traceback: str | None = None
-    """Where it happened; a store keeps it in a file of its own."""
+    """The traceback of the error, which a store keeps in a file of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What a store was made with."""
+    """The configuration that a store was made with."""
 
     settings: Mapping[str, Any]
-    """JSON values that change tensors; the store's fingerprint is their digest."""
+    """The JSON values that change tensors; the store's fingerprint is their digest."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values that do not: device, threads, package versions."""
+    """The JSON values that do not change tensors: device, threads, package versions."""

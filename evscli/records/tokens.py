@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoTokens:
-    """Visual tokens of one video, one per cell of the merged grid; maybe backed by a file."""
+    """The visual tokens of one video, one per cell of the merged grid, in memory or a file."""
 
     embeds: Tensor
-    """[T, h, w, D]"""
+    """[T, h, w, D] embeddings."""
     deepstack: Tensor | None = None
-    """[L, T, h, w, D] for families with DeepStack, else None."""
+    """[L, T, h, w, D] planes, for families with DeepStack, else None."""
 
     @classmethod
     def from_embeds(cls, embeds: Tensor) -> VideoTokens:
-        """Wrap embeddings at hand, shape [T, h, w, D]."""
+        """Wrap embeddings of shape [T, h, w, D]. Raises ValueError for another shape."""
         if embeds.ndim != 4:
             raise ValueError(f"embeds must be [T, h, w, D], got shape {tuple(embeds.shape)}")
         return cls(embeds=embeds)
 
     @property
     def grid_thw(self) -> tuple[int, int, int]:
-        """(T, h, w)"""
+        """The grid (T, h, w) of cells."""
         t, h, w, _ = self.embeds.shape
         return t, h, w
 
@@ -38,75 +38,75 @@ class PixelSource:
     """The resized pixels of a video, for methods that score pixels."""
 
     chunks: Callable[[], Iterator[Tensor]]
-    """Starts a new pass over uint8 chunks [f, 3, H, W]; H and W are multiples of the cell."""
+    """A function that starts a pass over uint8 chunks [f, 3, H, W], H and W in whole cells."""
     temporal_patch_size: int
-    """Frames per temporal patch; an incomplete last patch repeats its last frame."""
+    """The frames of a temporal patch. An incomplete last patch repeats its last frame."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PruneInputs:
-    """What a method may need beside tokens; each method declares what it does need."""
+    """The inputs that a method may need beside tokens. Each method declares those it needs."""
 
     pixels: PixelSource | None = None
     query: Tensor | None = None
     """[Q, D] rows of the language model's input embeddings."""
     scorer: Mapping[str, Tensor] | None = None
-    """Weights of a learned scorer, by their names inside it."""
+    """The weights of a learned scorer, by their names inside it."""
     heads: int | None = None
-    """Of the encoder's attention, for methods inside it."""
+    """The number of attention heads of the encoder, for methods that prune inside it."""
     seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KeptTokens:
-    """A pruner's answer."""
+    """The selection that a pruner returns."""
 
     mask: Tensor
-    """[T, h, w] bool"""
+    """[T, h, w] bool, True for kept cells."""
     scores: Tensor | None = None
-    """[T, h, w] float32, higher is more worth keeping; None where a method has none."""
+    """[T, h, w] float32 scores, the higher the more worth keeping, where a method has some."""
     expected: int
-    """Tokens the method's own rule promises for this grid and budget."""
+    """The number of tokens that the method's own rule promises for this grid and budget."""
     notes: tuple[str, ...] = ()
-    """What a person should know about this selection, one sentence each."""
+    """Notes on this selection for a person, one sentence each."""
 
     @property
     def count(self) -> int:
-        """Tokens kept."""
+        """The number of tokens kept."""
         return int(self.mask.sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoWindows:
-    """Hidden states of one video inside an encoder, grouped by the windows that become tokens."""
+    """The hidden states of one video inside an encoder, by the windows that become tokens."""
 
     states: Tensor
-    """[T, h, w, p, C] of p patches each"""
+    """[T, h, w, p, C] hidden states of windows of p patches each."""
 
     @property
     def grid_thw(self) -> tuple[int, int, int]:
-        """(T, h, w)"""
+        """The grid (T, h, w) of windows."""
         t, h, w, _, _ = self.states.shape
         return t, h, w
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WindowChoice:
-    """A pruner's answer inside an encoder: the windows that go on."""
+    """The selection that a pruner returns inside an encoder: the windows that are kept."""
 
     kept: KeptTokens
     bias: Tensor | None = None
-    """[T, h, w] added to the attention logits of every key in one more whole block, before the
-    other windows are removed"""
+    """[T, h, w] values added to the attention logits of every key in one more whole block, before
+    the other windows are removed."""
     refill: bool = False
     """Whether frames that share no bin keep all their patches as context (`encoders.packing`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WindowTokens:
-    """What an encoder made of the windows that it went on with, in raster order."""
+    """The tokens that an encoder made of the windows kept, in raster order."""
 
     embeds: Tensor
-    """[K, D]"""
+    """[K, D] embeddings."""
     planes: Tensor | None
-    """[L, K, D]"""
+    """[L, K, D] DeepStack planes, for families that have them."""

@@ -1,12 +1,12 @@
 """Pictures of what pruning kept: contact sheet, overlay video, HTML report.
 
-    views.py   what is drawn, and its names          paint.py   what becomes of a picture's cells
-    source.py  the file a record came from           cells.py   cells on pixels
-    roots.py   where that is remembered              colours.py colours and scales
-    frames.py  pictures of the source                scenes.py  cuts between scenes
-    pick.py    which frames stand for all            strip.py   budgets over time
-    text.py    writing on pictures                   facts.py   provenance and numbers
+    views.py   selections to draw, with names    paint.py   kept and dropped cells on a picture
+    source.py  the file a record came from       cells.py   cells on pixels
+    frames.py  pictures of the source            colours.py colours and scales
+    pick.py    the choice of frames to show      scenes.py  cuts between scenes
+    text.py    writing on pictures               strip.py   budgets over time
+    facts.py   provenance and numbers
     sheet.py   PNG    overlay.py   MP4    report.py, jpegs.py, page/   HTML
 
-It reads stores and sources and changes neither. Importing this page imports nothing.
+Rendering reads stores and sources and changes neither. Importing this package imports nothing.
 """

@@ -1,7 +1,7 @@
-"""Which cell of the merged grid every pixel of a picture belongs to.
+"""The cells of the merged grid on the pixels of a picture.
 
-The processor resizes a picture whole, so a cell is the same share of the picture at any size: that
-the encoder saw, that of the source, that of a thumbnail. Knows no mask and no colours.
+The processor resizes a picture whole, so a cell is the same share of the picture at any size: the
+size that the encoder saw, that of the source, that of a thumbnail.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ Value = TypeVar("Value", bound=np.generic)
 
 @dataclass(frozen=True, kw_only=True)
 class CellGrid:
-    """h x w cells on a picture of some size."""
+    """A grid of h x w cells on a picture of some size."""
 
     cells: tuple[int, int]
-    """(h, w)"""
+    """The (h, w) cells of a frame."""
     size: tuple[int, int]
-    """(height, width) in pixels"""
+    """The (height, width) of the picture in pixels."""
 
     @cached_property
     def rows(self) -> IntArray:
-        """[height] the row of cells that a row of pixels belongs to."""
+        """The row of cells [height] that each row of pixels belongs to."""
         return _places(self.cells[0], self.size[0])
 
     @cached_property
     def columns(self) -> IntArray:
-        """[width] the column of cells that a column of pixels belongs to."""
+        """The column of cells [width] that each column of pixels belongs to."""
         return _places(self.cells[1], self.size[1])
 
     def spread(self, values: NDArray[Value]) -> NDArray[Value]:
-        """A value for each cell [h, w, ...] as one for each pixel [height, width, ...]."""
+        """Spread a value for each cell [h, w, ...] over its pixels [height, width, ...]."""
         return values[self.rows][:, self.columns]
 
     @cached_property
     def lines(self) -> Mask:
-        """[height, width] the pixels that begin a row or a column of cells, but the outermost."""
+        """The pixels [height, width] that begin a row or a column of cells, but the first ones."""
         down = np.diff(self.rows, prepend=0) > 0
         across = np.diff(self.columns, prepend=0) > 0
         return down[:, None] | across[None]
 
     def outline(self, inside: Mask, thickness: int) -> Mask:
-        """[height, width] the inner border of cells `inside [h, w]` towards the others.
+        """Return the inner border [height, width] of cells `inside [h, w]` towards the others.
 
-        The picture's own border is none.
+        The border of the picture does not count.
         """
         pixels = self.spread(inside)
         border = np.zeros_like(pixels)
@@ -66,13 +66,13 @@ class CellGrid:
 
 
 def _places(cells: int, pixels: int) -> IntArray:
-    """[pixels] the cell in which the centre of each pixel lies."""
+    """Return the cell [pixels] in which the centre of each pixel lies."""
     centres = 2 * np.arange(pixels, dtype=np.int64) + 1
     return centres * cells // (2 * pixels)
 
 
 def _moved(pixels: Mask, step: int, axis: int) -> Mask:
-    """Every pixel's neighbour along an axis; at the edge the pixel itself."""
+    """Return every pixel's neighbour along an axis; at the edge the pixel itself."""
     moved = np.roll(pixels, step, axis)
     edge = [slice(None), slice(None)]
     edge[axis] = slice(0, 1) if step > 0 else slice(-1, None)

@@ -1,4 +1,4 @@
-"""What is drawn in which colour, told apart with any colour vision and in light and dark."""
+"""The colours of what is drawn, distinct to any colour vision, and the scale of heatmaps."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ OUTLINE: Colour = (240, 228, 66)
 ONLY_A: Colour = (0, 114, 178)
 ONLY_B: Colour = (213, 94, 0)
 BOTH: Colour = (120, 126, 136)
-"""Colours are those of Okabe and Ito, "Color Universal Design" (2008): blue, yellow, vermilion and
-reddish purple; greys are ours."""
+"""The colours are those of Okabe and Ito, "Color Universal Design" (2008): blue, yellow, vermilion
+and reddish purple. The greys are our own."""
 
 HEAT = "cividis"
-"""Nunez, Anderton and Renslow, "Optimizing colormaps with consideration for color vision
-deficiency" (2018): rises evenly in brightness for every colour vision."""
+"""The colour map of Nunez, Anderton and Renslow, "Optimizing colormaps with consideration for color
+vision deficiency" (2018), whose brightness rises evenly for every colour vision."""
 PERCENTILES = (2.0, 98.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """From scores to 0..1: what lies outside two percentiles of all scores is clipped."""
+    """A map from scores to 0..1, which clips scores outside two percentiles of them all."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, scores: FloatArray) -> Scale:
-        """The scale of the finite `scores [T, ...]` of a video.
+        """Return the scale of the finite `scores [T, ...]` of a video.
 
         Frames whose cells all have one score are left out where others do not: some methods keep
         them by rule and give them a score above every other.
@@ -55,7 +55,7 @@ class Scale:
         return cls(low=float(low), high=float(high))
 
     def __call__(self, scores: FloatArray) -> FloatArray:
-        """Scores as 0..1; all 0.5 where they do not differ."""
+        """Return scores as 0..1, or all 0.5 where they do not differ."""
         if self.high <= self.low:
             return np.full(scores.shape, 0.5)
         shares: FloatArray = np.clip((scores - self.low) / (self.high - self.low), 0.0, 1.0)
@@ -63,6 +63,6 @@ class Scale:
 
 
 def heat_colours(shares: FloatArray) -> NDArray[np.uint8]:
-    """0..1 [...] as RGB [..., 3]."""
+    """Return values 0..1 [...] as colours of the heatmap, RGB [..., 3]."""
     colours: NDArray[np.uint8] = matplotlib.colormaps[HEAT](shares, bytes=True)[..., :3]
     return colours

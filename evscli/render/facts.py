@@ -1,4 +1,4 @@
-"""Where a selection comes from and numbers about it, as a table: a row a fact, a column a view."""
+"""The table of selections' provenance and numbers: a row for each fact, a column for each view."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from statistics import fmean
 
 from torch import Tensor
 
-from evscli.diagnostics import budget_entropy, event_survival
-from evscli.diagnostics.truth import known_masks
 from evscli.errors import UsageError
+from evscli.evaluation.metrics import budget_entropy, event_survival
+from evscli.evaluation.metrics.events import event_cells, known_events
 from evscli.records import PrunedVideo
 from evscli.render.views import View, option_texts
 from evscli.video import VideoIndex
@@ -18,21 +18,21 @@ from evscli.video import VideoIndex
 
 @dataclass(frozen=True)
 class Fact:
-    """One row."""
+    """One row of the table."""
 
     name: str
     cells: Sequence[str]
 
 
 def table_of(views: Sequence[View], source: VideoIndex | None) -> list[Fact]:
-    """Facts that any of the views has."""
+    """Return the facts that any of the views has."""
     columns = [facts_of(view.record, source) for view in views]
     names = list(dict.fromkeys(name for column in columns for name in column))
     return [Fact(name, [column.get(name, "") for column in columns]) for name in names]
 
 
 def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
-    """By name."""
+    """Return the facts about one record, by name."""
     info = record.info
     facts = {
         "method": " ".join([info.method, *option_texts(info.options)]),
@@ -47,7 +47,7 @@ def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         "cells": " x ".join(map(str, info.grid_thw))
         + f", resized to {size_text(info.resized_size)}",
         "source": f"{info.source.path}, {info.source.size:,} bytes",
-        "part of it": "" if info.part is None else str(info.part),
+        "part of the source": "" if info.part is None else str(info.part),
         "source bytes": f"sha256 {info.source.sha256[:16]}…",
         "entropy of frame budgets": f"{budget_entropy(record.keep_mask):.3f}",
         **recall_of(record, source),
@@ -57,7 +57,7 @@ def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
 
 
 def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
-    """What survives of the events that a truth.json beside the source names."""
+    """Return what survives of the events that a truth.json beside the source names."""
     if source is None:
         return {}
     try:
@@ -76,15 +76,18 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
 
 def _event_masks(source: VideoIndex, record: PrunedVideo) -> list[Tensor]:
     info = record.info
-    return known_masks(
-        source.path,
-        source_index=record.source_index,
-        source_size=info.source_size,
-        grid_thw=info.grid_thw,
-        temporal_patch_size=info.model.temporal_patch_size,
-    )
+    return [
+        event_cells(
+            event,
+            source_index=record.source_index,
+            source_size=info.source_size,
+            grid_thw=info.grid_thw,
+            temporal_patch_size=info.model.temporal_patch_size,
+        )
+        for event in known_events(source.path)
+    ]
 
 
 def size_text(size: tuple[int, int]) -> str:
-    """Width x height."""
+    """Write (height, width) as `width x height`."""
     return f"{size[1]}x{size[0]}"

@@ -1,4 +1,4 @@
-"""Pictures of the sampled frames of a pruned video, one after the other."""
+"""Pictures of the frames of a pruned video, one after the other."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from evscli.render.scenes import Glance, find_cuts, glance
 from evscli.video import VideoIndex, decode_frames
 
 BLANK = (196, 198, 202)
-"""What stands for a picture where there is no source."""
+"""The colour that stands for a picture where there is no source."""
 AT_ONCE = 4
-"""Frames in memory."""
+"""The number of frames in memory."""
 Advance = Callable[[int], None]
-"""Told of the frames done."""
+"""A function that is called with a number of frames when they are done."""
 
 
 def silently(_: int) -> None:
-    """Nobody is told."""
+    """Ignore the frames that are done."""
 
 
 def frames_of(record: PrunedVideo, t: int) -> range:
-    """The sampled frames of temporal patch t, as places in `source_index`."""
+    """Return the sampled frames of temporal patch t, as indices into `source_index`."""
     size = record.info.model.temporal_patch_size
     return range(t * size, min((t + 1) * size, len(record.source_index)))
 
@@ -37,9 +37,9 @@ def pictures(
     *,
     size: tuple[int, int],
 ) -> Iterator[tuple[int, Image.Image]]:
-    """(temporal patch, picture) of every frame of `patches`, `size` = (width, height).
+    """Yield (temporal patch, picture) of every frame of `patches`, `size` = (width, height).
 
-    Grey without a source. Raises VideoError for a frame that cannot be decoded.
+    Pictures are grey without a source. Raises VideoError for a frame that cannot be decoded.
     """
     places = [place for t in patches for place in frames_of(record, t)]
     owners = [t for t in patches for _ in frames_of(record, t)]
@@ -53,7 +53,7 @@ def pictures(
 
 
 def all_pictures(record: PrunedVideo, source: VideoIndex | None) -> Iterator[Image.Image]:
-    """Every frame of the source, or of the part that the video is; grey without a source."""
+    """Yield every frame of the source or of the video's part of it, grey without a source."""
     shown = shown_frames(record, source)
     if source is None:
         height, width = record.info.source_size
@@ -66,29 +66,29 @@ def all_pictures(record: PrunedVideo, source: VideoIndex | None) -> Iterator[Ima
 
 
 def shown_frames(record: PrunedVideo, source: VideoIndex | None) -> IntArray:
-    """Numbers of the frames that the video is, in its source."""
+    """Return the numbers, in the source, of the frames that the video consists of."""
     frames = record.info.frames
     if source is None:
         return np.arange(frames.start, frames.stop)
-    if record.info.part is None:  # more than it had, where another file is forced
+    if record.info.part is None:  # a forced file may have other frames
         frames = range(source.frames)
     return source.usable(frames)
 
 
 def as_picture(pixels: Tensor) -> Image.Image:
-    """[3, H, W] uint8 as a picture."""
+    """Return pixels [3, H, W] uint8 as a picture."""
     return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
 def decoded(record: PrunedVideo, source: VideoIndex, places: Sequence[int]) -> Iterator[FrameChunk]:
-    """The sampled frames at `places`, a few at a time."""
+    """Yield the sampled frames with indices `places`, a few at a time."""
     chosen = np.asarray(places, dtype=np.int64)
     index, times = record.source_index.numpy()[chosen], record.frame_times.numpy()[chosen]
     yield from decode_frames(source, plan_of(record, index, times), chunk_frames=AT_ONCE)
 
 
 def plan_of(record: PrunedVideo, source_index: IntArray, frame_times: FloatArray) -> FramePlan:
-    """A plan to decode these frames."""
+    """Return a plan for decoding frames of a record's source."""
     info = record.info
     return FramePlan(
         source_index=source_index,
@@ -107,9 +107,9 @@ def plan_of(record: PrunedVideo, source_index: IntArray, frame_times: FloatArray
 def cuts_of(
     record: PrunedVideo, source: VideoIndex | None, *, advance: Advance = silently
 ) -> list[int]:
-    """The sampled frames that begin another scene; none where there is no source to look at.
+    """Return the sampled frames that begin another scene; none where there is no source.
 
-    Looks at every sampled frame; `advance` is told of each.
+    Every sampled frame is decoded; `advance` is called for each.
     """
     if source is None:
         return []

@@ -13,14 +13,14 @@ from evscli.render.frames import Advance, pictures
 from evscli.video import VideoIndex
 
 LARGEST, SMALLEST = 48 << 10, 2 << 10
-"""Bytes that a picture may have, however few or many there are."""
+"""The bounds in bytes of a picture's share, however few or many pictures there are."""
 QUALITIES = (82, 70, 55, 40, 28)
 
 
 def encoded_pictures(
     record: PrunedVideo, source: VideoIndex, *, size: tuple[int, int], room: int, advance: Advance
 ) -> list[str]:
-    """Every sampled frame as a data URI, `size` = (width, height) at most.
+    """Return every sampled frame as a data URI, `size` = (width, height) at most.
 
     All of them together take about `room` characters.
     """
@@ -35,17 +35,17 @@ def encoded_pictures(
 
 
 def bytes_each(room: int, count: int) -> int:
-    """Bytes that each of `count` pictures may have; in base64 they become a third more."""
+    """Return the bytes that each of `count` pictures may have; base64 makes them a third more."""
     return max(SMALLEST, min(LARGEST, (room // count - 40) * 3 // 4))
 
 
 def data_uri(jpeg: bytes) -> str:
-    """A picture as an address that holds it."""
+    """Return the address that holds a picture."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
 def small_jpeg(picture: Image.Image, most: int) -> bytes:
-    """A JPEG of at most `most` bytes, of the best quality and then the largest size that gives."""
+    """Return a JPEG of at most `most` bytes, of the best quality and then the largest size."""
     for attempt in attempts(picture):
         if len(attempt) <= most:
             return attempt
@@ -53,7 +53,7 @@ def small_jpeg(picture: Image.Image, most: int) -> bytes:
 
 
 def attempts(picture: Image.Image) -> Iterator[bytes]:
-    """The picture in falling quality, then smaller and smaller."""
+    """Yield JPEGs of a picture in falling quality, then smaller and smaller."""
     while True:
         for quality in QUALITIES:
             file = io.BytesIO()

@@ -1,6 +1,6 @@
 """The overlay video: every frame of the source with the mask of its temporal patch.
 
-Streams: a frame is decoded, painted and encoded before the next. Times are those of the source.
+Each frame is decoded, painted and encoded before the next. Times are those of the source.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LIMITED = ColorRange.MPEG
 
 
 def patch_of_frames(record: PrunedVideo, times: FloatArray) -> IntArray:
-    """[N] the temporal patch of source frames at `times [N]`: that whose frames are nearest."""
+    """Return the temporal patch [N] with the frames nearest to each source frame of `times [N]`."""
     size = record.info.model.temporal_patch_size
     sampled = record.frame_times.numpy()
     first, last = sampled[::size], sampled[size - 1 :: size]
@@ -47,7 +47,7 @@ def patch_of_frames(record: PrunedVideo, times: FloatArray) -> IntArray:
 def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance: Advance) -> None:
     """Write an MP4 with H.264 that browsers play; one more row or column where a side is odd.
 
-    Without a source every picture is grey, at the source's average rate. `advance` is told of
+    Without a source every picture is grey, at the source's average rate. `advance` is called for
     every frame. Raises VideoError for a frame that cannot be decoded, OSError where the file
     cannot be written.
     """
@@ -58,7 +58,7 @@ def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance:
     times = np.asarray(pts * float(time_base)) if source is None else source.times[shown]
     owners = patch_of_frames(record, times)
     strip = TimeStrip(painter, (width, height))
-    # An absolute name: FFmpeg takes what stands before a colon for a protocol.
+    # An absolute name, since FFmpeg takes a word before a colon for a protocol.
     with av.open(str(path.absolute()), "w", format="mp4", options=PLAYABLE) as container:
         stream = add_stream(container, (width, height), fps=fps, time_base=time_base)
         stream.codec_context.sample_aspect_ratio = pixel_shape(source)
@@ -72,7 +72,7 @@ def write_overlay(view: View, source: VideoIndex | None, path: Path, *, advance:
 
 
 def pixel_shape(source: VideoIndex | None) -> Fraction:
-    """Width over height of a pixel as a viewer shows it; 1 where the file does not say."""
+    """Return width over height of a pixel as a viewer shows it, 1 where the file states none."""
     if source is None:
         return Fraction(1)
     container, stream = open_video(source.path)
@@ -84,14 +84,14 @@ def pixel_shape(source: VideoIndex | None) -> Fraction:
 def add_stream(
     container: OutputContainer, size: tuple[int, int], *, fps: float, time_base: Fraction
 ) -> VideoStream:
-    """An H.264 stream for pictures of `size` = (width, height), its colours those of BT.709."""
+    """Add an H.264 stream for pictures of `size` = (width, height), in colours of BT.709."""
     rate = Fraction(fps).limit_denominator(60000)
     stream: Any = container.add_stream(CODEC, rate=rate, options=QUALITY)
     stream.width, stream.height = (side + side % 2 for side in size)
     stream.pix_fmt = PIXELS
     codec = stream.codec_context
     stream.time_base = codec.time_base = time_base
-    # Players guess by the size where nothing is said, and then colours of large videos shift.
+    # Players guess by the size where nothing is stated, and then colours of large videos shift.
     codec.colorspace = codec.color_primaries = codec.color_trc = BT709
     codec.color_range = LIMITED
     video: VideoStream = stream
@@ -99,7 +99,7 @@ def add_stream(
 
 
 def as_frame(picture: Image.Image) -> av.VideoFrame:
-    """A picture to encode; its last row and column twice where a side is odd."""
+    """Return a picture as a frame to encode, its last row and column twice where a side is odd."""
     pixels = np.asarray(picture)
     height, width = pixels.shape[:2]
     even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -110,9 +110,9 @@ def as_frame(picture: Image.Image) -> av.VideoFrame:
 def clock_of(
     record: PrunedVideo, source: VideoIndex | None, shown: IntArray
 ) -> tuple[IntArray, Fraction, float]:
-    """Times of the frames `shown` since the source's first one, in units of a time base.
+    """Return (times [N], time base in seconds, average rate) of the frames `shown`.
 
-    With that base in seconds and the average rate.
+    Times count from the source's first frame, in units of the time base.
     """
     fps = record.info.source_fps
     if source is not None:
@@ -123,10 +123,10 @@ def clock_of(
 
 
 class TimeStrip:
-    """The budget of every temporal patch along the lower edge, and where the video is in it."""
+    """A strip along the lower edge with the budget of every temporal patch, and a playhead."""
 
     def __init__(self, painter: Painter, size: tuple[int, int]) -> None:
-        """`size` = (width, height) of the video."""
+        """Draw the strip for a video of `size` = (width, height)."""
         self.painter = painter
         width, height = size
         self.height = max(8, height // 18)
@@ -139,7 +139,7 @@ class TimeStrip:
         self.legend = legend_of(painter, size=self.text, width=width // 2)
 
     def draw(self, picture: Image.Image, t: int) -> Image.Image:
-        """The picture with the strip, a playhead over temporal patch t, and what is kept of it."""
+        """Draw the strip on a picture, with a playhead over temporal patch t and its caption."""
         top = picture.height - self.height
         picture.paste(self.strip, (0, top))
         draw = ImageDraw.Draw(picture)
@@ -156,7 +156,7 @@ class TimeStrip:
 
 
 def legend_of(painter: Painter, *, size: int, width: int) -> Image.Image | None:
-    """What colours mean, where they mean more than kept and dropped; at most `width` pixels."""
+    """Return the legend, at most `width` pixels wide, or None for colours of kept and dropped."""
     if painter.scale is not None:
         return scale_legend(painter.scale, size=size)
     lines = [look for look in painter.looks if look.tint is not None]
@@ -173,7 +173,7 @@ def legend_of(painter: Painter, *, size: int, width: int) -> Image.Image | None:
 
 
 def scale_legend(scale: Scale, *, size: int) -> Image.Image:
-    """A heatmap's colours between the scores at their ends."""
+    """Return the colours of a heatmap between the scores at their ends."""
     low, high = f"{scale.low:.3g}", f"{scale.high:.3g}"
     face = font(size)
     left, right = face.getlength(low) + size, face.getlength(high) + size
@@ -187,7 +187,7 @@ def scale_legend(scale: Scale, *, size: int) -> Image.Image:
 
 
 def label(draw: ImageDraw.ImageDraw, text: str, *, size: int, bottom: int) -> None:
-    """A line in a box of its own at the left, above `bottom`."""
+    """Write a line in a box of its own at the left, above `bottom`."""
     room = font(size, bold=True).getlength(text) + size
     draw.rectangle((0, bottom - size - size // 2, room, bottom - 1), fill=PAPER)
     write(draw, (size // 2, bottom - size // 4), text, size=size, bold=True, anchor="ls")

@@ -1,6 +1,6 @@
-"""Paints what became of every cell onto a picture: kept bright, dropped dim.
+"""The painting of cells onto a picture: kept ones bright, dropped ones dim.
 
-A kept pixel keeps its very value, unless it lies on a line. Knows no file and no layout.
+A kept pixel keeps its very value, unless it lies on a line.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ from evscli.render.colours import (
 )
 
 DIM = 0.3
-"""Brightness that a dropped cell keeps; its colour goes."""
+"""The share of its brightness that a dropped cell keeps. It loses its colour."""
 DARK = 0.45
-"""Brightness that a dropped cell keeps under a heatmap, whose colours say something of it too."""
+"""The share of its brightness that a dropped cell keeps under a heatmap."""
 HEATED = 0.65
-"""Share of the heatmap where it lies over a picture."""
+"""The opacity of a heatmap over a picture."""
 TINTED = 0.45
-"""Share of the colour of cells that only one of two selections keeps."""
+"""The opacity of the tint of cells that only one of two selections keeps."""
 GRID = 0.22
-"""Opacity of the lines between cells."""
+"""The opacity of the lines between cells."""
 LINED, OUTLINED = 6, 8
-"""Pixels of a cell's side from which it has lines, and an outline."""
+"""The pixels of a cell's side from which it has lines, and an outline."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a state of a cell is called and how it looks. State 0 is drawn dim."""
+    """The names and the looks of a state of a cell. State 0 is drawn dim."""
 
     word: str
     key: str
-    """In a legend."""
+    """The text in a legend."""
     colour: Colour
-    """In bars and legends."""
+    """The colour in bars and legends."""
     tint: Colour | None = None
-    """Of its pixels."""
+    """The colour that is laid over the pixels, if any."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of a frame's bar: how many tokens, in what colour."""
+    """A part of a frame's bar: a number of tokens, and a colour."""
 
     count: int
     colour: Colour
@@ -64,35 +64,35 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Painter:
-    """What became of the cells of one video, for pictures of any size."""
+    """The states of the cells of one video, for pictures of any size."""
 
     states: NDArray[np.uint8]
-    """[T, h, w] places in `looks`"""
+    """[T, h, w] indices into `looks`."""
     looks: Sequence[Look]
     captions: Sequence[str]
-    """[T] a few words about each temporal patch"""
+    """[T] a few words about each temporal patch."""
     scores: FloatArray | None = None
-    """[T, h, w] drawn as a heatmap"""
+    """[T, h, w] the scores that are drawn as a heatmap, if any."""
 
     @property
     def grid_thw(self) -> tuple[int, int, int]:
-        """(T, h, w)"""
+        """The grid (T, h, w)."""
         t, h, w = self.states.shape
         return t, h, w
 
     @cached_property
     def scale(self) -> Scale | None:
-        """Of the heatmap, where there is one."""
+        """The scale of the heatmap, where there is one."""
         return None if self.scores is None else Scale.of(self.scores)
 
     def bars(self, t: int) -> list[Bar]:
-        """The bar of temporal patch t, whose whole length is h*w tokens: all states but 0."""
+        """Return the bar of temporal patch t, of h*w tokens in all: every state but 0."""
         counts = np.bincount(self.states[t].ravel(), minlength=len(self.looks)).tolist()
         pairs = zip(counts[1:], self.looks[1:], strict=True)
         return [Bar(count, look.colour) for count, look in pairs]
 
     def paint(self, picture: Image.Image, t: int) -> Image.Image:
-        """The picture of a frame of temporal patch t, painted; the one given stays as it is."""
+        """Return a painted copy of the picture of a frame of temporal patch t."""
         stencil = _stencil(self, t, picture.size)
         dropped = _dimmed(picture)
         if stencil.heat is not None:
@@ -106,7 +106,7 @@ class Painter:
 
 
 def mask_painter(mask: Mask, scores: FloatArray | None = None) -> Painter:
-    """Of one selection `mask [T, h, w]`, with `scores` as a heatmap over kept and dropped."""
+    """Return the painter of one selection `mask [T, h, w]`, with `scores` as a heatmap, if any."""
     cells = mask[0].size
     counts = mask.sum(axis=(1, 2)).tolist()
     return Painter(
@@ -121,9 +121,9 @@ def mask_painter(mask: Mask, scores: FloatArray | None = None) -> Painter:
 
 
 def against_painter(first: Mask, second: Mask, names: tuple[str, str] = ("A", "B")) -> Painter:
-    """Of two selections [T, h, w] of one video.
+    """Return the painter of two selections [T, h, w] of one video.
 
-    Captions say what each keeps, and the share of what either keeps that both do.
+    Captions give the tokens that each keeps, and the overlap: those of both over those of either.
     """
     kept = [mask.sum(axis=(1, 2)).tolist() for mask in (first, second)]
     both = (first & second).sum(axis=(1, 2)).tolist()
@@ -146,16 +146,16 @@ def against_painter(first: Mask, second: Mask, names: tuple[str, str] = ("A", "B
 
 @dataclass(frozen=True, kw_only=True)
 class Stencil:
-    """What painting one temporal patch needs, all of one size."""
+    """The images that painting one temporal patch needs, all of one size."""
 
     kept: Image.Image
     tinted: Sequence[tuple[Image.Image, Image.Image]]
-    """(region, colour) of every state with a tint"""
+    """The (region, colour) of every state with a tint."""
     heat: Image.Image | None
     ink: Image.Image
-    """The colours of lines and outlines,"""
+    """The colours of lines and outlines."""
     lines: Image.Image
-    """and how opaque they are."""
+    """The opacity of lines and outlines."""
 
 
 @lru_cache(maxsize=2)  # a video shows many frames of one temporal patch in a row
@@ -179,7 +179,7 @@ def _stencil(painter: Painter, t: int, size: tuple[int, int]) -> Stencil:
 
 
 def _lines(grid: CellGrid, kept: Mask) -> tuple[Image.Image, Image.Image]:
-    """Colour and opacity of a fine grid, and of an outline of what is kept, where there is room."""
+    """Return colour and opacity of a grid and of the outline of kept cells, where there is room."""
     opacity = np.zeros(grid.size, dtype=np.uint8)
     colour = np.zeros((*grid.size, 3), dtype=np.uint8)
     cell = min(grid.size[0] / grid.cells[0], grid.size[1] / grid.cells[1])

@@ -1,4 +1,4 @@
-"""Which temporal patches to show where there is no room for all."""
+"""The choice of temporal patches to show where there is no room for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evscli.records import FloatArray
 
 
 def in_time(times: FloatArray, start: float | None, stop: float | None) -> list[int]:
-    """The frames whose time [F] is in start..stop seconds; raises UsageError where none is."""
+    """Return the frames whose time [F] is in start..stop seconds. Raises UsageError for none."""
     low = -np.inf if start is None else start
     high = np.inf if stop is None else stop
     chosen: list[int] = np.flatnonzero((times >= low) & (times <= high)).tolist()
@@ -27,7 +27,7 @@ def in_time(times: FloatArray, start: float | None, stop: float | None) -> list[
 
 
 def representative(patches: Sequence[int], cuts: Sequence[int], most: int) -> list[int]:
-    """At most `most` of `patches`, evenly spread: of every scene one at least, as far as they go.
+    """Return at most `most` of `patches`, evenly spread, with at least one of every scene.
 
     `cuts` are the patches that begin a scene. Where there are more scenes than room, the longest
     are shown.
@@ -43,7 +43,7 @@ def representative(patches: Sequence[int], cuts: Sequence[int], most: int) -> li
 
 
 def scenes(patches: Sequence[int], cuts: Sequence[int]) -> list[list[int]]:
-    """The patches between cuts, in their order."""
+    """Return the patches between cuts, in their order."""
     edges = sorted(cuts)
     groups: dict[int, list[int]] = {}
     for patch in patches:
@@ -52,7 +52,7 @@ def scenes(patches: Sequence[int], cuts: Sequence[int]) -> list[list[int]]:
 
 
 def longest(found: Sequence[list[int]], most: int) -> list[list[int]]:
-    """The `most` longest scenes in their order; of those as long as the last one, spread ones."""
+    """Return the `most` longest scenes in their order, spread evenly among equally long ones."""
     least = sorted(map(len, found), reverse=True)[most - 1]
     longer = [number for number, scene in enumerate(found) if len(scene) > least]
     alike = [number for number, scene in enumerate(found) if len(scene) == least]
@@ -60,10 +60,10 @@ def longest(found: Sequence[list[int]], most: int) -> list[list[int]]:
 
 
 def shares(lengths: Sequence[int], most: int) -> list[int]:
-    """How many patches each scene shows, `most` in all and each one at least.
+    """Return the number of patches that each scene shows, at least one, `most` in all.
 
-    The longest stretch of a scene that one patch stands for is as short as can be; among scenes
-    that need another one alike, evenly spread ones get it.
+    The longest stretch of a scene that one patch stands for is as short as possible. Where several
+    scenes need another patch equally, evenly spread ones get it.
     """
     counts = [1] * len(lengths)
     while (room := most - sum(counts)) > 0:
@@ -75,5 +75,5 @@ def shares(lengths: Sequence[int], most: int) -> list[int]:
 
 
 def spread(items: Sequence[int], count: int) -> list[int]:
-    """`count` of `items`, each from the middle of a stretch of its own, all about as long."""
+    """Return `count` of `items`, each from the middle of its own of `count` equal stretches."""
     return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]

@@ -25,7 +25,7 @@ from evscli.video import VideoIndex
 MOST_WIDE = 640
 MOST_TALL = 560
 PAGE_BYTES = 23_500_000
-"""Of data in a page, as far as smaller pictures can help."""
+"""The most bytes of data in a page, as far as smaller pictures can achieve it."""
 
 
 def html_report(
@@ -35,11 +35,11 @@ def html_report(
     heated: bool = False,
     advance: Advance = silently,
 ) -> str:
-    """The page. All views must be of one video with the same frames and grid.
+    """Return the page. All views must be of one video with the same frames and grid.
 
-    With `heated` it begins with the heatmap of scores; `advance` is told of the sampled frames
-    drawn. Raises UsageError where `heated` is asked for without scores, and VideoError for a frame
-    that cannot be decoded.
+    With `heated` the page opens with the heatmap of scores; `advance` is called for the sampled
+    frames drawn. Raises UsageError where `heated` is asked for without scores, and VideoError for a
+    frame that cannot be decoded.
     """
     record = views[0].record
     size = display_size(record.info.source_size)
@@ -75,7 +75,7 @@ def html_report(
 
 
 def payload(views: Sequence[View], cuts: Sequence[int], size: tuple[int, int]) -> dict[str, Any]:
-    """What the script of the page works on, without its pictures."""
+    """Return the data of the page's script, without pictures."""
     record = views[0].record
     return {
         "grid": list(record.info.grid_thw),
@@ -94,7 +94,7 @@ def payload(views: Sequence[View], cuts: Sequence[int], size: tuple[int, int]) -
 
 
 def values_of(view: View) -> dict[str, Any]:
-    """One player's part of it."""
+    """Return one player's part of the script's data."""
     painter, scores = view.painter, scores_of(view)
     patches = range(painter.grid_thw[0])
     scale = painter.scale
@@ -111,7 +111,7 @@ def values_of(view: View) -> dict[str, Any]:
 
 
 def shown(view: View) -> dict[str, Any]:
-    """What the template says of a player."""
+    """Return the texts and colours of a player for the template."""
     scale = view.painter.scale
     return {
         "name": view.name,
@@ -127,7 +127,7 @@ def shown(view: View) -> dict[str, Any]:
 
 
 def scores_of(view: View) -> Any:
-    """[T, h, w] float16, where the painter draws a heatmap."""
+    """Return the scores [T, h, w] float16 where the painter draws a heatmap, else None."""
     scores = view.record.scores
     if view.painter.scale is None or scores is None:
         return None
@@ -135,7 +135,7 @@ def scores_of(view: View) -> Any:
 
 
 def subtitle(record: PrunedVideo) -> str:
-    """What the video is."""
+    """Return a line on the video: source, length, size, frames and grid."""
     info = record.info
     t, h, w = info.grid_thw
     height, width = info.source_size
@@ -147,27 +147,27 @@ def subtitle(record: PrunedVideo) -> str:
 
 
 def display_size(source_size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of the pictures in a report."""
+    """Return the (width, height) of the pictures in a report."""
     height, width = source_size
     share = min(1.0, MOST_WIDE / width, MOST_TALL / height)
     return max(1, round(width * share)), max(1, round(height * share))
 
 
 def part(name: str) -> str:
-    """A file of the page."""
+    """Return the text of a file of the page."""
     return files("evscli.render").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def as_script(values: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """Return JSON that cannot end the script element in which it stands."""
     return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def text_of(values: Any) -> str:
-    """The bytes of an array in base64."""
+    """Return the bytes of an array in base64."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 
 def css(colour: Colour | tuple[int, ...]) -> str:
-    """A colour in a style sheet."""
+    """Return a colour as a style sheet has it."""
     return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,6 +1,6 @@
-"""Where a video cuts from one scene to another, told by its sampled frames.
+"""The cuts of a video from one scene to another, found in its sampled frames.
 
-For orientation in a picture of many frames; no method of pruning sees it.
+They give orientation in a picture of many frames. No method of pruning uses them.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from numpy.typing import NDArray
 from evscli.records import FloatArray
 
 LEVELS = 4
-"""Of each of red, green and blue in a histogram."""
+"""The levels of each of red, green and blue in a histogram."""
 TILES = 3
-"""Parts along each side of a picture that are looked at by themselves."""
+"""The number of parts along each side of a picture, each of which has its own histogram."""
 THRESHOLD = 0.45
-"""Share of the pixels that change their colour from the frame before."""
+"""The least share of pixels that change their colour from the frame before at a cut."""
 LEAST = 10.0
-"""Of 255: how much the parts' mean colours change at least. A slow fade passes from one colour of
-the histogram to the next all at once."""
+"""The least change of the parts' mean colours at a cut, of 255. A slow fade passes from one colour
+of the histogram to the next all at once."""
 FACTOR = 2.0
-"""How far that share is above the quieter of the changes before and after it."""
+"""The least ratio of that share to the smaller of the changes before and after it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Glance:
-    """What is remembered of a frame."""
+    """The colours that are remembered of a frame."""
 
     shares: FloatArray
-    """[TILES**2 * LEVELS**3] of colours in each part, summing to 1"""
+    """[TILES**2 * LEVELS**3] the shares of colours in each part, which sum to 1."""
     means: FloatArray
-    """[3, TILES**2] colours of the parts, 0..255"""
+    """[3, TILES**2] the mean colours of the parts, 0..255."""
 
 
 def glance(pixels: NDArray[np.uint8]) -> Glance:
-    """Look at a picture [3, H, W]."""
+    """Return the colours of a picture [3, H, W]."""
     thin = pixels[:, :: max(1, pixels.shape[1] // 96), :: max(1, pixels.shape[2] // 96)]
     levels = thin.astype(np.int64) * LEVELS // 256
     colour = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
@@ -52,7 +52,7 @@ def glance(pixels: NDArray[np.uint8]) -> Glance:
 
 
 def find_cuts(glances: Iterable[Glance]) -> list[int]:
-    """The frames, but the first, whose picture is another one than that of the frame before."""
+    """Return the frames, but the first, whose picture is unlike that of the frame before."""
     changes, shifts = [0.0], [0.0]
     for before, now in pairwise(glances):
         changes.append(0.5 * float(np.abs(now.shares - before.shares).sum()))

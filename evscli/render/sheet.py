@@ -1,4 +1,4 @@
-"""The contact sheet: frames with what was kept of them, and every frame's budget over time."""
+"""The contact sheet: frames with the cells kept of them, and every frame's budget over time."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ WIDTH = 1920
 MARGIN = 40
 GAP = 16
 SEAM = 3
-"""Between the frames of a card."""
+"""The pixels between the frames of a card."""
 CAPTION = 26
 STRIP = 120
 AREA = 30_000
-"""Pixels of a frame, about."""
+"""The approximate number of pixels of a frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Cards of the frames of one temporal patch side by side, in rows and columns."""
+    """The arrangement of cards, each with a temporal patch's frames side by side, in rows."""
 
     columns: int
     frame: tuple[int, int]
-    """(width, height) of a frame's picture"""
+    """The (width, height) of a frame's picture."""
     frames: int
-    """In a card."""
+    """The number of frames in a card."""
 
     @property
     def card(self) -> tuple[int, int]:
-        """(width, height) with the caption."""
+        """The (width, height) of a card with its caption."""
         width, height = self.frame
         return (width + SEAM) * self.frames - SEAM, height + CAPTION
 
     @classmethod
     def of(cls, source_size: tuple[int, int], frames: int, cards: int) -> Layout:
-        """For pictures of (height, width) `source_size`."""
+        """Lay out `cards` cards of pictures of a source of `source_size` (height, width)."""
         height, width = source_size
         usable = WIDTH - 2 * MARGIN
         wanted = frames * (AREA * width / height) ** 0.5
@@ -61,7 +61,7 @@ class Layout:
         )
 
     def place(self, number: int) -> tuple[int, int]:
-        """(x, y) of a card, counted from the first one's corner."""
+        """Return the (x, y) of a card, counted from the first one's corner."""
         row, column = divmod(number, self.columns)
         return column * (self.card[0] + GAP), row * (self.card[1] + GAP)
 
@@ -75,11 +75,11 @@ def contact_sheet(
     stop: float | None = None,
     advance: Advance = silently,
 ) -> tuple[Image.Image, int]:
-    """At most `frames` sampled frames of start..stop seconds, painted, and how many these are.
+    """Return a sheet of at most `frames` sampled frames of start..stop seconds, and their number.
 
-    Above them the budget of every frame; `advance` is told of the sampled frames looked at. Holds
-    the sheet and a few frames in memory, however long the video is. Raises UsageError where no
-    frame lies in the time asked for, VideoError for a frame that cannot be decoded.
+    Above the frames stands the budget of every frame; `advance` is called for the sampled frames
+    looked at. The sheet and a few frames are in memory, however long the video is. Raises
+    UsageError where no frame lies in that time, VideoError for a frame that cannot be decoded.
     """
     record, painter = view.record, view.painter
     size = record.info.model.temporal_patch_size
@@ -121,7 +121,7 @@ def cards(
     patches: Sequence[int],
     layout: Layout,
 ) -> Iterator[tuple[int, list[Image.Image]]]:
-    """(temporal patch, its painted frames)."""
+    """Yield every (temporal patch, its painted frames)."""
     shown = pictures(record, source, patches, size=layout.frame)
     for t, group in groupby(shown, key=lambda pair: pair[0]):
         yield t, [painter.paint(picture, t) for _, picture in group]
@@ -136,7 +136,7 @@ def draw_head(
     title: str,
     subtitle: str,
 ) -> None:
-    """Title and subtitle on the left, the legend on the right."""
+    """Draw title and subtitle on the left, and the legend on the right."""
     right = WIDTH - MARGIN - draw_keys(draw, keys, right=WIDTH - MARGIN, top=MARGIN + 8)
     if painter.scale is not None:
         right -= GAP + draw_scale(draw, sheet, painter.scale, right=right - GAP, top=MARGIN + 6)
@@ -147,7 +147,7 @@ def draw_head(
 def draw_keys(
     draw: ImageDraw.ImageDraw, keys: Sequence[tuple[str, Colour]], *, right: float, top: float
 ) -> float:
-    """The legend, its end at `right`; the pixels it took."""
+    """Draw the legend, its end at `right`; return the pixels that it took."""
     place = right
     for text, colour in reversed(keys):
         place -= write(draw, (place, top), text, size=15, colour=FAINT, anchor="ra") + 22
@@ -159,7 +159,7 @@ def draw_keys(
 def draw_scale(
     draw: ImageDraw.ImageDraw, sheet: Image.Image, scale: Scale, *, right: float, top: float
 ) -> float:
-    """The heatmap's colours with the scores at its ends; the pixels it took."""
+    """Draw a heatmap's colours with the scores at its ends; return the pixels that it took."""
     place = (
         right
         - write(draw, (right, top + 2), f"{scale.high:.3g}", size=15, colour=FAINT, anchor="ra")
@@ -180,7 +180,7 @@ def draw_caption(
     place: tuple[int, int],
     layout: Layout,
 ) -> None:
-    """Below a card: the patch and its times, what is kept of it."""
+    """Write below a card: the temporal patch, its times, and the tokens kept of it."""
     x, y = place
     room = layout.card[0]
     took = write(

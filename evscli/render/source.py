@@ -12,10 +12,10 @@ from evscli.video import Damaged, VideoIndex, index_video
 
 
 def find_source(info: VideoInfo, roots: Sequence[Path], *, force: bool = False) -> Path | None:
-    """The source below one of `roots`; None where none has a file of its name.
+    """Return the source below one of `roots`, or None where none has a file of its name.
 
-    Raises MismatchError where every such file is another than the one that was pruned, unless
-    `force`: then the first is taken.
+    Raises MismatchError where every such file differs from the one that was pruned. With `force`
+    the first is taken.
     """
     paths = [path for root in roots if (path := root / info.source.path).is_file()]
     for path in paths:
@@ -25,7 +25,7 @@ def find_source(info: VideoInfo, roots: Sequence[Path], *, force: bool = False) 
 
 
 def check_source(path: Path, info: VideoInfo, *, force: bool = False) -> Path:
-    """`path`, where it holds the very bytes that were pruned.
+    """Return `path` where it holds the very bytes that were pruned.
 
     Raises MismatchError for another file, unless `force`, and VideoError where there is no file or
     it cannot be read.
@@ -55,7 +55,7 @@ def is_source(path: Path, info: VideoInfo) -> bool:
 
 
 def open_source(path: Path, info: VideoInfo) -> VideoIndex:
-    """The timeline of a source. Raises VideoError, also for frames or a size it does not have."""
+    """Return a source's timeline. Raises VideoError, also for frames or a size it does not have."""
     policy = Damaged.skip if info.damaged_frames else Damaged.trim
     index = index_video(path, damaged=policy)
     if index.displayed_size != info.source_size:

@@ -12,21 +12,21 @@ from evscli.render.paint import Painter
 from evscli.render.text import write
 
 AXIS = 26
-"""Pixels below the bars for times."""
+"""The pixels below the bars for times."""
 HEAD = 12
-"""Pixels above them for the heads of cuts."""
+"""The pixels above the bars for the heads of cuts."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
 def bar_edges(count: int, width: int) -> list[int]:
-    """Where bars begin and end: [count + 1] pixels."""
+    """Return the pixels [count + 1] at which bars begin and end."""
     return [round(width * t / count) for t in range(count + 1)]
 
 
 def draw_bars(
     draw: ImageDraw.ImageDraw, painter: Painter, *, left: int, top: int, width: int, height: int
 ) -> None:
-    """A bar for each temporal patch, its track as high as all of its tokens."""
+    """Draw a bar for each temporal patch, on a track whose height stands for all its tokens."""
     patches, h, w = painter.grid_thw
     edges = bar_edges(patches, width)
     gap = 1 if width / patches >= 4 else 0
@@ -52,7 +52,7 @@ def budget_strip(
     width: int,
     height: int,
 ) -> Image.Image:
-    """Bars, times below them, cuts as lines with a head, dots under the patches `shown`.
+    """Draw bars, times below them, cuts as lines with a head, dots under the patches `shown`.
 
     `cuts` are counted in temporal patches: 2.5 is in the middle of the third.
     """
@@ -79,7 +79,7 @@ def budget_strip(
 
 
 def time_ticks(times: FloatArray, *, most: int) -> list[tuple[int, str]]:
-    """(temporal patch, its time) at round times, at most about `most` of them."""
+    """Return (temporal patch, its time) at round times, about `most` of them at most."""
     span = float(times[-1] - times[0])
     step = next((step for step in STEPS if span / step <= most), STEPS[-1])
     ticks, due = [], 0.0
@@ -91,7 +91,7 @@ def time_ticks(times: FloatArray, *, most: int) -> list[tuple[int, str]]:
 
 
 def clock(seconds: float) -> str:
-    """`7 s` below a minute, else `3:07` or `1:03:07`."""
+    """Write a time as `7 s` below a minute, else as `3:07` or `1:03:07`."""
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"

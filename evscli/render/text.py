@@ -1,4 +1,4 @@
-"""Writing on pictures, in a font that comes with matplotlib and is the same everywhere."""
+"""The writing on pictures, in a font that comes with matplotlib and is the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evscli.render.colours import INK, Colour
 
 @lru_cache(maxsize=32)
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans at a size in pixels."""
+    """Return DejaVu Sans at a size in pixels."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
 
@@ -30,7 +30,7 @@ def write(
     anchor: str = "la",
     width: float | None = None,
 ) -> float:
-    """Write one line, shortened to `width` pixels; the pixels it took across."""
+    """Write one line, shortened to `width` pixels, and return the pixels that it took across."""
     face = font(size, bold=bold)
     shown = shortened(text, face, width)
     draw.text(place, shown, font=face, fill=colour, anchor=anchor)
@@ -38,7 +38,7 @@ def write(
 
 
 def shortened(text: str, face: ImageFont.FreeTypeFont, width: float | None) -> str:
-    """The text, or as much of its beginning and end as fits with an ellipsis between."""
+    """Return a text, or as much of its beginning and end as fits, with an ellipsis between."""
     plain = " ".join(text.split())
     if width is None or face.getlength(plain) <= width:
         return plain
@@ -51,7 +51,7 @@ def shortened(text: str, face: ImageFont.FreeTypeFont, width: float | None) -> s
 
 
 def span_text(record: PrunedVideo, t: int) -> str:
-    """The times of the frames of temporal patch t: `4.08-4.33 s`."""
+    """Return the times of the frames of temporal patch t, such as `4.08-4.33 s`."""
     size = record.info.model.temporal_patch_size
     times = record.frame_times[t * size : (t + 1) * size].tolist()
     first, last = f"{times[0]:.2f}", f"{times[-1]:.2f}"

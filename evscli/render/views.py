@@ -1,4 +1,4 @@
-"""What is drawn of a video: a selection, or two against each other, with its names."""
+"""The views of a video: a selection, or two against each other, with its names."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from evscli.records import OptionValue, PrunedVideo, VideoInfo
 from evscli.render.paint import Painter, against_painter, mask_painter
 
 Named = tuple[Path, PrunedVideo]
-"""A record and the store it is from."""
+"""A store and a record from it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """One way to see what was kept of a video."""
+    """One view of the cells kept of a video."""
 
     name: str
-    """Short."""
+    """A short name."""
     described: str
-    """A line."""
+    """A line that describes the view."""
     summary: str
-    """A few words on what is kept."""
+    """A few words on the tokens that are kept."""
     record: PrunedVideo
     painter: Painter
     compared: bool = False
-    """Whether it is two selections."""
+    """Whether the view is of two selections."""
 
 
 def views_of(named: Sequence[Named], *, scores: bool, must: bool) -> list[View]:
-    """A view of each selection, with `scores` as a heatmap where they are stored.
+    """Return a view of each selection, with `scores` as a heatmap where they are stored.
 
-    Raises UsageError where they `must` be and are not.
+    Raises UsageError where scores `must` be stored and are not.
     """
     names = names_of(named)
     return [
@@ -52,7 +52,7 @@ def views_of(named: Sequence[Named], *, scores: bool, must: bool) -> list[View]:
 
 
 def painter_of(path: Path, record: PrunedVideo, *, scores: bool, must: bool) -> Painter:
-    """Paints one selection."""
+    """Return the painter of one selection. Raises UsageError where scores `must` be stored."""
     stored = record.scores
     if must and stored is None:
         raise UsageError(
@@ -64,7 +64,7 @@ def painter_of(path: Path, record: PrunedVideo, *, scores: bool, must: bool) -> 
 
 
 def against_view(first: Named, second: Named) -> View:
-    """Two selections in one picture."""
+    """Return the view of two selections in one picture."""
     names = names_of([first, second])
     (_, a), (_, b) = first, second
     one, other = a.keep_mask.numpy(), b.keep_mask.numpy()
@@ -100,7 +100,7 @@ def check_alike(first: PrunedVideo, other: PrunedVideo, path: Path) -> None:
 
 
 def names_of(named: Sequence[Named]) -> list[str]:
-    """A short name for each selection: method, budget, and what else tells it from the others."""
+    """Return a short name for each selection: method, budget, and more where names are equal."""
     infos = [record.info for _, record in named]
     names = [name_of(info) for info in infos]
     names = _told_apart(names, [", ".join(option_texts(unusual_options(info))) for info in infos])
@@ -110,7 +110,7 @@ def names_of(named: Sequence[Named]) -> list[str]:
 
 
 def _told_apart(names: Sequence[str], more: Sequence[str]) -> list[str]:
-    """The names, those that stand twice with something more."""
+    """Return the names, with `more` added to those that occur twice."""
     return [
         name if names.count(name) == 1 or not extra else f"{name} ({extra})"
         for name, extra in zip(names, more, strict=True)
@@ -118,13 +118,13 @@ def _told_apart(names: Sequence[str], more: Sequence[str]) -> list[str]:
 
 
 def name_of(info: VideoInfo) -> str:
-    """Method and budget."""
+    """Return method and budget as a name."""
     where = "" if info.prune_at is None else f" after block {info.prune_at}"
     return f"{info.method} {info.budget_rule or f'{info.budget:g}'}{where}"
 
 
 def unusual_options(info: VideoInfo) -> Mapping[str, OptionValue]:
-    """The options that are no defaults; all of them of a method that is not installed here."""
+    """Return the options that are not defaults, or all where the method is not installed."""
     try:
         return get_pruner(info.method).unusual(info.options)
     except UsageError:
@@ -132,7 +132,7 @@ def unusual_options(info: VideoInfo) -> Mapping[str, OptionValue]:
 
 
 def option_texts(options: Mapping[str, OptionValue]) -> list[str]:
-    """Options as `--option` takes them."""
+    """Return options as `--option` takes them."""
     given = {name: value for name, value in options.items() if value is not None}
     return [
         f"{name}={str(value).lower() if isinstance(value, bool) else value}"
@@ -141,7 +141,7 @@ def option_texts(options: Mapping[str, OptionValue]) -> list[str]:
 
 
 def described(info: VideoInfo) -> str:
-    """Method, options, budget and what came of it, in a line."""
+    """Return a line with method, options, budget, tokens kept and model."""
     options = ", ".join(option_texts(unusual_options(info)))
     method = f"{info.method} ({options})" if options else info.method
     where = "" if info.prune_at is None else f" after block {info.prune_at}"

@@ -1,4 +1,4 @@
-"""The video stage: exact times, the frames to use, their pixels; knows no model, no method."""
+"""The video stage: exact times, the frames to use, and their pixels."""
 
 from evscli.video.damage import Damaged
 from evscli.video.decode import decode_frames

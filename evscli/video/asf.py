@@ -12,14 +12,14 @@ FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 """The object's GUID as it lies in the file."""
 
 HEADER_BYTES = 65536
-"""Where to look for it: it is among the first objects of the header."""
+"""The bytes that are searched. The object is among the first ones of the header."""
 
 BROADCAST = 1
-"""Flag of a file that was streamed, whose lengths are not valid."""
+"""The flag of a file that was streamed, whose lengths are not valid."""
 
 
 def asf_seconds(path: Path) -> float:
-    """Seconds of play by the header of the file at `path`; 0 where it states none. Raises OSError.
+    """Return the seconds of play that a file's header states, or 0 for none. Raises OSError.
 
     The play duration counts units of 100 ns and includes the preroll, which counts milliseconds.
     """

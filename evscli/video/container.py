@@ -1,6 +1,6 @@
-"""Opens one video file and finds its picture stream, or says in one line why that cannot be done.
+"""The opening of a video file and the choice of its picture stream.
 
-Knows nothing about times or frames. All of PyAV's errors at opening become `VideoError` here.
+All of PyAV's errors at opening become a `VideoError` here, with one line that gives the reason.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PLAYLISTS = frozenset({"concat", "hls", "dash"})
 
 
 def open_video(path: Path, *, deblocked: bool = True) -> tuple[InputContainer, VideoStream]:
-    """Open a local video: the container, to be used in a `with` statement, and its picture stream.
+    """Open a local video; return its container, for a `with` statement, and its picture stream.
 
-    Not `deblocked`, as is faster, frames tell whether they come and are whole, and their pixels are
-    not to be used. Raises VideoError, stage "open".
+    Without `deblocked` decoding is faster, and shows only whether frames come and are whole: their
+    pixels must not be used. Raises VideoError, stage "open".
     """
     _check_is_file(path)
     container = _open(path)
@@ -49,7 +49,7 @@ def open_video(path: Path, *, deblocked: bool = True) -> tuple[InputContainer, V
 def _open(path: Path) -> InputContainer:
     try:
         # "file:" keeps a colon in a name from being taken for a protocol; the whitelist keeps a
-        # file's contents from reaching the network; a tag in another encoding is no reason to fail.
+        # file's contents from reaching the network; a tag in another encoding must not be fatal.
         return av.open(
             f"file:{path}",
             options={"protocol_whitelist": "file"},
@@ -62,7 +62,7 @@ def _open(path: Path) -> InputContainer:
 
 
 def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """FFmpeg's best video stream among those that are no cover picture."""
+    """Return FFmpeg's best video stream among those that are not cover pictures."""
     if container.format.name in PLAYLISTS:
         raise VideoError(f"{path} is a playlist, not a video; give the videos that it names")
     films = [stream for stream in container.streams.video if not _is_picture(stream)]
@@ -80,7 +80,7 @@ def _is_picture(stream: VideoStream) -> bool:
 
 
 def _preference(stream: VideoStream) -> tuple[bool, int, int]:
-    """What FFmpeg looks at, in its order, for where its choice was a cover."""
+    """The properties that FFmpeg prefers, in its order, used where its own choice is a cover."""
     codec = stream.codec_context
     size = 0 if codec is None else codec.width * codec.height
     return Disposition.default in stream.disposition, stream.bit_rate or 0, size

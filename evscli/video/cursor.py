@@ -1,9 +1,9 @@
-"""A decoder standing somewhere in one video, which moves to a frame by the shortest exact way.
+"""A decoder with a position in one video, which moves to a frame by the shortest exact way.
 
-Knows one index and nothing about plans or pixels. The way is: go on where that is near; else seek
-to the key frame before; where that does not lead to the frame, seek further back; at last start
-at the beginning, as plain decoding does. So a frame is always the one that sequential decoding
-gives, wherever a container's seeking lands, and none where that one is damaged.
+It decodes on where the frame is near. Else it seeks to the key frame before; where that does not
+lead to the frame, it seeks further back; at last it starts at the beginning, as plain decoding
+does. So a frame is always the one that sequential decoding gives, wherever a container's seeking
+lands. Where that one is damaged, no frame is given.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from evscli.video.events import VideoPacket
 
 SEEK_PAYS_FROM = 5
-"""Frames that a seek must skip to be worth it: the decoder it empties has to fill again. With
-1280x720 H.264 on one thread, four cost as much as a seek."""
+"""The frames that a seek must skip to be worth it: it empties the decoder, which has to fill again.
+With 1280x720 H.264 on one thread, four frames cost as much as a seek."""
 
 HERE = -1
-"""A place to start from: where the decoder stands."""
+"""The start that stands for the decoder's present position."""
 
 BEGINNING = -2
-"""A place to start from: the file opened again."""
+"""The start that stands for the beginning of the file, opened again."""
 
 
 class Cursor:
-    """Gives the frames of one video by number; a context manager that closes the container.
+    """A reader of one video's frames by number, and a context manager that closes the container.
 
-    Only the numbers in `wanted` will be asked for.
+    Every number that is asked for must be in `wanted`.
     """
 
     def __init__(self, index: VideoIndex, *, wanted: IntArray) -> None:
@@ -53,7 +53,7 @@ class Cursor:
         self._container, self._stream = open_video(index.path)
         self._frames = self._read_on()
         self.error = "it never comes"
-        """Why the last frame that was not given was not."""
+        """The reason why the last missing frame was not given."""
 
     def __enter__(self) -> Cursor:
         return self
@@ -67,7 +67,7 @@ class Cursor:
         self._container.close()
 
     def frame(self, number: int) -> VideoFrame | None:
-        """Frame `number` in presentation order; None where it is damaged or never comes."""
+        """Return frame `number` in presentation order, or None where it is damaged or missing."""
         if self._shown is not None and self._shown.number == number:
             return self._shown.frame
         for start in self._starts(number):
@@ -78,7 +78,7 @@ class Cursor:
         return None
 
     def _starts(self, number: int) -> Iterator[int]:
-        """Where to start from, cheapest first: HERE, a group, groups further back, BEGINNING."""
+        """Yield the starts to try, cheapest first: HERE, a group, groups before it, BEGINNING."""
         group = self._group(number)
         if self._number < number and self._is_near(group):
             yield HERE
@@ -89,16 +89,16 @@ class Cursor:
         yield BEGINNING
 
     def _group(self, number: int) -> int:
-        """The last group whose key frame is shown no later than frame `number`; -1 if none is.
+        """Return the last group whose key frame is shown no later than frame `number`, or -1.
 
         Frames that follow a key frame in the file but are shown before it (open groups) count to
-        the group before, which they are predicted from as well.
+        the group before, from which they are predicted as well.
         """
         pts = self._index.pts[number]
         return int(np.searchsorted(self._index.keyframe_pts, pts, side="right")) - 1
 
     def _first_frame(self, group: int) -> int:
-        """Number of the first frame shown from a group's key frame on."""
+        """Return the number of the first frame that is shown from a group's key frame on."""
         return int(np.searchsorted(self._index.pts, self._index.keyframe_pts[group]))
 
     def _is_near(self, group: int) -> bool:
@@ -119,7 +119,7 @@ class Cursor:
             self._frames = judge(self._read_group(start, passed), self._order)
 
     def _advance(self, number: int) -> bool:
-        """Decode up to frame `number`; False where it is passed by, damaged or never comes."""
+        """Decode up to frame `number`; return False where it is passed, damaged or never comes."""
         while self._number < number:
             shown = next(self._frames, None)
             if shown is None:
@@ -131,7 +131,7 @@ class Cursor:
         return self._shown is not None and self._number == number
 
     def _read_on(self) -> Iterator[Shown]:
-        """The frames from the beginning of the file."""
+        """Return the frames from the beginning of the file on."""
         packets = demuxed(self._container.demux(self._stream))
         if len(self._index.places) == 0:
             events = decode_counted(self._stream.codec_context, packets)
@@ -140,9 +140,9 @@ class Cursor:
         return judge(events, self._order)
 
     def _read_group(self, group: int, passed: int) -> Iterator[Event]:
-        """What comes from where a seek to `group` lands; frame `passed` lies before it."""
+        """Yield the events from where a seek to `group` lands; frame `passed` lies before it."""
         self._container.seek(int(self._index.keyframe_pts[group]), stream=self._stream)
-        # Some containers land between key frames: nothing there can be decoded.
+        # Some containers land between key frames, where nothing can be decoded.
         all_packets = demuxed(self._container.demux(self._stream))
         packets = dropwhile(lambda p: not _is_start(p), all_packets)
         first = next(packets, None)
@@ -152,9 +152,9 @@ class Cursor:
             self._seeks = False  # the container makes times up after a seek
             return
         if np.searchsorted(self._index.pts, first.pts) <= passed:
-            # The seek went back although its key frame lay ahead: it would do so every time.
+            # The seek went back although its key frame lay ahead, as it would every time.
             self._seeks = False
-        # What is shown before that key frame may lack the frames it is predicted from.
+        # Frames shown before that key frame may lack the frames they are predicted from.
         events = self._decode(chain([first], packets), first.pts)
         if not first.is_discard:
             landed = next(events, None)
@@ -165,7 +165,7 @@ class Cursor:
         yield from events
 
     def _was_scanned(self, key: VideoPacket) -> bool:
-        """Whether a key packet has the time and the place at which the scan saw one."""
+        """Whether a key packet has the time and the place at which the scan found one."""
         keys = self._index.keyframe_pts
         assert key.pts is not None
         found = int(np.searchsorted(keys, key.pts))
@@ -174,7 +174,7 @@ class Cursor:
         return bool(self._index.keyframe_pos[found] == (-1 if key.pos is None else key.pos))
 
     def _decode(self, packets: Iterator[VideoPacket], earliest: int) -> Iterator[Event]:
-        # Where a frame that others rest on is missing, a decoder makes one up from what it has.
+        # Where frames may be missing none is skipped: decoders make up what others rest on.
         wanted = self._counts if self._skips else None
         context, pts = self._stream.codec_context, self._index.pts
         return decode_timed(context, packets, pts, earliest=earliest, wanted=wanted)

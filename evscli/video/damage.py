@@ -1,7 +1,7 @@
-"""What becomes of a video whose data is damaged or cut off: the policies, and what is said of it.
+"""Policies for a video whose data is damaged or cut off, and the messages about its damage.
 
-Damage at the end is where a recording was cut: frames that never decode. All other damage lies in
-the middle, wherever that is: at the beginning too.
+Damage at the end is left by a recording that was cut off: frames that never decode. All other
+damage counts as damage in the middle, also where it lies at the beginning.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from evscli.records import IntArray
 
 
 class Damaged(StrEnum):
-    """What to do with a video that is damaged."""
+    """The policies for a damaged video."""
 
     trim = "trim"
     """Frames at the end that never decode are left out; damage in the middle fails the video."""
     skip = "skip"
-    """Damaged frames are left out there too, and frames are chosen among those that are whole."""
+    """Damaged frames in the middle are left out too: frames are chosen among the whole ones."""
     fail = "fail"
     """Any damage fails the video."""
 
 
 def parse_damaged(word: str) -> Damaged:
-    """The policy of that name. Raises UsageError for another word."""
+    """Return the policy of that name. Raises UsageError for another word."""
     if word not in list(Damaged):
         raise UsageError(f"damaged {word!r} is unknown; use {', '.join(Damaged)}")
     return Damaged(word)
 
 
 JUMP_SECONDS = 600.0
-"""A frame that stands for so long, and for most of a video, tells more likely of a clock set on."""
+"""The seconds from which a frame that lasts for most of a video suggests a clock set forward."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """What is wrong with the data of one video."""
+    """The damage in the data of one video."""
 
     at_end: int = 0
-    """Frames at the end that never decode."""
+    """The number of frames at the end that never decode."""
     within: int = 0
-    """Other frames that are damaged, as far as they were looked for."""
+    """The number of other damaged frames, as far as they were looked for."""
     stated_seconds: float | None = None
-    """Length by the header, where the data clearly ends before."""
+    """The length in seconds by the header, where the data clearly ends before that."""
     end_seconds: float = 0.0
-    """Where the data ends."""
+    """The time in seconds at which the data ends."""
     broken: str | None = None
-    """What keeps the rest of the file from being read."""
+    """The reason why the rest of the file cannot be read."""
 
     def __bool__(self) -> bool:
         return bool(self.at_end or self.within or self.stated_seconds or self.broken)
 
     @property
     def facts(self) -> list[str]:
-        """What is wrong, one clause each."""
+        """The damage in words, one clause for each kind."""
         facts = []
         if self.stated_seconds is not None:
             stated, end = f"{self.stated_seconds:.2f} s", f"{self.end_seconds:.2f} s"
@@ -75,7 +75,7 @@ class Damage:
         return facts
 
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of a video that was taken without its damaged frames."""
+        """Return the note for a person on a video that was taken without its damaged frames."""
         if not self:
             return ()
         left_out = self.at_end + self.within
@@ -84,7 +84,7 @@ class Damage:
 
 
 def clock_notes(pts: IntArray, time_base: Fraction) -> tuple[str, ...]:
-    """What a person should know where the clock seems to jump between two frames."""
+    """Return the note for a person on a clock that seems to jump between two frames."""
     steps = np.diff(pts)
     if not len(steps):
         return ()
@@ -100,7 +100,7 @@ def clock_notes(pts: IntArray, time_base: Fraction) -> tuple[str, ...]:
 
 
 def damage_error(damage: Damage, path: Path) -> VideoError:
-    """Why a damaged video is refused where none may be damaged."""
+    """The error for a damaged video where the policy allows no damage."""
     way = "skip" if damage.within else "trim"
     return VideoError(
         f"{path} is damaged: {', '.join(damage.facts)}; copy or download it again, or take what is "
@@ -110,7 +110,7 @@ def damage_error(damage: Damage, path: Path) -> VideoError:
 
 
 def damaged_start(path: Path, reason: str) -> VideoError:
-    """Why a video is refused whose first frame does not decode."""
+    """The error for a video whose first frame does not decode."""
     return VideoError(
         f"{path} is damaged ({reason} at its first frame); copy or download it again, or leave "
         "damaged frames out with --damaged skip",

@@ -1,6 +1,6 @@
-"""Streams the planned frames of one video as RGB pixels, equal to those of a sequential decode.
+"""The planned frames of one video as a stream of RGB pixels, equal to those of a sequential decode.
 
-Knows plans and pixels; how a frame is reached is the cursor's matter. Holds one chunk of pixels.
+The cursor finds the way to a frame. One chunk of pixels is held at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from evscli.video.timeline import VideoIndex
 
 
 def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> Iterator[FrameChunk]:
-    """The planned frames in plan order, turned as a viewer shows them, `chunk_frames` at a time.
+    """Return the planned frames in plan order, turned for a viewer, `chunk_frames` at a time.
 
     Pixels equal `frame.to_ndarray(format="rgb24")` of a sequential decode bit for bit, turned. The
     file is closed when the iterator ends or is closed. Raises VideoError, stage "decode", at
@@ -35,7 +35,7 @@ def _chunks(index: VideoIndex, plan: FramePlan, chunk_frames: int) -> Iterator[F
     with Cursor(index, wanted=plan.source_index) as cursor:
         for start in range(0, len(plan.source_index), chunk_frames):
             stop = min(start + chunk_frames, len(plan.source_index))
-            # Not bound to a name: the chunk before must not live on while the next is filled.
+            # The chunk is not bound to a name: it must not live on while the next one is filled.
             yield FrameChunk(
                 start=start, pixels=_pixels(cursor, reformatter, index, plan, range(start, stop))
             )
@@ -60,8 +60,8 @@ def _pixels(
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Tensor:
-    """[3, H, W] uint8 as coded."""
-    # One thread: the scaler's default starts one per core for every frame.
+    """The pixels [3, H, W] uint8 of a frame as coded."""
+    # One thread, since the scaler's default starts one per core for every frame.
     rows = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return torch.from_numpy(rows).permute(2, 0, 1)
 

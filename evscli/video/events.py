@@ -1,7 +1,6 @@
-"""What a decoder makes of packets, one event for every frame that comes and every one that fails.
+"""The events of a decoder: one for every frame that comes, and one for every packet that fails.
 
-A packet that cannot be decoded does not end the decoding: what comes after it may be whole. Knows
-the frames of a timeline by their numbers, and no container.
+A packet that cannot be decoded does not end the decoding, since the frames after it may be whole.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
     VideoPacket = Packet[VideoStream]
 
 SKIPPABLE = frozenset({"h264"})
-"""Codecs in which a frame marked as no reference is one for nothing at all: left undecoded, it
-changes no other. In HEVC it may be one for a higher temporal layer."""
+"""Codecs in which no frame depends on one that is marked as a non-reference, so that it may stay
+undecoded. In HEVC, frames of a higher temporal layer may depend on it."""
 
 
 class Event(NamedTuple):
     """One frame that came out of a decoder, or one packet that gave none but an error."""
 
     number: int
-    """Of the frame, in presentation order; of a failed packet that of its frame."""
+    """The number of the frame, or of a failed packet's frame, in presentation order."""
     frame: VideoFrame | None
     error: str = ""
 
@@ -44,11 +43,11 @@ def decode_timed(
     earliest: int,
     wanted: Callable[[VideoPacket], bool] | None = None,
 ) -> Iterator[Event]:
-    """Events of packets whose times tell frames apart; `pts` [N] are those of the timeline.
+    """Yield the events of packets whose times distinguish frames: `pts` [N], those of the timeline.
 
-    What is shown before the time `earliest` is left out, and may lack what it is predicted from; so
-    is what comes behind a later frame, as after a loss of data. Where the codec allows, packets
-    that are not `wanted` are decoded only if others need them.
+    Frames shown before the time `earliest` are left out, since they may lack frames from which they
+    are predicted, and so are frames that come behind a later one, as after a loss of data. Where
+    the codec allows, packets that are not `wanted` are decoded only if others need them.
     """
     skippable = wanted is not None and context.name in SKIPPABLE
     last = -1
@@ -70,7 +69,7 @@ def decode_timed(
 
 
 def decode_counted(context: VideoCodecContext, packets: Iterable[VideoPacket]) -> Iterator[Event]:
-    """Events of packets from the beginning of a file, frames numbered as they come.
+    """Yield the events of packets from the beginning of a file, frames numbered as they come.
 
     A failed packet has the number of the frame that comes next.
     """
@@ -87,7 +86,7 @@ def decode_counted(context: VideoCodecContext, packets: Iterable[VideoPacket]) -
 
 
 def demuxed(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
-    """The same packets, as far as the demuxer gets, and always one that empties the decoder."""
+    """Yield packets as far as the demuxer gets, and always a last one that empties the decoder."""
     try:
         yield from packets
     except av.FFmpegError:
@@ -95,7 +94,7 @@ def demuxed(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
 
 
 def _number(pts: IntArray, time: int | None, earliest: int) -> int | None:
-    """The frame shown at that time; None where the timeline has none, or it is too early."""
+    """Return the number of the frame shown at a time; None where there is none, or too early."""
     if time is None or time < earliest:
         return None
     number = int(np.searchsorted(pts, time))

@@ -1,7 +1,7 @@
-"""Reads the timeline of one video from its packets; as a rule only its last group is decoded.
+"""The timeline of one video, read from its packets; as a rule only the last group is decoded.
 
-Knows nothing about sampling or pixels. Times come from demuxing: the entries of a container's own
-index are no presentation times where there are B-frames.
+Times come from demuxing: the entries of a container's own index are not presentation times where
+there are B-frames.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from evscli.video.timeline import VideoIndex, no_frames
 def index_video(path: Path, *, damaged: str = Damaged.trim) -> VideoIndex:
     """Read the timeline of the video at `path`.
 
-    `damaged` is the policy about damage. Frames at the end that never decode are no part of the
+    `damaged` is the policy about damage. Frames at the end that never decode are not part of the
     timeline: the last group is decoded to see whether there are some. With `skip` and `fail`
-    everything is decoded; what is damaged in the middle is then left out, or the reason to refuse
+    everything is decoded; frames damaged in the middle are then left out, or the reason to refuse
     the video.
 
     Raises VideoError: stage "open" where there is no video stream that can be read, stage "index"
@@ -68,7 +68,7 @@ def index_video(path: Path, *, damaged: str = Damaged.trim) -> VideoIndex:
 
 
 def _survey_timed(path: Path, stream: VideoStream, scan: Scan, policy: Damaged) -> Survey | None:
-    """What a sequential decode gives, where the packets do not suffice; None elsewhere."""
+    """Return the survey by a sequential decode where the packets do not suffice, else None."""
     if scan.first_frame is None or not scan.shown:
         raise _no_frame(path)
     if policy is Damaged.trim and tail_is_whole(stream, scan):
@@ -79,7 +79,7 @@ def _survey_timed(path: Path, stream: VideoStream, scan: Scan, policy: Damaged) 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """When frames are shown, and from where they can be decoded."""
+    """The times at which frames are shown, and the packets from which they can be decoded."""
 
     time_base: Fraction
     pts: Sequence[int]
@@ -89,7 +89,7 @@ class Times:
 
 
 def _times(scan: Scan) -> Times:
-    """By the packets."""
+    """Return the times that the packets state."""
     return Times(
         time_base=scan.time_base,
         pts=scan.pts,
@@ -100,10 +100,9 @@ def _times(scan: Scan) -> Times:
 
 
 def _counted(survey: Survey, scan: Scan, stated: Fraction | None) -> Times:
-    """The frames' own times where they ascend, else frame n is put at n / rate.
+    """Return the frames' own times where they ascend, else n / rate for frame n.
 
-    The rate is what decoding times say, where there are some: an AVI with frames behind frames may
-    state that of fields.
+    The rate is that of the decoding times, if any: an AVI may state the rate of its fields.
     """
     times = [time for time in survey.times if time is not None]
     if len(times) < len(survey.times) or any(late < early for early, late in pairwise(times)):
@@ -114,14 +113,14 @@ def _counted(survey: Survey, scan: Scan, stated: Fraction | None) -> Times:
 
 
 def _decoding_step(scan: Scan) -> Fraction | None:
-    """Seconds between decoding times; None where they are not known or a clock is set back."""
+    """Return the seconds between decoding times; None where unknown or a clock is set back."""
     if len(scan.dts) < 2 or any(late <= early for early, late in pairwise(scan.dts)):
         return None
     return (scan.dts[-1] - scan.dts[0]) * scan.time_base / (len(scan.dts) - 1)
 
 
 def _index(path: Path, stream: VideoStream, scan: Scan, survey: Survey | None) -> VideoIndex:
-    """The timeline up to where frames never decode, damaged ones included."""
+    """Return the timeline up to the frames that never decode, damaged ones included."""
     stated = stream.average_rate or stream.guessed_rate
     is_counted = survey is not None and not scan.tells_frames_apart
     times = _counted(survey, scan, stated) if survey and is_counted else _times(scan)
@@ -152,7 +151,7 @@ def _index(path: Path, stream: VideoStream, scan: Scan, survey: Survey | None) -
 
 
 def _step(pts: IntArray, time_base: Fraction, stated: Fraction | None) -> Fraction:
-    """Seconds between frames: by what the container states, else by its times, else the default."""
+    """Return the seconds between frames by the container's rate, its times, or the default rate."""
     span = int(pts[-1] - pts[0]) * time_base
     if stated or not span:
         return 1 / (stated or DEFAULT_RATE)
@@ -160,7 +159,7 @@ def _step(pts: IntArray, time_base: Fraction, stated: Fraction | None) -> Fracti
 
 
 def _under(policy: Damaged, index: VideoIndex, scan: Scan, survey: Survey | None) -> VideoIndex:
-    """The timeline as the policy has it, with a note of what is wrong. Raises VideoError."""
+    """Return the timeline under a policy, with notes of the damage. Raises VideoError."""
     within = no_frames()
     if survey is not None and policy is not Damaged.trim:
         within = np.flatnonzero(~survey.whole[: survey.end])
@@ -185,11 +184,11 @@ def _no_frame(path: Path) -> VideoError:
 
 
 def _orientation(frame: VideoFrame) -> tuple[int, bool]:
-    """(degrees counter-clockwise, mirrored afterwards) by the frame's display matrix.
+    """Return (degrees counter-clockwise, mirrored afterwards) by the frame's display matrix.
 
     The matrix maps a coded point (x, y), y pointing down, to (a x + c y, b x + d y) (ISO/IEC
     14496-12, 6.2.2). `frame.rotation` leaves mirroring out, and then the angle is wrong as well.
-    An angle that is no quarter turn is taken to the nearest one.
+    An angle that is not a quarter turn is rounded to the nearest one.
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(matrix, SideData):

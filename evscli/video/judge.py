@@ -1,7 +1,7 @@
-"""Tells whole frames from damaged ones, as a decoder gives them.
+"""The separation of whole frames from damaged ones, as a decoder gives them.
 
-A decoder flags the frame whose own data is damaged and says nothing of those that are predicted
-from it. So damage is carried on: a frame is damaged where a packet that did not decode well lies
+A decoder flags the frame whose own data is damaged and none of those that are predicted from it.
+So damage is carried on: a frame is damaged where a packet that did not decode well lies
 between the key frame it rests on and itself, in the order of the file. Frames shown before a key
 frame and stored behind it rest on both.
 """
@@ -20,10 +20,10 @@ from evscli.records import IntArray
 from evscli.video.events import Event
 
 NO_PLACES: IntArray = np.empty(0, dtype=np.int64)
-"""Where nobody knows the order of frames in the file; it is taken for that in which they come."""
+"""The places of frames whose order in the file is unknown, and taken for that of the decoder."""
 
 ANY_PLACE = 2**62
-"""More frames than any video has."""
+"""A number of frames that no video reaches."""
 
 
 class Shown(NamedTuple):
@@ -36,16 +36,16 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FileOrder:
-    """Where the packets of frames lie in a file, by the number of the frame."""
+    """The places of the packets of frames in a file, by the number of the frame."""
 
     place: Sequence[int] | IntArray
-    """Ascending in the order of the packets."""
+    """The place of a frame's packet; places ascend in the order of the packets."""
     known_after: Sequence[int] | IntArray
-    """The frame after which nothing that this one may be predicted from is still to be shown."""
+    """The frame after which no frame that this one may be predicted from is still to come."""
 
 
 def file_order(places: IntArray) -> FileOrder:
-    """The order of frames whose packets lie at `places` [N], or `NO_PLACES`."""
+    """Return the order of frames whose packets lie at `places` [N], or `NO_PLACES`."""
     if not len(places):
         return FileOrder(place=range(ANY_PLACE), known_after=range(ANY_PLACE))
     in_file = np.argsort(places)
@@ -55,7 +55,7 @@ def file_order(places: IntArray) -> FileOrder:
 
 
 def judge(events: Iterable[Event], order: FileOrder) -> Iterator[Shown]:
-    """The frames of `events`, each as soon as it is known whether it is whole."""
+    """Yield the frames of `events`, each as soon as it is known whether it is whole."""
     waiting: deque[Event] = deque()
     faults: list[int] = []
     key = -1
@@ -79,7 +79,7 @@ def is_key(frame: VideoFrame) -> bool:
 
 
 def _settle(event: Event, order: FileOrder, faults: list[int], key: int) -> tuple[Shown, int]:
-    """What is known of a frame, and the place of the last whole key frame from there on."""
+    """Judge a frame; return it and the place of the last whole key frame from there on."""
     number, frame, _ = event
     assert frame is not None
     place = int(order.place[number])

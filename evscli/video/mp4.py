@@ -1,4 +1,4 @@
-"""The boxes that an MP4 file is made of (ISO/IEC 14496-12). Reads no pictures."""
+"""The boxes that an MP4 file is made of (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_fragmented(path: Path) -> bool:
 
 
 def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """(type, first byte, end) of what every box in a stretch of an MP4 file holds."""
+    """Yield (type, first byte, end) of the contents of every box in a range of an MP4 file."""
     while start + 8 <= stop:
         file.seek(start)
         size, kind = struct.unpack(">I4s", file.read(8))

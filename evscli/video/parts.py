@@ -1,8 +1,8 @@
-"""Parts of a video: from seconds to the frames that are shown in them.
+"""Parts of a video: the frames that are shown between two seconds.
 
 Seconds count from the first frame and are taken as the decimal numbers that people write, so that
 a frame shown at 60 s begins the part from 60 on and is not in that before it, whatever the time
-base. Knows timelines, neither rules of sampling nor pixels.
+base.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from evscli.video.timeline import VideoIndex
 
 
 def frames_between(index: VideoIndex, start: float | None, end: float | None) -> range:
-    """The frames shown at `start` or later and before `end`; None is the video's own.
+    """Return the frames shown from `start` until before `end`, by default those of the whole video.
 
     Raises VideoError, stage "plan", where there is none.
     """
@@ -32,10 +32,10 @@ def frames_between(index: VideoIndex, start: float | None, end: float | None) ->
 
 
 def segments(index: VideoIndex, seconds: float, *, least: int) -> list[tuple[float, float]]:
-    """(start, end) of the parts that a video is cut into every so many seconds.
+    """Return (start, end) of the segments of `seconds` each that a video is cut into.
 
-    Parts with fewer than `least` frames are left out: gaps, and a rest too short to be sampled. A
-    video shorter than that is one part.
+    Segments with fewer than `least` frames are left out: gaps, and a rest too short to be sampled.
+    The first segment remains where all are that short.
     """
     count = int(-(-_exact(index.duration) // _exact(seconds)))
     spans = [segment_span(number, seconds) for number in range(max(1, count))]
@@ -45,13 +45,13 @@ def segments(index: VideoIndex, seconds: float, *, least: int) -> list[tuple[flo
 
 
 def segment_span(number: int, seconds: float) -> tuple[float, float]:
-    """(start, end) of a segment of so many seconds, counted from 0."""
+    """Return (start, end) of a segment of `seconds`, segments being counted from 0."""
     step = _exact(seconds)
     return float(number * step), float((number + 1) * step)
 
 
 def seconds_of(index: VideoIndex, frames: range) -> float:
-    """How long these frames last, the last one's own duration included."""
+    """Return the seconds that `frames` last, the last one's own duration included."""
     begins = index.pts[frames.start] - index.pts[0]
     if frames.stop >= index.frames:
         return index.duration - float(begins * index.time_base)
@@ -59,7 +59,7 @@ def seconds_of(index: VideoIndex, frames: range) -> float:
 
 
 def _first_from(index: VideoIndex, seconds: float | None) -> int:
-    """The first frame shown at or after that time; the number of frames where none is."""
+    """Return the first frame shown at or after a time; the number of frames where none is."""
     if seconds is None:
         return index.frames
     ticks = -(-_exact(seconds) // index.time_base)

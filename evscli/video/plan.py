@@ -1,6 +1,6 @@
-"""Chooses the frames of one video by the rules of a checkpoint's processor.
+"""The choice of one video's frames by the rules of a checkpoint's processor.
 
-Knows what rules must answer, not where they come from: encoders provide them.
+Encoders provide the rules; `SamplingRules` is what they must answer.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ from evscli.video.parts import seconds_of
 from evscli.video.timeline import VideoIndex
 
 CLOCK = 1000.0
-"""Instants per second among which those are chosen whose frames are taken."""
+"""The instants of a second among which rules choose those whose frames are taken."""
 
 
 class SamplingRules(Protocol):
-    """What a checkpoint's processor says about frames, sizes and times."""
+    """The rules of a checkpoint's processor about frames, sizes and times."""
 
     @property
     def sampling(self) -> Sampling:
-        """What was asked, completed by the processor's values."""
+        """The sampling that was asked for, completed by the processor's values."""
 
     @property
     def patch_size(self) -> int:
-        """Pixels along a side of a patch."""
+        """The number of pixels along a side of a patch."""
 
     @property
     def temporal_patch_size(self) -> int:
-        """Frames in a temporal patch."""
+        """The number of frames in a temporal patch."""
 
     @property
     def merge_size(self) -> int:
-        """Patches along a side of a merged cell."""
+        """The number of patches along a side of a merged cell."""
 
     def sample(self, frames: int, fps: float) -> IntArray:
-        """[F] the frame numbers to use of a video with so many frames."""
+        """Return the frame numbers [F] to use of a video with `frames` frames."""
 
     def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
-        """(height, width) in pixels for `frames` sampled frames of that size."""
+        """Return (height, width) in pixels for `frames` sampled frames of a size in pixels."""
 
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
-        """[T] the seconds that the prompt text states, one per temporal patch."""
+        """Return the seconds [T] that the prompt text states, one per temporal patch."""
 
 
 def plan_frames(
     index: VideoIndex, rules: SamplingRules, *, frames: range | None = None
 ) -> FramePlan:
-    """Which frames are used, and the grid they become.
+    """Choose the frames of a video, and the grid that they become.
 
     Where only the consecutive `frames` of the source are wanted, they are sampled as a video of
     their own: the rules see their number and rate, and the times of the prompt count from the first
-    of them. Frames that the index leaves out are none to the rules.
+    of them. The rules do not count frames that the index leaves out.
 
     Raises VideoError, stage "plan", where the rules choose no frame, or one that does not exist.
     """
@@ -93,7 +93,7 @@ def plan_frames(
 def _evenly(
     index: VideoIndex, rules: SamplingRules, numbers: IntArray, fps: float
 ) -> tuple[IntArray, FloatArray]:
-    """What the rules choose among the frames `numbers` [M], and the times of the prompt."""
+    """Return what the rules choose among the frames `numbers` [M], and the times of the prompt."""
     chosen = rules.sample(len(numbers), fps)
     _check_sampled(chosen, index, len(numbers), fps)
     return numbers[chosen], rules.prompt_times(chosen, fps)
@@ -102,16 +102,16 @@ def _evenly(
 def _at_even_instants(
     index: VideoIndex, rules: SamplingRules, numbers: IntArray, seconds: float
 ) -> tuple[IntArray, FloatArray]:
-    """What is shown of the frames `numbers` [M] at instants that the rules choose.
+    """Return the frames of `numbers` [M] shown at instants that the rules choose, and prompt times.
 
     The rules see a video of `seconds` with a frame at every tick of a clock, so that the instants
-    are as even as they choose frames, and as many as they take for that length.
+    are as evenly spread as the frames that they choose, and as many as they choose for that length.
     """
     ticks = max(1, round(seconds * CLOCK))
     chosen = rules.sample(ticks, CLOCK)
     _check_sampled(chosen, index, ticks, CLOCK)
     since = (index.pts[numbers] - index.pts[numbers[0]]) * float(index.time_base)
-    # Half a tick: a frame shown at an instant is not missed for the rounding of its time.
+    # Half a tick, so that rounding a time never misses the frame shown at an instant.
     shown = np.searchsorted(since, chosen / CLOCK + 0.5 / CLOCK, side="right") - 1
     return numbers[shown], rules.prompt_times(chosen, CLOCK)
 

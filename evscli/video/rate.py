@@ -1,7 +1,7 @@
-"""How many frames a second a video has, and how long its last one stands. Knows numbers only.
+"""The frame rate of a video, and the time for which its last frame is shown.
 
-The rate is frames over duration, as the video loading of transformers has it, and not what a header
-says: that is wrong for variable rates, dropped frames and recordings of still screens.
+The rate is frames over duration, as in the video loading of transformers, and not that of a header,
+which is wrong for variable rates, dropped frames and recordings of still screens.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 from evscli.records import IntArray
 
 DEFAULT_RATE = Fraction(24)
-"""For a file that says nothing about time; the Qwen processors assume the same."""
+"""The rate of a file that states nothing about time; processors of transformers assume it too."""
 
 CLOCK_TICKS = 2
-"""Ticks by which rounding to a container's clock moves a duration: half a tick at either end, and
-up to one in how long the last frame stands."""
+"""The ticks by which rounding to a container's clock moves a duration: half a tick at either end,
+and up to one in the duration of the last frame."""
 
 
 def average_rate(
     frames: int, duration: Fraction, *, tick: Fraction, stated: Fraction | None
 ) -> float:
-    """Frames per second: so many `frames` over `duration` seconds.
+    """Return the frames per second of `frames` over `duration` seconds.
 
-    Where the two differ by less than the clock's rounding, `tick` being the seconds of its unit, it
-    is the rate that the container states: so one stream has the same rate in a container that
-    counts milliseconds and in one that counts exactly.
+    Where that differs from the rate that the container states by less than the rounding of its
+    clock, whose unit is `tick` seconds, the stated rate is returned: so one stream has the same
+    rate in a container that counts milliseconds and in one that counts exactly.
     """
     if duration <= 0 or not frames:
         return float(stated or DEFAULT_RATE)
@@ -40,11 +40,11 @@ def average_rate(
 
 
 def last_duration(pts: IntArray, durations: Sequence[int]) -> int:
-    """How long the last frame stands, in ticks; 0 where nobody knows.
+    """Return the duration of the last frame in ticks, or 0 where it is unknown.
 
-    `pts` [N] are ascending, `durations` [N] what the packets state, or none. Where a file has none,
-    FFmpeg makes them up from an average; that shows where a frame would stand far beyond the next
-    one's time. The last frame then stands as long as the one before.
+    `pts` [N] are ascending; `durations` [N] are those of the packets, or empty. Where a file has
+    none, FFmpeg makes them up from an average, which shows where a frame would last far beyond the
+    next one's time. The last frame then lasts as long as the one before.
     """
     if len(pts) < 2 or not durations:
         return durations[-1] if durations else 0

@@ -1,6 +1,6 @@
-"""One pass over the packets of an opened video: the raw facts an index is made of.
+"""One pass over the packets of an opened video: the raw facts that an index is made of.
 
-Knows nothing about what the facts are for, and judges only whether they are complete.
+The pass judges only whether these facts are complete.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ BEGIN_ANYWHERE = frozenset({"mpegts", "mpeg"})
 """Formats of broadcasts: what comes before the first key packet cannot be decoded, and need not."""
 
 MOST_UNREAD = 0.1
-"""Of a file that ends in packets, behind the last one that is found."""
+"""The largest share behind the last packet found, for a file that ends in packets."""
 
 TAIL_BYTES = 128 << 20
-"""Of packets that are held in memory, at most."""
+"""The most bytes of packets that are held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,18 +44,18 @@ class ShownPacket:
 
     pts: int
     duration: int
-    """0 where unknown."""
+    """The duration in units of the time base, or 0 where it is unknown."""
     place: int
-    """Its number in the file among those of its stream."""
+    """The number of the packet among those of its stream in the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyPacket:
-    """One packet that decoding can start at, also where its own frame is not shown."""
+    """One packet at which decoding can start, also where its own frame is not shown."""
 
     pts: int
     pos: int
-    """Byte in the file; -1 where the format does not tell."""
+    """The byte in the file, or -1 where the format does not state it."""
 
 
 @dataclass(kw_only=True)
@@ -64,9 +64,9 @@ class Tail:
 
     packets: list[Packet[VideoStream]] = field(default_factory=list)
     last_key: int = 0
-    """Where in `packets` the last group begins; 0 where that is the only one."""
+    """The index in `packets` of the last group's first one; 0 where that is the only group."""
     size: int = 0
-    """Bytes."""
+    """The size of all packets in bytes."""
     is_lost: bool = False
     """Whether the last group does not fit."""
 
@@ -78,7 +78,7 @@ class Tail:
         self.is_lost = False
 
     def add(self, packet: Packet[VideoStream]) -> None:
-        """Keep a packet, or lose the group."""
+        """Keep a packet, or drop the whole group where it does not fit."""
         self.size += packet.size
         if self.size > TAIL_BYTES:
             self.packets.clear()
@@ -89,37 +89,37 @@ class Tail:
 
 @dataclass(kw_only=True)
 class Scan:
-    """What one pass found. Times are in units of `time_base`."""
+    """The facts that one pass found. Times are in units of `time_base`."""
 
     time_base: Fraction
     shown: list[ShownPacket] = field(default_factory=list)
-    """In presentation order, once all are known."""
+    """The packets of shown frames, in presentation order once all are known."""
     keys: list[KeyPacket] = field(default_factory=list)
     tail: Tail = field(default_factory=Tail)
     first_frame: VideoFrame | None = None
     first_error: str | None = None
-    """What the decoder said of a packet before it gave the first frame."""
+    """The decoder's error at a packet before the first frame."""
     broken: str | None = None
-    """What the demuxer said where it could not go on."""
+    """The demuxer's error where it could not go on."""
     tells_frames_apart: bool = True
     """Whether every frame has a time of its own that also survives decoding."""
     dts: list[int] = field(default_factory=list)
-    """Decoding times of all packets that have one, in the order of the file."""
+    """The decoding times of all packets that have one, in the order of the file."""
     stated_seconds: float = 0.0
-    """Length by the header; 0 where it states none."""
+    """The length by the header, or 0 where it states none."""
     end_seconds: float = 0.0
-    """End of the last packet of any stream."""
+    """The time at which the last packet of any stream ends."""
     end_byte: int = 0
-    """The same in the file; 0 where the format does not tell."""
+    """The byte at which the last packet ends, or 0 where the format does not state it."""
 
     @property
     def pts(self) -> list[int]:
-        """[N] presentation times, ascending."""
+        """The presentation times [N], ascending."""
         return [entry.pts for entry in self.shown]
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the data clearly ends before the header says.
+        """Whether the data clearly ends before the length that the header states.
 
         A header counts the last frame's duration, packets need not, and a last frame may stand
         as long as the longest of the others. So twice the longest step between frames may be
@@ -159,7 +159,7 @@ def scan_packets(container: InputContainer, stream: VideoStream, path: Path) -> 
 
 
 def _packets(container: InputContainer, scan: Scan) -> Iterator[Packet[Stream]]:
-    """All packets, as far as the demuxer gets."""
+    """Yield all packets, as far as the demuxer gets."""
     try:
         yield from container.demux()
     except av.FFmpegError as error:
@@ -187,7 +187,7 @@ def _note(scan: Scan, packet: Packet[Stream], place: int) -> None:
 
 
 def _tells_frames_apart(container: InputContainer, scan: Scan) -> bool:
-    """False for formats that store no presentation times, equal times, and clocks set back."""
+    """Whether the format stores presentation times, none are equal and no clock is set back."""
     is_raw = container.format.flags & cast(int, FormatFlags.no_timestamps.value)
     stores_no_times = container.format.name == "avi" or bool(is_raw)
     ascending = all(early.pts < late.pts for early, late in pairwise(scan.keys))
@@ -196,7 +196,7 @@ def _tells_frames_apart(container: InputContainer, scan: Scan) -> bool:
 
 
 def _settle(scan: Scan) -> None:
-    """Put the frames in order; what comes before the first decodable frame is never shown."""
+    """Put the frames in order, and drop those before the first decodable one."""
     start = None if scan.first_frame is None else scan.first_frame.pts
     shown = (entry for entry in scan.shown if start is None or entry.pts >= start)
     scan.shown = sorted(shown, key=lambda entry: entry.pts)
@@ -209,7 +209,7 @@ def _end_seconds(packet: Packet[Stream]) -> float:
 
 
 def _ends_in_packets(container: InputContainer, scan: Scan, path: Path) -> bool:
-    """Whether a whole file of its kind has little behind its last packet: one that was streamed."""
+    """Whether a complete file of this kind ends in packets, as one that was streamed does."""
     if "mp4" in container.format.name:
         return is_fragmented(path)
     return container.format.name in ("flv", "matroska,webm") and not scan.stated_seconds

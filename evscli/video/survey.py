@@ -1,7 +1,7 @@
-"""One sequential decode of a whole video: which of its frames are whole.
+"""One sequential decode of a whole video, which finds the frames that are whole.
 
-It costs a decode of everything, without converting a picture, and is done where an index cannot
-tell: where the end of a file does not decode, where packet times do not tell frames apart, and
+It costs a decode of everything, without converting a picture, and is done where an index is not
+enough: where the end of a file does not decode, where packet times do not distinguish frames, and
 where a policy about damage asks for every frame.
 """
 
@@ -23,28 +23,28 @@ from evscli.video.judge import NO_PLACES, file_order, is_key, judge
 BoolArray = NDArray[np.bool_]
 
 HELD = 16
-"""Frames that a decoder holds back for their order, at most."""
+"""The most frames that a decoder holds back for their order."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
-    """What a sequential decode gave."""
+    """The result of a sequential decode."""
 
     whole: BoolArray
     """[N] whether a frame comes, and neither it nor what it rests on is damaged."""
     end: int
-    """Frames before those at the end that never decode; N where all do."""
+    """The number of frames before those at the end that never decode; N where all do."""
     first_frame: VideoFrame | None
     times: list[int | None]
-    """[N] what the frames themselves say of their time, where they were counted."""
+    """[N] the frames' own times, where frames were counted."""
 
 
 @dataclass(kw_only=True)
 class PacketTally:
-    """What is noted of the events of a decode as they pass."""
+    """Notes of the events of a decode as they pass."""
 
     frames: list[int] = field(default_factory=list)
-    """Numbers of the frames that came, as they came."""
+    """The numbers of the frames that came, in the order in which they came."""
     flagged: set[int] = field(default_factory=set)
     keys: list[int] = field(default_factory=list)
     failed: list[tuple[int, int]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class PacketTally:
     first_frame: VideoFrame | None = None
 
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The same events, noted."""
+        """Yield the events, and note each."""
         for event in events:
             if event.frame is None:
                 self.failed.append((event.number, len(self.frames)))
@@ -90,7 +90,7 @@ def survey_timed(path: Path, pts: IntArray, places: IntArray) -> Survey:
 
 
 def survey_counted(path: Path) -> Survey:
-    """Decode a video whose packet times do not tell its frames apart."""
+    """Decode a video whose packet times do not distinguish its frames."""
     tally = PacketTally()
     container, stream = open_video(path, deblocked=False)
     with container:
@@ -105,10 +105,10 @@ def survey_counted(path: Path) -> Survey:
 
 
 def _end_timed(tally: PacketTally, places: IntArray) -> int:
-    """The first frame of the end that never decodes.
+    """Return the first frame of the end that never decodes.
 
-    That end begins where, in the order of the file, no packet any more gives a whole frame. It
-    takes along what is shown behind it, and what a decoder that stops at a fault does not give out.
+    The end begins where, in the order of the file, no further packet gives a whole frame. Frames
+    shown behind it belong to it, and those that a decoder which stops at a fault does not give out.
     """
     well = np.zeros(len(places), dtype=np.bool_)
     well[[number for number in tally.frames if number not in tally.flagged]] = True
@@ -123,7 +123,7 @@ def _end_timed(tally: PacketTally, places: IntArray) -> int:
 
 
 def _end_counted(tally: PacketTally) -> int:
-    """The same where nothing is known but the order in which frames come."""
+    """Return the first frame of that end where only the order in which frames come is known."""
     frames, last_key = len(tally.frames), max(tally.keys, default=-1)
     faults = [*tally.flagged, *(came for _, came in tally.failed)]
     return min([frames, *(at for at in faults if at > last_key and frames - at <= HELD)])

@@ -1,7 +1,7 @@
-"""Whether the end of a video decodes, without decoding the rest of it.
+"""A test whether the end of a video decodes, without decoding the rest of it.
 
 A recording that was cut off ends in packets that never become frames, and a repaired one keeps
-them; no header tells.
+them. No header states that.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from evscli.video.events import decode_timed
 from evscli.video.scan import Scan, ShownPacket
 
 LAST_PACKETS = 17
-"""Packets at the end whose frames must come, more than any of them can wait for another."""
+"""The number of packets at the end whose frames must come: more than a decoder holds back."""
 
 
 def tail_is_whole(stream: VideoStream, scan: Scan) -> bool:
     """Whether the last frames come without a fault, decoded from the last key packet on.
 
-    From the one before where frames that are shown before the last key frame are stored behind it:
-    they rest on both. False also where nothing can be told so, as where a group is very long.
+    Decoding starts one key packet earlier where frames shown before the last key frame are stored
+    behind it: they rest on both. False is returned also where a group is too long to find out.
     """
     tail = scan.tail
     if tail.is_lost or not tail.packets or not scan.keys:

@@ -1,4 +1,4 @@
-"""Every frame of one video in presentation order: what the other parts of this stage work with."""
+"""Every frame of one video in presentation order, on which the rest of this stage works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evscli.video.rate import average_rate
 
 
 def no_frames() -> IntArray:
-    """The numbers of no frame."""
+    """Return an empty array of frame numbers."""
     return np.empty(0, dtype=np.int64)
 
 
@@ -25,49 +25,49 @@ class VideoIndex:
     pts: IntArray
     """[N] presentation times in units of `time_base`, ascending."""
     places: IntArray
-    """[N] where each frame's packet lies among those in the file. Empty where packet times do not
-    tell frames apart: then frames are counted from the start of the file."""
+    """[N] the place of each frame's packet among those in the file. Empty where packet times do not
+    distinguish frames: then frames are counted from the start of the file."""
     keyframe_pts: IntArray
-    """[K] ascending times that decoding can start at. Empty where frames are counted."""
+    """[K] ascending times at which decoding can start. Empty where frames are counted."""
     keyframe_pos: IntArray
-    """[K] the byte in the file at which each of them lies; -1 where the format does not tell."""
+    """[K] the byte in the file of each of them; -1 where the format does not state it."""
     time_base: Fraction
-    """Seconds per unit."""
+    """The seconds of a unit of `pts`."""
     last_seconds: Fraction
-    """How long the last frame stands."""
+    """The seconds for which the last frame is shown."""
     stated_rate: Fraction | None
-    """Frames per second as the container states them; None where it does not."""
+    """The frames per second that the container states, if any."""
     duration: float
-    """Seconds from the first frame to the end of the last one."""
+    """The seconds from the first frame to the end of the last one."""
     coded_size: tuple[int, int]
     """(height, width) in pixels as decoded."""
     rotation: int
-    """Degrees counter-clockwise a viewer turns the coded picture: 0, 90, 180 or 270."""
+    """The degrees counter-clockwise by which a viewer turns the coded picture: 0, 90, 180, 270."""
     mirrored: bool
     """Whether a viewer swaps left and right after turning."""
     damaged: IntArray = field(default_factory=no_frames)
-    """Numbers of the frames that are left out although others follow, ascending."""
+    """The numbers of the frames that are left out although others follow, ascending."""
     notes: tuple[str, ...] = ()
-    """What a person should know of it."""
+    """Notes on the video for a person, such as on damage."""
 
     @property
     def frames(self) -> int:
-        """Number of frames, N."""
+        """The number of frames, N."""
         return len(self.pts)
 
     @property
     def times(self) -> FloatArray:
-        """[N] seconds since the first frame."""
+        """The seconds [N] since the first frame."""
         return np.asarray((self.pts - self.pts[0]) * float(self.time_base))
 
     @property
     def fps(self) -> float:
-        """Frames per second: frames over duration."""
+        """The frames per second: frames over duration."""
         return self.rate(range(self.frames))
 
     @property
     def is_even(self) -> bool:
-        """Whether no step between frames is so much longer than the others that one may be lost."""
+        """Whether no step between frames is so much longer than others that a frame may be lost."""
         steps = np.diff(self.pts)
         return not len(steps) or bool(2 * steps.max() < 3 * np.median(steps))
 
@@ -78,12 +78,12 @@ class VideoIndex:
         return (height, width) if self.rotation % 180 == 0 else (width, height)
 
     def usable(self, frames: range) -> IntArray:
-        """The numbers of those among consecutive `frames` that are not left out."""
+        """Return the numbers of the consecutive `frames` that are not left out."""
         numbers = np.arange(frames.start, frames.stop)
         return numbers[~np.isin(numbers, self.damaged)] if len(self.damaged) else numbers
 
     def rate(self, frames: range, *, count: int | None = None) -> float:
-        """Frames per second of consecutive `frames`, or of `count` of them spread over the time."""
+        """Return the rate of consecutive `frames`, or of `count` of them spread over their time."""
         return average_rate(
             len(frames) if count is None else count,
             self.span(frames),
@@ -92,7 +92,7 @@ class VideoIndex:
         )
 
     def span(self, frames: range) -> Fraction:
-        """Exact seconds that consecutive frames last, the last one's own duration included."""
+        """Return the exact seconds of consecutive frames, the last one's own duration included."""
         begin = int(self.pts[frames.start])
         if frames.stop >= self.frames:
             return (int(self.pts[-1]) - begin) * self.time_base + self.last_seconds

@@ -1,6 +1,6 @@
-"""What a file is that cannot be read as a video, and what to do about it. Decodes nothing.
+"""Messages on files that cannot be read as videos: what each file is, and what to do about it.
 
-A file's name says little: pointers of version control, web pages and archives are saved as `.mp4`.
+The name of a file proves little: pointers, web pages and archives are saved as `.mp4`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from av.stream import Disposition
 from evscli.video.mp4 import boxes
 
 HEAD_BYTES = 4096
-"""Bytes that are looked at."""
+"""The number of bytes at the beginning of a file that are looked at."""
 
 POINTERS = (
     (rb"version https://git-lfs\.github\.com/spec", "Git LFS", "git lfs pull"),
     (rb"(?s)(outs|deps|md5|wdir|frozen):.*\b(md5|etag|hash): ?\S", "DVC", "dvc pull"),
     (rb"(/?\.git|/)/?annex/objects/", "git-annex", "git annex get"),
 )
-"""How a file begins that stands for another one, whose it is, and what fetches that one."""
+"""(beginning, tool, command) of files that stand for a video, which the command fetches."""
 
 ARCHIVES = (
     (b"PK\x03\x04", "ZIP"),
@@ -44,7 +44,7 @@ INSIDE = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 
 
 def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
-    """What to say of a file that does not open: what it is, else the decoder's own words.
+    """The message on a file that does not open: what it is, else the decoder's own words.
 
     Raises OSError.
     """
@@ -52,11 +52,11 @@ def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
         head = file.read(HEAD_BYTES)
     if known := what_it_is(head):
         return f"{path} {known}"
-    return f"{path} is no video that can be read ({error.strerror}); check that it plays"
+    return f"{path} is not a readable video ({error.strerror}); check that it plays"
 
 
 def why_undecodable(path: Path, kind: str) -> str | None:
-    """What to say of a file that opens as a container of FFmpeg's `kind` and gives no picture."""
+    """The message on a file that opens as FFmpeg's format `kind` and gives no picture, if any."""
     with path.open("rb") as file:
         if "webp" in kind and _is_animated_webp(file.read(HEAD_BYTES)):
             return (
@@ -72,7 +72,7 @@ def why_undecodable(path: Path, kind: str) -> str | None:
 
 
 def why_no_pictures(path: Path, container: InputContainer) -> str:
-    """What to say of a file that opens and has no stream of pictures but covers."""
+    """The message on a file that opens and has no stream of pictures but covers."""
     covers = [s for s in container.streams.video if Disposition.attached_pic in s.disposition]
     kinds = {stream.type for stream in container.streams if stream not in covers}
     found = [*sorted(kinds), *(["a cover picture"] if covers else [])]
@@ -86,7 +86,7 @@ def why_no_pictures(path: Path, container: InputContainer) -> str:
 
 
 def what_it_is(head: bytes) -> str | None:
-    """What a file that begins with `head` is and what to do, where that can be told."""
+    """The kind of a file that begins with `head` and what to do, or None where it is unknown."""
     if head[4:8] == b"ftyp":
         return (
             "is an MP4 or MOV file without a usable index: it was probably cut off; "
@@ -97,16 +97,16 @@ def what_it_is(head: bytes) -> str | None:
             return f"is a pointer of {whose} and not the video itself; fetch that with {fetch}"
     for begins, name in ARCHIVES:
         if head.startswith(begins):
-            return f"is a {name} archive and no video; unpack it and give what is in it"
+            return f"is a {name} archive and not a video; unpack it and give what is in it"
     if head[257:262] == b"ustar":
-        return "is a tar and no video; name it .tar, and the videos in it are found"
+        return "is a tar and not a video; name it .tar, and the videos in it are found"
     if head and not any(head):
         return "begins with zeros only: its copy or download was cut off; make it again"
     return _what_text(head)
 
 
 def _what_text(head: bytes) -> str | None:
-    """The same of text."""
+    """The kind of a file that begins with text and what to do, or None where it is unknown."""
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -116,15 +116,15 @@ def _what_text(head: bytes) -> str | None:
     begins = text.lstrip()[:200].lower()
     if begins.startswith(("<!doctype html", "<html", "<head", "<body")):
         return (
-            "is a web page and no video, as servers answer with where a link is old or asks for a "
+            "is a web page and not a video, as servers send for a link that is old or asks for a "
             "login; download the video itself"
         )
     if begins.startswith(("<?xml", "<error")):
-        return "is an XML text and no video, as servers answer with errors; download it again"
+        return "is an XML text and not a video, as servers send for errors; download it again"
     if begins.startswith(("{", "[")) and text.rstrip().endswith(("}", "]")):
-        return "is a JSON text and no video, as servers answer with errors; download it again"
+        return "is a JSON text and not a video, as servers send for errors; download it again"
     if begins and all(letter.isprintable() or letter.isspace() for letter in text):
-        return "is no video that can be read (it is a text file); give the video itself"
+        return "is not a readable video (it is a text file); give the video itself"
     return None
 
 
@@ -134,7 +134,7 @@ def _is_animated_webp(head: bytes) -> bool:
 
 
 def _sample_entries(file: BinaryIO) -> Iterator[bytes]:
-    """The four letters of every codec that an MP4 file names."""
+    """Yield the four letters of every codec that an MP4 file names."""
     size = file.seek(0, 2)
     for kind, start, stop in boxes(file, 0, size):
         if kind == b"moov":

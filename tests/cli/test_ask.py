@@ -107,7 +107,7 @@ def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> No
         pytest.param(
             ["day/a", "what\udcff?"],
             2,
-            "no character: type it again in UTF-8",
+            "not a character: type it in UTF-8",
             marks=pytest.mark.slow,
         ),
         (["day/a", QUESTION, "--model", "./nowhere/at/all"], 1, "./nowhere/at/all"),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from evscli.bundled import MINI_FOLDER
 from evscli.store import open_store
+from tests.checkpoints import copy_mini
 from tests.disks import fill, mounted
 from tests.evs import Result, Running, run_evs
 from tests.videos import truncate, write_audio, write_video
@@ -139,7 +139,7 @@ def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_a_model_folder_without_weights(tmp_path: Path, clip: Path) -> None:
-    folder = shutil.copytree(MINI_FOLDER, tmp_path / "model")
+    folder = copy_mini(tmp_path / "model")
     (folder / "model.safetensors").unlink()
     check(prune(tmp_path, clip, *VCAST, "--model", folder), 1, "weights")
 

@@ -74,7 +74,7 @@ def test_what_ends_a_worker_is_shown_with_its_traceback(folder: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     "command",
-    ["compare", "eval", pytest.param("plan", marks=pytest.mark.slow)],
+    ["compare", *(pytest.param(name, marks=pytest.mark.slow) for name in ("eval", "plan"))],
 )
 def test_other_commands_show_it_too(command: str, folder: Path, tmp_path: Path) -> None:
     given: tuple[str | Path, ...] = ("compare", "clips/cut.mp4", "--no-language", "-o", tmp_path)

@@ -48,7 +48,7 @@ def test_the_readme_sets_up_in_two_lines() -> None:
     lines = re.findall(r"^python3 -m venv .*$", README, flags=re.MULTILINE)
     assert len(lines) == 2
     assert "evs prune sample_videos/" in lines[0]
-    assert lines[1].endswith("pytest")
+    assert lines[1].endswith("pytest --all")
 
 
 def test_methods_and_models_list_what_there_is(tmp_path: Path) -> None:

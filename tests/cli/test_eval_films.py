@@ -10,11 +10,11 @@ import pytest
 
 from evscli import cli
 from evscli.cli import notes
-from evscli.cli.eval_report import Result, report
-from evscli.learn.evaluation.films import held_out_films
-from evscli.learn.evaluation.results import Evaluation
-from evscli.learn.mini import build_mini
-from evscli.learn.world.questions import KINDS
+from evscli.cli.evaluation_report import Result, report_accuracy
+from evscli.evaluation.statistics.results import Evaluation
+from evscli.mini.exam.films import held_out_films
+from evscli.mini.form import build_mini
+from evscli.mini.world.questions import KINDS
 from tests.checkpoints import make_checkpoint
 from tests.evs import Result as Ran
 from tests.evs import Running, run_evs, wait_until
@@ -143,7 +143,7 @@ def test_videos_that_raise_no_question_are_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = Result(evaluation=Evaluation(answered=()), setup={})
-    assert report(nothing, tmp_path / "out", as_json=False) == 1
+    assert report_accuracy(nothing, tmp_path / "out", as_json=False) == 1
     assert capsys.readouterr().err == "error: no video gives rise to a question; raise --videos\n"
     assert not (tmp_path / "out").exists()
 

@@ -13,9 +13,9 @@ import pytest
 
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.encoders import load_encoder
+from evscli.evaluation.questions.choices import read_choices
+from evscli.evaluation.questions.multiple_choice import evaluate_choices, load_both
 from evscli.job import Encoding
-from evscli.learn.evaluation.choices import read_choices
-from evscli.learn.evaluation.multiple_choice import evaluate_choices, load_both
 from evscli.pruners import check_selection
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -30,9 +30,9 @@ def headings(text: str) -> list[str]:
 def test_options_stand_under_headings() -> None:
     assert headings(shown("prune", "--help")) == [
         "Arguments:",
-        "Which tokens are kept:",
-        "Which videos:",
-        "Which frames:",
+        "Tokens:",
+        "Videos:",
+        "Frames:",
         "Encoder:",
         "Store:",
         "Run:",
@@ -66,7 +66,7 @@ def test_commands_share_the_options_of_frames_and_encoders(name: str) -> None:
     declared = {opt: p.help for p in command.params for opt in p.opts if opt.startswith("--")}
     prune = get_command(app).commands["prune"]  # type: ignore[attr-defined]
     for parameter in prune.params:
-        if getattr(parameter, "rich_help_panel", None) in ("Which frames", "Encoder"):
+        if getattr(parameter, "rich_help_panel", None) in ("Frames", "Encoder"):
             assert declared[parameter.opts[-1]] == parameter.help
 
 

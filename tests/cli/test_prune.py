@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from evscli.bundled import MINI_FOLDER, MINI_NOTICE
+from evscli.bundled import MINI_NOTICE
 from evscli.store import open_store
+from tests.checkpoints import copy_mini
 from tests.evs import Running, run_evs
 from tests.videos import write_video
 
@@ -53,7 +53,7 @@ def test_a_repeated_run_is_byte_identical(tmp_path: Path, videos: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_in_a_store_names_this_machine(tmp_path: Path, videos: Path) -> None:
-    checkpoint = shutil.copytree(MINI_FOLDER, tmp_path / "my-model")
+    checkpoint = copy_mini(tmp_path / "my-model")
     run_evs("prune", videos, *VCAST, "--model", checkpoint, "-o", "store", cwd=tmp_path)
     for path in (tmp_path / "store").iterdir():
         content = path.read_bytes()

@@ -164,7 +164,7 @@ def test_pruning_inside_says_what_it_needs(clip: Path, tmp_path: Path) -> None:
         (("--method", "stts", *half), "mini has none: give them with --scorer FILE"),
         (("--method", "window-diff", *half), "not after 3: give such a number with --prune-at"),
         (("--method", "evs", *half, "--scorer", "x"), "no method here uses a scorer"),
-        (("--method", "stts", *half, "--scorer", "absent"), "there is no scorer absent"),
+        (("--method", "stts", *half, "--scorer", "absent"), "absent does not exist; name a"),
         (("--method", "none", "--prune-at", "1"), "keeps everything"),
         (("--method", "stts", *half, "--scorer", "wide", "--prune-at", "1"), "of width 128 needs"),
     ):

@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from evscli.cli.train import command_of
-from evscli.learn.evaluation.films import held_out_films
-from evscli.learn.training.checkpoint import FILE
-from evscli.learn.training.plan import TrainingPlan
-from evscli.learn.world.questions import KINDS
+from evscli.mini.exam.films import held_out_films
+from evscli.mini.training.plan import TrainingPlan
+from evscli.mini.world.questions import KINDS
+from evscli.train.checkpoint import FILE
 from tests.evs import Running, run_evs, wait_until
 
 pytestmark = pytest.mark.slow

@@ -128,6 +128,7 @@ def test_progress_counts_files_by_the_shares_of_their_segments(
     assert state.seconds_expected == pytest.approx(3.5)
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_byte(folder: Path, pruner: VideoPruner) -> None:
     for name, processes in (("one", 1), ("three", 3)):
         run(folder, pruner, name=name, processes=processes)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder
 from evscli.encoders.early import Prefix
-from evscli.encoders.tower import Tower
+from evscli.models.contract import Tower
 from evscli.records import FrameChunk, FramePlan
 
 

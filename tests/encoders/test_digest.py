@@ -9,8 +9,10 @@ from torch import Tensor
 
 from evscli.encoders import load_encoder, vision_digests
 from evscli.encoders.digest import json_digest, vision_name
+from evscli.models.registry import built_in
 from tests.checkpoints import FAMILIES, make_checkpoint, make_model
 
+QWEN = built_in()["qwen3_vl"]
 WEIGHTS = {"b": torch.arange(6.0).view(2, 3) / 7, "a.weight": torch.tensor([1.0, 2.5])}
 
 
@@ -94,9 +96,9 @@ def test_narrowed_checkpoint_and_model_are_recognised_by_the_rounded_digest(tmp_
 
 
 def test_only_vision_keys_have_a_vision_name() -> None:
-    assert vision_name("visual.merger.ln_q.weight") == "merger.ln_q.weight"
-    assert vision_name("model.visual.pos_embed.weight") == "pos_embed.weight"
-    assert vision_name("model.language_model.visual.weight") is None
+    assert vision_name("visual.merger.ln_q.weight", QWEN) == "merger.ln_q.weight"
+    assert vision_name("model.visual.pos_embed.weight", QWEN) == "pos_embed.weight"
+    assert vision_name("model.language_model.visual.weight", QWEN) is None
 
 
 def test_json_digest_ignores_the_order_of_keys() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.early import finish, spans
-from evscli.encoders.tower import Tower, encode_frames, patches_of, windows_of
+from evscli.encoders.tower import encode_frames, patches_of, windows_of
+from evscli.models.contract import Tower
 from evscli.records import KeptTokens, WindowChoice, WindowTokens
 from tests.checkpoints import FAMILIES
 from tests.encoders.layouts import begun, random_frames

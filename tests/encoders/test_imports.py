@@ -15,12 +15,12 @@ pytestmark = pytest.mark.slow
 CODE = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
-from evscli.encoders.families import FAMILIES
+from evscli.models.registry import built_in
 from evscli.encoders.imports import import_class
 from transformers.utils import is_torchvision_available
 
 with ThreadPoolExecutor(8) as pool:
-    classes = set(pool.map(import_class, [FAMILIES["qwen2_5_vl"].video_processor] * 8))
+    classes = set(pool.map(import_class, [built_in()["qwen2_5_vl"].video_processors[0]] * 8))
 found = {"classes": len(classes), "said": is_torchvision_available()}
 found["stand_ins"] = [name for name in sys.modules if name.partition(".")[0] == "torchvision"]
 try:

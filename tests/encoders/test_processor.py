@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from evscli.encoders.digest import json_digest
-from evscli.encoders.families import FAMILIES
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.processor import load_video_processor, pixel_values
 from evscli.errors import ModelError
+from evscli.models.registry import built_in
 
 OLD = "preprocessor_config.json"
 NEW = "video_preprocessor_config.json"
@@ -43,7 +43,7 @@ EDGES = {"shortest_edge": 3136, "longest_edge": 602112}
 def load(folder: Path, family: str = "qwen3_vl", **files: dict[str, Any]) -> Any:
     for name, values in files.items():
         (folder / name.replace("_json", ".json")).write_text(json.dumps(values))
-    return load_video_processor(LocalFolder(folder, name="my-model"), FAMILIES[family])
+    return load_video_processor(LocalFolder(folder, name="my-model"), built_in()[family])
 
 
 def test_published_qwen2_5_layout_serves_videos_with_its_image_values(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,14 @@ import torch
 
 from evscli.bundled import MINI_FOLDER
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.families import FAMILIES
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError, UsageError
+from evscli.models.registry import built_in
 from evscli.records import Sampling
-from tests.checkpoints import make_checkpoint
+from tests.checkpoints import copy_mini, make_checkpoint
 from tests.encoders.layouts import copy_checkpoint, edit_json
-from tests.encoders.test_sizing import QWEN2, size_of
+from tests.models.parts.test_sizing import QWEN2, size_of
 
 VIDEO = "video_preprocessor_config.json"
 IMAGE = "preprocessor_config.json"
@@ -34,7 +33,7 @@ NAN = float("nan")
 @pytest.fixture
 def mini(tmp_path: Path) -> Path:
     """A copy of mini to change."""
-    return Path(shutil.copytree(MINI_FOLDER, tmp_path / "model"))
+    return copy_mini(tmp_path / "model")
 
 
 def changed(folder: Path, file: str = VIDEO, /, **values: Any) -> Path:
@@ -164,8 +163,8 @@ def test_processor_that_samples_without_a_rate_needs_one(mini: Path) -> None:
         ("size", 256, "256, of which shortest_edge and longest_edge must be numbers above 0; set"),
         ("size", {"shortest_edge": 4096}, "of which shortest_edge and longest_edge must be"),
         ("size", {"height": 64, "width": 64}, "of which shortest_edge and longest_edge must be"),
-        ("size", {}, "{}, which is no size; set it to"),
-        ("size", "x", '"x", which is no size'),
+        ("size", {}, "{}, which is not a size; set it to"),
+        ("size", "x", '"x", which is not a size'),
         ("size", {"shortest_edge": "1", "longest_edge": "2"}, "must be numbers above 0"),
         ("size", {"shortest_edge": NAN, "longest_edge": 1}, "must be numbers above 0"),
         ("size", {"shortest_edge": 9, "longest_edge": 4}, "shortest_edge is more than its longest"),
@@ -226,7 +225,7 @@ def test_wrong_numbers_that_stand_beside_size_are_named(tmp_path: Path) -> None:
     (tmp_path / IMAGE).write_text(json.dumps(values))
 
     with pytest.raises(ModelError, match=r'has max_pixels "many", of which'):
-        load_video_processor(LocalFolder(tmp_path, name="m"), FAMILIES["qwen2_5_vl"])
+        load_video_processor(LocalFolder(tmp_path, name="m"), built_in()["qwen2_5_vl"])
 
 
 @pytest.mark.parametrize("nested", [[1], "x", 3])

@@ -13,7 +13,7 @@ from transformers.models.molmo2.configuration_molmo2 import Molmo2VisionConfig
 from transformers.models.molmo2.modeling_molmo2 import Molmo2VisionModel
 
 from evscli.encoders.early import finish
-from evscli.encoders.molmo2 import Molmo2Tower
+from evscli.models.molmo2.tower import Molmo2Tower
 from evscli.pruners import check_selection, select_windows
 from evscli.records import PruneInputs, WindowTokens
 from tests.encoders.layouts import begun

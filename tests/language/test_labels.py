@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from evscli.errors import UsageError
 from evscli.language import prefill
 from evscli.language.prompt import IGNORED
-from evscli.learn.mini import CHAT_TEMPLATE
 from evscli.records import PrunedVideo
+from tests.checkpoints import CHAT_TEMPLATE
 from tests.language import conversations
 from tests.language.conversations import byte_tokenizer
 from tests.language.reference import half, make_blank, make_clip

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evscli.language.family import Marks, VideoLayout, family_of
 from evscli.language.positions import place_videos
+from evscli.language.prefill import prompt_format
+from evscli.models.contract import Marks, VideoLayout
 from evscli.records import PrunedVideo
 from tests.checkpoints import FAMILIES, make_model
 from tests.language.reference import Clip, make_blank, pruned
@@ -74,7 +75,7 @@ def model_positions(model: Any, full: Tensor, clips: list[Clip]) -> Tensor:
 def test_positions_are_those_of_the_full_prompt_sliced(
     family: str, models: Any, drawn: list[tuple[Clip, Tensor]], data: st.DataObject
 ) -> None:
-    model, side = models[family], family_of(family)
+    model, side = models[family], prompt_format(family)
     if family == "qwen2_5_vl":
         model.config.vision_config.tokens_per_second = data.draw(st.sampled_from([2, 4, 25]))
     gaps = [data.draw(st.integers(1, 4)) for _ in drawn]
@@ -98,7 +99,7 @@ def test_temporal_ids_are_rounded_as_the_model_rounds(
         pixels=torch.empty(0), grid=(5, 1, 1), indices=indices, fps=fps, frames=9 * step + 7
     )
     record = make_blank(models["qwen2_5_vl"], clip)
-    layout = layout_of(family_of("qwen2_5_vl"), record)
+    layout = layout_of(prompt_format("qwen2_5_vl"), record)
     expected = model_positions(models["qwen2_5_vl"], torch.full((5,), PAD), [clip])
     assert torch.equal(layout.offsets, expected)
 

@@ -7,9 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from evscli.errors import UsageError
-from evscli.language.family import family_of
+from evscli.language.prefill import prompt_format
 from evscli.language.prompt import PromptBuilder, as_messages, real_patch_times, texts_of
-from evscli.learn.vocabulary import build_tokenizer
+from evscli.mini.form import mini_tokenizer
 from tests.checkpoints import FAMILIES
 from tests.language.reference import (
     half,
@@ -51,7 +51,7 @@ def test_unpruned_ids_are_those_of_the_whole_processor(
     ]
     records = [make_blank(models[family], clip) for clip in clips]
     expected = reference_inputs(family, tokenizer, clips, TWO_VIDEOS)["input_ids"][0]
-    built = PromptBuilder.of(tokenizer, family_of(family)).build(records, TWO_VIDEOS)
+    built = PromptBuilder.of(tokenizer, prompt_format(family)).build(records, TWO_VIDEOS)
     assert torch.equal(built.ids, expected)
 
 
@@ -61,7 +61,7 @@ def test_a_whole_processor_and_its_tokenizer_give_the_same_ids(
     clip = make_clip(models[family])
     processor = make_processor(family, tokenizer, [clip])
     whole, bare = (
-        PromptBuilder.of(source, family_of(family)).build(
+        PromptBuilder.of(source, prompt_format(family)).build(
             [make_blank(models[family], clip)], as_messages("what is it?", 1)
         )
         for source in (processor, tokenizer)
@@ -73,11 +73,12 @@ def test_a_processor_brings_its_own_chat_template(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
     clip = make_clip(models["qwen3_vl"])
-    untemplated = build_tokenizer()
+    untemplated = mini_tokenizer()
+    untemplated.chat_template = None
     processor = make_processor("qwen3_vl", untemplated, [clip])
     processor.chat_template = tokenizer.chat_template
     video = make_blank(models["qwen3_vl"], clip)
-    builder = PromptBuilder.of(processor, family_of("qwen3_vl"))
+    builder = PromptBuilder.of(processor, prompt_format("qwen3_vl"))
     assert len(builder.build([video], as_messages("what?", 1)).ids) > video.info.tokens
 
 
@@ -86,7 +87,7 @@ def test_an_emptied_frame_keeps_its_time_and_its_vision_tokens(
 ) -> None:
     record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"], (3, 2, 3)))
     record = half(record, emptied=1)
-    builder = PromptBuilder.of(tokenizer, family_of("qwen3_vl"))
+    builder = PromptBuilder.of(tokenizer, prompt_format("qwen3_vl"))
     text = tokenizer.decode(builder.build([record], as_messages("what?", 1)).ids)
     assert "< 1. 1 seconds > <|vision_start|> <|vision_end|> < 2. 1 seconds >" in text
     assert text.count("<|video_pad|>") == record.info.kept
@@ -97,7 +98,7 @@ def test_qwen2_5_vl_has_one_run_and_no_times(
 ) -> None:
     record = make_blank(models["qwen2_5_vl"], make_clip(models["qwen2_5_vl"]))
     record = half(record, emptied=1)
-    builder = PromptBuilder.of(tokenizer, family_of("qwen2_5_vl"))
+    builder = PromptBuilder.of(tokenizer, prompt_format("qwen2_5_vl"))
     text = tokenizer.decode(builder.build([record], as_messages("what?", 1)).ids)
     run = " ".join(["<|vision_start|>", *["<|video_pad|>"] * record.info.kept, "<|vision_end|>"])
     assert run in text
@@ -114,19 +115,21 @@ def test_real_times_stand_in_the_prompt_when_asked_for(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
     record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"], step=24))
-    builder = PromptBuilder.of(tokenizer, family_of("qwen3_vl"), real_times=True)
+    builder = PromptBuilder.of(tokenizer, prompt_format("qwen3_vl"), real_times=True)
     text = tokenizer.decode(builder.build([record], as_messages("what?", 1)).ids)
     assert all(f"< {time} seconds >" in text for time in ("0. 8", "2. 8", "4. 8"))
 
 
 def test_real_times_are_refused_where_the_prompt_has_none(tokenizer: Any) -> None:
     with pytest.raises(UsageError, match="leave real_times off"):
-        PromptBuilder.of(tokenizer, family_of("qwen2_5_vl"), real_times=True)
+        PromptBuilder.of(tokenizer, prompt_format("qwen2_5_vl"), real_times=True)
 
 
 def test_a_tokenizer_without_chat_template_is_refused() -> None:
+    untemplated = mini_tokenizer()
+    untemplated.chat_template = None
     with pytest.raises(UsageError, match="no chat template"):
-        PromptBuilder.of(build_tokenizer(), family_of("qwen3_vl"))
+        PromptBuilder.of(untemplated, prompt_format("qwen3_vl"))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_items_that_do_not_match_the_records_are_refused(
     content: Any, message: str, models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
     record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"]))
-    builder = PromptBuilder.of(tokenizer, family_of("qwen3_vl"))
+    builder = PromptBuilder.of(tokenizer, prompt_format("qwen3_vl"))
     with pytest.raises(UsageError, match=message):
         builder.build([record], [{"role": "user", "content": content}])
 
@@ -150,7 +153,7 @@ def test_a_control_token_made_of_two_items_is_refused(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
     record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"]))
-    builder = PromptBuilder.of(tokenizer, family_of("qwen3_vl"))
+    builder = PromptBuilder.of(tokenizer, prompt_format("qwen3_vl"))
     halves = [{"type": "text", "text": text} for text in ("what <|im_", "end|>")]
     with pytest.raises(UsageError, match=r"'<\|im_end\|>'"):
         builder.build([record], [{"role": "user", "content": [{"type": "video"}, *halves]}])
@@ -165,9 +168,9 @@ def test_items_with_a_video_between_them_are_two_texts() -> None:
 def test_a_tokenizer_without_video_tokens_is_refused(
     models: dict[str, PreTrainedModel], tokenizer: Any
 ) -> None:
-    other = build_tokenizer()
+    other = mini_tokenizer()
     other.chat_template = tokenizer.chat_template.replace("<|video_pad|>", "<|clip|>")
     other.video_token = "<|clip|>"
     record = make_blank(models["qwen3_vl"], make_clip(models["qwen3_vl"]))
     with pytest.raises(UsageError, match=r"does not know <\|clip\|>"):
-        PromptBuilder.of(other, family_of("qwen3_vl")).build([record], as_messages("what?", 1))
+        PromptBuilder.of(other, prompt_format("qwen3_vl")).build([record], as_messages("what?", 1))

@@ -11,6 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.errors import ModelError, UsageError
 from evscli.language.query import QueryEmbedder
+from tests.checkpoints import copy_mini
 
 TEXT = "what color is the ball?"
 
@@ -44,7 +45,7 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_without_a_language_model_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    shutil.copytree(MINI_FOLDER, tmp_path / "vision")
+    copy_mini(tmp_path / "vision")
     path = tmp_path / "vision" / "model.safetensors"
     weights = load_file(path)
     save_file({name: value for name, value in weights.items() if "visual" in name}, path)

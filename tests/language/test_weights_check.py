@@ -90,7 +90,7 @@ def test_the_weights_of_one_model_object_are_digested_once(
         calls.append(vision)
         return vision_digests(vision)
 
-    monkeypatch.setattr("evscli.language.identity.vision_digests", counted)
+    monkeypatch.setattr("evscli.language.identity.weights_digests", counted)
     for _ in range(2):
         prefill(record, tokenizer, "what?", model=model)
     (weights,) = calls

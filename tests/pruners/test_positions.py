@@ -27,7 +27,7 @@ def test_positions_are_the_kept_cells_in_raster_order() -> None:
 def test_rows_are_those_of_the_kept_cells(
     dtype: torch.dtype, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evscli.pruners.frames._CACHED_VALUES", frames * 3 * 4 * 8)
+    monkeypatch.setattr("evscli.pruners.ops.frames._CACHED_VALUES", frames * 3 * 4 * 8)
     embeds, planes = noise(6, 3, 4).to(dtype), noise(2 * 6, 3, 4, seed=1).to(dtype)
     deepstack = planes.view(2, 6, 3, 4, 8)
     rows, deep = gather_tokens(VideoTokens(embeds=embeds, deepstack=deepstack), MASK)

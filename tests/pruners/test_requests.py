@@ -64,8 +64,11 @@ class TestMethods:
             get_pruner("vcats")
 
     @pytest.mark.parametrize("pruner", list_pruners(), ids=lambda pruner: pruner.name)
-    def test_the_count_takes_the_options_of_the_function(self, pruner: Pruner) -> None:
-        assert function_options(pruner.expected_count) == pruner.options
+    def test_rule_and_count_share_their_options_and_each_says_what_it_does(
+        self, pruner: Pruner
+    ) -> None:
+        assert function_options(pruner.function) == function_options(pruner.expected_count) == ()
+        assert all(option.declared.help.endswith(".") for option in pruner.options)
 
     def test_a_description_is_json(self) -> None:
         row = get_pruner("evs").describe()

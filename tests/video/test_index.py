@@ -139,9 +139,9 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path) -> None:
     noise.write_bytes(np.random.default_rng(0).bytes(50_000))
     _refused(tmp_path / "missing.mp4", "no video at .*; check the path")
     _refused(tmp_path, "is a folder; give a video file")
-    _refused(text, "no video that can be read")
+    _refused(text, "not a readable video")
     _refused(empty, "is empty")
-    _refused(noise, "no video that can be read")
+    _refused(noise, "not a readable video")
     _refused(truncate(write_video(tmp_path / "cut.mp4")), "without a usable index.* cut off")
     _refused(write_audio(tmp_path / "sound.m4a"), "no video stream .only audio.")
 

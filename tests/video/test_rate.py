@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.video_utils import VideoMetadata
 
-from evscli.encoders.families import family_of
 from evscli.encoders.files import find_model
 from evscli.encoders.processor import load_video_processor
-from evscli.encoders.rules import ProcessorRules
+from evscli.models.parts.rules import ProcessorRules
+from evscli.models.registry import family_of
 from evscli.records import Sampling
 from evscli.video import index_video, plan_frames
 from evscli.video.rate import average_rate

@@ -53,14 +53,14 @@ FILES = {
     "bare page": (b"<html><body>not found", "is a web page"),
     "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied', "XML text.* download it again"),
     "json": (b'{"error": "not found"}\n', "JSON text.* download it again"),
-    "gzip": (gzip.compress(b"x" * 9000), "is a gzip archive and no video; unpack"),
+    "gzip": (gzip.compress(b"x" * 9000), "is a gzip archive and not a video; unpack"),
     "zip": (zipped(), "is a ZIP archive"),
     "tar": (b"a".ljust(257, b"\0") + b"ustar" + bytes(900), "is a tar .* name it .tar"),
     "zeros": (bytes(9000), "begins with zeros only"),
-    "text": ("Ähnlich wie Text. ".encode() * 900, "no video that can be read .it is a text file"),
+    "text": ("Ähnlich wie Text. ".encode() * 900, "not a readable video .it is a text file"),
     "empty moov": (FTYP + box(b"moov"), "holds no streams at all: its recording was never"),
     "no moov": (FTYP + box(b"mdat", bytes(90)), "without a usable index: .* cut off"),
-    "noise": (np.random.default_rng(0).bytes(9000), "no video that can be read .Invalid data"),
+    "noise": (np.random.default_rng(0).bytes(9000), "not a readable video .Invalid data"),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from evscli.encoders.preprocess import Resize
+from evscli.models.contract import Resize
 from evscli.records import FrameChunk, SourceInfo, VideoInput
 from evscli.video import Damaged, VideoIndex
 

@@ -16,8 +16,8 @@
     return { image, source };
   });
 
-  // A picture takes a moment to decode: those to come are begun ahead, and until the one wanted is
-  // there the last one stays.
+  // A picture takes a moment to decode: the next ones are begun ahead, and the last one stays until
+  // the wanted one is ready.
   function ready() {
     for (const picture of pictures.slice(current, current + 4)) {
       if (!picture.image.src) picture.image.src = picture.source;

@@ -12,8 +12,8 @@ from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Lane
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.decoding.wire import Request
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.preprocess import Resize
 from evscli.errors import VideoError
+from evscli.models.contract import Resize
 from evscli.pipeline import PlannedVideo, plan_indexed
 from evscli.records import FrameChunk, SourceInfo, VideoInput
 from evscli.video import VideoIndex

@@ -11,8 +11,8 @@ import torch
 from evscli.corpus.decoding.process import ChoosePlan, DecoderProcess
 from evscli.corpus.decoding.wire import Clock, Request
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.preprocess import Resize
 from evscli.errors import VideoError
+from evscli.models.contract import Resize
 from evscli.pipeline import plan_indexed, plan_video
 from evscli.records import FramePlan, SourceInfo, VideoInput
 from evscli.video import VideoIndex, decode_frames

@@ -1,0 +1,84 @@
+"""What `evs compare` and `evs eval` print and write at their end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
+from evscli.cli.notes import note, say_failure
+from evscli.evaluation.compare.comparison import Comparison
+from evscli.evaluation.report import accuracy, comparison
+from evscli.evaluation.report.document import Document
+from evscli.evaluation.report.plots import FORMS
+from evscli.evaluation.statistics.findings import Findings
+from evscli.evaluation.statistics.results import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """What an evaluation found, and with what."""
+
+    evaluation: Evaluation
+    setup: Mapping[str, Any]
+    baselines: Evaluation | None = None
+
+
+def report_comparison(found: Comparison, folder: Path, *, as_json: bool) -> int:
+    """Write and print a comparison; the exit code. Without any video nothing is written."""
+    for failure in found.failures:
+        say_failure(failure)
+    if not found.measured:
+        return NOTHING_DONE
+    write(comparison.document_of(found), folder, as_json=as_json, headings=True)
+    return SOME_FAILED if found.failures else 0
+
+
+def report_accuracy(result: Result, folder: Path, *, as_json: bool) -> int:
+    """Write and print an evaluation; the exit code. Without any answer nothing is written."""
+    evaluation = result.evaluation
+    for failure in evaluation.failures:
+        say_failure(failure)
+    if not evaluation.answered:
+        if not evaluation.failures:
+            print("error: no video gives rise to a question; raise --videos", file=sys.stderr)
+        return NOTHING_DONE
+    findings = Findings.of(evaluation, baselines=result.baselines)
+    document = accuracy.document_of(findings, evaluation.failures, result.setup)
+    write(document, folder, as_json=as_json, notes=findings.notes)
+    return SOME_FAILED if evaluation.failures else 0
+
+
+def write(
+    document: Document,
+    folder: Path,
+    *,
+    as_json: bool,
+    headings: bool = False,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write the files of a document and print it."""
+    document.write(folder)
+    for text in notes:
+        note(text)
+    if as_json:
+        print(document.json)
+        return
+    show(document, headings=headings)
+    *first, last = (f"{document.name}.{ending}" for ending in ("json", "md", *FORMS))
+    note(f"{', '.join(first)} and {last} are in {folder}")
+
+
+def show(document: Document, *, headings: bool) -> None:
+    """Print tables on a terminal, with their `headings` or without; lines when piped."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        print(*document.lines, sep="\n")
+        return
+    for title, table in document.tables(console.width).items():
+        console.print(*([title] if headings else []), table, sep="\n")

@@ -1,0 +1,194 @@
+"""Everything that is measured of one video: every selection, on one encoding.
+
+A selection inside the encoder is also compared with the same rule after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from evscli.encoders import VideoEncoder
+from evscli.errors import UsageError, VideoError
+from evscli.evaluation.compare.agreement import Agreement, agreement, next_token
+from evscli.evaluation.metrics import Diagnostics, diagnose
+from evscli.evaluation.metrics.events import event_cells, known_events
+from evscli.language.generate import LanguageModel
+from evscli.pipeline import (
+    AfterPass,
+    EncoderPass,
+    Extras,
+    PlannedVideo,
+    QueryRows,
+    begin_pass,
+    check_blocks,
+    demand_of,
+    encode,
+    need_pixels,
+    plan_video,
+    query_of,
+)
+from evscli.pruners import PruneRequest, check_selection
+from evscli.pruners.seeds import video_seed
+from evscli.records import PrunedVideo, VideoInput
+from evscli.video import Damaged
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bench:
+    """Everything that all videos are measured with.
+
+    Raises UsageError for a selection behind a block that the encoder does not have.
+    """
+
+    encoder: VideoEncoder
+    requests: Sequence[PruneRequest]
+    language: LanguageModel | None = None
+    question: str = ""
+    scorer: Mapping[str, Tensor] | None = None
+    queries: QueryRows | None = None
+    seed: int = 0
+    damaged: str = Damaged.trim
+    """The policy about damaged videos."""
+
+    def __post_init__(self) -> None:
+        check_blocks(self.encoder, self.requests)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """Pruning inside the encoder against the same rule after it."""
+
+    overlap: float | None
+    """Share of the kept tokens that the rule also keeps after the encoder; None for a rule that
+    works inside only."""
+    cosine: float
+    """Mean cosine of the kept tokens to those of the whole encoder."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """One selection of one video."""
+
+    video: str
+    mask: Tensor
+    """[T, h, w] bool, on the CPU"""
+    seconds: float
+    """The time of choosing alone, once warm."""
+    diagnostics: Diagnostics
+    agreement: Agreement | None
+    inside: Inside | None
+
+    @property
+    def kept(self) -> int:
+        """Tokens kept."""
+        return int(torch.count_nonzero(self.mask))
+
+
+def measure(video: VideoInput, bench: Bench) -> list[Measured]:
+    """One entry for every selection of `bench`, in order.
+
+    Raises VideoError for whatever goes wrong with this video.
+    """
+    planned = plan_video(video, bench.encoder, damaged=bench.damaged)
+    extras = Extras(
+        query=query_of(video, bench.queries),
+        scorer=bench.scorer,
+        seed=video_seed(bench.seed, video.id),
+    )
+    pixels = need_pixels(bench.requests)
+    encoded = encode(planned, bench.encoder, pixels=pixels, extras=extras)
+    measuring = _Measuring(encoded, bench, extras)
+    demand = demand_of(planned)
+    return [
+        measuring.measure(request.for_video(demand, seed=bench.seed)) for request in bench.requests
+    ]
+
+
+class _Measuring:
+    """One encoded video with all that its selections share."""
+
+    def __init__(self, encoded: AfterPass, bench: Bench, extras: Extras) -> None:
+        self.encoded, self.bench, self.extras = encoded, bench, extras
+        self.events = event_masks(encoded.planned)
+        self.unpruned: Tensor | None = None
+        if bench.language is not None:
+            whole = encoded.prune(check_selection("none"))
+            self.unpruned = next_token(bench.language, whole, bench.question)
+        self.passes: dict[int | None, EncoderPass] = {None: encoded}
+
+    def measure(self, request: PruneRequest) -> Measured:
+        """One selection whose budget is settled."""
+        run = self._pass(request.prune_at)
+        record = run.prune(request)
+        mask = record.keep_mask.cpu()
+        return Measured(
+            video=record.info.id,
+            mask=mask,
+            seconds=self._time(run, request),
+            diagnostics=diagnose(self.encoded.tokens, mask, events=self.events),
+            agreement=self._agreement(record),
+            inside=None if request.prune_at is None else self._against_after(request, record),
+        )
+
+    def _pass(self, block: int | None) -> EncoderPass:
+        if block not in self.passes:
+            self.passes[block] = begin_pass(
+                self.encoded.planned,
+                self.bench.encoder,
+                after=block,
+                pixels=self.encoded.inputs.pixels is not None,
+                extras=self.extras,
+            )
+        return self.passes[block]
+
+    def _time(self, run: EncoderPass, request: PruneRequest) -> float:
+        """Seconds of choosing alone, once warm."""
+        start = self._now()
+        run.select(request)
+        return self._now() - start
+
+    def _now(self) -> float:
+        """Seconds of a clock, read when a GPU has finished all of its work."""
+        if self.bench.encoder.device.type == "cuda":
+            torch.cuda.synchronize(self.bench.encoder.device)
+        return perf_counter()
+
+    def _agreement(self, record: PrunedVideo) -> Agreement | None:
+        if self.bench.language is None or self.unpruned is None:
+            return None
+        pruned = next_token(self.bench.language, record, self.bench.question)
+        return agreement(self.unpruned, pruned)
+
+    def _against_after(self, request: PruneRequest, record: PrunedVideo) -> Inside:
+        mask = record.keep_mask
+        full = self.encoded.tokens.embeds[mask].float()
+        cosine = float(cosine_similarity(record.embeds.float(), full, dim=-1).mean())
+        if request.pruner.inside is not None:
+            return Inside(overlap=None, cosine=cosine)
+        after = self.encoded.prune(request.after_encoder())
+        shared = torch.count_nonzero(mask & after.keep_mask)
+        return Inside(overlap=float(shared / torch.count_nonzero(mask)), cosine=cosine)
+
+
+def event_masks(planned: PlannedVideo) -> list[Tensor]:
+    """The cells of each known event, [T, h, w]. Raises VideoError for one outside the video."""
+    plan = planned.plan
+    try:
+        return [
+            event_cells(
+                event,
+                source_index=plan.source_index,
+                source_size=plan.source_size,
+                grid_thw=plan.grid_thw,
+                temporal_patch_size=planned.model.temporal_patch_size,
+            )
+            for event in known_events(planned.video.path)
+        ]
+    except UsageError as error:
+        raise VideoError(f"{planned.video.path}: {error}", stage="open") from error

@@ -1,0 +1,35 @@
+"""Numbers about what a mask keeps of a video's tokens, computed without a language model.
+
+    rows.py    tokens by cell, in float32     coverage.py  how far every token is from a kept one
+    span.py    what the kept ones span        counts.py    what the mask alone tells
+    events.py  known events and their cells   summary.py   all numbers in one record
+
+None of this is established as a predictor of answer accuracy: read it as diagnostics. It knows no
+method and no model. Importing it imports torch.
+
+In the formulas x runs over all tokens [T, h, w, D] of a video and s over those the mask keeps;
+`cos` is the cosine of two tokens, where a zero vector has cosine 1 to a zero vector and 0 to any
+other. Values are read as float32 whatever the dtype and outside autograd; NaN and infinity are
+refused, and DeepStack planes are not looked at. Where nothing is kept every number takes its
+worst value. Memory beside the tokens is bounded: all-pairs products and sums run over blocks of a
+fixed number of tokens.
+"""
+
+from evscli.evaluation.metrics.counts import budget_entropy, event_survival
+from evscli.evaluation.metrics.coverage import facility_location, k_center_radius, nearest_cosine
+from evscli.evaluation.metrics.events import SourceEvent, event_cells
+from evscli.evaluation.metrics.span import projection_residual
+from evscli.evaluation.metrics.summary import Diagnostics, diagnose
+
+__all__ = [
+    "Diagnostics",
+    "SourceEvent",
+    "budget_entropy",
+    "diagnose",
+    "event_cells",
+    "event_survival",
+    "facility_location",
+    "k_center_radius",
+    "nearest_cosine",
+    "projection_residual",
+]

@@ -1,0 +1,51 @@
+"""All diagnostics of one mask in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from torch import Tensor
+
+from evscli.evaluation.metrics.counts import budget_entropy, event_survival
+from evscli.evaluation.metrics.coverage import mean_of, nearest_cosine, radius_of
+from evscli.evaluation.metrics.span import projection_residual
+from evscli.records import VideoTokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostics:
+    """What `diagnose` measures; the formulas are at the functions of the same names."""
+
+    k_center_radius: float
+    """0..2, 0 where every token points where a kept one does."""
+    facility_location: float
+    """-1..1, 1 where every token points where a kept one does."""
+    projection_residual: float
+    """0..1, 0 where the kept tokens span all of them."""
+    budget_entropy: float
+    """0..1, 1 where every frame keeps the same number of tokens."""
+    event_token_recall: float | None
+    """0..1, the share of an event's tokens that survive, averaged over events; None without any."""
+    event_recall: float | None
+    """0..1, the share of events of which at least one token survives; None without any."""
+
+
+def diagnose(tokens: VideoTokens, mask: Tensor, *, events: Sequence[Tensor] = ()) -> Diagnostics:
+    """All diagnostics of `mask [T, h, w] bool` on `tokens`.
+
+    `events` are masks [T, h, w] bool of the cells that each event touches, as `event_cells` makes
+    them; one without a cell does not count (`event_survival`). Raises UsageError where there are
+    no tokens or their values are not finite, and ValueError for masks of another grid or dtype.
+    """
+    nearest = nearest_cosine(tokens, mask)
+    shares = event_survival(mask, events)
+    return Diagnostics(
+        k_center_radius=radius_of(nearest),
+        facility_location=mean_of(nearest),
+        projection_residual=projection_residual(tokens, mask),
+        budget_entropy=budget_entropy(mask),
+        event_token_recall=fmean(shares) if shares else None,
+        event_recall=fmean(share > 0 for share in shares) if shares else None,
+    )

@@ -1,0 +1,1 @@
+"""Multiple-choice questions about videos: read from a file, asked of a checkpoint, scored."""

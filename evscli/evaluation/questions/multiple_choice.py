@@ -1,0 +1,143 @@
+"""Asks a checkpoint multiple-choice questions about pruned videos.
+
+Every video is decoded and encoded once, pruned by every selection, and every question is asked of
+each. Knows nothing about files of questions, tables or terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evscli.corpus.outcome import failure_of
+from evscli.encoders import VideoEncoder
+from evscli.encoders.digest import json_digest
+from evscli.encoders.load import BY_CHECKPOINT
+from evscli.errors import UsageError, VideoError
+from evscli.evaluation.questions.choices import Choice, by_video
+from evscli.evaluation.questions.options import best_option, encode_options, score_options
+from evscli.evaluation.statistics.results import Answered, Evaluation
+from evscli.job import Encoding
+from evscli.job.loading import make_encoder
+from evscli.language.generate import LanguageModel, enough_memory, load_language_model
+from evscli.language.prefill import prefill
+from evscli.language.words import check_texts
+from evscli.pipeline import Extras, encode_video
+from evscli.pruners import PruneRequest
+from evscli.pruners.seeds import video_seed
+from evscli.records import PrunedVideo, Sampling, VideoInput
+from evscli.video_errors import video_errors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """Both sides of one checkpoint."""
+
+    encoder: VideoEncoder
+    language: LanguageModel
+
+
+def load_both(encoding: Encoding, sampling: Sampling = BY_CHECKPOINT) -> Checkpoint:
+    """Load a checkpoint's vision and language side. Raises what the two loaders raise."""
+    files, device, dtype = encoding.files, encoding.device, encoding.dtype
+    encoder = make_encoder(encoding, sampling, device)
+    return Checkpoint(
+        encoder=encoder, language=load_language_model(files, device=device, dtype=dtype)
+    )
+
+
+def evaluate_choices(
+    choices: Sequence[Choice],
+    checkpoint: Checkpoint,
+    requests: Sequence[PruneRequest],
+    *,
+    seed: int = 0,
+    per_token: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
+    """Ask every question of every selection of its video.
+
+    The option with the highest log-likelihood is the answer, with `per_token` its mean over the
+    option's tokens. `seed` is for random methods, which draw anew for every video. `advance` is
+    called with the number of answers that were given, or given up, since its last call, of
+    `len(choices) * len(requests)`. A video that fails is recorded and counts for no selection.
+
+    Raises UsageError before any video is opened where the tokenizer cannot read a text as typed.
+    """
+    for choice in choices:
+        check_choice(choice, checkpoint)
+    answered: list[Answered] = []
+    failures = []
+    for asked in by_video(choices):
+        video = VideoInput(id=asked[0].video, path=asked[0].path, root=asked[0].path.parent)
+        answers: list[Answered] = []
+        try:
+            for group in ask_video(video, asked, checkpoint, requests, seed, per_token):
+                answers += group
+                advance(len(group))
+        except VideoError as error:
+            failures.append(failure_of(video, error))
+            advance(len(asked) * len(requests) - len(answers))
+        else:
+            answered += answers
+    return Evaluation(answered=tuple(answered), failures=tuple(failures))
+
+
+def check_choice(choice: Choice, checkpoint: Checkpoint) -> None:
+    """Raise UsageError where the tokenizer would not read the question or an option as typed."""
+    tokenizer = checkpoint.language.tokenizer
+    try:
+        check_texts(tokenizer, [choice.question, *choice.options])
+        encode_options(tokenizer, choice.options)
+    except UsageError as error:
+        raise UsageError(f"{choice.where}: {error}") from None
+
+
+def ask_video(
+    video: VideoInput,
+    asked: Sequence[Choice],
+    checkpoint: Checkpoint,
+    requests: Sequence[PruneRequest],
+    seed: int,
+    per_token: bool,
+) -> Iterator[list[Answered]]:
+    """The answers of one selection after the other. Raises VideoError for whatever goes wrong."""
+    pixels = any("pixels" in request.needs for request in requests)
+    extras = Extras(seed=video_seed(seed, video.id))
+    encoded = encode_video(video, checkpoint.encoder, pixels=pixels, extras=extras)
+    for request in requests:
+        record = encoded.prune(request)
+        with video_errors("answer", video):
+            answers = [ask(record, choice, checkpoint.language, per_token) for choice in asked]
+        yield answers
+
+
+def ask(record: PrunedVideo, choice: Choice, language: LanguageModel, per_token: bool) -> Answered:
+    """Ask one question of a pruned video."""
+    options = encode_options(language.tokenizer, choice.options)
+    with enough_memory(language.model.device, f"for {record.info.kept:,} visual tokens"):
+        inputs = prefill(record, language.tokenizer, choice.question, model=language.model)
+        scores = score_options(language.model, inputs, options)
+    return Answered(
+        video=choice.video,
+        kind=choice.kind,
+        method=record.info.method,
+        options=record.info.options,
+        budget=record.info.budget,
+        correct=best_option(scores, options, per_token=per_token) == choice.answer,
+        chance=1 / len(choice.options),
+        kept=record.info.kept,
+        total=record.info.tokens,
+    )
+
+
+def asked_of(choices: Sequence[Choice], *, per_token: bool) -> dict[str, Any]:
+    """What was asked, and how options were scored, as JSON values."""
+    asked = [[c.video, c.question, c.options, c.answer, c.kind] for c in choices]
+    return {
+        "questions": len(choices),
+        "questions_sha256": json_digest(asked),
+        "videos": len({choice.video for choice in choices}),
+        "option_score": "mean log-likelihood" if per_token else "log-likelihood",
+    }

@@ -1,0 +1,282 @@
+"""Accuracies as a document: against the tokens kept, by kind of question, with what goes with them.
+
+Intervals are those of `statistics`; differences are in percentage points, with a star where their
+interval excludes 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import ScaledTranslation
+from rich.table import Table
+
+from evscli.evaluation.report.document import WIDE, Document
+from evscli.evaluation.report.plots import (
+    FRAME_HEIGHT,
+    GREY,
+    MOST_COLUMNS,
+    PANEL_HEIGHT,
+    WIDTH,
+    add_legend,
+    draw_panels,
+    lines_of,
+    looks_of,
+    set_budget_axis,
+)
+from evscli.evaluation.selections import UNPRUNED
+from evscli.evaluation.statistics.correlation import Correlation
+from evscli.evaluation.statistics.findings import Findings
+from evscli.evaluation.statistics.results import (
+    ALL,
+    Difference,
+    Tally,
+    kinds_of,
+    series_names,
+)
+from evscli.records import Failure
+from evscli.tables import tab_separated, table_of
+from evscli.texts import count_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DODGE = 2.5
+"""Points between the error bars of two methods at one place."""
+
+Labels = Mapping[str, Callable[[Tally], str]]
+"""The texts that say which selection a row is about, by the heads of their columns."""
+
+REMARK = (
+    "Intervals are 95 % with videos as clusters; a star marks a difference, in percentage points, "
+    "whose interval excludes 0."
+)
+HEAD = (
+    *("kind", "method", "budget", "kept", "questions", "accuracy", "low", "high", "chance"),
+    *("vs_unpruned", "vs_unpruned_low", "vs_unpruned_high"),
+    *("vs_random", "vs_random_low", "vs_random_high"),
+)
+"""What stands above the lines for programs."""
+
+
+def document_of(
+    findings: Findings, failures: Sequence[Failure], setup: Mapping[str, Any]
+) -> Document:
+    """All that an evaluation found; `setup` are the JSON values to repeat it with."""
+    tallies, total = findings.tallies, findings.tallies[0]
+    asked = f"{count_text(total.asked, 'question')} about {count_text(total.videos, 'video')}"
+    title = f"{setup['model']}: accuracy against tokens kept, {asked}"
+    return Document(
+        name="accuracy",
+        title=title,
+        values=as_json(findings, failures, setup),
+        lines=lines([*tallies, *findings.baselines]),
+        tables=partial(tables_of, findings),
+        remarks=[REMARK, *(f"- {text}" for text in findings.notes)],
+        draw=lambda: draw_figure(tallies, title),
+    )
+
+
+def as_json(
+    findings: Findings, failures: Sequence[Failure], setup: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All of it as JSON values. What was not measured is left out, and nothing says the time."""
+    extra = {
+        "notes": findings.notes,
+        "baselines": [asdict(row) for row in findings.baselines],
+        "correlations": [asdict(row) for row in findings.correlations],
+    }
+    return {
+        **setup,
+        "interval": "95 % confidence, videos as clusters",
+        "tallies": [asdict(tally) for tally in findings.tallies],
+        **{name: rows for name, rows in extra.items() if rows},
+        "failures": [asdict(failure) for failure in failures],
+    }
+
+
+def tables_of(findings: Findings, width: int) -> dict[str, Table]:
+    """The tables that there is something for, by what they show."""
+    tallies, baselines, found = findings.tallies, findings.baselines, findings.correlations
+    tables = {
+        "All questions": overall_table(tallies, width=width),
+        "Right answers by kind of question": kinds_table(tallies),
+        "Less than the video": baselines_table(baselines) if baselines else None,
+        "Spearman's rho of diagnostics with accuracy": correlations_table(found) if found else None,
+    }
+    return {title: table for title, table in tables.items() if table is not None}
+
+
+def overall_table(tallies: Sequence[Tally], *, width: int) -> Table:
+    """Accuracy over all questions: one row for every method and budget, with 95 % intervals."""
+    names = series_names(tallies)
+    cells = [
+        [
+            names[row.series],
+            f"{row.budget:g}",
+            f"{row.kept_fraction:.1%}",
+            f"{row.accuracy:.1%}",
+            f"{100 * row.low:.1f}-{100 * row.high:.1f}",
+            difference_text(row.versus_none, wide=width >= WIDE),
+            difference_text(row.versus_random, wide=width >= WIDE),
+        ]
+        for row in tallies
+        if row.kind == ALL
+    ]
+    head = ("method", "budget", "kept", "right", "95 %", "vs unpruned", "vs random")
+    return table_of(head, cells)
+
+
+def kinds_table(tallies: Sequence[Tally]) -> Table | None:
+    """Accuracy by kind of question; None where there is only one kind."""
+    kinds, names = kinds_of(tallies)[1:], series_names(tallies)
+    labels: Labels = {
+        "method": lambda row: names[row.series],
+        "budget": lambda row: f"{row.budget:g}",
+    }
+    return table_by_kind(tallies, kinds, labels) if kinds else None
+
+
+def baselines_table(tallies: Sequence[Tally]) -> Table:
+    """Accuracy by kind with something taken away from the videos: one row for each view."""
+    return table_by_kind(tallies, kinds_of(tallies), {"view": lambda row: row.method})
+
+
+def table_by_kind(tallies: Sequence[Tally], kinds: Sequence[str], labels: Labels) -> Table:
+    """A row for every selection: its labels, then its accuracy in one column a kind."""
+    right = {(row.selection, row.kind): f"{row.accuracy:.0%}" for row in tallies}
+    chance = {row.kind: f"{row.chance:.0%}" for row in tallies}
+    cells = [
+        [*(text(row) for text in labels.values()), *(right[row.selection, kind] for kind in kinds)]
+        for row in tallies
+        if row.kind == ALL
+    ]
+    _, *others = labels
+    last = ["guessing", *("" for _ in others), *(chance[kind] for kind in kinds)]
+    return table_of((*labels, *kinds), cells, last=last)
+
+
+def correlations_table(correlations: Sequence[Correlation]) -> Table:
+    """Spearman's rho of every diagnostic with the accuracy over all questions."""
+    cells = [
+        [
+            row.diagnostic,
+            *("" if rho is None else f"{rho:+.2f}" for rho in (row.overall, row.within_budget)),
+            str(row.selections),
+        ]
+        for row in correlations
+        if row.kind == ALL
+    ]
+    return table_of(("diagnostic", "all selections", "within a budget", "selections"), cells)
+
+
+def difference_text(difference: Difference | None, *, wide: bool) -> str:
+    """Percentage points, a star where they are not 0 by chance, `wide` their interval."""
+    if difference is None:
+        return ""
+    value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
+    star = "*" if low > 0 or high < 0 else " "
+    return f"{value:+.1f}{star}" + f" ({low:+.1f} to {high:+.1f})" * wide
+
+
+def lines(tallies: Sequence[Tally]) -> list[str]:
+    """A line for every tally: what it counts, accuracy with its bounds, chance, and the differences
+    to unpruned and to random with theirs, empty where there is none.
+    """
+    names = series_names(tallies)
+    cells = (
+        [
+            *(row.kind, names[row.series], f"{row.budget:g}"),
+            *(f"{row.kept_fraction:.4f}", str(row.asked)),
+            *(f"{share:.4f}" for share in (row.accuracy, row.low, row.high, row.chance)),
+            *bounds(row.versus_none),
+            *bounds(row.versus_random),
+        ]
+        for row in tallies
+    )
+    return tab_separated(HEAD, cells)
+
+
+def bounds(difference: Difference | None) -> list[str]:
+    """Value, low and high as texts."""
+    if difference is None:
+        return ["", "", ""]
+    return [f"{x:.4f}" for x in (difference.value, difference.low, difference.high)]
+
+
+def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
+    """A panel for all questions, then one for every kind where there are several.
+
+    Points stand at the fraction of tokens really kept, which a method's own rule may put off the
+    budget. Bars and the band around `unpruned` are 95 % intervals; the dotted line is guessing.
+    """
+    kinds = kinds_of(tallies)
+    columns = min(MOST_COLUMNS, len(kinds))
+    height = lines_of(len(kinds), columns) * PANEL_HEIGHT + FRAME_HEIGHT
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    panels = {
+        "all questions" if kind == ALL else kind: partial(
+            draw_panel, [tally for tally in tallies if tally.kind == kind]
+        )
+        for kind in kinds
+    }
+    axes = draw_panels(figure, panels, columns=columns, label="right answers")
+    set_scales(axes[0], tallies)
+    add_legend(figure, axes[0], last=("unpruned", "guessing"))
+    figure.suptitle(title, parse_math=False)
+    return figure
+
+
+def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
+    """Draw one kind of question: every method's line over what it is measured against."""
+    names = series_names([tally for tally in tallies if tally.method != UNPRUNED])
+    looks = looks_of(names.values())
+    for number, (series, name) in enumerate(names.items()):
+        points = [tally for tally in tallies if tally.series == series]
+        draw_line(axes, points, name, DODGE * (number - (len(names) - 1) / 2), looks[name])
+    for tally in tallies:
+        if tally.method == UNPRUNED:
+            axes.axhspan(tally.low, tally.high, color="black", alpha=0.07, linewidth=0)
+            axes.axhline(tally.accuracy, color="black", linewidth=1.2, label="unpruned")
+    axes.axhline(tallies[0].chance, color=GREY, linestyle=":", linewidth=1.2, label="guessing")
+
+
+def draw_line(
+    axes: Axes, points: Sequence[Tally], name: str, shift: float, look: dict[str, Any]
+) -> None:
+    """Draw one method's points with their intervals, `shift` typographic points to the side."""
+    points = sorted(points, key=lambda tally: tally.kept_fraction)
+    accuracy = [tally.accuracy for tally in points]
+    below = [tally.accuracy - tally.low for tally in points]
+    above = [tally.high - tally.accuracy for tally in points]
+    # The values stay what they are: only the drawing moves.
+    moved = ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    axes.errorbar(
+        [tally.kept_fraction for tally in points],
+        accuracy,
+        yerr=[below, above],
+        label=name,
+        capsize=2,
+        elinewidth=0.9,
+        transform=axes.transData + moved,
+        **look,
+    )
+
+
+def set_scales(axes: Axes, tallies: Sequence[Tally]) -> None:
+    """Set the axes that all panels share: budgets in proportion, accuracies with room around."""
+    pruned = [tally for tally in tallies if tally.method != UNPRUNED]
+    set_budget_axis(
+        axes,
+        budgets={tally.budget for tally in pruned},
+        kept=[tally.kept_fraction for tally in pruned],
+    )
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    low = min(min(tally.low, tally.chance) for tally in tallies)
+    high = max(tally.high for tally in tallies)
+    axes.set_ylim(max(0, low - 0.05), min(1.02, high + 0.05))

@@ -1,0 +1,183 @@
+"""The common parts of all plots: panels, lines, an axis of budgets, files that repeat exactly.
+
+Figures are built without pyplot, so nothing of them is global, and the same values give the same
+bytes with the same release of matplotlib: no clock, no random ids, no settings of the user's own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from math import ceil, log
+from typing import TYPE_CHECKING, Any, Literal
+
+import matplotlib
+import matplotlib.style
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Bbox
+
+from evscli.evaluation.selections import RANDOM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""The colours of Okabe and Ito, "Color Universal Design" (2008), distinct to any colour vision."""
+MARKERS = "osD^vP"
+STROKES = ("-", "--", "-.", ":")
+GREY = "#7a7a7a"
+RANDOM_LOOK = {"color": GREY, "marker": "x", "linestyle": "--"}
+
+WIDTH = 8.3
+"""The width of a plot in inches: 830 pixels at the 100 dots per inch at which a README is shown."""
+PANEL_HEIGHT = 2.5
+FRAME_HEIGHT = 1.0
+MOST_COLUMNS = 3
+MOST_TICKS = 6
+MOST_NAMES = 6
+DOTS_PER_INCH = 200
+DIGITS = 6
+"""The digits that positions, as fractions of the figure, are rounded to: far below a pixel."""
+
+NAMELESS: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+"""The metadata of every form of file, without clock and versions."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+}
+
+Form = Literal["png", "svg"]
+FORMS: tuple[Form, ...] = ("png", "svg")
+
+
+def render(draw: Callable[[], Figure], form: Form) -> bytes:
+    """Return the bytes of a PNG or SVG file of the figure that `draw` makes, in evs's own style."""
+    with own_style():
+        figure, file = draw(), io.BytesIO()
+        settle(figure)
+        figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=NAMELESS[form])
+    return file.getvalue()
+
+
+def settle(figure: Figure) -> None:
+    """Lay the figure out for good, every position rounded.
+
+    The solver behind `layout="constrained"` adds up in an order that depends on addresses in
+    memory, so the last bits of a position differ from one drawing to the next, and ids in SVG are
+    hashes of positions.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(DIGITS))
+    for axes in figure.get_axes():
+        axes.set_position(Bbox(axes.get_position().get_points().round(DIGITS)))
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Apply the settings of all plots, whatever a person set for matplotlib."""
+    # Styles leave the salt of ids in SVG alone, and without one they are random.
+    with (
+        matplotlib.style.context(["default", STYLE]),
+        matplotlib.rc_context({"svg.hashsalt": "evs"}),
+    ):
+        yield
+
+
+def look_of(number: int) -> dict[str, Any]:
+    """Return colour, marker and stroke of a line. No two of 24 are alike."""
+    colour, stroke = number % len(COLOURS), number // len(COLOURS)
+    return {
+        "color": COLOURS[colour],
+        "marker": MARKERS[colour],
+        "linestyle": STROKES[stroke % len(STROKES)],
+    }
+
+
+def looks_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The look of the line of every selection; that of `random` is grey."""
+    return {
+        name: RANDOM_LOOK if name.split()[0] == RANDOM else look_of(number)
+        for number, name in enumerate(names)
+    }
+
+
+def lines_of(panels: int, columns: int = MOST_COLUMNS) -> int:
+    """The number of lines that panels take, `columns` in each."""
+    return ceil(panels / columns)
+
+
+def draw_panels(
+    figure: Any,
+    panels: Mapping[str, Callable[[Axes], None]],
+    *,
+    columns: int = MOST_COLUMNS,
+    label: str | None = None,
+) -> list[Axes]:
+    """Draw what each title says into a panel of its own, all over the same axis of tokens kept.
+
+    With a `label` the panels share its axis too, which it names. `figure` may be a part of one.
+    """
+    lines = lines_of(len(panels), columns)
+    shared = {"sharex": True, "sharey": label is not None, "squeeze": False}
+    axes: list[Axes] = list(figure.subplots(lines, columns, **shared).flatten())
+    for place, (one, (title, draw)) in enumerate(zip(axes, panels.items(), strict=False)):
+        draw(one)
+        one.set_title(title, parse_math=False)
+        one.tick_params(labelbottom=True)  # also where no panel is below
+        if label is not None and place % columns == 0:
+            one.set_ylabel(label)
+        if place >= len(panels) - columns:
+            one.set_xlabel("visual tokens kept")
+    for one in axes[len(panels) :]:
+        one.set_visible(False)
+    return axes
+
+
+def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
+    """Add one legend for all panels, below them, in rows of similar length, `last` at its end.
+
+    `figure` may be a subfigure, and `last` are names.
+    """
+    named = sorted(
+        zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] in last
+    )
+    columns = ceil(len(named) / ceil(len(named) / MOST_NAMES))
+    figure.legend(*zip(*named, strict=True), loc="outside lower center", ncols=columns)
+
+
+def set_budget_axis(axes: Axes, *, budgets: Collection[float], kept: Collection[float]) -> None:
+    """Make the x axis logarithmic, with ticks at `budgets` and room for all fractions `kept`."""
+    shown = [*kept, *budgets]
+    axes.set_xscale("log")
+    axes.set_xlim(min(shown) / 1.15, max(shown) * 1.15)
+    axes.xaxis.set_major_locator(FixedLocator(spaced(budgets)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
+
+
+def spaced(budgets: Collection[float]) -> list[float]:
+    """Return the budgets whose labels have room beside each other, the largest first."""
+    room = log(max(budgets) / min(budgets)) / MOST_TICKS
+    chosen: list[float] = []
+    for budget in sorted(budgets, reverse=True):
+        if not chosen or log(chosen[-1] / budget) >= room:
+            chosen.append(budget)
+    return chosen

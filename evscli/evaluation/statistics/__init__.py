@@ -1,0 +1,1 @@
+"""Answers counted, whoever asked: accuracies, their intervals, and what goes with them."""

@@ -1,0 +1,250 @@
+"""Answers counted: accuracy of every selection, overall and by kind of question.
+
+Knows neither models nor videos nor who asked: everything that evaluates hands in `Answered`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evscli.evaluation.selections import RANDOM, UNPRUNED
+from evscli.evaluation.statistics.intervals import accuracy_interval, difference_interval
+from evscli.records import Failure, IntArray, OptionValue
+
+ALL = "all"
+"""The kind of a tally over all questions."""
+
+SAME_SHARE = 0.005
+"""Fractions of tokens kept that differ by more are not the same budget."""
+
+Numbers = Mapping[str, float | None]
+"""Diagnostics of one mask, by name."""
+
+Series = tuple[str, tuple[tuple[str, OptionValue], ...]]
+"""Method, options by name: what a table or plot draws as one line."""
+
+Selection = tuple[Series, float]
+"""A series at one budget."""
+
+
+class Selected:
+    """Something about one selection, to group by."""
+
+    method: str
+    options: Mapping[str, OptionValue]
+    budget: float
+
+    @property
+    def series(self) -> Series:
+        """The line it belongs to."""
+        return self.method, tuple(sorted(self.options.items()))
+
+    @property
+    def selection(self) -> Selection:
+        """What was asked of the pruner."""
+        return self.series, self.budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(Selected):
+    """One question asked of one selection of a video."""
+
+    video: str
+    kind: str
+    method: str
+    options: Mapping[str, OptionValue]
+    budget: float
+    correct: bool
+    chance: float
+    """Probability that a guess is right."""
+    kept: int
+    """Tokens kept of the video."""
+    total: int
+    """Tokens of the video before pruning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation saw. A video that failed for one selection counts for none."""
+
+    answered: tuple[Answered, ...]
+    failures: tuple[Failure, ...] = ()
+    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
+    """Numbers about the masks, by selection and video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Accuracy of one selection minus another's on the same questions, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally(Selected):
+    """One selection's answers to one kind of question, or to all."""
+
+    kind: str
+    method: str
+    options: Mapping[str, OptionValue]
+    budget: float
+    """Fraction of tokens asked to be kept."""
+    kept_fraction: float
+    """Fraction of tokens kept, over all questions."""
+    videos: int
+    asked: int
+    correct: int
+    accuracy: float
+    low: float
+    high: float
+    """`low` and `high` bound the accuracy with 95 % confidence."""
+    chance: float
+    """Accuracy of guessing."""
+    versus_none: Difference | None
+    """The difference to the unpruned videos; None in their own tally and where they have none."""
+    versus_random: Difference | None
+    """The difference to method `random` at the same budget. It is None likewise, and where a
+    method kept another share of the tokens by its own rule."""
+
+    @property
+    def kept_as_asked(self) -> bool:
+        """Whether the method kept about what its budget says."""
+        return same_share(self.kept_fraction, self.budget)
+
+
+def tally(answered: Sequence[Answered]) -> list[Tally]:
+    """Count the answers: first over all questions, then by kind where there are several kinds.
+
+    Kinds come in alphabetical order, selections in the order of their first answer. Raises
+    ValueError where two selections were asked different questions: they could not be compared.
+    """
+    kinds = sorted({answer.kind for answer in answered})
+    rows = count(ALL, answered)
+    if len(kinds) > 1:
+        for kind in kinds:
+            rows += count(kind, [answer for answer in answered if answer.kind == kind])
+    return rows
+
+
+def count(kind: str, answered: Sequence[Answered]) -> list[Tally]:
+    """One tally for every selection among `answered`."""
+    videos = {name: i for i, name in enumerate(dict.fromkeys(a.video for a in answered))}
+    groups: dict[Selection, list[Answered]] = {}
+    for answer in answered:
+        groups.setdefault(answer.selection, []).append(answer)
+    scores = {selection: Score.of(group, videos) for selection, group in groups.items()}
+    for selection, score in scores.items():
+        if not np.array_equal(score.asked, next(iter(scores.values())).asked):
+            raise ValueError(f"{selection} was asked other {kind} questions than the first one")
+    return [
+        make_tally(kind, group, scores[selection], references(selection, scores))
+        for selection, group in groups.items()
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Score:
+    """Right answers and questions by video, and how much was kept for them."""
+
+    correct: IntArray
+    """[V]"""
+    asked: IntArray
+    """[V]"""
+    kept_fraction: float
+
+    @classmethod
+    def of(cls, group: Sequence[Answered], videos: Mapping[str, int]) -> Score:
+        """The answers of one selection, videos numbered by `videos`."""
+        correct, asked = (np.zeros(len(videos), dtype=np.int64) for _ in range(2))
+        for answer in group:
+            correct[videos[answer.video]] += answer.correct
+            asked[videos[answer.video]] += 1
+        kept = sum(answer.kept for answer in group) / sum(answer.total for answer in group)
+        return cls(correct=correct, asked=asked, kept_fraction=kept)
+
+    def minus(self, other: Score | None) -> Difference | None:
+        """The difference to `other`, if there is one."""
+        if other is None:
+            return None
+        gained = self.correct - other.correct
+        low, high = difference_interval(gained, self.asked)
+        return Difference(value=float(gained.sum() / self.asked.sum()), low=low, high=high)
+
+
+def references(
+    selection: Selection, scores: Mapping[Selection, Score]
+) -> tuple[Score | None, Score | None]:
+    """What `selection` is measured against: unpruned, and random that kept as many tokens."""
+    (method, _), budget = selection
+    others = {(name, at): score for ((name, _), at), score in scores.items() if name != method}
+    random = others.get((RANDOM, budget))
+    if random is not None and not same_share(random.kept_fraction, scores[selection].kept_fraction):
+        random = None
+    return others.get((UNPRUNED, 1.0)), random
+
+
+def same_share(one: float, other: float) -> bool:
+    """Whether two fractions of tokens kept are one budget."""
+    return abs(one - other) <= SAME_SHARE
+
+
+def make_tally(
+    kind: str,
+    group: Sequence[Answered],
+    score: Score,
+    references: tuple[Score | None, Score | None],
+) -> Tally:
+    """The tally of one selection's answers to one kind."""
+    low, high = accuracy_interval(score.correct, score.asked)
+    asked, correct = len(group), int(score.correct.sum())
+    unpruned, random = references
+    return Tally(
+        kind=kind,
+        method=group[0].method,
+        options=group[0].options,
+        budget=group[0].budget,
+        kept_fraction=score.kept_fraction,
+        videos=len(score.asked),
+        asked=asked,
+        correct=correct,
+        accuracy=correct / asked,
+        low=low,
+        high=high,
+        chance=sum(a.chance for a in group) / asked,
+        versus_none=score.minus(unpruned),
+        versus_random=score.minus(random),
+    )
+
+
+def series_names(tallies: Sequence[Tally]) -> dict[Series, str]:
+    """A name for every line, in their order: the method, and the options that tell it from others.
+
+    A method that was run with one set of options is called by its name alone.
+    """
+    found = list(dict.fromkeys(tally.series for tally in tallies))
+    return {
+        (method, options): " ".join([method, *telling(method, options, found)])
+        for method, options in found
+    }
+
+
+def telling(
+    method: str, options: tuple[tuple[str, OptionValue], ...], found: Sequence[Series]
+) -> list[str]:
+    """The options as `name=value` that not every line of `method` has."""
+    others = [set(given) for name, given in found if name == method]
+    return [
+        f"{name}={value}"
+        for name, value in options
+        if (name, value) not in set.intersection(*others)
+    ]
+
+
+def kinds_of(tallies: Sequence[Tally]) -> list[str]:
+    """Every kind once, in their order."""
+    return list(dict.fromkeys(tally.kind for tally in tallies))

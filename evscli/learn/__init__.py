@@ -1,1 +1,0 @@
-"""The learned side: building and training the bundled model. It stands above every stage."""

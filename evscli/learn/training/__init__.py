@@ -1,1 +1,0 @@
-"""Trains `mini` on procedural videos: prompts, batches, forward, objective, checkpoints, loop."""

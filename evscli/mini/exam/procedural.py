@@ -1,0 +1,245 @@
+"""Asks `mini` about held-out procedural videos, pruned in every way that is compared.
+
+Every video is drawn and encoded once, by the encoder that `evs prune` uses. All questions of a
+selection run side by side through the language model's own weights, each seeing the video and
+itself only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from evscli.encoders import VideoEncoder
+from evscli.encoders.files import ModelFiles, read_json
+from evscli.errors import UsageError
+from evscli.evaluation.metrics import diagnose
+from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
+from evscli.evaluation.selections import UNPRUNED
+from evscli.evaluation.statistics.results import (
+    Answered,
+    Evaluation,
+    Numbers,
+    Selection,
+    Tally,
+    tally,
+)
+from evscli.job import Encoding
+from evscli.language.words import check_texts
+from evscli.mini.exam.films import (
+    event_masks,
+    film_chunks,
+    film_plan,
+    frames_of,
+    held_out_films,
+)
+from evscli.mini.training.forward import Seen, read
+from evscli.mini.training.prompts import VideoPrompt, ask_all, tokens_of, video_prompt
+from evscli.mini.world.film import Film
+from evscli.mini.world.questions import Question
+from evscli.mini.world.views import QUESTION_ONLY, VIEWS, WHOLE
+from evscli.pruners import PruneRequest, check_selection, select_tokens
+from evscli.pruners.seeds import video_seed
+from evscli.records import PixelSource, PruneInputs, VideoTokens
+from evscli.train.device import on_device
+
+
+def evaluate_films(
+    checkpoint: Checkpoint,
+    requests: Sequence[PruneRequest],
+    *,
+    videos: int,
+    seed: int = 0,
+    diagnostics: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
+    """Ask every question about `videos` held-out videos of every selection.
+
+    The likeliest of a question's options is the answer. `advance` is called after every video.
+    """
+    answered: list[Answered] = []
+    numbers: dict[Selection, dict[str, Numbers]] = defaultdict(dict)
+    for name, film in held_out_films(videos, seed=seed):
+        examiner = Examiner.of(checkpoint, film)
+        frames = frames_of(film, WHOLE, seed=seed)
+        tokens = examiner.encode(frames)
+        events = event_masks(film)
+        for request in requests:
+            mask = examiner.select(request, tokens, frames, seed=video_seed(seed, name))
+            answers = examiner.answer(tokens, mask, name=name, request=request)
+            answered += answers
+            if diagnostics and answers:
+                found = asdict(diagnose(tokens, mask, events=events))
+                numbers[answers[0].selection][name] = found
+        advance(1)
+    return Evaluation(answered=tuple(answered), diagnostics=numbers)
+
+
+def evaluate_views(
+    checkpoint: Checkpoint,
+    *,
+    videos: int,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
+    """Ask the same questions where something was taken away: what can be guessed.
+
+    The method of an answer is the name of its view.
+    """
+    request = check_selection(UNPRUNED)
+    answered: list[Answered] = []
+    for name, film in held_out_films(videos, seed=seed):
+        examiner = Examiner.of(checkpoint, film)
+        for view in VIEWS:
+            tokens = examiner.encode(frames_of(film, view, seed=video_seed(seed, name)))
+            mask = torch.full(tokens.grid_thw, view != QUESTION_ONLY)
+            answers = examiner.answer(tokens, mask, name=name, request=request)
+            answered += [replace(answer, method=view) for answer in answers]
+        advance(1)
+    return Evaluation(answered=tuple(answered))
+
+
+def held_out_tallies(
+    model: Path, *, videos: int, seed: int, advance: Callable[[int], None] = lambda _: None
+) -> list[Tally]:
+    """Accuracy by kind of the checkpoint in `model`: of whole videos, and of each view of them.
+
+    The method of a tally is the name of its view. Nothing is pruned. `advance` is called after
+    every video, and after every video again when its views were asked about.
+    """
+    checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
+    whole = evaluate_films(
+        checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
+    ).answered
+    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance).answered
+    return tally([*(replace(answer, method=WHOLE) for answer in whole), *parts])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examiner:
+    """One checkpoint and one video."""
+
+    encoder: VideoEncoder
+    model: Any
+    tokenizer: Any
+    film: Film
+    prompt: VideoPrompt
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, film: Film) -> Examiner:
+        """The examiner of a video, with the prompt that holds all of it.
+
+        Raises UsageError where the tokenizer would not read its questions as they are, as that of
+        a model with another vocabulary.
+        """
+        language = checkpoint.language
+        texts = [text for asked in film.questions for text in (asked.text, *asked.options)]
+        check_texts(language.tokenizer, texts)
+        return cls(
+            encoder=checkpoint.encoder,
+            model=language.model,
+            tokenizer=language.tokenizer,
+            film=film,
+            prompt=video_prompt(language.tokenizer, film.scene.form),
+        )
+
+    def encode(self, frames: Tensor) -> VideoTokens:
+        """Visual tokens of [F, 3, H, W] uint8 frames."""
+        return self.encoder.encode(film_chunks(frames), film_plan(self.film))
+
+    def select(
+        self, request: PruneRequest, tokens: VideoTokens, frames: Tensor, *, seed: int
+    ) -> Tensor:
+        """The mask [T, h, w] of a selection."""
+        pixels = None
+        if "pixels" in request.needs:
+            size = self.encoder.form.temporal_patch_size
+            pixels = PixelSource(chunks=lambda: iter([frames]), temporal_patch_size=size)
+        return select_tokens(request, tokens, PruneInputs(pixels=pixels, seed=seed)).mask
+
+    @torch.inference_mode()
+    def answer(
+        self, tokens: VideoTokens, mask: Tensor, *, name: str, request: PruneRequest
+    ) -> list[Answered]:
+        """Every question of the video, asked of the kept tokens."""
+        questions = self.film.questions
+        if not questions:
+            return []
+        scores = self.scores(tokens, mask, questions)
+        return [
+            Answered(
+                video=name,
+                kind=question.kind,
+                method=request.pruner.name,
+                options=request.options,
+                budget=request.fraction,
+                correct=self.choose(row, question) == question.answer,
+                chance=1 / len(question.options),
+                kept=int(mask.sum()),
+                total=mask.numel(),
+            )
+            for question, row in zip(questions, scores, strict=True)
+        ]
+
+    def scores(self, tokens: VideoTokens, mask: Tensor, questions: Sequence[Question]) -> Tensor:
+        """Logits [Q, V] of the first token of each answer, float32 on the CPU."""
+        device = self.model.device
+        asked = on_device(ask_all(self.tokenizer, [questions], most=len(questions)), device)
+        seen = on_device(kept_tokens(tokens, mask), device)
+        prompt = on_device(kept_prompt(self.prompt, mask), device)
+        states = read(self.model, prompt, seen, asked.ids, tap=0).questions[0]
+        lengths = [tokens_of(self.tokenizer, q.text, q.answer)[1] for q in questions]
+        last = states[torch.arange(len(questions)), torch.tensor(lengths) - 1]
+        return linear(last.float(), self.model.lm_head.weight.float()).cpu()
+
+    def choose(self, scores: Tensor, question: Question) -> str | None:
+        """The likeliest option of a question; None where two are as likely."""
+        ids = self.tokenizer.convert_tokens_to_ids(list(question.options))
+        own = scores[ids]
+        best = (own == own.max()).nonzero().flatten()
+        return question.options[int(best[0])] if len(best) == 1 else None
+
+
+def kept_tokens(tokens: VideoTokens, mask: Tensor) -> Seen:
+    """The kept ones as a batch of one video."""
+    if tokens.deepstack is None:
+        raise ValueError("mini's tokens come with DeepStack planes")
+    return Seen(embeds=tokens.embeds[mask][None], planes=tokens.deepstack[:, mask][:, None])
+
+
+def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
+    """The prompt without the places of dropped tokens; the others keep their positions."""
+    keep = torch.ones(len(prompt.ids), dtype=torch.bool)
+    keep[prompt.visual] = mask.flatten()
+    return VideoPrompt(
+        ids=prompt.ids[keep],
+        positions=prompt.positions[:, keep],
+        visual=prompt.visual[keep],
+        end=prompt.end,
+    )
+
+
+def refuse_others(files: ModelFiles) -> None:
+    """Raise UsageError for a checkpoint that was not made as `mini` was."""
+    config = files.get("config.json")
+    if config is None or "evs_training" not in read_json(config, model=files.name):
+        raise UsageError(
+            f"the procedural videos are for mini and what `evs train mini` made, not {files.name}: "
+            "give your own questions with --questions"
+        )
+
+
+def asked_about_films(videos: int) -> dict[str, Any]:
+    """What was asked, and how options were scored, as JSON values."""
+    return {
+        "questions": "held-out procedural videos",
+        "videos": videos,
+        "option_score": "likelihood of the option's one token",
+    }

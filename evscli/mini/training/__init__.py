@@ -1,0 +1,1 @@
+"""How `mini` learns from procedural videos: plan, batches, prompts, forward, objective."""

@@ -1,0 +1,123 @@
+"""What training minimises: the answers' cross entropy, and that of naming every visual token.
+
+Naming is asked of the vision tower's tokens (what is here?) and of the language model's states of
+them (how does it move, what has happened by now?), through linear heads thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from evscli.mini.form import MERGE
+from evscli.mini.training.batches import Batch
+from evscli.mini.training.forward import read, see, supervised
+from evscli.mini.training.labels import CLASSES
+from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt
+from evscli.mini.world.questions import KINDS
+from evscli.mini.world.scene import CELL, TEMPORAL_PATCH
+from evscli.models.parts.pixels import QwenPixels, patchify
+
+ANSWER = "answer"
+SEEN_BY_VISION = ("shape", "color", "centre")
+RUNNING_COUNTS = ("scene", "flash", "popped")
+NAMING = 0.5
+"""Weight of each naming loss."""
+
+KIND_WEIGHTS = {"direction": 1.5, "order": 1.5, "count": 1.5, "times": 2.0, "scenes": 2.0}
+"""Of answers, against 1: these kinds are asked less often, and are learned last."""
+
+RARE = 4.0
+"""Weight of a token with something on it against one with nothing."""
+
+PIXEL_FORMAT = QwenPixels(
+    patch_size=CELL // MERGE,
+    temporal_patch_size=TEMPORAL_PATCH,
+    merge_size=MERGE,
+    resample="bicubic",
+    mean=torch.full((3,), 127.5),
+    std=torch.full((3,), 127.5),
+)
+
+
+class Naming(nn.Module):
+    """A linear head for each thing asked of visual tokens of width `width`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(width, n) for name, n in CLASSES.items()})
+
+    def forward(
+        self, seen: Tensor, states: Tensor | None, labels: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Losses by name, of the tower's tokens and, if given, of the language model's states.
+
+        Both are [B, K, C].
+        """
+        losses = {}
+        for name, head in self.heads.items():
+            tokens = seen if name in SEEN_BY_VISION else states
+            if tokens is None:
+                continue
+            logits = head(tokens).float()
+            weight = logits.new_ones(CLASSES[name])
+            if name not in RUNNING_COUNTS:
+                weight[1:] = RARE
+            losses[name] = cross_entropy(
+                logits.flatten(0, 1), labels[name].flatten(), weight, ignore_index=IGNORED
+            )
+        return losses
+
+
+def patches_of(frames: Tensor) -> Tensor:
+    """[B, F, 3, H, W] uint8 to normalised patches [B, T, S, P]."""
+    patches = patchify(frames.flatten(0, 1), PIXEL_FORMAT)
+    return patches.view(len(frames), -1, *patches.shape[1:])
+
+
+def name_all(model: Any, naming: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """The naming losses of the vision tower alone."""
+    seen = see(model, patches_of(batch.frames), batch.form.cells)
+    losses: dict[str, Tensor] = naming(seen.embeds, None, batch.labels)
+    return losses
+
+
+def losses_of(
+    model: Any, naming: nn.Module, prompt: VideoPrompt, batch: Batch
+) -> tuple[dict[str, Tensor], Tensor]:
+    """All losses of a batch, and which of the answers' tokens [n] were the likeliest ones."""
+    seen = see(model, patches_of(batch.frames), batch.form.cells)
+    tap = model.config.text_config.num_hidden_layers - 2
+    states = read(model, prompt, seen, batch.asked.ids, tap=tap)
+    chosen, targets = supervised(states, batch.asked.targets)
+    logits = model.lm_head(chosen).float()
+    losses = {ANSWER: answer_loss(logits, targets, kinds_of_targets(batch.asked))}
+    losses |= naming(seen.embeds, states.visual, batch.labels)
+    return losses, logits.argmax(-1) == targets
+
+
+def kinds_of_targets(asked: Asked) -> Tensor:
+    """[n] the kind of every target that is given, as an index of `KINDS`."""
+    return asked.kinds[:, :, None].expand_as(asked.targets)[asked.targets >= 0]
+
+
+def answer_loss(logits: Tensor, targets: Tensor, kinds: Tensor) -> Tensor:
+    """The mean cross entropy of [n, V], weighted by kind."""
+    weights = logits.new_tensor([KIND_WEIGHTS.get(kind, 1.0) for kind in KINDS])[kinds]
+    return (cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """The weighted sum."""
+    weighted = [loss if name == ANSWER else NAMING * loss for name, loss in losses.items()]
+    return torch.stack(weighted).sum()
+
+
+def naming_loss(losses: Mapping[str, float]) -> float:
+    """The mean of all losses but that of the answers."""
+    naming = [loss for name, loss in losses.items() if name != ANSWER]
+    return sum(naming) / len(naming)

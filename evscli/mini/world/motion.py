@@ -1,0 +1,139 @@
+"""How the camera and the movers move. Knows no scene: regions and numbers of frames are given.
+
+A mover's path is drawn without its direction, which a coin then decides: neither where it is in
+the first frame nor the set of its places gives the direction away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evscli.mini.world.scene import Floats, Form
+
+Region = tuple[float, float, float, float]
+"""x0, y0, x1, y1"""
+
+NEEDED = 96
+"""Pixels of a picture's side that a wide pan must leave in view all the time."""
+
+ZOOMS = 0.15
+"""Share of the videos whose camera zooms."""
+
+MOST_ZOOM = 1.5
+"""Of a video in which all that is asked about stays in view."""
+
+LEAST_PAN = 4
+"""Pixels between a camera's first and last place from which on it may hide a movement."""
+
+
+def move_camera(rng: Generator, form: Form, cuts: Sequence[int]) -> NDArray[np.int64]:
+    """[F, 2] offsets: half of the cameras stand still, others shake, sway, or pan in each scene."""
+    offsets = np.zeros((form.frames, 2))
+    style = rng.choice(["stand", "shake", "sway", "pan"], p=[0.5, 0.15, 0.15, 0.2])
+    if style == "shake":
+        steps = rng.normal(0, 1, (form.frames, 2))
+        for frame in range(1, form.frames):
+            steps[frame] += 0.6 * steps[frame - 1]
+        offsets = np.clip(steps * rng.uniform(0.5, 2.0), -5, 5)
+    elif style == "sway":
+        turns = rng.uniform(0.5, 3, 2) * np.arange(form.frames)[:, None] / form.frames
+        offsets = rng.uniform(1, 5, 2) * np.sin(2 * np.pi * (turns + rng.uniform(0, 1, 2)))
+    elif style == "pan":
+        axis = int(rng.integers(2))
+        extent = form.size[1 - axis]
+        for start, stop in zip((0, *cuts), (*cuts, form.frames), strict=True):
+            longest = max(0.25 * extent, min(0.45 * extent, extent - NEEDED))
+            reach = rng.uniform(0.08 * extent, longest) * rng.choice([-1, 1])
+            offsets[start:stop, axis] = np.linspace(-reach / 2, reach / 2, stop - start)
+    return np.rint(offsets).astype(np.int64)
+
+
+def move_zoom(rng: Generator, frames: int, cuts: Sequence[int]) -> Floats | None:
+    """[F] magnification, from or to 1 in every scene; None where the camera does not zoom."""
+    if rng.random() >= ZOOMS:
+        return None
+    zoom = np.ones(frames, np.float32)
+    for start, stop in zip((0, *cuts), (*cuts, frames), strict=True):
+        nearer = np.linspace(1, rng.uniform(1.1, MOST_ZOOM), stop - start)
+        zoom[start:stop] = nearer if rng.random() < 0.5 else nearer[::-1]
+    return zoom
+
+
+def tour(rng: Generator, form: Form) -> tuple[NDArray[np.int64], Floats]:
+    """Offsets [F, 2] and magnification [F] of a camera that goes from place to place on a wall.
+
+    It begins as any other and hurries between some places more than between others, as people film
+    what hangs there.
+    """
+    stops = int(rng.integers(2, 6))
+    height, width = form.size
+    places = rng.uniform(-1, 1, (stops, 2)) * (1.3 * width, 0.4 * height)
+    zooms = rng.uniform(1, 2.2, stops)
+    times = np.sort(rng.uniform(0, form.frames - 1, stops))
+    places[0], zooms[0] = 0, 1
+    when = np.arange(form.frames)
+    nearest = np.searchsorted(times, when).clip(1, stops - 1)
+    before, after = times[nearest - 1], times[nearest]
+    share = np.clip((when - before) / np.maximum(after - before, 1e-6), 0, 1)
+    eased = (share**2 * (3 - 2 * share))[:, None]
+    offsets = places[nearest - 1] * (1 - eased) + places[nearest] * eased
+    zoom = zooms[nearest - 1] * (1 - eased[:, 0]) + zooms[nearest] * eased[:, 0]
+    return np.rint(offsets).astype(np.int64), zoom.astype(np.float32)
+
+
+def choose_axis(rng: Generator, camera: NDArray[np.int64]) -> int:
+    """0 to move along x, 1 along y: across the way of a camera [F, 2] that pans, else either."""
+    drift = np.abs(camera[-1] - camera[0])
+    return int(drift.argmin()) if drift.max() > LEAST_PAN else int(rng.integers(2))
+
+
+def wander(rng: Generator, frames: int, axis: int, region: Region, outside: Region) -> Floats:
+    """A path [frames, 2] along one axis: within the region, into it, out of it or across it."""
+    along = one_way(rng, frames, region[axis::2], outside[axis::2])
+    low, high = region[1 - axis], region[3 - axis]
+    across = rng.uniform(low, max(low, high)) + sway(rng, frames)
+    path = np.zeros((frames, 2), np.float32)
+    path[:, axis] = along
+    path[:, 1 - axis] = np.clip(across, low, max(low, high))
+    return path
+
+
+def one_way(
+    rng: Generator, frames: int, inside: Sequence[float], outside: Sequence[float]
+) -> NDArray[np.float64]:
+    """[frames] places on a line: part of it, wherever that touches the inside, or all across.
+
+    A part of given length may begin anywhere, and a coin says which of its ends comes first. So
+    from a first place inside either way is as likely, and the same places are passed in either
+    order. Where an end would only peek in it is out of sight, or it would tell.
+    """
+    low, high = inside
+    if rng.random() < 0.3:
+        (begin, end), travel = outside, np.linspace(0, 1, frames)
+    else:
+        reach = rng.uniform(0.5, 1.2) * (high - low)
+        begin = rng.uniform(low - reach, high)
+        end, travel = begin + reach, pace(rng, frames)
+        begin = begin if begin >= low else min(begin, outside[0])
+        end = end if end <= high else max(end, outside[1])
+    along: NDArray[np.float64] = begin + (end - begin) * travel
+    return along if rng.random() < 0.5 else along[::-1]
+
+
+def pace(rng: Generator, frames: int) -> NDArray[np.float64]:
+    """[frames] from 0 to 1: rest, move for at least half of the time, rest."""
+    moving = max(4, round(rng.uniform(0.5, 1.0) * frames))
+    start = int(rng.integers(0, max(1, frames - moving + 1)))
+    return np.clip((np.arange(frames) - start) / max(1, moving - 1), 0, 1)
+
+
+def sway(rng: Generator, frames: int) -> NDArray[np.float64]:
+    """[frames] pixels to the side of the path: none, waves or hops."""
+    size, cycles, phase = rng.uniform(1, 5), rng.uniform(0.5, 4), rng.uniform(0, 2 * np.pi)
+    wave = np.sin(np.arange(frames) / frames * 2 * np.pi * cycles + phase)
+    style = rng.choice(["straight", "waves", "hops"], p=[0.5, 0.25, 0.25])
+    return {"straight": 0 * wave, "waves": size * wave, "hops": 2 * size * np.abs(wave)}[str(style)]

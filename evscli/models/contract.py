@@ -1,0 +1,194 @@
+"""The contract between the parts of a family and the rest of evs: sizes, protocols and records.
+
+Shapes: T temporal patches, S patches of each, C channels of hidden states, P values of a patch, h x
+w tokens of D values, p patches in the window that becomes a token, L DeepStack planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from evscli.models.parts.packing import Packing
+from evscli.records import FloatArray, IntArray, PrunedVideo, Sampling
+
+
+class Tower(Protocol):
+    """A vision tower prepared for frames of one patch grid."""
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(h, w) of the tokens of a temporal patch."""
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks."""
+
+    @property
+    def heads(self) -> int:
+        """The number of attention heads."""
+
+    @property
+    def read_after(self) -> Sequence[int]:
+        """The blocks whose output becomes tokens and planes, counted from 0, ascending."""
+
+    @property
+    def window_patches(self) -> Tensor:
+        """[h*w, p] the places in 0..S-1 of each window's patches, windows in raster order."""
+
+    def embed(self, patches: Tensor) -> Tensor:
+        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+
+    def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+        """One block on [T, S, C]; `bias [T, S]` is added to the attention logits of every key."""
+
+    def packed(self, packing: Packing) -> PackedTower:
+        """Return the tower that runs on the tokens of a packing."""
+
+    def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Outputs [T, S, C] of `read_after` to embeds [T, h, w, D], DeepStack [L, T, h, w, D]."""
+
+    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+
+
+class PackedTower(Protocol):
+    """A tower whose rows are those of a packing."""
+
+    def block(self, number: int, hidden: Tensor) -> Tensor:
+        """One block on [K, C]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionShape:
+    """The sizes of an encoder that the rest of evs must know."""
+
+    embed_dim: int
+    """The values of a token."""
+    planes: int
+    """The number of DeepStack planes."""
+    width: int
+    """The channels of hidden states."""
+    heads: int
+    """The number of attention heads."""
+    depth: int
+    """The number of blocks."""
+    patch_size: int
+    temporal_patch_size: int
+    merge_size: int
+    """Patches along a side of the window that becomes a token."""
+    tokens_per_second: float | None = None
+
+
+Resize = Callable[[Tensor, tuple[int, int]], Tensor]
+"""[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size."""
+
+
+class PixelFormat(Protocol):
+    """The pixel operations that a checkpoint asks for."""
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels along a side of a patch."""
+
+    @property
+    def temporal_patch_size(self) -> int:
+        """Frames in a temporal patch."""
+
+    @property
+    def merge_size(self) -> int:
+        """Patches along a side of a token."""
+
+    @property
+    def resize(self) -> Resize:
+        """[f, 3, H, W] uint8 to a size, equal bit for bit to the processor's result on a CPU.
+
+        It holds no tensors, so that another process can be sent it.
+        """
+
+    def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resize on any device, maybe a level off."""
+
+    def patchify(self, pixels: Tensor) -> Tensor:
+        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
+
+
+class FrameRules(Protocol):
+    """The choice of frames, and of their size, that a checkpoint makes under one `Sampling`."""
+
+    sampling: Sampling
+    """The sampling that was asked for, completed by the checkpoint's values."""
+    takes_all: bool
+    """Whether every frame is taken, because neither the checkpoint nor anybody else chooses."""
+    patch_size: int
+    temporal_patch_size: int
+    merge_size: int
+
+    def sample(self, frames: int, fps: float) -> IntArray:
+        """Choose [F] frame numbers out of `frames` shown at `fps` on average.
+
+        Raises VideoError where the rule gives none, as for too short a video.
+        """
+
+    def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
+        """Return (height, width) in pixels for `frames` sampled frames of `height` x `width`.
+
+        Raises VideoError where the rule refuses the shape.
+        """
+
+    def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
+        """Return [T] seconds, one time for each temporal patch, as the processor counts them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """The special tokens around visual tokens, as text."""
+
+    item: str
+    """The text that the chat template writes for a video."""
+    start: str
+    pad: str
+    """The token that stands for one visual token."""
+    end: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoLayout:
+    """One video of a prompt: R runs of placeholders that hold its K kept tokens."""
+
+    text: str
+    """The text that replaces the chat template's placeholder; it has one placeholder a run."""
+    counts: Tensor
+    """[R] int64: tokens kept in each run, maybe 0."""
+    advance: int
+    """The positions that a run takes up, whatever was kept of it."""
+    offsets: Tensor
+    """[3, K] int64: position ids (t, h, w) relative to the start of the token's run."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PromptFormat:
+    """The form that a video has inside the prompt of a family's language model."""
+
+    processor: str
+    """The family's processor class in transformers, written `module:name`."""
+    timestamps: bool
+    """Whether the prompt says the time of every temporal patch."""
+    marks: Callable[[Any], Marks]
+    """The function that reads the marks of a tokenizer."""
+    image_item: str
+    """The text that the chat template writes for an image, if the tokenizer names none."""
+    layout: Callable[[PrunedVideo, Sequence[float], Marks], VideoLayout]
+    """The function that lays out a video, given the times of its temporal patches in seconds."""
+    encoder_output: Callable[[Sequence[PrunedVideo], torch.device], Any]
+    """The function that makes what the vision encoder of transformers would return."""
+    axes: int = 3
+    """The number of axes of position ids: (t, h, w), or 1 for plain ones."""
+    begins: bool = False
+    """Whether a prompt begins with the tokenizer's first token, whatever the template says."""
+    seen_whole: tuple[str, ...] = ()
+    """Tokens that attend to each other in both directions: the model must be given them."""

@@ -1,0 +1,1 @@
+"""Parts that several families share: attention, packing, pixels, rules, sizes and prompts."""

@@ -1,0 +1,148 @@
+"""Frames to patches: the pixel operations of the video processors, equal to theirs.
+
+Pure functions on tensors. The size and all constants come from the checkpoint's processor; this
+module knows neither checkpoints nor models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from evscli.errors import ModelError
+from evscli.models.contract import Resize
+from evscli.records import FrameChunk
+
+RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
+"""Interpolation by the number PIL gives it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QwenPixels:
+    """The pixel operations that a Qwen checkpoint asks for."""
+
+    patch_size: int
+    temporal_patch_size: int
+    merge_size: int
+    resample: str
+    mean: Tensor
+    """[3] float32, on the scale of uint8"""
+    std: Tensor
+    """[3] float32, on the scale of uint8"""
+
+    @property
+    def resize(self) -> Resize:
+        """[f, 3, H, W] uint8 on the CPU to a size, equal bit for bit to the processor's result."""
+        return partial(resize_exact, mode=self.resample)
+
+    def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resize on any device, rarely one level off."""
+        return resize_approximate(pixels, size, self.resample)
+
+    def patchify(self, pixels: Tensor) -> Tensor:
+        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, 3 * t * p * p]."""
+        return patchify(pixels, self)
+
+
+def pixel_format(processor: Any, *, model: str) -> QwenPixels:
+    """Take the constants from a video processor; raises ModelError for an unknown resampling."""
+    mode = RESAMPLE_MODES.get(int(processor.resample))
+    if mode is None:
+        raise ModelError(
+            f"{model}: resampling {processor.resample!r} is not supported; use bilinear or bicubic"
+        )
+    return QwenPixels(
+        patch_size=int(processor.patch_size),
+        temporal_patch_size=int(processor.temporal_patch_size),
+        merge_size=int(processor.merge_size),
+        resample=mode,
+        mean=channel_constants(processor.image_mean, processor.rescale_factor),
+        std=channel_constants(processor.image_std, processor.rescale_factor),
+    )
+
+
+def channel_constants(values: float | Sequence[float], rescale_factor: float) -> Tensor:
+    """[3] float32 on the scale of uint8, of a value for each channel or one for all.
+
+    One constant each, multiplied in this order: the processors fuse rescale and normalise.
+    """
+    return (torch.tensor(values) * (1.0 / rescale_factor)).expand(3)
+
+
+def resize_exact(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """[f, 3, H, W] uint8 on the CPU to `size`, equal bit for bit to the processors' result.
+
+    The interpolation runs on uint8 itself, as theirs does.
+    """
+    if pixels.shape[-2:] == size:
+        return pixels
+    return interpolate(pixels, size, mode=mode, antialias=True)
+
+
+def resize_approximate(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """[f, 3, H, W] uint8 on any device to `size`; rarely one level off `resize_exact`.
+
+    Floating point, but width first and rounded between the passes as the uint8 kernel does.
+    """
+    if pixels.shape[-2:] == size:
+        return pixels
+    wide = _resize_rounded(pixels.float(), (pixels.shape[-2], size[1]), mode)
+    return _resize_rounded(wide, size, mode).to(torch.uint8)
+
+
+def patchify(pixels: Tensor, form: QwenPixels) -> Tensor:
+    """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, 3 * t * p * p].
+
+    The S patches of a temporal patch are in the order the vision towers merge them: cell by
+    cell in raster order, and in raster order within a cell. An incomplete last temporal patch
+    repeats its last frame. H and W must be multiples of the merged cell.
+    """
+    p, t, m = form.patch_size, form.temporal_patch_size, form.merge_size
+    pixels = repeat_last(pixels, -len(pixels) % t)
+    frames, _, height, width = pixels.shape
+    cells = (height // (p * m), m, p, width // (p * m), m, p)
+    split = pixels.view(frames // t, t, 3, *cells)
+    # uint8 moves a quarter of the bytes that floats would, so order first and normalise after.
+    ordered = split.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3, t * p * p)
+    mean, std = form.mean.to(pixels.device), form.std.to(pixels.device)
+    values = ordered.float().sub_(mean[:, None]).div_(std[:, None])
+    return values.view(frames // t, -1, 3 * t * p * p)
+
+
+def repeat_last(pixels: Tensor, times: int) -> Tensor:
+    """Append the last frame `times` times: [f, ...] to [f + times, ...]."""
+    if not times:
+        return pixels
+    return torch.cat([pixels, pixels[-1:].expand(times, *pixels.shape[1:])])
+
+
+def rechunk(chunks: Iterable[FrameChunk], frames: int) -> Iterator[Tensor]:
+    """Regroup consecutive frames into chunks of exactly `frames`, but for the last.
+
+    Raises ValueError where the chunks do not follow one another from frame 0.
+    """
+    held: list[Tensor] = []
+    count = done = 0
+    for chunk in chunks:
+        if chunk.start != done + count:
+            raise ValueError(f"expected frame {done + count} next, got a chunk at {chunk.start}")
+        held.append(chunk.pixels)
+        count += len(chunk.pixels)
+        while count >= frames:
+            joined = torch.cat(held) if len(held) > 1 else held[0]
+            yield joined[:frames]
+            held = [joined[frames:]]
+            count -= frames
+            done += frames
+    if count:
+        yield torch.cat(held)
+
+
+def _resize_rounded(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    return interpolate(pixels, size, mode=mode, antialias=True).round_().clamp_(0, 255)

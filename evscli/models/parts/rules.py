@@ -1,0 +1,173 @@
+"""The choice of frames and of their size by the rules of a checkpoint's own processor.
+
+The rules are those of the installed transformers class, called and never copied: they changed
+between releases. Knows no video file and no pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+from transformers.video_utils import VideoMetadata
+
+from evscli.errors import UsageError, VideoError
+from evscli.models.parts.sizing import check_pixels, size_by_rule, size_only
+from evscli.records import FloatArray, IntArray, SampleBy, Sampling
+
+
+class ProcessorRules:
+    """Sampling and sizing of one checkpoint under one `Sampling`."""
+
+    def __init__(self, processor: Any, asked: Sampling, own_fps: float | None = None) -> None:
+        """`processor` is a video processor of transformers, which stays as it is.
+
+        `own_fps` is the rate of a family whose processor samples nothing by itself. Raises
+        UsageError for what no video could be sampled by.
+        """
+        check_sampling(asked)
+        self.sampling = resolve_sampling(processor, asked, own_fps)
+        self.takes_all = takes_all(processor, asked, own_fps)
+        if self.takes_all and asked.by == "time":
+            raise UsageError(
+                "this model's processor takes every frame, and instants need a number: give --fps "
+                "or --num-frames beside --sample-by time"
+            )
+        self.patch_size = int(processor.patch_size)
+        self.temporal_patch_size = int(processor.temporal_patch_size)
+        self.merge_size = int(processor.merge_size)
+        check_pixels(processor, asked)
+        self._processor = size_only(processor)
+        # What is set here would come back as a default beside what `sample` asks for.
+        self._processor.fps = self._processor.num_frames = None
+        self._processor.max_frames = self.sampling.max_frames
+        if not self.takes_all and self.sampling.fps is self.sampling.num_frames is None:
+            self._check_rate_is_optional()
+
+    def sample(self, frames: int, fps: float) -> IntArray:
+        """[F] frame numbers out of `frames` shown at `fps` on average.
+
+        Raises VideoError where the processor's rule gives none, as for too short a video.
+        """
+        most = self.sampling.max_frames
+        count = self.sampling.num_frames
+        if self.takes_all:
+            count = min(frames, most or frames)
+            if count == frames:
+                return np.arange(frames)
+        metadata = VideoMetadata(total_num_frames=frames, fps=fps)
+        wanted = {"fps": self.sampling.fps, "num_frames": count}
+        try:
+            index = np.asarray(self._processor.sample_frames(metadata, **wanted), dtype=np.int64)
+        except ZeroDivisionError as error:  # fewer frames than a patch, rounded down to none
+            reason = f"it takes whole patches of {self.temporal_patch_size} frames"
+            raise VideoError(self._cannot_sample(frames, fps, reason), stage="plan") from error
+        except ValueError as error:
+            raise VideoError(self._cannot_sample(frames, fps, str(error)), stage="plan") from error
+        if not index.size:
+            raise VideoError(self._cannot_sample(frames, fps, "none chosen"), stage="plan")
+        return index
+
+    def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
+        """(height, width) in pixels for `frames` sampled frames of `height` x `width`.
+
+        Fewer frames than a temporal patch are sized as a whole patch, because the last frame is
+        repeated to fill it. Raises VideoError where the rule refuses the shape.
+        """
+        frames = max(frames, self.temporal_patch_size)
+        try:
+            size: tuple[int, int] = size_by_rule(
+                self._processor, self.sampling, frames, (height, width)
+            )
+        except ValueError as error:
+            raise VideoError(
+                f"the model's processor cannot size {frames} frames of {width}x{height} pixels "
+                f"({error}); crop or scale the video first",
+                stage="plan",
+            ) from error
+        return size
+
+    def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
+        """[T] seconds: index / fps, first and last of each temporal patch averaged.
+
+        The timestamps of Qwen3-VL prompts; for families without timestamps they only inform.
+        """
+        missing = -len(source_index) % self.temporal_patch_size
+        times = np.pad(source_index, (0, missing), mode="edge") / fps
+        patches = times.reshape(-1, self.temporal_patch_size)
+        averaged: FloatArray = (patches[:, 0] + patches[:, -1]) / 2
+        return averaged
+
+    def _check_rate_is_optional(self) -> None:
+        try:
+            self._processor.sample_frames(VideoMetadata(total_num_frames=100, fps=25.0))
+        except TypeError as error:
+            raise UsageError(
+                "the model's processor has neither fps nor num_frames; give --fps or --num-frames"
+            ) from error
+
+    def _cannot_sample(self, frames: int, fps: float, reason: str) -> str:
+        wanted = self.sampling
+        rate = "frames" if wanted.fps is None else f"{wanted.fps:g} frames per second"
+        what = rate if wanted.num_frames is None else f"{wanted.num_frames} frames"
+        return (
+            f"the model's processor cannot take {what}, at most {wanted.max_frames}, from "
+            f"{frames} frames at {fps:g} per second ({reason}); use a longer video or change "
+            "--fps, --num-frames or --max-frames"
+        )
+
+
+def check_sampling(asked: Sampling) -> None:
+    """Raise UsageError for values no video could be sampled with."""
+    if asked.fps is not None and asked.num_frames is not None:
+        raise UsageError("--fps and --num-frames exclude each other; give one of them")
+    if asked.fps is not None and not 0 < asked.fps < float("inf"):
+        raise UsageError(f"--fps must be a number above 0, got {asked.fps}; try --fps 2")
+    if asked.by not in get_args(SampleBy):
+        known = ", ".join(get_args(SampleBy))
+        raise UsageError(f"frames can be sampled by {known}, not by {asked.by!r}")
+    for option, value in (("num-frames", asked.num_frames), ("max-frames", asked.max_frames)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{option} must be at least 1, got {value}; try --{option} 32")
+    _check_pixels_asked(asked)
+
+
+def _check_pixels_asked(asked: Sampling) -> None:
+    least, limits = asked.min_pixels, {"max": asked.max_pixels, "total": asked.total_pixels}
+    for name, value in {"min": least, **limits}.items():
+        if value is not None and value < 1:
+            raise UsageError(
+                f"--{name}-pixels must be at least 1, got {value}; try --{name}-pixels 100000"
+            )
+    for name, value in limits.items():
+        if value is not None and least is not None and least > value:
+            raise UsageError(
+                f"--min-pixels {least} is more than --{name}-pixels {value}; lower the one or "
+                "raise the other"
+            )
+
+
+def takes_all(processor: Any, asked: Sampling, own_fps: float | None) -> bool:
+    """Whether every frame is taken: the processor's sampling is off, and no other was asked for."""
+    named = asked.fps is not None or asked.num_frames is not None
+    return not named and own_fps is None and not processor.do_sample_frames
+
+
+def resolve_sampling(processor: Any, asked: Sampling, own_fps: float | None) -> Sampling:
+    """Complete `asked` by the checkpoint's values.
+
+    A number of frames the checkpoint names wins over a rate, which is mostly a class default. With
+    neither the class decides, or every frame is taken.
+    """
+    if takes_all(processor, asked, own_fps):
+        return asked
+    most = asked.max_frames if asked.max_frames is not None else int(processor.max_frames)
+    if asked.fps is not None:
+        return replace(asked, fps=float(asked.fps), max_frames=most)
+    count = asked.num_frames if asked.num_frames is not None else processor.num_frames
+    if count is not None:
+        limit = count if asked.max_frames is None else asked.max_frames
+        return replace(asked, num_frames=min(int(count), limit), max_frames=most)
+    fps = processor.fps or own_fps
+    return replace(asked, fps=None if fps is None else float(fps), max_frames=most)

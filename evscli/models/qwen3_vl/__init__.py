@@ -1,0 +1,27 @@
+"""Qwen3-VL, dense and mixture of experts."""
+
+from dataclasses import replace
+
+from evscli.models.spec import FamilySpec
+
+DENSE = FamilySpec(
+    model_type="qwen3_vl",
+    summary="Qwen3-VL, dense: DeepStack planes, 16-pixel patches, timestamps in the prompt",
+    vision="transformers.models.qwen3_vl.modeling_qwen3_vl:Qwen3VLVisionModel",
+    video_processors=(
+        "transformers.models.qwen3_vl.video_processing_qwen3_vl:Qwen3VLVideoProcessor",
+        "transformers.models.qwen2_vl.video_processing_qwen2_vl:Qwen2VLVideoProcessor",
+    ),
+    tower="evscli.models.qwen3_vl.tower:Qwen3Tower",
+    shape="evscli.models.parts.shape:qwen_shape",
+    rules="evscli.models.parts.rules:ProcessorRules",
+    pixels="evscli.models.parts.pixels:pixel_format",
+    prompt="evscli.models.qwen3_vl.prompt:PROMPT",
+)
+MIXTURE = replace(
+    DENSE,
+    model_type="qwen3_vl_moe",
+    summary="Qwen3-VL, mixture of experts: the vision tower of the dense models",
+    vision="transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe:Qwen3VLMoeVisionModel",
+)
+FAMILIES = (DENSE, MIXTURE)

@@ -1,0 +1,59 @@
+"""A video in the prompt of Qwen3-VL: a timestamp and a run of tokens for every temporal patch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
+
+from evscli.errors import DamagedError
+from evscli.models.contract import Marks, PromptFormat, VideoLayout
+from evscli.models.parts.prompt import qwen_marks
+from evscli.records import PrunedVideo
+
+
+def framewise_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
+    """Lay a video out as a run for every temporal patch, emptied ones included.
+
+    Position ids are constant in time within a run: the text carries the time.
+    """
+    t, h, w = record.info.grid_thw
+    cells = record.position_ids.long()
+    return VideoLayout(
+        text="".join(f"<{time:.1f} seconds>{marks.start}{marks.pad}{marks.end}" for time in times),
+        counts=cells[:, 0].bincount(minlength=t),
+        advance=max(h, w),
+        offsets=(cells * torch.tensor([0, 1, 1])).T,
+    )
+
+
+def deepstack_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
+    """Return visual tokens as the encoder does, with a list over DeepStack planes."""
+    planes = range(records[0].info.model.deepstack_planes)
+    return BaseModelOutputWithDeepstackFeatures(
+        pooler_output=tuple(record.embeds.to(device) for record in records),
+        deepstack_features=[
+            tuple(deepstack_plane(record, plane).to(device) for record in records)
+            for plane in planes
+        ],
+    )
+
+
+def deepstack_plane(record: PrunedVideo, plane: int) -> Tensor:
+    """Return one plane [K, D]. Raises DamagedError where the shard lost its planes."""
+    if record.deepstack is None:
+        raise DamagedError(f"{record.id!r} lacks its DeepStack planes: prune the video again")
+    return record.deepstack[plane]
+
+
+PROMPT = PromptFormat(
+    processor="transformers.models.qwen3_vl.processing_qwen3_vl:Qwen3VLProcessor",
+    timestamps=True,
+    marks=qwen_marks,
+    image_item="<|image_pad|>",
+    layout=framewise_layout,
+    encoder_output=deepstack_output,
+)

@@ -1,0 +1,131 @@
+"""The Qwen3-VL vision tower on batched frames: dense and mixture-of-experts models share it.
+
+Runs the modules of transformers' own tower in the layout [T, S, C], S patches for each of T
+temporal patches. Knows no checkpoint, no processor and no device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.vision_utils import (
+    get_vision_interpolation_indices_and_weights,
+    get_vision_position_ids,
+)
+
+from evscli.models.parts.attention import Rotary, Windows, run_block, run_packed_block
+from evscli.models.parts.packing import Packing, Stretches
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrameLayout:
+    """Positions, which depend on the patch grid alone and not on the time."""
+
+    cells: tuple[int, int]
+    """(h, w) of the merged grid"""
+    positions: Tensor
+    """[S, C] the learned position grid, interpolated"""
+    rotary: Rotary
+    windows: tuple[Windows, ...]
+    """The frame as one window."""
+
+
+class Qwen3Tower:
+    """A Qwen3-VL tower for frames of `grid_hw` patches, before merging."""
+
+    def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
+        self.vision = vision
+        self.layout = frame_layout(vision, grid_hw)
+        self.cells = self.layout.cells
+        self.depth = len(vision.blocks)
+        self.heads = int(vision.config.num_heads)
+        self.planes_after = tuple(vision.deepstack_visual_indexes)
+        self.read_after = tuple(sorted({*self.planes_after, self.depth - 1}))
+
+    @cached_property
+    def window_patches(self) -> Tensor:
+        """[h*w, p]: the processor lays patches out window by window."""
+        h, w = self.cells
+        places = torch.arange(h * w * self.vision.spatial_merge_unit)
+        return places.view(h * w, -1).to(self.layout.positions.device)
+
+    def embed(self, patches: Tensor) -> Tensor:
+        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
+        return embedded.view(*patches.shape[:2], -1) + self.layout.positions
+
+    def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+        """One block on [T, S, C]."""
+        layout = self.layout
+        return run_block(self.vision.blocks[number], hidden, layout.rotary, layout.windows, bias)
+
+    def packed(self, packing: Packing) -> PackedQwen3Tower:
+        """Return the tower that runs on the tokens of a packing."""
+        return PackedQwen3Tower(
+            blocks=self.vision.blocks,
+            rotary=self.layout.rotary.at(packing.rows % packing.size),
+            frames=packing.frames,
+        )
+
+    def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Outputs [T, S, C] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D]."""
+        embeds, planes = self.window_tokens(states)
+        shape = (-1, *self.cells, embeds.shape[-1])
+        return embeds.view(shape), None if planes is None else planes.view(len(planes), *shape)
+
+    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+        embeds: Tensor = self.vision.merger(states[self.depth - 1])
+        mergers = self.vision.deepstack_merger_list
+        planes = [
+            mergers[plane](states[number]).view(embeds.shape)
+            for plane, number in enumerate(self.planes_after)
+        ]
+        return embeds, torch.stack(planes) if planes else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedQwen3Tower:
+    """The blocks on a packed row."""
+
+    blocks: Any
+    rotary: Rotary
+    frames: Stretches
+
+    def block(self, number: int, hidden: Tensor) -> Tensor:
+        """One block on [K, C]."""
+        return run_packed_block(self.blocks[number], hidden, self.rotary, self.frames)
+
+
+def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
+    """Positions of one temporal patch, by the helpers of transformers' own forward."""
+    grid = torch.tensor([[1, *grid_hw]])
+    merge_size, device = vision.spatial_merge_size, vision.pos_embed.weight.device
+    taps, weights = get_vision_interpolation_indices_and_weights(
+        grid,
+        num_grid_per_side=vision.num_grid_per_side,
+        mode=vision.interpolation_mode,
+        align_corners=vision.interpolation_align_corners,
+        spatial_merge_size=merge_size,
+    )
+    taps, weights = taps.to(device), weights.to(device)
+    positions = (vision.pos_embed(taps) * weights[:, :, None]).sum(1)
+    ids = get_vision_position_ids(grid, merge_size).to(device)
+    cos, sin = vision.rotary_pos_emb(positions, ids)
+    return FrameLayout(
+        cells=(grid_hw[0] // merge_size, grid_hw[1] // merge_size),
+        positions=positions.to(vision.pos_embed.weight.dtype),
+        rotary=Rotary(cos=cos[:, None, None].float(), sin=sin[:, None, None].float()),
+        windows=(Windows(grid_hw[0] * grid_hw[1]),),
+    )
+
+
+def merge(merger: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
+    """[T, S, C] to one embedding per cell [T, h, w, D]."""
+    embeds: Tensor = merger(hidden)
+    return embeds.view(len(hidden), *layout.cells, -1)

@@ -1,0 +1,59 @@
+"""FamilySpec: what a model family consists of, in names that are imported when they are used.
+
+Needs neither torch nor transformers, so that families can be listed at once, and a family that the
+installed transformers lacks does not keep the others from working.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilySpec:
+    """One model family. Parts are written `module:name`; `load_name` imports them."""
+
+    model_type: str
+    """The `model_type` of the family's checkpoints (config.json)."""
+    summary: str
+    """One line for `evs models`."""
+    vision: str
+    """The vision tower: a torch module made of the vision configuration, with published names."""
+    video_processors: tuple[str, ...]
+    """The video processor's class in transformers, and behind it others that `rules` and `pixels`
+    are for as well."""
+    tower: str
+    """The `Tower` that runs the vision tower on batched frames, made of (vision, grid_hw)."""
+    shape: str
+    """The function that reads sizes: (configuration, processor, model=) to a `VisionShape`."""
+    rules: str
+    """The `FrameRules` that choose frames and sizes, made of (processor, sampling, own_fps)."""
+    pixels: str
+    """The function that makes a `PixelFormat` of (processor, model=)."""
+    prompt: str
+    """The `PromptFormat`: what a video looks like in a prompt."""
+    own_fps: float | None = None
+    """Frames per second where the processor samples none: its users sample before it."""
+    since: str | None = None
+    """The first release of transformers that has the family, where evs itself needs less."""
+    whole_config: bool = False
+    """Whether `vision` is made of the whole model's configuration, not of its vision part."""
+    vision_modules: tuple[str, ...] = ("visual",)
+    """The modules of a loaded model that are its vision side. Weights of a single one are named as
+    inside it, those of several with the module's name before them."""
+    older_weights: str | None = None
+    """A part of the names that vision weights had in older checkpoints, which transformers
+    renames."""
+    input_embeddings: tuple[str, ...] = (
+        "model.language_model.embed_tokens.weight",
+        "model.embed_tokens.weight",
+    )
+    """The names of the table of input embeddings in checkpoints, newer and older."""
+
+
+def load_name(name: str) -> Any:
+    """Import the object that `module:name` stands for."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,79 @@
+"""DTD, Differential Token Drop (TimeChat-Online, arXiv 2504.17343): drop what repeats itself.
+
+A token that is like its own cell of the real previous frame is dropped. Frame 0 is always kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from evscli.errors import UsageError
+from evscli.option import Option
+from evscli.pruners.budget import first_frame_note, floor_count
+from evscli.pruners.method import Pruner
+from evscli.records import KeptTokens, PruneInputs, VideoTokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of DTD. Raises UsageError for a `threshold` outside what it is compared with."""
+
+    space: Annotated[
+        Literal["feature", "pixel"],
+        Option("What is compared: embeddings, or the resized pixels."),
+    ] = "feature"
+    threshold: Annotated[
+        float | None,
+        Option("The cosine above which a token is dropped (of pixels the difference below which)."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        low = -1 if self.space == "feature" else 0
+        if self.threshold is not None and not low <= self.threshold <= 1:
+            raise UsageError(
+                f"option threshold of dtd must be from {low} to 1 with space={self.space}, "
+                f"got {self.threshold:g}: the authors use 0.5 with space=feature"
+            )
+
+
+def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
+    """Keep what differs most from the frame before, as many tokens as the budget allows.
+
+    With a threshold tokens are dropped besides, whatever the budget, whose cosine to the frame
+    before is above it (the authors use 0.5) or whose mean absolute pixel difference, in 0..1, is
+    below it.
+    """
+    from evscli.pruners.ops.frame_change import token_change
+    from evscli.pruners.ops.ranking import keep_highest
+
+    t, h, w = tokens.grid_thw
+    count = expected_count(t, h * w, budget, options)
+    scores = token_change(tokens, inputs, of_pixels=options.space == "pixel")
+    mask = keep_highest(scores, count)
+    if options.threshold is not None:
+        likeness = options.space == "feature"
+        changed = scores >= (1 - options.threshold if likeness else options.threshold)
+        changed[0] = True
+        mask &= changed
+        count = int(mask.sum())
+    notes = first_frame_note("DTD", t, h * w, budget)
+    return KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
+
+
+def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
+    """Tokens kept of `frames` temporal patches of `cells` tokens; with a threshold the most."""
+    return max(cells, floor_count(frames * cells, budget))
+
+
+PRUNER = Pruner(
+    name="dtd",
+    summary="keeps the first frame and what differs from the frame before",
+    paper="TimeChat-Online, arXiv 2504.17343",
+    order=4,
+    function=dtd,
+    option_type=Options,
+    expected_count=expected_count,
+    content_decides_by_option=frozenset({"threshold"}),
+    needs_by_option={("space", "pixel"): "pixels"},
+)

@@ -1,0 +1,32 @@
+"""Baseline: a random subset of all tokens. No comparison of methods is honest without it."""
+
+from __future__ import annotations
+
+from evscli.pruners.method import Pruner, nearest_count
+from evscli.records import KeptTokens, PruneInputs, VideoTokens
+
+
+def random_subset(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
+    """Keep a uniformly random subset, drawn with `inputs.seed` and alike on every device.
+
+    The nearest whole number of tokens to the budget is kept.
+    """
+    import torch
+
+    t, h, w = tokens.grid_thw
+    count = nearest_count(t, h * w, budget)
+    generator = torch.Generator().manual_seed(inputs.seed)
+    mask = torch.zeros(t * h * w, dtype=torch.bool)
+    mask[torch.randperm(t * h * w, generator=generator)[:count]] = True
+    return KeptTokens(mask=mask.view(t, h, w).to(tokens.embeds.device), expected=count)
+
+
+PRUNER = Pruner(
+    name="random",
+    summary="keeps a random subset of all tokens",
+    paper="baseline",
+    order=95,
+    function=random_subset,
+    random=True,
+    algorithm_version=2,
+)

@@ -1,0 +1,114 @@
+"""How much each token differs from its own cell one temporal patch earlier.
+
+EVS (arXiv 2510.14624) compares embeddings or pixels; both are here. Scores only: which tokens
+stay is not decided here. The first frame has no predecessor and gets the largest value there is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from evscli.errors import UsageError
+from evscli.pruners.ops.frames import float_chunks, span_length
+from evscli.records import PixelSource, PruneInputs, VideoTokens
+
+
+def token_change(tokens: VideoTokens, inputs: PruneInputs, *, of_pixels: bool) -> Tensor:
+    """How much each token differs from its predecessor, by embeddings or pixels: [T, h, w]."""
+    if not of_pixels:
+        return embedding_change(tokens.embeds)
+    assert inputs.pixels is not None, "a method says by `needs_by_option` that it needs them"
+    return pixel_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device)
+
+
+def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
+    """`1 - cos(x[t,i], x[t-lag,i])` of `embeds [T, h, w, D]`: [T, h, w] float32 in 0..2.
+
+    The first `lag` frames are 2. A token bit-equal to its predecessor gets exactly 0; a zero vector
+    has cosine 0 to any other.
+    """
+    t, h, w, width = embeds.shape
+    norms = torch.zeros((t, h * w), dtype=torch.float32, device=embeds.device)
+    steps = torch.zeros_like(norms)
+    difference = torch.empty(
+        (span_length(embeds), h * w, width), dtype=torch.float32, device=embeds.device
+    )
+    for start, stop, x in float_chunks(embeds, overlap=lag):
+        first = stop - len(x)
+        norms[start:stop] = torch.linalg.vector_norm(x[start - first :], dim=-1)
+        step = torch.sub(x[lag:], x[:-lag], out=difference[: max(len(x) - lag, 0)])
+        steps[first + lag : stop] = torch.linalg.vector_norm(step, dim=-1)
+    change = torch.full_like(norms, 2.0)
+    change[lag:] = _one_minus_cosine(norms[lag:], norms[:-lag], steps[lag:])
+    return change.view(t, h, w)
+
+
+def pixel_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:
+    """Mean absolute pixel difference of each merged cell: [T, h, w] float32 in 0..1; frame 0 is 1.
+
+    Ranks as `||cell[t] - cell[t-1]||_1` over both frames of a temporal patch in order; divided by
+    the cell's number of values and by 255 so that grids compare. Computed on the CPU. Raises
+    UsageError where the pixels do not make the grid.
+    """
+    t, h, w = grid_thw
+    patch = pixels.temporal_patch_size
+    distance = torch.zeros((t, h, w), dtype=torch.int64)
+    earlier: deque[Tensor] = deque(maxlen=patch)
+    count, values = 0, 1
+    for frame in _whole_patches(pixels):
+        if count == patch * t or frame.shape[-2] % h or frame.shape[-1] % w:
+            raise _other_grid(grid_thw, patch)
+        if count >= patch:
+            distance[count // patch] += _cell_distance(frame, earlier[0], h, w)
+        earlier.append(frame)
+        count, values = count + 1, patch * frame.numel() // (h * w)
+    if count != patch * t:
+        raise _other_grid(grid_thw, patch)
+    change = (distance.double() / (255 * values)).float()
+    change[0] = 1.0
+    return change
+
+
+def _other_grid(grid_thw: tuple[int, int, int], patch: int) -> UsageError:
+    grid = "x".join(map(str, grid_thw))
+    return UsageError(
+        f"the pixels do not make the token grid {grid}: give the resized frames that these "
+        f"tokens were made from, {patch} per temporal patch"
+    )
+
+
+def _one_minus_cosine(norms: Tensor, earlier_norms: Tensor, steps: Tensor) -> Tensor:
+    """1 - cos of two vectors from both norms and the norm of their difference.
+
+    `1 - x.y / |x||y|` would cancel: its rounding noise of 2e-7 orders a still background at
+    random. The law of cosines keeps small changes exact, and gives 0 for equal vectors.
+    """
+    a, b, step = norms.double(), earlier_norms.double(), steps.double()
+    change = (step.square() - (a - b).square()) / (2 * a * b)
+    at_zero = (step > 0).double()
+    return torch.where(a * b == 0, at_zero, change.clamp(0, 2)).float()
+
+
+def _whole_patches(pixels: PixelSource) -> Iterator[Tensor]:
+    """Every frame [3, H, W] in order, the last repeated until its temporal patch is whole."""
+    count = 0
+    for chunk in pixels.chunks():
+        for frame in chunk.cpu():
+            # A copy, because a view would keep the whole chunk alive beside the next one.
+            last = frame.clone()
+            yield last
+            count += 1
+    for _ in range(-count % pixels.temporal_patch_size):
+        yield last
+
+
+def _cell_distance(frame: Tensor, earlier: Tensor, h: int, w: int) -> Tensor:
+    """L1 distance of two uint8 frames [3, H, W] within each cell: [h, w] int64."""
+    difference = torch.maximum(frame, earlier) - torch.minimum(frame, earlier)
+    channels, height, width = difference.shape
+    cells = difference.view(channels, h, height // h, w, width // w)
+    return cells.sum(dim=(0, 2, 4), dtype=torch.int64)

@@ -1,0 +1,75 @@
+"""Walk over a video's tokens a few frames at a time, in float32.
+
+Tokens may be gigabytes on disk. A chunk that fits the processor's cache is read once however
+often a score looks at it, and bounds every temporary. Knows no method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+# Counted in values, not bytes: bfloat16 tokens then meet the same kernels in the same shapes as
+# their float32 copy would, and give the same scores to the last bit.
+_CACHED_VALUES = 1_800_000
+_ACCELERATOR_VALUES = 1 << 25
+
+
+def frame_spans(embeds: Tensor, device: torch.device | None = None) -> Iterator[tuple[int, int]]:
+    """(start, stop) of runs of frames that cover `embeds [T, h, w, D]` in order.
+
+    As long as is good where they are worked on: on `device`, by default their own.
+    """
+    length = span_length(embeds, device)
+    for start in range(0, embeds.shape[0], length):
+        yield start, min(start + length, embeds.shape[0])
+
+
+def span_length(embeds: Tensor, device: torch.device | None = None) -> int:
+    """Frames of `embeds [T, h, w, D]` that make one chunk."""
+    where = device or embeds.device
+    values = _CACHED_VALUES if where.type == "cpu" else _ACCELERATOR_VALUES
+    return min(max(1, values // max(1, embeds[:1].numel())), max(1, embeds.shape[0]))
+
+
+def all_finite(embeds: Tensor) -> bool:
+    """Whether no value of `embeds [T, h, w, D]` is NaN or infinite; waits for the device."""
+    if embeds.numel() == 0:
+        return True
+    for start, stop in frame_spans(embeds):
+        # Extremes carry NaN through; a sum of finite values could overflow, and `isfinite` on all
+        # values takes longer than a method does.
+        extremes = torch.stack(embeds[start:stop].detach().aminmax())
+        if not extremes.isfinite().all():
+            return False
+    return True
+
+
+def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int, Tensor]]:
+    """(start, stop, x) with x the frames start-overlap..stop-1 as float32 [f, h*w, D].
+
+    Frames before the first are left out. Outside autograd. x is valid until the next step: one
+    buffer serves all chunks, because fresh memory for each costs more than the conversion.
+    """
+    embeds = embeds.detach()
+    shape = (span_length(embeds) + overlap, *embeds.shape[1:])
+    converts = embeds.dtype != torch.float32 or not embeds.is_contiguous()
+    buffer = torch.empty(shape if converts else 0, dtype=torch.float32, device=embeds.device)
+    for start, stop in frame_spans(embeds):
+        x = embeds[max(start - overlap, 0) : stop]
+        yield start, stop, (buffer[: len(x)].copy_(x) if converts else x).flatten(1, 2)
+
+
+def parts(frames: int, cells: int, count: int, most: int) -> Iterator[tuple[int, int, int]]:
+    """(start, stop, share) of runs of whole frames of at most `most` tokens, or of one frame.
+
+    For rules that compare all pairs. The runs are as even as can be and the shares, in proportion
+    to their frames, sum to `count`.
+    """
+    runs = -(-frames // max(1, most // cells))
+    edges = [frames * run // runs for run in range(runs + 1)]
+    for start, stop in pairwise(edges):
+        yield start, stop, count * stop // frames - count * start // frames

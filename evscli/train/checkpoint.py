@@ -1,0 +1,108 @@
+"""Checkpoints of a training run: one safetensors file that appears whole or not at all.
+
+Training that goes on from one gives the same weights as training that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from evscli.errors import UsageError
+from evscli.store.durable import make_folder, replace_file
+from evscli.train.task import Plan
+
+Report = dict[str, Any]
+
+FILE = "training.safetensors"
+RECORD = "evs"
+"""The one metadata key: several would be written in random order."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Progress:
+    """The state of a run between two steps, but for what it learned."""
+
+    step: int
+    """Steps done."""
+    seconds: float
+    """Time they took, over all sessions."""
+    history: list[Report]
+    """What was reported so far."""
+    machines: list[dict[str, Any]]
+    """The machines it was made with, one after the other."""
+    algorithms: list[int]
+    """Versions of the training that made it, one after the other."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(Progress):
+    """A run that can go on."""
+
+    tensors: Mapping[str, Tensor]
+
+
+def save_checkpoint(folder: Path, plan: Plan, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint in `folder`, durably."""
+    record = {each.name: getattr(checkpoint, each.name) for each in fields(Progress)}
+    record |= {"plan": plan.values(), "seconds": round(checkpoint.seconds, 1)}
+    tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
+    make_folder(folder)
+    replace_file(folder / FILE, save(tensors, {RECORD: json.dumps(record, sort_keys=True)}))
+
+
+def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
+    """The checkpoint in `folder`, if there is one.
+
+    Raises UsageError where it belongs to another plan, or cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads(file.metadata()[RECORD])
+            made_by = record["plan"]
+            found = Checkpoint(
+                step=record["step"],
+                seconds=record["seconds"],
+                history=record["history"],
+                machines=record["machines"],
+                algorithms=record.get("algorithms", [made_by["algorithm"]]),
+                tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+            )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({error}): remove it to start again, or choose another folder"
+        ) from error
+    refuse_other_plan(path, made_by, plan, step=found.step)
+    return found
+
+
+def refuse_other_plan(
+    path: Path, found: Mapping[str, float | str], plan: Plan, *, step: int
+) -> None:
+    """Raise UsageError where the settings `found`, after `step` steps, are not those of `plan`.
+
+    How many `more` steps there will be does not matter before they begin; and what a former version
+    of the training has finished may go on with them.
+    """
+    asked = plan.values()
+    if step <= plan.steps:
+        del asked["more"]
+    if step == plan.steps and plan.more:
+        del asked["algorithm"]
+    differ = [name for name in asked if found.get(name) != asked[name]]
+    if differ:
+        shown = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)
+        raise UsageError(
+            f"{path} is from another training run ({shown}): give the same settings to go on "
+            "with it, or choose another folder"
+        )

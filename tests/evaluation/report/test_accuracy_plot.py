@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from evscli.evaluation.report.accuracy import draw_figure
+from evscli.evaluation.report.plots import Form, look_of, own_style, render, spaced
+from evscli.evaluation.statistics.results import Tally, tally
+from tests.evaluation.answers import answers
+
+RIGHT = {f"v{i}": [i % 3 > 0] for i in range(12)}
+
+
+def make_tallies(*kinds: str, methods: tuple[str, ...] = ("evs", "vcast")) -> list[Tally]:
+    made = answers(RIGHT, method="none", budget=1.0)
+    for method in (*methods, "random"):
+        for budget in (0.1, 0.25, 0.5):
+            made += answers(RIGHT, method=method, budget=budget)
+    return tally([replace(a, kind=kind) for kind in kinds for a in made])
+
+
+def plot_accuracy(tallies: list[Tally], *, title: str, form: Form) -> bytes:
+    return render(lambda: draw_figure(tallies, title), form)
+
+
+def draw(tallies: list[Tally]) -> Figure:
+    with own_style():
+        return draw_figure(tallies, "title")
+
+
+@pytest.mark.slow
+def test_there_is_a_panel_for_all_questions_and_each_of_several_kinds() -> None:
+    figure = draw(make_tallies("color", "count", "when"))
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
+    assert titles == ["all questions", "color", "count", "when"]
+    assert len(draw(make_tallies("question")).axes) == 1
+
+
+@pytest.mark.slow
+def test_a_name_with_dollars_is_shown_as_it_is() -> None:
+    figure = draw(make_tallies("$5$ \\frac", "count"))
+    assert not any(axes.title.get_parse_math() for axes in figure.axes)
+    assert plot_accuracy(make_tallies("$x_{$", "b"), title="$\\frac$", form="svg")
+
+
+def test_the_legend_names_every_line_once() -> None:
+    (legend,) = draw(make_tallies("color", "count")).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["evs", "vcast", "random", "unpruned", "guessing"]
+
+
+def test_points_stand_at_the_tokens_really_kept() -> None:
+    tallies = [
+        replace(row, kept_fraction=0.3) if (row.method, row.budget) == ("evs", 0.1) else row
+        for row in make_tallies("question")
+    ]
+    (axes,) = draw(tallies).axes
+    (line,) = (c for c in axes.containers if c.get_label() == "evs")
+    assert list(line.lines[0].get_xdata()) == [0.25, 0.3, 0.5]
+
+
+def test_error_bars_are_the_intervals() -> None:
+    tallies = make_tallies("question")
+    (axes,) = draw(tallies).axes
+    (line,) = (c for c in axes.containers if c.get_label() == "vcast")
+    spans = [segment[:, 1].tolist() for segment in line.lines[2][0].get_segments()]
+    expected = [[row.low, row.high] for row in tallies if row.method == "vcast"]
+    assert spans == [pytest.approx(span) for span in expected]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_the_same_tallies_give_the_same_bytes_in_another_process(form: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from tests.evaluation.report.test_accuracy_plot import *; "
+        f"data = plot_accuracy(make_tallies('a', 'b'), title='t', form={form!r}); "
+        "sys.stdout.buffer.write(data); "
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nsavefig.dpi: 30\n")
+    env = {**os.environ, "MATPLOTLIBRC": str(tmp_path), "PYTHONHASHSEED": "7"}
+    root = Path(__file__).parents[3]
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, env=env, stdout=-1, check=True)
+    assert run.stdout == plot_accuracy(make_tallies("a", "b"), title="t", form=form)  # type: ignore[arg-type]
+
+
+def test_no_file_names_a_clock_or_a_release() -> None:
+    tallies = make_tallies("question")
+    png = Image.open(io.BytesIO(plot_accuracy(tallies, title="t", form="png")))
+    assert png.width == 1660
+    assert set(png.info) <= {"dpi"}
+    svg = plot_accuracy(tallies, title="t", form="svg").decode()
+    assert "dc:date" not in svg
+    assert mpl.__version__ not in svg
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    before = dict(mpl.rcParams)
+    plot_accuracy(make_tallies("question"), title="t", form="svg")
+    assert dict(mpl.rcParams) == before
+
+
+def test_two_dozen_methods_look_different() -> None:
+    looks = {tuple(look_of(number).values()) for number in range(24)}
+    assert len(looks) == 24
+
+
+def test_labels_of_budgets_have_room() -> None:
+    assert spaced([0.1, 0.25, 0.5]) == [0.5, 0.25, 0.1]
+    assert spaced([0.5]) == [0.5]
+    close = spaced([0.1, 0.45, 0.48, 0.5])
+    assert close == [0.5, 0.1]

@@ -1,0 +1,223 @@
+"""Procedural videos are encoded, pruned and asked about as any other video would be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from evscli.bundled import MINI
+from evscli.encoders.files import find_model
+from evscli.errors import UsageError
+from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
+from evscli.evaluation.questions.options import best_option, score_options
+from evscli.evaluation.selections import selections
+from evscli.job import Encoding
+from evscli.language.prefill import prefill
+from evscli.mini.exam.films import (
+    event_masks,
+    film_chunks,
+    film_plan,
+    frames_of,
+    held_out_films,
+)
+from evscli.mini.exam.procedural import (
+    Examiner,
+    evaluate_films,
+    evaluate_views,
+    refuse_others,
+)
+from evscli.mini.form import build_mini
+from evscli.mini.world.draw import LAMP, Drawing
+from evscli.mini.world.film import Film
+from evscli.mini.world.scene import Form, Light, Scene, Thing
+from evscli.mini.world.views import VIEWS, WHOLE
+from evscli.pruners.positions import gather_tokens, position_ids
+from evscli.records import PrunedVideo, SourceInfo, VideoInfo, VideoTokens
+from tests.checkpoints import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Seeded weights answer as well as trained ones, as far as these tests go."""
+    folder = tmp_path_factory.mktemp("mini")
+    build_mini(folder)
+    return load_both(Encoding(model=str(folder), dtype="float32"))
+
+
+@pytest.fixture(scope="module")
+def film() -> Film:
+    films = (film for _, film in held_out_films(50, seed=9) if film.scene.form.frames <= 20)
+    return next(film for film in films if len(film.questions) >= 4)
+
+
+def record_of(
+    checkpoint: Checkpoint, film: Film, tokens: VideoTokens, mask: torch.Tensor
+) -> PrunedVideo:
+    """What a shard would hold of the film."""
+    plan = film_plan(film)
+    embeds, deepstack = gather_tokens(tokens, mask)
+    info = VideoInfo(
+        id="film",
+        source=SourceInfo(path="film.mp4", size=1, sha256="0"),
+        source_fps=plan.source_fps,
+        source_frames=plan.source_frames,
+        duration=plan.duration,
+        source_size=plan.source_size,
+        rotation=0,
+        resized_size=plan.resized_size,
+        grid_thw=plan.grid_thw,
+        model=checkpoint.encoder.info,
+        method="evs",
+        options={},
+        budget=0.5,
+        expected=int(mask.sum()),
+        kept=int(mask.sum()),
+    )
+    return PrunedVideo(
+        info=info,
+        embeds=embeds,
+        position_ids=position_ids(mask),
+        keep_mask=mask,
+        source_index=torch.from_numpy(plan.source_index),
+        frame_times=torch.from_numpy(plan.frame_times),
+        prompt_times=torch.from_numpy(plan.prompt_times),
+        deepstack=deepstack,
+    )
+
+
+@pytest.mark.parametrize("budget", ["0.4", pytest.param("1", marks=pytest.mark.slow)])
+def test_answers_are_those_of_a_prefill_from_a_shard(
+    checkpoint: Checkpoint, film: Film, budget: str
+) -> None:
+    examiner = Examiner.of(checkpoint, film)
+    frames = frames_of(film, WHOLE, seed=0)
+    tokens = examiner.encode(frames)
+    request = selections(["evs"], [float(budget)])[1]
+    mask = examiner.select(request, tokens, frames, seed=0)
+    ours = examiner.scores(tokens, mask, film.questions)
+    record = record_of(checkpoint, film, tokens, mask)
+    language = checkpoint.language
+    for question, scores in zip(film.questions, ours, strict=True):
+        inputs = prefill(record, language.tokenizer, question.text, model=language.model)
+        with torch.inference_mode():
+            logits = language.model(**inputs).logits[0, -1]
+        torch.testing.assert_close(scores, logits, rtol=0, atol=1e-4)
+        ids = [[i] for i in language.tokenizer.convert_tokens_to_ids(list(question.options))]
+        chosen = best_option(score_options(language.model, inputs, ids), ids, per_token=False)
+        assert examiner.choose(scores, question) == question.options[chosen]
+
+
+@pytest.mark.slow
+def test_every_selection_is_asked_every_question_the_same_twice(checkpoint: Checkpoint) -> None:
+    requests = selections(["evs"], [0.25])
+    told: list[int] = []
+    one, two = (
+        evaluate_films(checkpoint, requests, videos=3, seed=108, advance=told.append)
+        for _ in range(2)
+    )
+    assert one == two
+    assert told == [1] * 6
+    questions = sum(len(film.questions) for _, film in held_out_films(3, seed=108))
+    assert len(one.answered) == questions * len(requests)
+    assert {answer.method for answer in one.answered} == {"none", "evs", "random"}
+    kept = {a.method: a.kept for a in one.answered if a.video == "film-00000"}
+    assert kept["evs"] < kept["none"] == next(iter(one.answered)).total
+
+
+def test_another_seed_asks_about_other_videos() -> None:
+    (_, one), (_, two) = (next(held_out_films(1, seed=seed)) for seed in (1, 2))
+    assert one.scene.form != two.scene.form or (one.frames != two.frames).any()
+
+
+@pytest.mark.slow
+def test_diagnostics_come_for_every_video_and_selection(checkpoint: Checkpoint) -> None:
+    requests = selections(["evs"], [0.5])
+    found = evaluate_films(checkpoint, requests, videos=2, seed=108, diagnostics=True).diagnostics
+    assert {method for (method, _), _ in found} == {"none", "evs", "random"}
+    for ((method, _), _), rows in found.items():
+        assert len(rows) == 2
+        if method == "none":
+            assert all(row["facility_location"] == pytest.approx(1) for row in rows.values())
+
+
+def test_views_take_away_what_they_say(film: Film) -> None:
+    whole = frames_of(film, WHOLE, seed=0)
+    first = frames_of(film, "first-frame", seed=0)
+    shuffled = frames_of(film, "shuffled-frames", seed=0)
+    assert (first == whole[:1]).all()
+    assert len(shuffled) == len(whole)
+    assert not torch.equal(shuffled, whole)
+    order = torch.cdist(shuffled.flatten(1).float(), whole.flatten(1).float()).argmin(1)
+    torch.testing.assert_close(shuffled, whole[order])
+
+
+@pytest.mark.slow
+def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
+    answered = evaluate_views(checkpoint, videos=2, seed=108).answered
+    assert {answer.method for answer in answered} == set(VIEWS)
+    for answer in answered:
+        assert answer.kept == (0 if answer.method == "question-only" else answer.total)
+
+
+def test_every_thing_that_pops_up_and_every_flash_is_an_event_of_its_own() -> None:
+    form = Form(frames=12, cells=(1, 2))
+    shown = np.ones(form.frames, bool)
+    lit = np.isin(np.arange(form.frames), (3, 4, 9))
+    still = Thing(
+        shape="star",
+        color="red",
+        role="still",
+        radius=7.0,
+        turn=0.0,
+        path=np.zeros((form.frames, 2), np.float32),
+        shown=shown,
+    )
+    light = Light(centre=(8, 8), radius=4, shown=shown, lit=lit, starts=(3, 9))
+    scene = Scene(
+        form=form,
+        cuts=(),
+        camera=np.zeros((form.frames, 2), np.int64),
+        things=(still, replace(still, role="pop", shown=np.arange(form.frames) == 6)),
+        light=light,
+    )
+    owner = np.full(form.grid_thw, -2, np.int8)
+    owner[:, 0, 0] = 0
+    owner[3, 0, 0] = 1
+    owner[[1, 2, 4], 0, 1] = LAMP
+    film = Film(scene=scene, drawing=Drawing(frames=np.empty(0), owner=owner), questions=())
+    cells = [mask.nonzero().tolist() for mask in event_masks(film)]
+    assert cells == [[[3, 0, 0]], [[1, 0, 1], [2, 0, 1]], [[4, 0, 1]]]
+
+
+def test_chunks_and_plan_fit_each_other(film: Film) -> None:
+    frames = frames_of(film, WHOLE, seed=0)
+    plan = film_plan(film)
+    (chunk,) = film_chunks(frames)
+    assert len(chunk.pixels) == len(plan.source_index) == 2 * plan.grid_thw[0]
+    assert tuple(chunk.pixels.shape[2:]) == plan.resized_size
+
+
+def test_only_models_trained_on_such_videos_are_asked(tmp_path: Any) -> None:
+    refuse_others(find_model(MINI))
+    other = make_checkpoint(tmp_path / "tiny", "qwen3_vl")
+    with pytest.raises(UsageError, match="give your own questions with --questions"):
+        refuse_others(find_model(str(other)))
+
+
+def test_a_tie_is_no_answer(checkpoint: Checkpoint, film: Film) -> None:
+    examiner = Examiner.of(checkpoint, film)
+    scores = torch.zeros(len(checkpoint.language.tokenizer))
+    question = replace(film.questions[0], options=("red", "blue"))
+    assert examiner.choose(scores, question) is None
+
+
+def test_a_question_that_the_tokenizer_does_not_know_is_refused(
+    checkpoint: Checkpoint, film: Film
+) -> None:
+    asked = replace(film.questions[0], text="which zeppelin?")
+    with pytest.raises(UsageError, match="zeppelin"):
+        Examiner.of(checkpoint, replace(film, questions=(asked,)))

@@ -1,0 +1,49 @@
+"""Training and evaluation on a CUDA device; skipped where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from evscli.evaluation.questions.multiple_choice import load_both
+from evscli.evaluation.selections import selections
+from evscli.job import Encoding
+from evscli.mini.exam.procedural import evaluate_films
+from evscli.mini.form import build_mini
+from evscli.mini.training.learner import mini_task
+from evscli.mini.training.plan import TrainingPlan
+from evscli.train.loop import train
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+def test_training_goes_on_from_a_checkpoint(tokenizer: Any, tmp_path: Path) -> None:
+    plan = TrainingPlan(seed=54, steps=1000, looks=1, tokens=200)
+    task, device = mini_task(tokenizer, plan), torch.device("cuda")
+    for until in (2, 4):
+        trained = train(task, tmp_path, until=until, device=device, processes=0)
+    assert trained.step == 4
+    assert trained.machines[0]["device"] == "cuda"
+    assert trained.history[-1]["accuracy"]
+
+
+def test_answers_about_films_are_those_of_the_cpu(tmp_path: Path) -> None:
+    build_mini(tmp_path)
+    requests = selections(["evs"], [0.25])
+    cpu, cuda = (
+        evaluate_films(
+            load_both(Encoding(model=str(tmp_path), device=device, dtype="float32")),
+            requests,
+            videos=6,
+        ).answered
+        for device in ("cpu", "cuda")
+    )
+    assert [answer.kept for answer in cpu] == [answer.kept for answer in cuda]
+    alike = sum(a.correct == b.correct for a, b in zip(cpu, cuda, strict=True))
+    assert alike >= 0.95 * len(cpu)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from evscli import encoders
+from evscli.encoders import list_families
+from evscli.errors import ModelError
+from evscli.models import registry
+from evscli.models.registry import family_of
+
+
+def test_lists_a_summary_for_every_family() -> None:
+    listed = list_families()
+
+    assert set(listed) == {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2"}
+    assert all(summary and "\n" not in summary for summary in listed.values())
+
+
+def test_listing_needs_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, evscli.encoders; evscli.encoders.list_families();"
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("model_type", ["llama", None, 7])
+def test_unsupported_type_is_refused_with_the_supported_ones(model_type: object) -> None:
+    with pytest.raises(
+        ModelError, match=r"my-model: model type .* qwen2_5_vl, qwen3_vl, qwen3_vl_"
+    ):
+        family_of(model_type, model="my-model")
+
+
+def test_family_that_the_installed_transformers_lacks_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda _name: None)
+    monkeypatch.setattr(registry, "version", lambda _name: "5.18.0")
+
+    with pytest.raises(
+        ModelError,
+        match=r"m: model type .molmo2. needs transformers 5.20 or newer, and 5.18.0 is",
+    ):
+        family_of("molmo2", model="m")
+    family_of("qwen3_vl", model="m")
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(encoders, name) for name in encoders.__all__)
+    with pytest.raises(AttributeError, match="no_such"):
+        encoders.no_such  # noqa: B018

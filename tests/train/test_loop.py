@@ -1,0 +1,256 @@
+"""A run that is stopped, killed and resumed is the run that never was; and it learns."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from evscli.mini.form import mini_tokenizer
+from evscli.mini.training.batches import FilmBatches
+from evscli.mini.training.learner import MiniLearner, mini_task
+from evscli.mini.training.objective import naming_loss
+from evscli.mini.training.plan import TrainingPlan
+from evscli.mini.world.questions import KINDS
+from evscli.train.checkpoint import (
+    FILE,
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from evscli.train.learner import Learned
+from evscli.train.loop import (
+    Report,
+    Run,
+    Trained,
+    TrainingError,
+    Window,
+    refuse_nan,
+    train,
+)
+from evscli.train.report import thin_out, training_report
+from tests.store.processes import start
+
+pytestmark = pytest.mark.slow
+
+PLAN = TrainingPlan(seed=54, steps=1000, looks=2, tokens=1)
+STEPS = 4
+
+
+def go(tokenizer: Any, folder: Path, **options: Any) -> Trained:
+    """A few steps, drawn in this process."""
+    return train(mini_task(tokenizer, PLAN), folder, processes=0, **{"until": STEPS} | options)
+
+
+def load(folder: Path) -> Checkpoint:
+    found = load_checkpoint(folder, PLAN)
+    assert found is not None
+    return found
+
+
+def equal(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether two checkpoints hold the same weights and the same state of their optimizers."""
+    return (
+        one.step == other.step
+        and one.tensors.keys() == other.tensors.keys()
+        and all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+    )
+
+
+@pytest.fixture(scope="module")
+def straight(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """What four steps without a break give."""
+    folder = tmp_path_factory.mktemp("straight")
+    go(tokenizer, folder, report_every=2)
+    return load(folder)
+
+
+def test_a_run_is_the_learners_steps_on_the_plans_batches_in_order(
+    tokenizer: Any, straight: Checkpoint
+) -> None:
+    learner, data = MiniLearner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN)
+    for step in range(STEPS):
+        learner.step(step, data[step])
+    by_hand = Checkpoint(
+        step=STEPS, seconds=0.0, history=[], machines=[], algorithms=[], tensors=learner.state()
+    )
+    assert equal(by_hand, straight)
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(
+    tokenizer: Any, straight: Checkpoint, tmp_path: Path
+) -> None:
+    resumed: list[tuple[int, float]] = []
+    steps: list[int] = []
+    options = {
+        "report_every": 2,
+        "on_resume": lambda run: resumed.append((run.step, run.spent)),
+        "on_step": steps.append,
+    }
+    first = go(tokenizer, tmp_path, until=2, **options)
+    assert (first.step, resumed, steps) == (2, [], [1, 2])
+    between = load(tmp_path)
+    second = go(tokenizer, tmp_path, **options)
+    assert (second.step, resumed, steps) == (4, [(2, between.seconds)], [1, 2, 3, 4])
+    assert second.seconds >= between.seconds
+    assert any(name.startswith("muon/") for name in straight.tensors)
+    assert any(name.startswith("adamw/") for name in straight.tensors)
+    assert equal(load(tmp_path), straight)
+    assert load(tmp_path).history == second.history == straight.history
+    assert [report["step"] for report in straight.history] == [2, 4]
+
+
+def test_a_run_asked_to_stop_ends_after_the_step_and_goes_on(
+    tokenizer: Any, straight: Checkpoint, tmp_path: Path
+) -> None:
+    steps: list[int] = []
+    stopped = go(tokenizer, tmp_path, on_step=steps.append, stop=lambda: steps == [1, 2])
+    assert (stopped.step, load(tmp_path).step) == (3, 3)
+    assert stopped.history[-1]["step"] == 3
+    go(tokenizer, tmp_path)
+    assert equal(load(tmp_path), straight)
+
+
+def killed_while_training(folder: str) -> None:
+    """Four steps, a checkpoint after the second, and a sudden end after the third."""
+
+    def die(step: int) -> None:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    torch.set_num_threads(1)
+    go(mini_tokenizer(), Path(folder), checkpoint_every=2, on_step=die)
+
+
+def test_a_killed_run_goes_on_bit_for_bit(
+    tokenizer: Any, straight: Checkpoint, tmp_path: Path
+) -> None:
+    process = start(killed_while_training, str(tmp_path))
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert load(tmp_path).step == 2
+    go(tokenizer, tmp_path)
+    assert equal(load(tmp_path), straight)
+
+
+def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path) -> None:
+    moved: list[bool] = []
+
+    def resume(run: Run[Any]) -> None:
+        moved.append(run.moved)
+
+    first = go(tokenizer, tmp_path, until=1)
+    assert len(first.machines) == 1
+    go(tokenizer, tmp_path, until=1, on_resume=resume)
+    before = load(tmp_path)
+    elsewhere = [{**first.machines[0], "threads": 64}]
+    save_checkpoint(tmp_path, PLAN, replace(before, machines=elsewhere))
+    last = go(tokenizer, tmp_path, until=2, on_resume=resume)
+    assert moved == [False, True]
+    assert last.machines == load(tmp_path).machines == [*elsewhere, *first.machines]
+
+
+def test_a_finished_run_is_made_by_no_other_machine(tokenizer: Any, tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=3)
+    train(mini_task(tokenizer, plan), tmp_path, processes=0)
+    done = load_checkpoint(tmp_path, plan)
+    assert done is not None
+    elsewhere = [{**done.machines[0], "threads": 64}]
+    save_checkpoint(tmp_path, plan, replace(done, machines=elsewhere))
+    moved: list[bool] = []
+    task = mini_task(tokenizer, plan)
+    again = train(task, tmp_path, processes=0, on_resume=lambda run: moved.append(run.moved))
+    assert (again.machines, moved) == (elsewhere, [False])
+
+
+def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> None:
+    reports: list[Report] = []
+    go(tokenizer, tmp_path, until=1)
+    before = (tmp_path / FILE).read_bytes()
+    again = go(tokenizer, tmp_path, until=1, on_report=reports.append)
+    assert (again.step, len(again.history), reports) == (1, 1, [])
+    assert (tmp_path / FILE).read_bytes() == before
+    assert {f"weights/{name}" for name, _ in again.learner.masters.named_parameters()} <= set(
+        load(tmp_path).tensors
+    )
+
+
+def test_a_finished_run_goes_on_with_more_steps_bit_for_bit(tokenizer: Any, tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=2, looks=1)
+    longer = replace(plan, more=1)
+    train(mini_task(tokenizer, plan), tmp_path / "later", processes=0)
+    train(mini_task(tokenizer, longer), tmp_path / "later", processes=0)
+    whole = train(mini_task(tokenizer, longer), tmp_path / "at-once", processes=0)
+    assert whole.step == 3
+    later, at_once = (load_checkpoint(tmp_path / name, longer) for name in ("later", "at-once"))
+    assert later is not None
+    assert at_once is not None
+    assert equal(later, at_once)
+
+
+def test_training_lowers_the_losses(tokenizer: Any, tmp_path: Path) -> None:
+    plan = TrainingPlan(seed=1, steps=1000, looks=16, tokens=200, rate=4e-3, warmup=5)
+    task = mini_task(tokenizer, plan)
+    history = train(task, tmp_path, processes=0, until=28, report_every=4).history
+    looks, films = [r["loss"] for r in history[:4]], [r["loss"] for r in history[4:]]
+    assert [set(losses) for losses in looks] == [{"shape", "color", "centre"}] * 4
+    assert naming_loss(looks[-1]) < 0.95 * naming_loss(looks[0])
+    assert looks[-1]["color"] < 0.9 * looks[0]["color"]
+    assert films[-1]["answer"] < 0.5 * films[0]["answer"]
+    assert films[-1]["motion"] < 0.8 * films[0]["motion"]
+
+
+def learned(**answers: list[bool]) -> Learned:
+    """One step with questions of these kinds, answered right or not."""
+    kinds = [kind for kind, right in answers.items() for _ in right]
+    right = [each for all_of in answers.values() for each in all_of]
+    losses = {"answer": float(len(right)), "shape": 0.5}
+    return Learned(losses=losses, kinds=kinds, right=right)
+
+
+def test_a_report_is_the_mean_of_its_steps() -> None:
+    window = Window(tuple(KINDS))
+    window.add(learned(when=[True], color=[True, False]))
+    window.add(learned(color=[True]))
+    assert window.report(7) == {
+        "step": 7,
+        "loss": {"answer": 2.0, "shape": 0.5},
+        "accuracy": {"color": 0.6667, "when": 1.0},
+        "overall": 0.75,
+    }
+    assert list(window.report(7)["accuracy"]) == ["color", "when"], "in the order of the kinds"
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_run(loss: float) -> None:
+    step = replace(learned(color=[True]), losses={"answer": 1.0, "shape": loss})
+    with pytest.raises(TrainingError, match="loss of step 8 is not a number; start again"):
+        refuse_nan(step, 7)
+
+
+def test_the_final_report_says_what_made_the_weights(tokenizer: Any, tmp_path: Path) -> None:
+    trained = replace(go(tokenizer, tmp_path, until=1), seconds=5400.0)
+    document = training_report(PLAN, trained, command="evs train mini --seed 54 --steps 1000")
+    assert document["trained_by"] == "evs train mini --seed 54 --steps 1000"
+    assert document["plan"] == PLAN.values()
+    assert (document["steps"], document["hours"]) == (1, 1.5)
+    assert document["history"] == trained.history
+    (machine,) = document["machines"]
+    assert machine["processor"]
+    assert machine["device"] == "cpu"
+    assert machine["threads"] == torch.get_num_threads()
+    assert machine["torch"] == document["finished_with"]["versions"]["torch"] == torch.__version__
+
+
+def test_some_entries_stand_for_a_long_history() -> None:
+    history = [{"step": step} for step in range(1, 101)]
+    assert thin_out(history, 200) == history
+    shown = [entry["step"] for entry in thin_out(history, 12)]
+    assert (len(shown), shown[0], shown[-1]) == (12, 1, 100)
+    assert {b - a for a, b in pairwise(shown)} == {9}
