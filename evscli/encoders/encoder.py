@@ -16,7 +16,7 @@ from torch import Tensor
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
-from evscli.models.contract import FrameRules, PixelFormat, Resize, Tower, VisionShape
+from evscli.models.contract import PixelFormat, Resize, SamplingRules, Tower, VisionShape
 from evscli.models.parts.pixels import rechunk
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
 from evscli.scratch import allocate
@@ -27,7 +27,7 @@ class VideoEncoder:
     """One checkpoint's vision side, ready to encode videos."""
 
     info: ModelInfo
-    rules: FrameRules
+    rules: SamplingRules
     """The choice of frames and of their size."""
     settings: Mapping[str, Any]
     """JSON values that change the tokens, for a store's fingerprint."""

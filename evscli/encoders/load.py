@@ -21,7 +21,7 @@ from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import ModelFiles, find_model
 from evscli.encoders.processor import load_video_processor, processor_digest
 from evscli.errors import UsageError
-from evscli.models.contract import FrameRules, VisionShape
+from evscli.models.contract import SamplingRules, VisionShape
 from evscli.models.parts.rules import check_sampling
 from evscli.models.spec import load_name
 from evscli.records import ModelInfo, Sampling
@@ -115,7 +115,7 @@ def model_info(
 
 def _settings(
     info: ModelInfo,
-    rules: FrameRules,
+    rules: SamplingRules,
     processor: Any,
     *,
     chunk_frames: int,

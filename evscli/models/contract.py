@@ -117,16 +117,24 @@ class PixelFormat(Protocol):
         """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
 
 
-class FrameRules(Protocol):
+class SamplingRules(Protocol):
     """The choice of frames, and of their size, that a checkpoint makes under one `Sampling`."""
 
-    sampling: Sampling
-    """The sampling that was asked for, completed by the checkpoint's values."""
-    takes_all: bool
-    """Whether every frame is taken, because neither the checkpoint nor anybody else chooses."""
-    patch_size: int
-    temporal_patch_size: int
-    merge_size: int
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling that was asked for, completed by the checkpoint's values."""
+
+    @property
+    def patch_size(self) -> int:
+        """The number of pixels along a side of a patch."""
+
+    @property
+    def temporal_patch_size(self) -> int:
+        """The number of frames in a temporal patch."""
+
+    @property
+    def merge_size(self) -> int:
+        """The number of patches along a side of a token."""
 
     def sample(self, frames: int, fps: float) -> IntArray:
         """Choose [F] frame numbers out of `frames` shown at `fps` on average.
@@ -141,7 +149,7 @@ class FrameRules(Protocol):
         """
 
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
-        """Return [T] seconds, one time for each temporal patch, as the processor counts them."""
+        """Return the seconds [T] that the prompt text states, one per temporal patch."""
 
 
 @dataclass(frozen=True, kw_only=True)

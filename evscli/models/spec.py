@@ -29,7 +29,7 @@ class FamilySpec:
     shape: str
     """The function that reads sizes: (configuration, processor, model=) to a `VisionShape`."""
     rules: str
-    """The `FrameRules` that choose frames and sizes, made of (processor, sampling, own_fps)."""
+    """The `SamplingRules` that choose frames and sizes, made of (processor, sampling, own_fps)."""
     pixels: str
     """The function that makes a `PixelFormat` of (processor, model=)."""
     prompt: str

@@ -1,50 +1,20 @@
 """The choice of one video's frames by the rules of a checkpoint's processor.
 
-Encoders provide the rules; `SamplingRules` is what they must answer.
+Encoders provide the rules, as `SamplingRules`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from evscli.errors import VideoError
-from evscli.records import FloatArray, FramePlan, IntArray, Sampling
+from evscli.models.contract import SamplingRules
+from evscli.records import FloatArray, FramePlan, IntArray
 from evscli.video.parts import seconds_of
 from evscli.video.timeline import VideoIndex
 
 CLOCK = 1000.0
 """The instants of a second among which rules choose those whose frames are taken."""
-
-
-class SamplingRules(Protocol):
-    """The rules of a checkpoint's processor about frames, sizes and times."""
-
-    @property
-    def sampling(self) -> Sampling:
-        """The sampling that was asked for, completed by the processor's values."""
-
-    @property
-    def patch_size(self) -> int:
-        """The number of pixels along a side of a patch."""
-
-    @property
-    def temporal_patch_size(self) -> int:
-        """The number of frames in a temporal patch."""
-
-    @property
-    def merge_size(self) -> int:
-        """The number of patches along a side of a merged cell."""
-
-    def sample(self, frames: int, fps: float) -> IntArray:
-        """Return the frame numbers [F] to use of a video with `frames` frames."""
-
-    def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
-        """Return (height, width) in pixels for `frames` sampled frames of a size in pixels."""
-
-    def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
-        """Return the seconds [T] that the prompt text states, one per temporal patch."""
 
 
 def plan_frames(
