@@ -127,6 +127,6 @@ def measure(*, repeats: int = 2, width: int = 512, grids: int = 3, device: str =
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"repeats": 1, "width": 64, "grids": 1},
-    code=("encoders/attention.py", "encoders/qwen2_5_vl.py", "encoders/qwen3_vl.py"),
+    code=("models/parts/attention.py", "models/qwen2_5_vl/tower.py", "models/qwen3_vl/tower.py"),
     minutes=3,
 )

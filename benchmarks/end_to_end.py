@@ -178,8 +178,8 @@ BENCHMARK = Benchmark(
     smoke={"rounds": 1, "seconds": 4, "height": 144},
     code=(
         "video/decode.py",
-        "encoders/preprocess.py",
-        "encoders/attention.py",
+        "models/parts/pixels.py",
+        "models/parts/attention.py",
         "pipeline/planned.py",
         "pipeline/frames.py",
         "pruners/methods/vcast.py",

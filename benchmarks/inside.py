@@ -272,6 +272,6 @@ def measure(
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"repeats": 1, "frames": 2, "heads": 2, "shrink": 3},
-    code=("encoders/early.py", "encoders/packing.py", "encoders/scorer.py"),
+    code=("encoders/early.py", "models/parts/packing.py", "encoders/scorer.py"),
     minutes=2.5,
 )
