@@ -50,8 +50,8 @@ def test_the_name_of_its_tar_tells_a_member_from_those_of_others(tmp_path: Path)
     assert message == (
         f"2 ids name several videos: '0000' ({tmp_path}/shard-0.tar/0000.mp4, "
         f"{tmp_path}/shard-1.tar/0000.mp4), '0001' ({tmp_path}/shard-0.tar/0001.mp4, "
-        f"{tmp_path}/shard-1.tar/0001.mp4); give --ids tar, under which they differ, or ids of your "
-        "own in a list"
+        f"{tmp_path}/shard-1.tar/0001.mp4); give --ids tar, under which they differ, or ids of "
+        "your own in a list"
     )
     assert "give --ids tar" in refusal("suffix", given)
 
