@@ -26,7 +26,7 @@ OBJECT_STORE_BYTES = 80 << 20
 
 @contextmanager
 def connected(address: str | None) -> Iterator[list[Node]]:
-    """Be a driver of a cluster meanwhile; yield its nodes.
+    """Make this process a driver of a cluster meanwhile; yield the nodes.
 
     A process that is a driver already stays one. Raises UsageError for a wrong address and without
     Ray, EvsError where no cluster answers.
