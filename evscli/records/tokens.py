@@ -102,7 +102,7 @@ class WindowChoice:
     """[T, h, w] values added to the attention logits of every key in one more whole block, before
     the other windows are removed."""
     refill: bool = False
-    """Whether frames that share no bin keep all their patches as context (`models.parts.packing`)."""
+    """Whether frames that share no bin keep all patches as context (`models.parts.packing`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
