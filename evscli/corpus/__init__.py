@@ -1,1 +1,1 @@
-"""Many videos: finding them, pruning them into one store, saying how it goes."""
+"""Many videos: finding them, pruning them into stores, and reporting progress."""

@@ -1,4 +1,4 @@
-"""What became of videos: one small row for each video and store, and their sums."""
+"""The outcome of videos: one small record for each video and store, and their sums."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Outcome = VideoInfo | Failure
 
 @dataclass(kw_only=True)
 class Summary:
-    """What one run did to one store, in numbers that do not grow with it."""
+    """The work of one run on one store, in numbers that do not grow with it."""
 
     pruned: int = 0
     skipped: int = 0
-    """In the store before."""
+    """The number of videos that were in the store before."""
     failed: int = 0
-    """Videos whose last try in this run failed."""
+    """The number of videos whose last try in this run failed."""
     failed_earlier: int = 0
-    """Not tried in this run, because they failed in earlier ones."""
+    """The number of videos not tried in this run, because they failed in earlier ones."""
     tokens: int = 0
-    """Visual tokens before pruning, of the videos pruned in this run."""
+    """The visual tokens before pruning, of the videos pruned in this run."""
     kept: int = 0
-    """The same after pruning."""
+    """The tokens kept, of the videos pruned in this run."""
     seconds: float = 0.0
-    """Of video pruned in this run."""
+    """The seconds of video pruned in this run."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one video's result."""
@@ -42,7 +42,7 @@ class Summary:
 
 
 def failure_of(video: VideoInput, error: VideoError) -> Failure:
-    """What is recorded of a video that failed."""
+    """Return the record of a video that failed."""
     return Failure(
         id=video.id,
         path=video.relative,
@@ -55,7 +55,7 @@ def failure_of(video: VideoInput, error: VideoError) -> Failure:
 
 
 def file_size(video: VideoInput) -> int | None:
-    """Bytes of its file; None where that cannot be asked."""
+    """Return the bytes of a video's file; None where the file cannot be read."""
     try:
         return source_size(video)
     except OSError:

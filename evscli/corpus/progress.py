@@ -1,7 +1,7 @@
-"""How far a run is, by seconds of video, and when it will end.
+"""The progress of a run in seconds of video, and the time at which it will end.
 
-How long a video is shows only when it is decoded, so what is left is estimated from the bytes of
-its files: no header is opened for it. Knows no terminal.
+The length of a video shows only when it is decoded, so the rest is estimated from the bytes of its
+files: no header is opened for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evscli.corpus.tasks import Done, Task
 from evscli.records import Failure
 
 TINY = 1e-6
-"""More than the shares of a video's segments lack when they are added up."""
+"""A margin above the rounding error of a video's shares of segments when they are added up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,32 +24,33 @@ class ProgressState:
 
     videos: int
     done: int
-    """Videos that are pruned or have failed for good."""
+    """The number of videos that are pruned or have failed for good."""
     failed: int
     seconds: float
-    """Of video pruned."""
+    """The seconds of video pruned."""
     seconds_expected: float | None
-    """Of video in the whole run, by the bytes of what is left; None before the first video."""
+    """The seconds of video in the whole run, by the bytes of what is left; None before the first
+    video."""
     tokens: int
     kept: int
     elapsed: float
-    """Seconds since the run began."""
+    """The seconds since the run began."""
     eta: float | None
-    """Seconds that are left; None before the first video."""
+    """The seconds that are left; None before the first video."""
 
     @property
     def speed(self) -> float:
-        """Seconds of video in a second: how many times real time."""
+        """The seconds of video pruned in a second: a multiple of real time."""
         return self.seconds / self.elapsed if self.elapsed else 0.0
 
     @property
     def rate(self) -> float:
-        """Videos in a second."""
+        """The videos finished in a second."""
         return self.done / self.elapsed if self.elapsed else 0.0
 
 
 class Progress:
-    """Counts the videos of a run; one that several stores want is done with the last of them."""
+    """The count of a run's videos; one for several stores is done with the last of them."""
 
     def __init__(
         self, tasks: Sequence[Task], *, clock: Callable[[], float] = time.monotonic
@@ -66,7 +67,7 @@ class Progress:
         self._tokens = self._kept = 0
 
     def add(self, done: Done) -> float:
-        """Count a result that stands; the seconds of video that came to an end with it."""
+        """Count a result that stands; return the seconds of video that it completes."""
         video, outcome = done.task.video, done.outcome
         left = self._stores_left.setdefault(video.id, len(done.task.tries))
         self._stores_left[video.id] = left - 1
@@ -86,7 +87,7 @@ class Progress:
         return seconds
 
     def state(self) -> ProgressState:
-        """How far it is now."""
+        """Return the progress of this moment."""
         elapsed = self._clock() - self._began
         # Shares of segments do not add up to the last bit.
         done = min(self._done_bytes, self._bytes)

@@ -1,4 +1,4 @@
-"""What stores say of the inputs of a run, before it and after it."""
+"""The state of stores for the inputs of a run, before it and after it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from evscli.store.schema import list_writers, staging_folder
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSnapshot:
-    """What a store knows of videos, at one moment."""
+    """The finished and failed videos of a store at one moment."""
 
     finished: Mapping[str, Origin]
     failed: Mapping[str, Failure]
 
 
 def read_state(folder: Path) -> StoreSnapshot:
-    """What is in a store now, nothing where there is none. Raises StoreError."""
+    """Return the state of a store, empty where there is none. Raises StoreError."""
     if not folder.exists():
         return StoreSnapshot(finished={}, failed={})
     finished = read_catalogue(folder, keep=attrgetter("origin")).finished
@@ -34,10 +34,10 @@ def read_state(folder: Path) -> StoreSnapshot:
 
 
 def recover_orphans(folder: Path, config: RunConfig, *, but: Container[int]) -> None:
-    """Put into shards what killed runs of other writer numbers left without one.
+    """Put into shards the videos that killed runs of other writer numbers left without one.
 
-    Those of `but`, and of runs that are alive, are left alone. Not for one of several runs that
-    begin at a time: it would have their numbers for a moment. Raises StoreError.
+    The numbers in `but`, and runs that are alive, are left alone. One of several runs that begin at
+    a time must not call it: it would hold their numbers for a moment. Raises StoreError.
     """
     for writer in list_writers(folder) if folder.is_dir() else ():
         if writer not in but and staging_folder(folder, writer).exists():

@@ -1,6 +1,6 @@
-"""What is left to do: videos that a store does not hold, and failed ones that may be tried again.
+"""The work that is left: videos that a store does not hold, and failed ones to be tried again.
 
-Knows stores' records and no video's contents, except where their hashes are asked for.
+Contents of videos are read only where their hashes are asked for.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from evscli.records import Failure, Origin, Part, VideoInput
 
 @dataclass(frozen=True, kw_only=True)
 class Retries:
-    """Which failed videos are tried again."""
+    """The rule by which failed videos are tried again."""
 
     failed: bool = False
-    """Those of earlier runs too."""
+    """Whether videos that failed in earlier runs are tried again."""
     attempts: int = 1
-    """Tries of a video in all runs together; with `failed` in this run."""
+    """The most tries of a video, in all runs together; with `failed` in this run."""
 
     def left(self, failure: Failure | None, video: VideoInput) -> int:
-        """Tries that a video has, given its last failure.
+        """Return the number of tries that a video has left, given its last failure.
 
-        A changed file is a new video, and so is one that was not there and has come, or has gone.
+        A changed file is a new video, and so is one that has appeared or disappeared since.
         """
         if failure is None or self.failed or failure.size != file_size(video):
             return self.attempts
@@ -37,15 +37,15 @@ class Retries:
 
 
 class StoreState(Protocol):
-    """What a store knows of videos."""
+    """The finished and failed videos of a store."""
 
     @property
     def finished(self) -> Mapping[str, Origin]:
-        """By id, what every video in the store was made from."""
+        """The origin of every video in the store, by id."""
 
     @property
     def failed(self) -> Mapping[str, Failure]:
-        """By id, the last failure of every video that ever failed."""
+        """The last failure of every video that ever failed, by id."""
 
 
 def work_left(
@@ -57,7 +57,7 @@ def work_left(
     check_sources: bool = False,
     compared: bool = False,
 ) -> list[Task]:
-    """The tasks of a run, in the order of `videos`; what needs none is counted in `summaries`.
+    """Return the tasks of a run, in the order of `videos`; count the other videos in `summaries`.
 
     Finished means the same id and size, with `check_sources` also the same hash. Raises
     MismatchError where a store holds another source or query under the same id, unless that was
@@ -91,16 +91,16 @@ def _tries(
 def refuse_any_changed(
     video: VideoInput, states: Iterable[StoreState], *, check_sources: bool
 ) -> None:
-    """Raise MismatchError where `video` is not what one of the stores was made from."""
+    """Raise MismatchError where one of the stores was made from another `video`."""
     for state in states:
         if (stored := state.finished.get(video.id)) is not None:
             refuse_changed(video, stored, check_sources=check_sources)
 
 
 def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:
-    """Raise MismatchError where `video` is not what the store was made from.
+    """Raise MismatchError where the store was made from another `video`.
 
-    A file that is not there any more contradicts nothing; only its hash cannot be had.
+    A file that is not there any more contradicts nothing; only its hash is missing.
     """
     size, source = file_size(video), stored.source
     if size is None and check_sources:

@@ -1,4 +1,4 @@
-"""Where the videos of a store were pruned from, remembered on this machine and not in the store.
+"""The folders that a store's videos were pruned from, remembered on this machine, not in the store.
 
 A store holds no path of a machine, so that it can be moved and published. One small file for each
 store lies in the user's state folder; losing it loses nothing but a default.
@@ -17,7 +17,7 @@ from evscli.store.durable import make_folder, replace_file
 
 
 def remember(store: Path, roots: Iterable[Path]) -> None:
-    """Add input roots to those of a store; where that cannot be written nothing happens."""
+    """Add input roots to those of a store; do nothing where they cannot be written."""
     file = _file(store)
     # Not resolve(): a root that is a symbolic link stays right when the link is moved.
     absolute = [os.path.abspath(root) for root in roots]  # noqa: PTH100
@@ -29,7 +29,7 @@ def remember(store: Path, roots: Iterable[Path]) -> None:
 
 
 def remembered(store: Path) -> list[Path]:
-    """The roots of a store, the latest first; none where nothing readable is remembered."""
+    """Return the roots of a store, the latest first; none where nothing readable is remembered."""
     try:
         values = json.loads(_file(store).read_text(encoding="utf-8"))
         return [Path(root) for root in values["roots"]]
@@ -47,6 +47,6 @@ def _name(store: Path) -> str:
 
 
 def _state_folder() -> Path:
-    """By the XDG base directory specification."""
+    """Return the state folder of the XDG base directory specification."""
     given = os.environ.get("XDG_STATE_HOME", "")
     return Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"  # noqa: PTH117

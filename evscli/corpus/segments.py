@@ -1,7 +1,7 @@
-"""Cuts long videos into segments, a little ahead of the work on them.
+"""The cutting of long videos into segments, a little ahead of the work on them.
 
-How long a video is shows only when its timeline is read, which a decoder process does: a poisonous
-file costs that process and nothing else. Knows stores by their state only.
+The length of a video shows only when its timeline is read, which a decoder process does: a damaged
+file can crash that process alone.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from evscli.video import VideoIndex
 from evscli.video.parts import segment_span, segments
 
 AHEAD = 8
-"""Videos that are cut before their turn, at most."""
+"""The most videos that are cut before their turn."""
 
 LEAST_SECONDS = 0.1
 STOP_POLL_SECONDS = 0.05
 
 LEAST_FRAMES = 2
-"""Of a segment: what the families' processors put into one temporal patch."""
+"""The least frames of a segment: the families' processors put as many into a temporal patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutVideo:
-    """What became of one video."""
+    """One video and its segments."""
 
     video: VideoInput
     parts: Sequence[VideoInput] = ()
     fault: VideoError | None = None
-    """Why it cannot be cut; there are no `parts` then."""
+    """The reason why the video cannot be cut; there are no `parts` then."""
 
 
 class Cutter:
-    """Cuts videos every `seconds`; use it in a `with` statement."""
+    """A thread that cuts videos every `seconds`; use it in a `with` statement."""
 
     def __init__(self, seconds: float, decoder: DecoderProcess) -> None:
         self.seconds = seconds
@@ -58,20 +58,20 @@ class Cutter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Cut nothing more; the process is gone then."""
+        """Stop cutting, and end the decoder process."""
         self.stop()
         while any(cut.running() for cut in self._under_way):
-            self._decoder.interrupt()  # it may just have been being started
+            self._decoder.interrupt()  # a child may have been starting until now
             time.sleep(STOP_POLL_SECONDS)
         self._decoder.kill()
 
     def stop(self) -> None:
-        """Let nobody wait for a cut any longer: what is under way comes to nothing."""
+        """End all waiting for cuts: those under way come to nothing."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._decoder.interrupt()
 
     def cut(self, videos: Iterable[VideoInput]) -> Iterator[CutVideo]:
-        """The parts of every video, in the order of `videos`. Raises EvsError."""
+        """Yield the parts of every video, in the order of `videos`. Raises EvsError."""
         for video in videos:
             self._under_way.append(self._thread.submit(self._cut, video))
             if len(self._under_way) > AHEAD:
@@ -93,27 +93,27 @@ class Cutter:
 
 
 def cut_video(video: VideoInput, index: VideoIndex, seconds: float) -> list[VideoInput]:
-    """The segments of a whole video."""
+    """Return the segments of a whole video."""
     spans = segments(index, seconds, least=LEAST_FRAMES)
     return [replace(part_of(video, *span), segments=len(spans)) for span in spans]
 
 
 def part_of(video: VideoInput, start: float, end: float) -> VideoInput:
-    """A segment of a whole video."""
+    """Return a segment of a whole video."""
     return replace(video, id=span_id(video.id, start, end), start=start, end=end)
 
 
 def whole_id(part: str) -> str:
-    """The id of the video that a segment is of."""
+    """Return the id of the video that a segment is of."""
     return part.rpartition("@")[0]
 
 
 def check_segment(seconds: float, videos: Iterable[VideoInput]) -> None:
-    """Raise UsageError for no length of segments, or a video that is a part of one already."""
+    """Raise UsageError for a bad length of segments, or a video that is already a part of one."""
     if not LEAST_SECONDS <= seconds < inf:
         raise UsageError(
-            f"--segment {seconds:g} is no length of segments: give seconds, {LEAST_SECONDS:g} or "
-            "more"
+            f"--segment {seconds:g} is not a length of segments: give seconds, {LEAST_SECONDS:g} "
+            "or more"
         )
     for video in videos:
         if video.is_part:
@@ -132,7 +132,7 @@ def uncut(
     retries: Retries,
     check_sources: bool = False,
 ) -> list[VideoInput]:
-    """The videos of which a store may lack segments; those of the others are counted.
+    """Return the videos of which a store may lack segments; count the others in `summaries`.
 
     Raises MismatchError as `work_left` does.
     """
@@ -154,7 +154,7 @@ def uncut(
 def lost_segments(
     videos: Iterable[VideoInput], seconds: float, state: StoreState
 ) -> list[VideoInput]:
-    """The videos of which a segment is neither in a store nor has failed."""
+    """Return the videos of which a segment is neither in a store nor has failed."""
     tally, never = tally_of(state), Retries(attempts=0)
     return [v for v in videos if tally.settled(part_of(v, 0.0, seconds), never) is None]
 
@@ -167,9 +167,9 @@ def segment_tasks(
     *,
     retries: Retries,
 ) -> Iterator[Task]:
-    """The tasks of videos that are cut; segments that need none are counted.
+    """Yield the tasks of videos that are cut; count segments that need none in `summaries`.
 
-    One that cannot be cut has one task, which fails: its first segment that a store lacks.
+    A video that cannot be cut has one task, which fails: its first segment that a store lacks.
     """
     for cut in cuts:
         fault = cut.fault
@@ -182,23 +182,23 @@ def segment_tasks(
 
 
 def first_left(video: VideoInput, seconds: float, states: Sequence[StoreState]) -> VideoInput:
-    """The first segment that a store has not, whether there is one or not."""
+    """Return the first segment that a store lacks, whether the video is that long or not."""
     parts = (part_of(video, *segment_span(number, seconds)) for number in count())
     return next(part for part in parts if any(part.id not in state.finished for state in states))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentTally:
-    """What a store knows of segments, by the id of the whole video."""
+    """The segments in a store, counted by the id of the whole video."""
 
     some: Mapping[str, tuple[str, Origin]]
-    """The id of one finished segment, and what it was made from."""
+    """The id and origin of one finished segment of each video."""
     finished: Mapping[str, int]
     failed: Mapping[str, Sequence[Failure]]
-    """Segments that failed last."""
+    """The failures of segments that are not finished."""
 
     def refuse_changed(self, video: VideoInput, *, check_sources: bool) -> None:
-        """Raise MismatchError where segments are of another source than `video` is now."""
+        """Raise MismatchError where finished segments are of another source than `video`."""
         if video.id in self.some:
             name, origin = self.some[video.id]
             part = origin.part
@@ -207,7 +207,7 @@ class SegmentTally:
             refuse_changed(stored, origin, check_sources=check_sources)
 
     def settled(self, first: VideoInput, retries: Retries) -> tuple[int, int] | None:
-        """(finished, failed) segments of a video; None where some are left to be done.
+        """Return the numbers (finished, failed) of a video's segments; None where some are left.
 
         `first` is its first segment.
         """
@@ -224,7 +224,7 @@ class SegmentTally:
 
 
 def tally_of(state: StoreState) -> SegmentTally:
-    """Count the segments of a store."""
+    """Return the counted segments of a store."""
     failed: dict[str, list[Failure]] = {}
     for name, failure in state.failed.items():
         if name not in state.finished:

@@ -1,6 +1,6 @@
-"""One machine's share of a corpus, for job arrays: the same videos whoever else runs, and when.
+"""One machine's share of a corpus, for job arrays: the same videos, whichever shares run when.
 
-Knows no store; which number a share writes under follows from it.
+The number that a share writes under follows from it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ INDEX, COUNT, FIRST = "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_AR
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """Share `index` of `count`, counted from 0."""
+    """The share `index` of `count`, counted from 0."""
 
     index: int = 0
     count: int = 1
 
     def of(self, videos: Sequence[VideoInput]) -> list[VideoInput]:
-        """Its videos. Every video is in one share, whichever others there are."""
+        """Return the share's videos. Every video is in one share, whichever others run."""
         if self.count == 1:
             return [*videos]
         return [video for video in videos if self._number(video.id) == self.index]
@@ -36,7 +36,7 @@ class Share:
 
 
 def parse_share(text: str | None, environment: Mapping[str, str]) -> Share:
-    """`0/8` to `7/8`, or `slurm` for the task of a job array; None is the whole.
+    """Return the share for `0/8` to `7/8`, or `slurm` for the task of a job array; None is all.
 
     Raises UsageError for anything else.
     """
@@ -46,7 +46,7 @@ def parse_share(text: str | None, environment: Mapping[str, str]) -> Share:
         return _slurm(environment)
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None:
-        raise UsageError(f"--shard-of {text!r} is no share; write it as 0/8, or {SLURM}")
+        raise UsageError(f"--shard-of {text!r} is not a share; write it as 0/8, or {SLURM}")
     return _share(int(match[1]), int(match[2]), text)
 
 

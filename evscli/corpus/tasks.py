@@ -1,4 +1,4 @@
-"""What travels between those who hand out work and those who do it."""
+"""The tasks that are handed out to workers, and the results that come back."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ class Task:
 
     video: VideoInput
     tries: Mapping[int, int]
-    """By the number of a store, how often it may be tried for that store."""
+    """The number of tries that are left for each store, by the store's number."""
     crashes: int = 0
-    """Workers that died while they were at it."""
+    """The number of workers that died while they were at the video."""
     share: float = 1.0
-    """Of what is to be done of its source."""
+    """The fraction of what is to be done of the video's source."""
     fault: VideoError | None = None
-    """Why its source cannot be cut into segments; then it is the first of them."""
+    """The reason why its source cannot be cut into segments; the video is then the first of
+    them."""
 
     def again(self, store: int) -> Task | None:
-        """The same for one store where it has just failed; None where its tries are used up."""
+        """Return the task for a store where it has just failed; None without tries left."""
         left = self.tries[store] - 1
         return replace(self, tries={store: left}) if left else None
 
     def without(self, store: int) -> Task | None:
-        """The same without a store; None where it was the last."""
+        """Return the task without one store; None where that was the last."""
         tries = {number: left for number, left in self.tries.items() if number != store}
         return replace(self, tries=tries) if tries else None
 
     def joined(self, other: Task) -> Task:
-        """The same video for the stores of both."""
+        """Return the task for the stores of both."""
         return replace(self, tries={**self.tries, **other.tries})
 
     def after_crash(self) -> Task:
-        """The same with one dead worker more."""
+        """Return the task with one dead worker more."""
         return replace(self, crashes=self.crashes + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """What became of one task in one of its stores."""
+    """The outcome of one task in one of its stores."""
 
     task: Task
     store: int

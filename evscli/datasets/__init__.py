@@ -1,9 +1,12 @@
 """Stores as datasets of `torch.utils.data`, to train or to prefill from.
 
-    index.py    the videos of stores, in columns      shards.py   the open shards of a process
-    dataset.py  VideoDataset: by number or by id      stream.py   VideoStream: one after the other
-    order.py    order of an epoch, shares of ranks    batches.py  TokenBatches: by kept tokens
-    packed.py   PackedVideos: a batch as tensors
+- `index.py`: the videos of stores, in columns
+- `shards.py`: the open shards of a process
+- `dataset.py`: VideoDataset, videos by number or by id
+- `stream.py`: VideoStream, one video after the other
+- `order.py`: the order of an epoch, and the shares of ranks
+- `batches.py`: TokenBatches, batches by kept tokens
+- `packed.py`: PackedVideos, a batch as tensors
 
 A loop over batches of at most 16,384 tokens:
 

@@ -24,6 +24,7 @@ class PackedVideos:
     """
 
     infos: tuple[VideoInfo, ...]
+    """[B] the descriptions of the videos."""
     embeds: Tensor
     """[sum K, D] embeddings of all kept tokens."""
     deepstack: Tensor | None

@@ -26,9 +26,13 @@ class Pruning:
     """The reading, encoding and pruning of videos, wherever the tokens go."""
 
     selection: Selection
+    """The methods, budgets and options."""
     reading: Reading = Reading()
+    """The ids of videos, and the policy about damaged ones."""
     sampling: Sampling = Sampling()
+    """The choice of frames and their size."""
     encoding: Encoding = Encoding()
+    """The checkpoint, its device and its arithmetic."""
 
     @cached_property
     def requests(self) -> tuple[PruneRequest, ...]:
@@ -73,7 +77,9 @@ class Job(Pruning):
     """One run over a corpus: its pruning, its stores, and the execution of the work."""
 
     storage: Storage = Storage()
+    """The stores and their contents."""
     execution: Execution = Execution()
+    """The workers, decoders and retries of the run."""
 
     def check(self, videos: Sequence[VideoInput]) -> None:
         """Raise UsageError where the job does not suit the videos, or itself."""

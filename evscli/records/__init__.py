@@ -1,7 +1,9 @@
 """The frozen dataclasses that travel between stages. They do no work.
 
-    frames.py  frames of a video         inputs.py  videos to prune
-    tokens.py  visual tokens             stored.py  contents of a store
+- `frames.py`: frames of a video
+- `inputs.py`: videos to prune
+- `tokens.py`: visual tokens
+- `stored.py`: contents of a store
 
 Shapes use the field's letters: F sampled frames, T temporal patches, h x w cells of the merged
 grid, D embedding width, L DeepStack planes, K kept tokens. torch is only needed for annotations,

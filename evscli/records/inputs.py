@@ -35,7 +35,9 @@ class VideoInput:
     """
 
     id: str
+    """The id of the video in its store."""
     path: Path
+    """The path of the video's file; only a name where `held` is given."""
     root: Path
     """The input root that the stored relative path starts from."""
     query: str | None = None
@@ -47,7 +49,7 @@ class VideoInput:
     segments: int | None = None
     """The number of segments that the source is cut into, where the video is one of them."""
     held: HeldVideo | None = None
-    """The place of a video that is not a local file of its own."""
+    """The place of the video's bytes, where it is not a local file of its own."""
     fault: VideoError | None = None
     """The reason why the video cannot be read, where that was seen when it was found."""
 

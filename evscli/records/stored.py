@@ -26,18 +26,25 @@ class ModelInfo:
     name: str
     """The hub id, `mini`, or a local folder's own name; never an absolute path."""
     model_type: str
+    """The `model_type` of the checkpoint's configuration, such as `qwen3_vl`."""
     vision_sha256: str
     """The digest of the vision weights in the dtype in which the checkpoint stores them."""
     vision_bf16_sha256: str
     """The digest of the weights rounded to bfloat16, which a model in a narrower dtype matches."""
     processor_sha256: str
+    """The digest of the processor's configuration."""
     dtype: str
     """The dtype of the embeddings: float32, bfloat16 or float16."""
     embed_dim: int
+    """The width of an embedding, D."""
     deepstack_planes: int
+    """The number of DeepStack planes, L."""
     patch_size: int
+    """The side of a patch in pixels."""
     temporal_patch_size: int
+    """The number of frames of a temporal patch."""
     merge_size: int
+    """The number of patches along a side of a cell."""
     tokens_per_second: float | None = field(default=None, metadata=KEPT_AS_NULL)
     """The scale of temporal RoPE ids, where the family has one."""
     compute_dtype: str | None = None
@@ -58,6 +65,7 @@ class SourceInfo:
     size: int
     """The size in bytes."""
     sha256: str
+    """The digest of the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +73,11 @@ class Origin:
     """The source, question and part that a finished video was made from."""
 
     source: SourceInfo
+    """The file."""
     query: str | None = None
+    """The question that a query-aware method was given."""
     part: Part | None = None
+    """The part of the file that the video is. None is all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +85,29 @@ class VideoInfo:
     """Everything that a shard holds about one video beside its tensors."""
 
     id: str
+    """The id of the video in its store."""
     source: SourceInfo
+    """The file that the video came from."""
     source_fps: float
+    """The frames per second of the source, or of the part: frames over duration."""
     source_frames: int
     """The number of frames of the source, or of the part."""
     duration: float
     """The seconds of the source, or of the part."""
     source_size: tuple[int, int]
+    """The (height, width) in pixels of the picture as a viewer shows it, after rotation."""
     rotation: int
+    """The degrees counter-clockwise that a viewer turns the coded picture: 0, 90, 180 or 270."""
     resized_size: tuple[int, int]
+    """The (height, width) in pixels that the encoder saw."""
     grid_thw: tuple[int, int, int]
+    """The merged grid (T, h, w): temporal patches, and rows and columns of cells."""
     model: ModelInfo
+    """The vision encoder that made the tokens."""
     method: str
+    """The name of the pruning method."""
     options: Mapping[str, OptionValue]
+    """All options of the method, as resolved."""
     budget: float
     """The fraction of tokens that was asked to be kept."""
     expected: int
@@ -94,6 +115,7 @@ class VideoInfo:
     kept: int
     """The number of tokens kept, K."""
     notes: tuple[str, ...] = ()
+    """Notes on the video or its selection for a person, one sentence each."""
     query: str | None = None
     """The question that a query-aware method was given."""
     prune_at: int | None = None
@@ -139,6 +161,7 @@ class PrunedVideo:
     """The record that a shard holds for one video."""
 
     info: VideoInfo
+    """The description of the video."""
     embeds: Tensor
     """[K, D] embeddings of the kept tokens, in raster order."""
     position_ids: Tensor
@@ -188,12 +211,15 @@ class Failure:
     """One video that could not be pruned."""
 
     id: str
+    """The id of the video."""
     path: str
+    """The POSIX path relative to the input root."""
     stage: str
     """The stage that failed: open, index, plan, decode, encode, prune, write or answer."""
     kind: str
     """The class of the error."""
     message: str
+    """The message of the error: one line, with what to do."""
     attempt: int = 1
     """The number of the attempt, counted from 1 over all runs."""
     size: int | None = None

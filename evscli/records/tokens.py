@@ -48,6 +48,7 @@ class PruneInputs:
     """The inputs that a method may need beside tokens. Each method declares those it needs."""
 
     pixels: PixelSource | None = None
+    """The resized pixels of the video."""
     query: Tensor | None = None
     """[Q, D] rows of the language model's input embeddings."""
     scorer: Mapping[str, Tensor] | None = None
@@ -55,6 +56,7 @@ class PruneInputs:
     heads: int | None = None
     """The number of attention heads of the encoder, for methods that prune inside it."""
     seed: int = 0
+    """The seed of methods that draw at random."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,11 +97,12 @@ class WindowChoice:
     """The selection that a pruner returns inside an encoder: the windows that are kept."""
 
     kept: KeptTokens
+    """The windows that are kept."""
     bias: Tensor | None = None
     """[T, h, w] values added to the attention logits of every key in one more whole block, before
     the other windows are removed."""
     refill: bool = False
-    """Whether frames that share no bin keep all their patches as context (`encoders.packing`)."""
+    """Whether frames that share no bin keep all patches as context (`models.parts.packing`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,18 +1,28 @@
 """Pruned videos on disk: one folder per run configuration, described in docs/format.md.
 
-    schema.py    names, ids, tensor table            codec.py         JSON both ways, fingerprint
-    durable.py   files that appear whole or not      locks.py         one live writer per number
-    run.py       run.json                            shard_header.py  what a shard says of itself
-    manifest.py  lines of finished videos            failures.py      lines of failed ones
-    catalogue.py every video of a store              shard.py         tensors of one shard file
-    checks.py    is one video consistent             staging.py       videos without a shard yet
-    writer.py    StoreWriter                         reader.py        open_store
-    merge.py     StoreMerge                          compaction.py    what it merges
-    integrity.py is all of a store intact            processes.py     work in several processes
-    quantize.py  tokens in narrower dtypes           summary.py       its numbers
+- `schema.py`: names, ids and the table of tensors
+- `codec.py`: records to JSON and back, and the fingerprint
+- `durable.py`: files that appear whole or not at all
+- `locks.py`: one live writer per number
+- `run.py`: run.json, the configuration
+- `shard_header.py`: the descriptions of videos in a shard
+- `manifest.py`: lines of finished videos
+- `failures.py`: lines of failed videos
+- `catalogue.py`: every video of a store
+- `shard.py`: the tensors of one shard file
+- `checks.py`: the check of one video
+- `staging.py`: videos without a shard yet
+- `writer.py`: StoreWriter
+- `reader.py`: open_store
+- `merge.py`: StoreMerge
+- `compaction.py`: the plan of a merge
+- `integrity.py`: the check of a whole store
+- `processes.py`: work in several processes
+- `quantize.py`: tokens in narrower dtypes
+- `footprint.py`: the bytes a video will take
+- `summary.py`: the contents in numbers
 
-It knows no models, methods or videos. The names load on first use: looking at a store needs no
-torch.
+Names load on first use: reading a store's descriptions needs no torch.
 """
 
 from __future__ import annotations

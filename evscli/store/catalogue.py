@@ -1,8 +1,8 @@
 """Every video of a store, whoever wrote it: all manifests, and the shards that they do not cover.
 
 Shards are the truth and a manifest is their index: lines that a killed run did not come to write
-are made again from the shards' headers. A store may hold a million videos, so of each only what the
-caller needs is kept.
+are made again from the shards' headers. A store may hold a million videos, so only what the caller
+needs is kept of each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ShardSize(NamedTuple):
-    """What a manifest says of a shard."""
+    """The number of videos and of bytes that a manifest gives for a shard."""
 
     videos: int
     bytes: int
@@ -34,18 +34,18 @@ class Catalogue(Generic[T]):
     """The videos of a store, by its manifests and by the shards they lack."""
 
     finished: dict[str, T]
-    """By id, what is kept of each video whose shard is there."""
+    """The part that `keep` returned of each video whose shard is there, by id."""
     lost: Mapping[str, str]
-    """By id, the shard of each video whose only shards are missing."""
+    """The shard of each video whose only shards are missing, by id."""
     unlisted: Mapping[str, Sequence[Entry]]
-    """By shard, the entries that should be in a manifest and are not."""
+    """The entries that should be in a manifest and are not, by shard."""
     shards: frozenset[str]
     """The shards that are there."""
     sizes: Mapping[str, ShardSize]
-    """By shard that is there or that a manifest names."""
+    """The size of each shard that is there or that a manifest names."""
 
     def unlisted_by(self, writer: int) -> list[Entry]:
-        """The lines that one writer's manifest lacks."""
+        """Return the lines that one writer's manifest lacks."""
         return [
             entry
             for shard, entries in self.unlisted.items()
@@ -54,16 +54,16 @@ class Catalogue(Generic[T]):
         ]
 
     def next_number(self, writer: int) -> int:
-        """The first shard number that a writer never used; a lost shard's is not used again."""
+        """Return the first shard number that a writer never used, not even for a lost shard."""
         keys = [key for name in self.shards.union(self.sizes) if (key := shard_number(name))]
         return max((number for owner, number in keys if owner == writer), default=-1) + 1
 
 
 def read_catalogue(folder: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
-    """Look through manifests, and through the shards that they do not cover whole.
+    """Read all manifests, and the shards that they do not cover whole.
 
-    The last line of a video counts, and `keep` says what is kept of it. Raises DamagedError where
-    a manifest or such a shard cannot be read, and OSError.
+    The last line of a video counts, and `keep` returns what is kept of it. Raises DamagedError
+    where a manifest or such a shard cannot be read, and OSError.
     """
     before: frozenset[str] | None = None
     while True:
@@ -78,7 +78,7 @@ def read_catalogue(folder: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
 
 
 def check_sizes(folder: Path, catalogue: Catalogue[T]) -> None:
-    """Raise DamagedError for a shard that has another size than the manifest says."""
+    """Raise DamagedError for a shard whose size is not the one in its manifest."""
     for name in sorted(catalogue.shards & catalogue.sizes.keys()):
         listed = catalogue.sizes[name].bytes
         with suppress(FileNotFoundError):  # a merge removed it meanwhile
@@ -87,7 +87,7 @@ def check_sizes(folder: Path, catalogue: Catalogue[T]) -> None:
 
 
 def rebuild_manifest(folder: Path) -> int:
-    """Append the lines that the manifests of a store lack for its shards; returns how many.
+    """Append the lines that the manifests of a store lack for its shards; return their number.
 
     Raises StoreBusyError where a writer of such a shard is at work, and DamagedError.
     """
@@ -119,12 +119,12 @@ class _Look(Generic[T]):
         self.missing: dict[str, str] = {}
         self.sizes: dict[str, ShardSize] = {}
         self.whole: set[str] = set()
-        """Shards with a line for every video."""
+        """The shards with a line for every video."""
         self.partial: dict[str, set[str]] = {}
-        """By other shard, the ids that have a line."""
+        """The ids that have a line, by each other shard."""
 
     def catalogue(self) -> Catalogue[T]:
-        """Raises FileNotFoundError where something listed is gone by now."""
+        """Return what was found. Raises FileNotFoundError where something listed is gone by now."""
         for path in self.manifests:
             for entry in read_manifest(path):
                 self._cover(entry)
@@ -155,7 +155,7 @@ class _Look(Generic[T]):
         return self.there[name]
 
     def _cover(self, entry: Entry) -> None:
-        """A set of ids lives only until its shard is known to be covered whole."""
+        """Note a line of a shard. Its set of ids is dropped once every video of it has a line."""
         name = entry.shard
         if name in self.whole:
             return

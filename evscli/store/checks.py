@@ -1,7 +1,4 @@
-"""Does one video hold what its description says? Asked before writing, and by `--verify`.
-
-It knows one video at a time and no files but the shard it is given.
-"""
+"""The check of one video against its description, before it is written and by `--verify`."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from evscli.store.shard import Shard, digest, specs
 
 
 def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Wrong shapes and dtypes, or a mask that disagrees with count and positions."""
+    """Return wrong shapes and dtypes, and differences of the mask from count and positions."""
     if problems := layout_problems(info, specs(tensors)):
         return problems
     return _mask_problems(info, tensors["keep_mask"], tensors["position_ids"])
 
 
 def stored_problems(shard: Shard, video_id: str) -> list[str]:
-    """The same for a video in a shard, and a digest that is not that of its tensors.
+    """Return `tensor_problems` of a video in a shard, and a digest that is not its tensors'.
 
     Raises DamagedError where its description cannot be read.
     """

@@ -1,8 +1,8 @@
-"""Canonical JSON, and records (frozen dataclasses and Structs) to JSON values and back.
+"""Canonical JSON, and the conversion of records (frozen dataclasses and Structs) to JSON and back.
 
 msgspec reads. It does not write, since its texts of floats (`1e16`) are not those of docs/format.md
-(`1e+16`). This module knows no files: what cannot be read is a ValueError that names the field, and
-the caller adds where it was found and what to do.
+(`1e+16`). A text that cannot be read raises ValueError with the name of the field; the caller adds
+the file and what to do.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 def canonical_json(value: Any) -> str:
-    """The one text for a JSON value: keys sorted, no spaces, nothing escaped that need not be.
+    """Return the one text for a JSON value: keys sorted, no spaces, escapes only where needed.
 
-    Raises ValueError for NaN and infinities, and for text that is not valid UTF-8; TypeError for
-    what is not JSON.
+    Raises ValueError for NaN and infinities, and for text that is not valid UTF-8; TypeError for a
+    value that is not JSON.
     """
     text = json.dumps(
         to_json(value),
@@ -40,12 +40,12 @@ def canonical_json(value: Any) -> str:
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
-    """sha256 of the canonical JSON of a run's settings, in hexadecimal."""
+    """Return the sha256 of the canonical JSON of a run's settings, in hexadecimal."""
     return hashlib.sha256(canonical_json(settings).encode()).hexdigest()
 
 
 def to_json(value: Any) -> Any:
-    """Records and mappings as objects by field name, tuples as arrays, the rest as it is.
+    """Return a value in JSON's types: records as objects by field name, tuples as arrays.
 
     A field that is None by default is left out where it is None, unless it is `KEPT_AS_NULL`: so a
     new one changes no text that does not use it.
@@ -66,7 +66,7 @@ def to_json(value: Any) -> Any:
 
 @cache
 def _names(kind: Any) -> list[tuple[str, bool]]:
-    """The fields of a record, and whether each is left out where it is None."""
+    """Return the fields of a record, and whether each is left out where it is None."""
     if issubclass(kind, msgspec.Struct):
         return [(field.name, field.default is None) for field in msgspec.structs.fields(kind)]
     return [
@@ -76,9 +76,9 @@ def _names(kind: Any) -> list[tuple[str, bool]]:
 
 
 def decoder(kind: type[T]) -> Callable[[str | bytes], T]:
-    """What reads JSON texts as one kind of record, or as `dict`.
+    """Return a function that reads JSON texts as one kind of record, or as `dict`.
 
-    Keys that it does not know are left alone, so a later release may add some. It raises ValueError
+    Unknown keys are left alone, so a later release may add some. The function raises ValueError
     where a key without a default is missing, a value has another type, or a text is not JSON.
     """
     decode = msgspec.json.Decoder(kind).decode
@@ -93,11 +93,11 @@ def decoder(kind: type[T]) -> Callable[[str | bytes], T]:
 
 
 json_object: Callable[[str | bytes], dict[str, Any]] = decoder(dict[str, Any])
-"""The JSON object in a text."""
+"""The function that reads the JSON object in a text."""
 
 
 def from_json(kind: type[T], data: Any) -> T:
-    """A record from its JSON object. Raises ValueError as a `decoder` does."""
+    """Return a record from its JSON object. Raises ValueError as a `decoder` does."""
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
@@ -105,7 +105,7 @@ def from_json(kind: type[T], data: Any) -> T:
 
 
 def _reason(error: Exception) -> str:
-    """What msgspec says, with the field first: `key 'source.size' must be int, not str`."""
+    """Return msgspec's message with the field first: `key 'source.size' must be int, not str`."""
     what, _, where = str(error).replace("`", "").partition(" - at $")
     key = where.removeprefix(".")
     if missing := re.fullmatch("Object missing required field (.+)", what):

@@ -1,4 +1,4 @@
-"""Which files of a store become one shard together. It knows their sizes, and opens none."""
+"""The plan of a merge: the files of a store that become one shard together, by their sizes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ class MergeSource:
     videos: int
     bytes: int
     must: bool
-    """Whether it cannot stay as it is: it waits, or also holds copies that do not count."""
+    """Whether the file has to move: it waits for a shard, or also holds copies that do not
+    count."""
 
 
 def plan_shards(
     sources: Iterable[MergeSource], *, shard_bytes: int, shard_videos: int
 ) -> list[list[MergeSource]]:
-    """The sources of every new shard: each goes into the first that has room for it.
+    """Return the sources of every new shard: each goes into the first that has room for it.
 
-    Beside those that must, only shards less than half full move, so that little is written anew.
+    Beside those that must move, only shards less than half full do, so that little is written anew.
     Any two of these fit together: one at most is left over, and stays as it is.
     """
     groups: list[_Group] = []
@@ -51,7 +52,7 @@ class _Group:
         return source.bytes <= self._bytes and source.videos <= self._videos
 
     def add(self, source: MergeSource) -> None:
-        """Whatever its size: what is larger than a shard has one of its own."""
+        """Add a source of any size: one larger than a shard has a shard of its own."""
         self.sources.append(source)
         self._bytes -= source.bytes
         self._videos -= source.videos

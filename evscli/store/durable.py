@@ -1,6 +1,6 @@
 """Files that appear whole or not at all, and stay after a power cut.
 
-It knows neither shards nor manifests. All functions raise OSError as the system gave it.
+All functions raise OSError as the system gave it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-"""What the system says where a disk is full."""
+"""The system's error numbers for a full disk."""
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
@@ -29,7 +29,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents; already there is fine."""
+    """Create a folder and its parents, where they are missing."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
@@ -44,7 +44,7 @@ def sync_file(path: Path) -> None:
 def publish(temporary: Path, target: Path) -> None:
     """Move a synced temporary file to its final name, durably.
 
-    Raises FileExistsError rather than replace anything: a plain rename would.
+    Raises FileExistsError where the name is taken, which a plain rename would replace.
     """
     try:
         target.hardlink_to(temporary)
@@ -61,7 +61,7 @@ def publish(temporary: Path, target: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file in place of an older one; whole at any moment, mode by umask."""
+    """Write a file in place of an older one. It is whole at any moment; the umask sets its mode."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
@@ -73,9 +73,9 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def append_lines(path: Path, lines: Sequence[str]) -> None:
-    """Append lines durably, after dropping what a killed run left of a last line.
+    """Append lines durably, after dropping the torn last line of a killed run.
 
-    All of them or, where an exception says so, none.
+    Either all lines are appended or, where an exception is raised, none.
     """
     created = not path.exists()
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -93,7 +93,7 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The complete lines of a file; what follows the last line feed is torn and left out."""
+    """Yield the complete lines of a file. Bytes after the last line feed are torn and left out."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
@@ -108,7 +108,7 @@ def _write_all(handle: int, data: bytes) -> None:
 
 
 def _drop_torn_line(handle: int) -> int:
-    """The size of the file up to its last line feed, where it now ends."""
+    """Cut a file after its last line feed, and return its size."""
     size = os.fstat(handle).st_size
     if size and os.pread(handle, 1, size - 1) != b"\n":
         size = os.pread(handle, size, 0).rfind(b"\n") + 1

@@ -1,6 +1,6 @@
-"""Videos that failed: a file of JSON lines per writer, and one of their tracebacks.
+"""Videos that failed: a file of JSON lines per writer, and another of their tracebacks.
 
-Those are long and seldom wanted, so they are read for one video only. It knows no shards.
+Tracebacks are long and seldom wanted, so they are read for one video only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evscli.store.manifest import decode_lines
 from evscli.store.schema import FAILURES, TRACEBACKS, list_lines
 
 TRACEBACK_BYTES = 16 << 20
-"""Of a file of tracebacks; no more are added to one that is as large."""
+"""The size in bytes of a file of tracebacks from which on no more are added to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class Traceback:
 def append_failure(path: Path, failure: Failure) -> None:
     """Append one failure durably, without its traceback.
 
-    Only the holder of the writer's lock may. Raises OSError.
+    Only the holder of the writer's lock may call it. Raises OSError.
     """
-    # A file's name need not be text; that it failed is worth a line all the same.
+    # A file's name need not be text; its failure has a line all the same.
     known = to_json(replace(failure, traceback=None))
     append_lines(path, [canonical_json({key: _readable(value) for key, value in known.items()})])
 
@@ -40,7 +40,7 @@ def append_failure(path: Path, failure: Failure) -> None:
 def append_traceback(path: Path, failure: Failure) -> None:
     """Append the traceback of a failure durably, where it has one and there is room.
 
-    Only the holder of the writer's lock may. Raises OSError.
+    Only the holder of the writer's lock may call it. Raises OSError.
     """
     full = path.exists() and path.stat().st_size >= TRACEBACK_BYTES
     if failure.traceback is not None and not full:
@@ -49,7 +49,7 @@ def append_traceback(path: Path, failure: Failure) -> None:
 
 
 def read_traceback(folder: Path, failure: Failure) -> str | None:
-    """Where a video failed, of the attempt that `failure` is; None where no file says.
+    """Return the traceback of a failure, or None where no file holds it.
 
     Raises DamagedError.
     """
@@ -62,7 +62,7 @@ def read_traceback(folder: Path, failure: Failure) -> str | None:
 
 
 def read_failures(folder: Path) -> dict[str, Failure]:
-    """By id, the last failure of each video, finished since or not. Raises DamagedError."""
+    """Return the last failure of each video by id, finished since or not. Raises DamagedError."""
     last: dict[str, Failure] = {}
     advice = "delete this file; only the record of earlier failures is lost"
     for path in list_lines(folder, FAILURES):

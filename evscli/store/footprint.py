@@ -1,4 +1,4 @@
-"""How many bytes a video will take in a store, from what would be said of it. Writes nothing."""
+"""The bytes that a video will take in a store, from the description it would have there."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SOME_ERROR = 0.0123
 
 
 def stored_bytes(info: VideoInfo, *, frames: int, scores: bool = False) -> int:
-    """Bytes of a video of `frames` sampled frames: tensors, header, metadata and manifest line.
+    """Return the bytes of a video of `frames` sampled frames: tensors, header and manifest line.
 
-    What all videos of a shard or store share is left out, and so is how long places in a large
-    shard are written.
+    The parts that all videos of a shard or store share are left out, and so is the length of
+    offsets in a large shard.
     """
     layout = layout_of(info, frames=frames, scores=scores)
     return _tensor_bytes(layout) + _header_bytes(info, layout) + _line_bytes(info)
 
 
 def layout_of(info: VideoInfo, *, frames: int, scores: bool = False) -> dict[str, TensorSpec]:
-    """Every tensor of a video; with `scores` also those stored on request."""
+    """Return the dtype and shape of every tensor; with `scores` also of those on request."""
     layout = expected_layout(info, frames=frames)
     return {**layout, "scores": TensorSpec("F16", info.grid_thw)} if scores else layout
 

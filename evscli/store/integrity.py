@@ -1,7 +1,7 @@
-"""Is everything in a store what it says it is? Every byte is read.
+"""The check of a store: every byte is read and compared with descriptions and manifests.
 
-It reports and repairs nothing. torch is imported where tensors are read, which are often other
-processes than the one that asks.
+Nothing is repaired. torch is imported where tensors are read, which is often in other processes
+than the one that asks.
 """
 
 from __future__ import annotations
@@ -24,43 +24,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something in a store that is not as it should be."""
+    """One thing in a store that is not as it should be."""
 
     shard: str | None
-    """Name of the shard file; None where the whole store is concerned."""
+    """The name of the shard file, or None where the whole store is concerned."""
     id: str | None
-    """The video, or None where the whole shard is concerned."""
+    """The id of the video, or None where the whole shard is concerned."""
+
     message: str
+    """The problem in words, as `evs verify` prints it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardCheck:
-    """What must be known to check one shard, in whatever process."""
+    """The input for the check of one shard, in any process."""
 
     path: Path
     fingerprint: str | None
-    """That of run.json; None where there is none."""
+    """The fingerprint in run.json, or None without that file."""
     entries: Mapping[str, Entry]
-    """By id, the manifest lines that count and name this shard."""
+    """The manifest lines that count and name this shard, by id."""
     unlisted: int = 0
-    """Videos that no manifest lists."""
+    """The number of videos that no manifest lists."""
     only: str | None = None
-    """The one video to look at; None: all."""
+    """The id of the one video to check. None means all."""
 
 
 def verify(store: Store, *, only: str | None = None) -> Iterator[Problem]:
-    """Every problem of a store, or of the `only` video, shard by shard; nothing if all is well.
+    """Yield every problem of a store, or of the `only` video, shard by shard; none if all is well.
 
-    Looked at per video: header, shapes, dtypes, mask count = rows = positions, positions inside the
-    grid, digest; and whether manifests and shards agree. Raises StoreError where there is no such
-    video, DamagedError where its shard is missing.
+    The checks per video are: header, shapes, dtypes, mask count = rows = positions, positions
+    inside the grid, digest; and whether manifests and shards agree. Raises StoreError for an
+    unknown video, DamagedError where its shard is missing.
     """
     for check in shard_checks(store, only=only):
         yield from check_shard(check)
 
 
 def shard_checks(store: Store, *, only: str | None = None) -> list[ShardCheck]:
-    """The work of `verify`, shard by shard. Raises as it does."""
+    """Return the work of `verify`, shard by shard. Raises as `verify` does."""
     catalogue = store.entries()
     names = {store.shard_name(only)} if only else catalogue.shards.union(catalogue.lost.values())
     listed: dict[str, dict[str, Entry]] = {name: {} for name in names}
@@ -82,10 +84,10 @@ def shard_checks(store: Store, *, only: str | None = None) -> list[ShardCheck]:
 def check_shards(
     checks: Sequence[ShardCheck], *, processes: int | None = None
 ) -> Iterator[tuple[int, list[Problem]]]:
-    """`(number of the check, its problems)` of all of them, as they come, in parallel processes.
+    """Yield `(number of the check, its problems)` as they come, from parallel processes.
 
-    Default: one for every core. A process that dies, as one does that reads a failing disk, is a
-    problem of its shard.
+    The default is one process for every core. A process that dies, as one does that reads a failing
+    disk, is a problem of its shard.
     """
     for number, answer in in_processes(check_alone, checks, processes=processes or usable_cores()):
         if isinstance(answer, Died):
@@ -95,7 +97,7 @@ def check_shards(
 
 
 def check_alone(check: ShardCheck) -> list[Problem]:
-    """`check_shard` with one thread, for one process of several."""
+    """Return `check_shard` of one shard, computed with one thread, for one process of several."""
     import torch
 
     torch.set_num_threads(1)
@@ -103,7 +105,7 @@ def check_alone(check: ShardCheck) -> list[Problem]:
 
 
 def check_shard(check: ShardCheck) -> list[Problem]:
-    """Every problem of one shard."""
+    """Return every problem of one shard."""
     from evscli.store.shard import Shard
 
     name, listed = check.path.name, check.entries
@@ -122,7 +124,7 @@ def check_shard(check: ShardCheck) -> list[Problem]:
 
 
 def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[str]:
-    """`entry` is None where a later shard holds the same video."""
+    """Return the problems of a video; `entry` is None where a later shard holds the same one."""
     from evscli.store.checks import stored_problems
 
     if video_id not in shard.videos:

@@ -1,8 +1,7 @@
-"""One live writer per number and store, by a lock file that names its holder.
+"""The lock of a writer: one live process per writer number and store, named in a lock file.
 
-The kernel keeps the lock (flock), so a killed holder's is free at once and a recycled process
-number misleads nobody; host and process in the file only serve the message. It knows nothing of
-what is written under the lock.
+The kernel keeps the lock (flock), so the lock of a killed process is free at once, and a recycled
+process number misleads no one; host and process in the file only serve the message.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from evscli.store.schema import list_writers
 logger = logging.getLogger(__name__)
 
 OTHER_FILES = 512
-"""Files that a process may want to open beside the locks it holds."""
+"""The number of files that a process may want to open beside the locks it holds."""
 
 
 @contextmanager
@@ -50,9 +49,9 @@ def writer_lock(folder: Path, writer: int) -> Iterator[None]:
 
 @contextmanager
 def every_lock(folder: Path) -> Iterator[list[int]]:
-    """Hold the locks of writer 0 and of all that have left anything in a store; yields the numbers.
+    """Hold the locks of writer 0 and of all that have left anything in a store; yield the numbers.
 
-    Raises StoreBusyError where a live process has one.
+    Raises StoreBusyError where a live process holds one.
     """
     held: list[int] = []
     with ExitStack() as stack:
@@ -65,7 +64,7 @@ def every_lock(folder: Path) -> Iterator[list[int]]:
 
 
 def lock_holder(folder: Path, writer: int) -> tuple[str, int] | None:
-    """Host and process that the lock of a writer names, dead or alive; None where nobody is."""
+    """Return host and process that a writer's lock names, alive or dead; None without a lock."""
     try:
         return _holder((folder / f"writer-{writer}.lock").read_bytes())
     except FileNotFoundError:
@@ -73,7 +72,7 @@ def lock_holder(folder: Path, writer: int) -> tuple[str, int] | None:
 
 
 def _allow_open_files(locks: int) -> None:
-    """A job array may have had more writers than files that a process may open by default."""
+    """Raise the limit of open files, where a job array had more writers than it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = locks + OTHER_FILES
     if soft < wanted and (hard == resource.RLIM_INFINITY or wanted <= hard):
@@ -98,7 +97,7 @@ def _acquire(path: Path) -> int:
 
 
 def _is_named(handle: int, path: Path) -> bool:
-    """False where the last holder removed the name between our open and our lock."""
+    """Return whether the path still names the open file, which its last holder may have removed."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""One manifest: a line of JSON for every finished video, which says what shard holds it.
+"""A manifest: one line of JSON for every finished video, with the name of the shard that holds it.
 
-Lines are read one at a time, since a store may have a million. It knows one file, not which line of
-a store counts (catalogue.py), and reads no tensors.
+Lines are read one at a time, since a store may have a million. Which line of a store counts is
+decided in catalogue.py.
 """
 
 from __future__ import annotations
@@ -27,51 +27,51 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     id: str
     shard: str
-    """Name of the shard file that holds it."""
+    """The name of the shard file that holds the video."""
     shard_videos: int
-    """Videos in that shard, so that a manifest with lines missing is noticed."""
+    """The number of videos in that shard, so that a manifest with lines missing is noticed."""
     shard_bytes: int
-    """Size of that shard, so that a truncated one is noticed without opening it."""
+    """The size of that shard in bytes, so that a truncated one is noticed without opening it."""
     source: SourceInfo
     sha256: str
-    """Digest of the video's tensors."""
+    """The digest of the video's tensors."""
     query: str | None = None
-    """What a query-aware method was asked."""
+    """The question that a query-aware method was given."""
     kept: int | None = None
-    """Tokens kept; None in lines of stores that were written before it was listed."""
+    """The number of tokens kept; None in lines of stores that were written before it was listed."""
     part: Part | None = None
-    """Which part of its source it is; None: the whole."""
+    """The part of the source that the video is. None is the whole source."""
 
     @property
     def origin(self) -> Origin:
-        """What the video was made from."""
+        """The source, question and part that the video was made from."""
         return Origin(source=self.source, query=self.query, part=self.part)
 
 
 def read_manifest(path: Path) -> Iterator[Entry]:
-    """The lines of one manifest in order, a torn last one left out.
+    """Yield the lines of one manifest in order, a torn last one left out.
 
-    Raises DamagedError for a line that is none, and FileNotFoundError.
+    Raises DamagedError for a line that is not a manifest's, and FileNotFoundError.
     """
     advice = "delete this file, and the next run writes it again from the shards"
     return decode_lines(path, Entry, advice)
 
 
 def shard_of(entry: Entry) -> str:
-    """The name of a video's shard, one text for all of its videos."""
+    """Return the name of a video's shard, one text for all of its videos."""
     return intern(entry.shard)
 
 
 def append_entries(path: Path, entries: Sequence[Entry]) -> None:
-    """Append lines durably. Only the holder of the writer's lock may. Raises OSError."""
+    """Append lines durably. Only the holder of the writer's lock may call it. Raises OSError."""
     append_lines(path, [canonical_json(entry) for entry in entries])
 
 
 def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -> None:
-    """Take the stale lines out of a manifest, and the file with its last line.
+    """Take the stale lines out of a manifest, and remove the file with its last line.
 
-    It is whole at any moment. `temporary` is a path on the same file system. Only the holder of the
-    writer's lock may. Raises DamagedError, OSError.
+    The file is whole at any moment. `temporary` is a path on the same file system. Only the holder
+    of the writer's lock may call it. Raises DamagedError, OSError.
     """
     left = dropped = 0
     with temporary.open("wb") as file:
@@ -90,17 +90,17 @@ def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -
 
 
 def shard_entries(path: Path) -> list[Entry]:
-    """The manifest lines of a shard, made from its header. Raises as `read_header` does."""
+    """Return the manifest lines of a shard, made from its header. Raises as `read_header` does."""
     header, size = read_header(path), path.stat().st_size
     shard = {"shard": path.name, "shard_videos": len(header.videos), "shard_bytes": size}
     return [header.described(Entry, video_id, **shard) for video_id in header.videos]
 
 
 def decode_lines(path: Path, kind: type[T], advice: str) -> Iterator[T]:
-    """What every whole line of a file of JSON objects holds.
+    """Yield the record in every whole line of a file of JSON objects.
 
-    Raises DamagedError with the line's number for one that is no such object, FileNotFoundError,
-    and StoreError for what may not be read.
+    Raises DamagedError with the line's number for a line of another kind, FileNotFoundError, and
+    StoreError for a file that may not be read.
     """
     decode, number = decoder(kind), 0
     try:

@@ -1,8 +1,8 @@
-"""StoreMerge: the small shards of a store become full ones, in place, whatever ends it.
+"""The merge of a store's small shards into full ones, in place, safe against interruption.
 
 One new shard at a time is written, made durable and listed; only then are the files it was made of
 removed. So every video is there at every moment, at worst twice, and the disk needs room for one
-more shard. Which files go together is decided elsewhere (compaction.py). It knows no models.
+more shard. The plan of files that go together is made in compaction.py.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTotals:
-    """The shards of a store on disk."""
+    """The number and size of a store's shards on disk."""
 
     shards: int
     bytes: int
 
 
 class StoreMerge:
-    """Compacts one store; use it in a `with` statement, which holds the locks of all its writers.
+    """A merge of one store; use it in a `with` statement, which holds the locks of all writers.
 
     New shards belong to the highest writer: manifests are taken in the order of writers, so that
     the last lines of its own count. Their videos are in the order of the old shards.
@@ -55,14 +55,14 @@ class StoreMerge:
     def __init__(
         self, folder: Path, *, shard_bytes: int = SHARD_BYTES, shard_videos: int = SHARD_VIDEOS
     ) -> None:
-        """Touches nothing yet; the limits are those of `StoreWriter`."""
+        """Set the limits, which are those of `StoreWriter`. No file is touched."""
         self.folder = folder
         self._limits = {"shard_bytes": shard_bytes, "shard_videos": shard_videos}
 
     def __enter__(self) -> Self:
         """Claim the store, list what no manifest lists, and plan.
 
-        Raises StoreBusyError where a writer is at work, StoreError where there is no store or it
+        Raises StoreBusyError where a writer is at work, StoreError where the path is not a store or
         cannot be written, DamagedError.
         """
         require_store(self.folder)
@@ -80,20 +80,20 @@ class StoreMerge:
         self._claim.close()
 
     def totals(self) -> ShardTotals:
-        """The shards as they are now."""
+        """Return the totals of the shards as they are now."""
         sizes = [path.stat().st_size for path in list_shards(self.folder)]
         return ShardTotals(shards=len(sizes), bytes=sum(sizes))
 
     @property
     def planned(self) -> int:
-        """New shards that `run` writes."""
+        """The number of new shards that `run` writes."""
         return len(self._plan)
 
     def run(self) -> Iterator[Path]:
-        """Do it, one new shard at a time; yields each.
+        """Write the new shards one at a time; yield the path of each.
 
-        May be left at any moment: the next merge goes on. Raises DamagedError for a video whose
-        bytes have changed, and StoreError where the disk is full.
+        The loop may be left at any moment: the next merge goes on. Raises DamagedError for a video
+        whose bytes have changed, and StoreError where the disk is full.
         """
         with self._refusals():
             for path in self._superseded:
@@ -114,17 +114,17 @@ class StoreMerge:
         self._number = catalogue.next_number(self._target)
         self._listed = frozenset(catalogue.sizes)
         self._holder = catalogue.finished
-        """By id, the name of the file whose copy counts."""
+        """The name of the file whose copy counts, by id."""
         shards = self._shards(catalogue)
         self._superseded = [source.path for source in shards if not source.videos]
         waiting = self._take_up(stack)
         self.waiting = len(waiting)
-        """Videos of killed runs that had no shard yet."""
+        """The number of videos of killed runs that had no shard yet."""
         sources = [source for source in shards if source.videos] + waiting
         self._plan = plan_shards(sources, **self._limits)
 
     def _shards(self, catalogue: Catalogue[str]) -> list[MergeSource]:
-        """The shards, with what they hold of the videos that count.
+        """Return the shards, with the number of videos in each that count.
 
         A writer that came since, under a number of its own, is left alone.
         """
@@ -142,7 +142,7 @@ class StoreMerge:
         return MergeSource(path=path, videos=videos, bytes=size.bytes - spare, must=partly)
 
     def _bytes_of_copies(self, path: Path) -> int:
-        """Bytes of the videos in a shard that a later one holds again."""
+        """Return the bytes of the videos in a shard that a later one holds again."""
         shard = Shard(path)
         return sum(
             tensor.nbytes
@@ -152,7 +152,7 @@ class StoreMerge:
         )
 
     def _take_up(self, stack: ExitStack) -> list[MergeSource]:
-        """The whole videos that killed runs left without a shard, whichever writer's they are."""
+        """Return the whole videos that killed runs of any writer left without a shard."""
         sources = []
         for writer in self._writers:
             path = staging_folder(self.folder, writer)
@@ -167,7 +167,7 @@ class StoreMerge:
         return sources
 
     def _write(self, sources: Sequence[MergeSource]) -> Path:
-        """One new shard: durable, then listed, then in place of what it was made of."""
+        """Write one new shard, make it durable, list it, and remove the files it was made of."""
         temporary = self._temporary("merged")
         parts = [part for source in sources for part in self._parts(source)]
         write_shard(temporary, self._fingerprint, parts)
@@ -182,7 +182,7 @@ class StoreMerge:
         return path
 
     def _parts(self, source: MergeSource) -> Iterator[ShardPart]:
-        """The videos of a file that count, each looked at before its old copy goes."""
+        """Yield the videos of a file that count, each checked before its old copy goes."""
         shard = Shard(source.path)
         check_fingerprint(shard.header, self._fingerprint)
         name, videos = source.path.name, shard.videos
@@ -195,7 +195,7 @@ class StoreMerge:
             yield shard.part(video_id)
 
     def _drop_stale_lines(self) -> None:
-        """Take the lines out whose shard is gone, unless they alone say what was lost.
+        """Take the lines out whose shard is gone, unless they are the only record of a lost video.
 
         One line stays of a writer's last shard, so that its number is not used again.
         """
@@ -217,7 +217,7 @@ class StoreMerge:
                     drop_lines(path, stale, temporary=self._temporary("lines"))
 
     def _temporary(self, name: str) -> Path:
-        """A free path. Not overwritten: a killed run may leave it as a second name of a shard."""
+        """Return a free path. A file there is unlinked: it may be a second name of a shard."""
         path = staging_folder(self.folder, self._target) / name
         path.unlink(missing_ok=True)
         return path

@@ -1,6 +1,6 @@
-"""The same work on many items, in processes of their own.
+"""Parallel processes that do one work on many items.
 
-A process that dies takes only the item that it was at. It knows nothing about the work.
+A process that dies loses only the item that it was at.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ CPU_SHARE = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True)
 class Died:
-    """Instead of a result: the process ended before it had one."""
+    """The answer for an item whose process ended before it had a result."""
 
     how: str
-    """`SIGBUS`, or `exit code 1`."""
+    """The end of the process: `SIGBUS`, or `exit code 1`."""
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, within what its container grants."""
+    """Return the number of cores that this process may use, within the grant of its container."""
     cores = len(os.sched_getaffinity(0))
-    with suppress(OSError, ValueError):  # not Linux's control groups; "max" is no number
+    with suppress(OSError, ValueError):  # not Linux's control groups; "max" is not a number
         quota, period = map(int, CPU_SHARE.read_text().split())
         cores = min(cores, max(1, -(-quota // period)))
     return cores
@@ -41,10 +41,10 @@ def usable_cores() -> int:
 def in_processes(
     work: Callable[[T], R], items: Sequence[T], *, processes: int
 ) -> Iterator[tuple[int, R | Died]]:
-    """`(number of the item, work(item))` for all of them, as they come.
+    """Yield `(number of the item, work(item))` for all items, as they come.
 
-    `work`, items and results are pickled. What `work` raises is raised here. However this ends, no
-    process is left.
+    `work`, items and results are pickled. An exception that `work` raises is raised here. However
+    this ends, no process is left.
     """
     todo, workers = iter(enumerate(items)), list[_Worker[T, R]]()
     try:
@@ -71,7 +71,7 @@ def in_processes(
 
 
 class _Worker(Child, Generic[T, R]):
-    """One process, and the item that it is at."""
+    """One process, and the number of the item that it is at."""
 
     def __init__(self, work: Callable[[T], R]) -> None:
         super().__init__(_serve, work)
@@ -92,7 +92,7 @@ class _Worker(Child, Generic[T, R]):
 
 
 def _ready(workers: Sequence[_Worker[T, R]]) -> list[_Worker[T, R]]:
-    """Waits for the first that answers or dies."""
+    """Return the workers that have answered or died, after waiting for the first."""
     ready = wait([worker.pipe for worker in workers])
     return [worker for worker in workers if worker.pipe in ready]
 

@@ -1,8 +1,7 @@
-"""Tokens in a narrower dtype than they were computed in, and back. docs/format.md is the norm.
+"""The conversion of tokens to a narrower dtype, and back. docs/format.md is the norm.
 
 bfloat16 and float16 are casts. float8 and int8 are symmetric, with one scale per token and plane.
-It knows records and numbers: no files, no models. Blocks of rows are worked on one at a time, so
-that a long video needs no second copy in float32.
+Blocks of rows are worked on one at a time, so that a long video needs no second copy in float32.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ TOKENS = ("embeds", "deepstack")
 """The tensors of a video that are made narrow."""
 
 BLOCK_VALUES = 1 << 18
-"""Values worked on at a time: 1 MiB in float32."""
+"""The number of values worked on at a time: 1 MiB in float32."""
 
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
-"""Smaller ones would have fewer digits."""
+"""The smallest scale in use: smaller ones would have fewer digits."""
 
 NARROW = {
     "bfloat16": torch.bfloat16,
@@ -36,11 +35,11 @@ NARROW = {
 }
 
 LARGEST = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
-"""What the largest value of a row becomes, for dtypes whose rows have scales."""
+"""The value that the largest of a row becomes, for dtypes whose rows have scales."""
 
 
 def quantized(record: PrunedVideo) -> tuple[VideoInfo, dict[str, Tensor]]:
-    """What a shard holds of a record: the description with the loss measured, and the tensors.
+    """Return the description, with the loss measured, and the tensors that a shard will hold.
 
     Raises VideoError with `stage` write where a value is not finite, or beyond what the store's
     dtype holds; OSError where the disk is too full for scratch files.
@@ -61,7 +60,7 @@ def quantized(record: PrunedVideo) -> tuple[VideoInfo, dict[str, Tensor]]:
 
 
 def widened(info: VideoInfo, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A record's tensors from those of a shard: tokens in the dtype that they were computed in."""
+    """Return a record's tensors from a shard's, tokens in the dtype they were computed in."""
     if info.store_dtype is None:
         return dict(tensors)
     computed = getattr(torch, info.model.dtype)
@@ -80,7 +79,7 @@ def widened(info: VideoInfo, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
 def _narrow(
     values: Tensor, to: torch.dtype, computed: torch.dtype, loss: _Loss
 ) -> tuple[Tensor, Tensor | None]:
-    """`values` [..., D] in a narrower dtype, and the scales [...] of the rows where it has any."""
+    """Return `values` [..., D] in a narrower dtype, and scales [...] where it has them."""
     kept = allocate(values.shape, to)
     scales = torch.empty(values.shape[:-1]) if to in LARGEST else None
     for place in _blocks(values.shape):
@@ -95,13 +94,13 @@ def _narrow(
 
 
 def _scales(wide: Tensor, largest: float) -> Tensor:
-    """[rows] such that the largest value of each becomes `largest`; 1 for rows of zeros."""
+    """Return scales [rows] that take each row's largest value to `largest`; 1 for zeros."""
     top = wide.abs().amax(-1)
     return torch.where(top == 0, 1.0, (top / largest).clamp(min=SMALLEST_SCALE))
 
 
 def _scaled(wide: Tensor, scale: Tensor, to: torch.dtype) -> Tensor:
-    """Rounded to the nearest value, ties to even."""
+    """Return `wide / scale` [rows, D] rounded to the nearest value, ties to even."""
     quotient = wide / scale[..., None]
     if not to.is_floating_point:
         quotient.round_()
@@ -109,13 +108,13 @@ def _scaled(wide: Tensor, scale: Tensor, to: torch.dtype) -> Tensor:
 
 
 def _widen(narrow: Tensor, scale: Tensor | None) -> Tensor:
-    """float32"""
+    """Return the values of `narrow` in float32, multiplied by `scale` where there is one."""
     wide = from_float8(narrow) if narrow.dtype == torch.float8_e4m3fn else narrow.float()
     return wide if scale is None else wide.mul_(scale[..., None])
 
 
 def from_float8(values: Tensor) -> Tensor:
-    """`values.float()` of float8_e4m3fn without NaN, which torch works out one by one on a CPU.
+    """Return `values.float()` of float8_e4m3fn without NaN, faster than torch does on a CPU.
 
     The bits are those of a float16 whose exponent is 8 too small.
     """
@@ -124,7 +123,7 @@ def from_float8(values: Tensor) -> Tensor:
 
 
 def _blocks(shape: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-    """Where blocks of whole rows lie in a tensor [..., K, D]."""
+    """Yield the indices of blocks of whole rows in a tensor [..., K, D]."""
     *planes, rows, width = shape
     step = max(1, BLOCK_VALUES // max(1, width))
     for plane in product(*map(range, planes)):
@@ -133,14 +132,14 @@ def _blocks(shape: Sequence[int]) -> Iterator[tuple[Any, ...]]:
 
 
 class _Loss:
-    """Sums what is lost, row by row."""
+    """The sums of what is lost, row by row."""
 
     def __init__(self) -> None:
         self.finite = True
         self._error = self._values = self._worst = 0.0
 
     def add(self, wide: Tensor, again: Tensor) -> None:
-        """Compare rows in float32 with what a reader gets of them."""
+        """Compare rows in float32 with the values that a reader gets for them."""
         norms, errors = _norms(wide), _norms(wide - again)
         self.finite = self.finite and bool(errors.isfinite().all())
         self._values += float(norms.square().sum())
@@ -149,16 +148,17 @@ class _Loss:
         self._worst = max(self._worst, float(shares.max()) if len(shares) else 0.0)
 
     def numbers(self) -> tuple[float, float]:
-        """Relative error of all values and of the worst row, to three digits.
+        """Return the relative error of all values and of the worst row, to three digits.
 
-        So few, because sums in another order end in other digits, and the description must not.
+        There are only three, because sums in another order end in other digits, and the description
+        must not.
         """
         rms = (self._error / self._values) ** 0.5 if self._values else 0.0
         return float(f"{rms:.3g}"), float(f"{self._worst:.3g}")
 
 
 def _norms(rows: Tensor) -> Tensor:
-    """Euclidean norm of every row in float64; infinite or NaN where a value is."""
+    """Return the Euclidean norm of every row in float64; infinite or NaN where a value is."""
     norms: Tensor = torch.linalg.vector_norm(rows, dim=-1)
     if not norms.isfinite().all():  # squares above 1e38 overflow too
         norms = torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float64)

@@ -1,7 +1,7 @@
-"""open_store: the videos of a store by id, read only, without copying what is not asked for.
+"""The reading of a store: its videos by id, without copying tensors that are not used.
 
-It works on a store that is being written (what has a shard is seen), and on a lone shard file. It
-knows no models, and torch only where tensors are asked for.
+`open_store` works on a store that is being written (videos with a shard are seen), and on a lone
+shard file. torch is imported only where tensors are asked for.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ T = TypeVar("T")
 H = TypeVar("H", "ShardHeader", "Shard")
 
 CACHED_SHARDS = 64
-"""Shards whose header is kept in memory; a full one takes a few MB."""
+"""The number of shards whose header is kept in memory; a full one takes a few MB."""
 
 NAMED_STORES = 5
-"""Stores that the error for a folder of stores names at most."""
+"""The number of stores that the error for a folder of stores names at most."""
 
 
 class UnknownVideoError(StoreError, KeyError):
-    """A store has no video of that id."""
+    """The error for an id that a store has no video of."""
 
     __str__ = Exception.__str__
 
@@ -64,14 +64,14 @@ class Store(Mapping[str, PrunedVideo]):
         run: RunConfig | None,
         failures: Mapping[str, Failure],
     ) -> None:
-        """Use `open_store`."""
+        """Set the contents that `open_store` has read; call that instead."""
         self.path = path
         self.run = run
-        """What it was made with; None for a lone shard, or where run.json is missing."""
+        """The configuration of the store; None for a lone shard, or where run.json is missing."""
         self.catalogue = catalogue
-        """By id, the name of the shard that holds a video."""
+        """The catalogue, which gives by id the name of the shard that holds a video."""
         self.failures = failures
-        """By id, the last failure of each video that is not in the store."""
+        """The last failure of each video that is not in the store, by id."""
         self.folder = path if path.is_dir() else path.parent
         self.run_fingerprint = fingerprint(run.settings) if run else None
         self._ids = sorted(catalogue.finished)
@@ -80,7 +80,7 @@ class Store(Mapping[str, PrunedVideo]):
         self._shard = lru_cache(maxsize=CACHED_SHARDS)(self.open_shard)
 
     def __getitem__(self, video_id: str) -> PrunedVideo:
-        """One video. Raises StoreError (also a KeyError) for an unknown id, DamagedError."""
+        """Return one video. Raises StoreError (also a KeyError) for an unknown id, DamagedError."""
         record: PrunedVideo
         record = self._read(video_id, self._shard, lambda shard: shard.record(video_id))
         return record
@@ -98,17 +98,17 @@ class Store(Mapping[str, PrunedVideo]):
         return f"Store({str(self.path)!r}, {len(self)} videos)"
 
     def info(self, video_id: str) -> VideoInfo:
-        """What is known of one video beside its tensors. Raises as `[id]` does."""
+        """Return the description of one video, without its tensors. Raises as `[id]` does."""
         info: VideoInfo
         info = self._read(video_id, self._header, lambda header: header.info(video_id))
         return info
 
     def stored(self, video_id: str) -> dict[str, Tensor]:
-        """One video's tensors as they lie in its shard. Raises as `[id]` does."""
+        """Return one video's tensors as they lie in its shard. Raises as `[id]` does."""
         return self._read(video_id, self._shard, lambda shard: shard.tensors(video_id))
 
     def shard_name(self, video_id: str) -> str:
-        """File name of the shard that holds a video. Raises as `[id]` does."""
+        """Return the file name of the shard that holds a video. Raises as `[id]` does."""
         if video_id in self.catalogue.finished:
             return self.catalogue.finished[video_id]
         if video_id in self.catalogue.lost:
@@ -117,15 +117,15 @@ class Store(Mapping[str, PrunedVideo]):
 
     @property
     def fingerprint(self) -> str:
-        """That of the configuration; read from a shard where run.json is missing."""
+        """The fingerprint of the configuration; read from a shard where run.json is missing."""
         return self.run_fingerprint or store_fingerprint(self.path)
 
     def entries(self) -> Catalogue[Entry]:
-        """The manifest lines that count, read anew. Raises StoreError, DamagedError."""
+        """Return the manifest lines that count, read anew. Raises StoreError, DamagedError."""
         return look_into(self.path, keep=_itself)
 
     def open_shard(self, name: str) -> Shard:
-        """A shard by file name, to read tensors from. Raises as `read_header` does."""
+        """Open a shard by file name, to read tensors from. Raises as `read_header` does."""
         from evscli.store.shard import Shard
 
         shard = Shard(self.folder / name)
@@ -133,7 +133,7 @@ class Store(Mapping[str, PrunedVideo]):
         return shard
 
     def read_header(self, name: str) -> ShardHeader:
-        """What a shard says of itself, by file name. Raises StoreError, DamagedError."""
+        """Return the header of a shard, by file name. Raises StoreError, DamagedError."""
         header = read_header(self.folder / name)
         check_fingerprint(header, self.run_fingerprint)
         return header
@@ -175,8 +175,8 @@ class Store(Mapping[str, PrunedVideo]):
 def open_store(path: str | Path) -> Store:
     """Open a store's folder, or one shard file, for reading.
 
-    Raises StoreError where there is no store (a folder of stores names them) or a later release
-    wrote it, DamagedError where run.json, a manifest or a shard without one cannot be read.
+    Raises StoreError where the path is not a store (a folder of stores names them) or a later
+    release wrote it, DamagedError where run.json, a manifest or a shard without one cannot be read.
     """
     path = Path(path)
     catalogue = look_into(path, keep=shard_of)
@@ -189,7 +189,7 @@ def open_store(path: str | Path) -> Store:
 
 
 def look_into(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
-    """The videos of a store's folder, or of one shard file. Raises as `open_store` does."""
+    """Return the videos of a store's folder, or of one shard file. Raises as `open_store` does."""
     try:
         if not path.is_dir():
             return _look_into_file(path, keep)
@@ -213,7 +213,7 @@ def _look_into_file(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
 
 
 def _beside(folder: Path) -> tuple[RunConfig | None, dict[str, Failure]]:
-    """What a store says beside its videos."""
+    """Return the run.json and the failures of a store."""
     run = read_run(folder) if (folder / RUN_NAME).exists() else None
     return run, read_failures(folder)
 
@@ -233,7 +233,7 @@ def require_store(path: Path) -> None:
 
 
 def store_fingerprint(path: Path) -> str:
-    """That of a store; of a shard, where there is no run.json. Raises DamagedError."""
+    """Return the fingerprint in run.json, or in a shard without that file. Raises DamagedError."""
     if (path / RUN_NAME).exists():
         return fingerprint(read_run(path).settings)
     return read_header(list_shards(path)[0] if path.is_dir() else path).fingerprint
@@ -244,7 +244,7 @@ def _itself(entry: Entry) -> Entry:
 
 
 def find_stores(path: Path) -> list[Path]:
-    """The stores inside a folder that is none itself, as `evs prune` writes several; else none."""
+    """Return the stores inside a folder, as `evs prune` writes several; none for a store itself."""
     if not path.is_dir() or (path / RUN_NAME).exists() or list_shards(path):
         return []
     return sorted(run.parent for run in path.glob(f"*/{RUN_NAME}"))

@@ -1,6 +1,6 @@
-"""run.json: the configuration a store was made with, written once by whoever comes first.
+"""The file run.json: the configuration of a store, written once by the first run.
 
-It knows no shards; a store whose run.json was lost is recognised by the fingerprint in its shards.
+A store whose run.json was lost is recognised by the fingerprint in its shards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ABSENT = object()
 
 
 def read_run(folder: Path) -> RunConfig:
-    """The configuration of a store. Raises DamagedError, or StoreError for a later format."""
+    """Return a store's configuration. Raises DamagedError, or StoreError for a later format."""
     path = folder / RUN_NAME
     try:
         data = json_object(path.read_bytes())
@@ -38,9 +38,10 @@ def read_run(folder: Path) -> RunConfig:
 
 
 def encoder_dtypes(folder: Path) -> tuple[str, str] | None:
-    """What a store's tokens are kept and were computed in; None where it does not exist or say.
+    """Return the dtypes that a store's tokens are kept in and were computed in.
 
-    Without run.json its first shard says it. Raises DamagedError, or StoreError for a later format.
+    The first shard gives them where run.json is missing; None where neither does. Raises
+    DamagedError, or StoreError for a later format.
     """
     said: Any = None
     if (folder / RUN_NAME).exists():
@@ -55,7 +56,7 @@ def encoder_dtypes(folder: Path) -> tuple[str, str] | None:
 
 
 def check_run(folder: Path, config: RunConfig) -> None:
-    """Check that a store, where there is one, names the same settings; writes nothing.
+    """Check that a store, where there is one, names the same settings; nothing is written.
 
     Raises MismatchError as `claim_run` does, and DamagedError.
     """
@@ -84,7 +85,7 @@ def claim_run(folder: Path, config: RunConfig, *, temporary: Path) -> None:
 
 
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """One text per key that differs, nested keys joined by dots, with both values."""
+    """Return one text per key that differs, nested keys joined by dots, with both values."""
     old, new = _flatten(stored), _flatten(asked)
     return [
         f"{key} is {_show(old.get(key, _ABSENT))} there and {_show(new.get(key, _ABSENT))} now"

@@ -1,7 +1,6 @@
-"""Names on disk: files, ids, tensor keys, and the table of tensors one video has.
+"""The names on disk: files, ids, tensor keys, and the table of tensors that one video has.
 
-docs/format.md is the norm that this module writes down in code. It opens no file and needs no
-torch.
+docs/format.md is the norm that this module writes down in code.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from evscli.records import ModelInfo, VideoInfo
 FORMAT_VERSION = 1
 
 NARROW_VERSION = 2
-"""Of a shard with tokens in a store dtype, which a reader of version 1 would take for others."""
+"""The format version of a shard with tokens in a store dtype, which version 1 would misread."""
 
 METADATA_KEY = "evs"
 """The only key of a shard's `__metadata__`; several would be written in random order."""
@@ -27,19 +26,19 @@ METADATA_KEY = "evs"
 RUN_NAME = "run.json"
 
 MANIFEST, FAILURES, TRACEBACKS = "manifest", "failures", "tracebacks"
-"""Kinds of files of lines, of which every writer has its own."""
+"""The kinds of files of lines, of which every writer has its own."""
 
 EMBED_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
-"""Dtype names of embeddings in torch and in safetensors."""
+"""The dtype names of embeddings in torch and in safetensors."""
 
 STORE_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float8": "F8_E4M3", "int8": "I8"}
-"""What embeddings may be kept in instead, in the words of `--store-dtype` and of safetensors."""
+"""The narrower dtypes of embeddings, in the words of `--store-dtype` and of safetensors."""
 
 AUTO_STORE_DTYPE = "auto"
 """The store dtype that is the one tokens were computed in."""
 
 SCALED = frozenset({"float8", "int8"})
-"""Those with a scale for every row."""
+"""The store dtypes with a scale for every row."""
 
 ITEM_BYTES = {
     "BOOL": 1,
@@ -52,7 +51,7 @@ ITEM_BYTES = {
     "I64": 8,
     "F64": 8,
 }
-"""Of every dtype that the table of tensors names."""
+"""The bytes of a value of every dtype that the table of tensors names."""
 
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
 _WRITER = re.compile(
@@ -64,14 +63,14 @@ _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Dtype, as safetensors spells it, and shape."""
+    """The dtype of a tensor, as safetensors spells it, and its shape."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of such a tensor."""
+        """The bytes of such a tensor."""
         return ITEM_BYTES[self.dtype] * prod(self.shape)
 
     def __str__(self) -> str:
@@ -79,47 +78,47 @@ class TensorSpec:
 
 
 def shard_name(writer: int, number: int) -> str:
-    """`shard-<writer>-<number>.safetensors`, the number in five digits or more."""
+    """Return `shard-<writer>-<number>.safetensors`, the number in five digits or more."""
     return f"shard-{writer}-{number:05d}.safetensors"
 
 
 def lines_path(folder: Path, kind: str, writer: int) -> Path:
-    """`<kind>-<writer>.jsonl`, a writer's manifest, failures or tracebacks."""
+    """Return `<kind>-<writer>.jsonl`, a writer's manifest, failures or tracebacks."""
     return folder / f"{kind}-{writer}.jsonl"
 
 
 def shard_number(name: str) -> tuple[int, int] | None:
-    """(writer, number) of a shard's file name; None for another file."""
+    """Return (writer, number) of a shard's file name; None for another file."""
     match = _SHARD.fullmatch(name)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def list_shards(folder: Path) -> list[Path]:
-    """The shards of a store by writer, then number."""
+    """Return the shards of a store by writer, then number."""
     found = [(key, path) for path in folder.iterdir() if (key := shard_number(path.name))]
     return [path for _, path in sorted(found)]
 
 
 def list_lines(folder: Path, kind: str) -> list[Path]:
-    """Those of all writers, in the order of writers."""
+    """Return the files of one kind of all writers, in the order of writers."""
     pattern = re.compile(rf"{kind}-(\d+)\.jsonl")
     found = [(int(m[1]), path) for path in folder.iterdir() if (m := pattern.fullmatch(path.name))]
     return [path for _, path in sorted(found)]
 
 
 def list_writers(folder: Path) -> list[int]:
-    """The numbers of all writers that have left anything in a store."""
+    """Return the numbers of all writers that have left anything in a store."""
     found = filter(None, (_WRITER.fullmatch(path.name) for path in folder.iterdir()))
     return sorted({int(match[match.lastindex or 0]) for match in found})
 
 
 def staging_folder(folder: Path, writer: int) -> Path:
-    """`.writer-<writer>/`"""
+    """Return `.writer-<writer>/`."""
     return folder / f".writer-{writer}"
 
 
 def id_problem(video_id: str) -> str | None:
-    """Why a text cannot be a video's id, or None if it can."""
+    """Return why a text cannot be a video's id, or None if it can."""
     parts = video_id.split("/")
     if not video_id:
         return "is empty"
@@ -143,18 +142,18 @@ def check_id(video_id: str) -> None:
 
 
 def tensor_key(video_id: str, name: str) -> str:
-    """`<id>/<name>`"""
+    """Return `<id>/<name>`."""
     return f"{video_id}/{name}"
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """(id, tensor name) of a key: an id may hold '/', a tensor's name never does."""
+    """Return (id, tensor name) of a key: an id may hold '/', a tensor's name never does."""
     video_id, _, name = key.rpartition("/")
     return video_id, name
 
 
 def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
-    """Every tensor a video must have, for F = `frames` sampled frames."""
+    """Return every tensor that a video must have, for F = `frames` sampled frames."""
     model, grid = info.model, info.grid_thw
     embeds = _kept_in(model.dtype, info.store_dtype)
     layout = {
@@ -175,7 +174,7 @@ def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
 
 
 def resolve_store_dtype(name: str, *, computed: str) -> str | None:
-    """What `--store-dtype` means for tokens `computed` in a dtype; None: just that.
+    """Return the stored dtype that `--store-dtype` means; None for the dtype of the computation.
 
     Raises UsageError for an unknown name.
     """
@@ -186,7 +185,7 @@ def resolve_store_dtype(name: str, *, computed: str) -> str | None:
 
 
 def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
-    """Bytes of one kept token in a shard: its embedding, DeepStack planes and scales."""
+    """Return the bytes of one kept token in a shard: its embedding, DeepStack planes and scales."""
     planes = 1 + model.deepstack_planes
     width = ITEM_BYTES[_kept_in(model.dtype, store_dtype)]
     scales = ITEM_BYTES["F32"] * planes if store_dtype in SCALED else 0
@@ -194,14 +193,14 @@ def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
 
 
 def _kept_in(computed: str, store_dtype: str | None) -> str:
-    """The dtype of tokens in a shard, in safetensors' words; a name nobody knows as it is."""
+    """Return the dtype of tokens in a shard, in safetensors' words; an unknown name as it is."""
     if store_dtype is None or computed not in EMBED_DTYPES:
         return EMBED_DTYPES.get(computed, computed)
     return STORE_DTYPES.get(store_dtype, store_dtype)
 
 
 def layout_problems(info: VideoInfo, found: Mapping[str, TensorSpec]) -> list[str]:
-    """Where the tensors of a video are not what its description says; empty if all is well."""
+    """Return where a video's tensors differ from its description; empty if all is well."""
     index = found.get("source_index")
     expected = expected_layout(info, frames=index.shape[0] if index and index.shape else 0)
     if "scores" in found:

@@ -1,7 +1,4 @@
-"""The tensors of one shard file: written in one fixed order, read without copying.
-
-It knows one file and the videos inside; folders, manifests and locks are others' work.
-"""
+"""The tensors of one shard file: written in one fixed order, read without copying."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ from evscli.store.shard_header import (
 )
 
 BLOCK_BYTES = 8 << 20
-"""What is hashed and written at a time."""
+"""The bytes that are hashed and written at a time."""
 
 _DTYPE_NAMES = {
     torch.bool: "BOOL",
@@ -55,7 +52,7 @@ class ShardPart:
 
     id: str
     description: Mapping[str, Any]
-    """What the shard is to say of it."""
+    """The description that the shard will hold of the video."""
     tensors: Mapping[str, Tensor]
 
 
@@ -63,36 +60,36 @@ class Shard:
     """One open shard. Its tensors are views of the file: pages are read when they are touched."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DamagedError, or StoreError for a later format or an unreadable file."""
+        """Open a shard. Raises DamagedError, or StoreError where it is later or unreadable."""
         self.path = path
         self._handle: Any = open_safetensors(path, framework="pt")
         self.header: ShardHeader = parse_header(path, self._handle.metadata() or {})
         self.videos = self.header.videos
         self._names: dict[str, list[str]] = {video_id: [] for video_id in self.videos}
-        for key in self._handle.keys():  # noqa: SIM118 - it is no mapping
+        for key in self._handle.keys():  # noqa: SIM118 - it is not a mapping
             video_id, name = split_key(key)
             if video_id not in self._names:
                 raise damaged_shard(path, f"tensor {key!r} belongs to no video")
             self._names[video_id].append(name)
 
     def info(self, video_id: str) -> VideoInfo:
-        """The description of one video, without reading tensors."""
+        """Return the description of one video, without reading tensors."""
         return self.header.info(video_id)
 
     def tensors(self, video_id: str) -> dict[str, Tensor]:
-        """All tensors of one video by name, those of later releases included."""
+        """Return all tensors of one video by name, those of later releases included."""
         return {
             name: self._handle.get_tensor(tensor_key(video_id, name))
             for name in self._names[video_id]
         }
 
     def part(self, video_id: str) -> ShardPart:
-        """One video as it is, for another shard; what later releases add goes with it."""
+        """Return one video as it is, for another shard; additions of later releases go with it."""
         description = self.videos[video_id]
         return ShardPart(id=video_id, description=description, tensors=self.tensors(video_id))
 
     def record(self, video_id: str) -> PrunedVideo:
-        """One video. Raises DamagedError where its tensors are not what its description says."""
+        """Return one video. Raises DamagedError where its tensors differ from its description."""
         info, tensors = self.info(video_id), self.tensors(video_id)
         if problems := layout_problems(info, specs(tensors)):
             raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
@@ -102,7 +99,7 @@ class Shard:
 
 
 def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
-    """Dtype and shape of each tensor, in safetensors' words."""
+    """Return the dtype and shape of each tensor, in safetensors' words."""
     return {
         name: TensorSpec(_DTYPE_NAMES.get(value.dtype, str(value.dtype)), tuple(value.shape))
         for name, value in tensors.items()
@@ -110,7 +107,7 @@ def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over a video's tensors as docs/format.md defines it, in hexadecimal."""
+    """Return the sha256 over a video's tensors as docs/format.md defines it, in hexadecimal."""
     total = hashlib.sha256()
     for name, spec in sorted(specs(tensors).items()):
         total.update(f"{canonical_json([name, spec.dtype, spec.shape])}\n".encode())
@@ -122,7 +119,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 def write_shard(path: Path, fingerprint: str, parts: Sequence[ShardPart]) -> None:
     """Write a new shard file; its bytes depend on the arguments alone.
 
-    Nothing is synced. On any error the partial file is removed. Raises OSError (FileExistsError
+    Nothing is synced. The partial file is removed on any error. Raises OSError (FileExistsError
     where the path is taken), and ValueError or TypeError where a description is not JSON.
     """
     ordered = _ordered(parts)
@@ -141,7 +138,7 @@ def write_shard(path: Path, fingerprint: str, parts: Sequence[ShardPart]) -> Non
 
 
 def _ordered(parts: Sequence[ShardPart]) -> list[tuple[str, Tensor]]:
-    """Wide dtypes first, so that every tensor is aligned; then video by video, name by name."""
+    """Return the tensors by keys, wide dtypes first for alignment, then by video and name."""
     keyed = [
         (tensor_key(part.id, name), part.tensors[name])
         for part in parts
@@ -151,7 +148,7 @@ def _ordered(parts: Sequence[ShardPart]) -> list[tuple[str, Tensor]]:
 
 
 def _header(metadata: str, ordered: Sequence[tuple[str, Tensor]]) -> bytes:
-    """Length and text of a safetensors header, padded with spaces to a multiple of 8 bytes."""
+    """Return the length and text of a safetensors header, padded with spaces to 8 bytes."""
     entries: dict[str, Any] = {"__metadata__": {METADATA_KEY: metadata}}
     offset = 0
     for (key, tensor), spec in zip(ordered, specs(dict(ordered)).values(), strict=True):
@@ -163,7 +160,7 @@ def _header(metadata: str, ordered: Sequence[tuple[str, Tensor]]) -> bytes:
 
 
 def _blocks(tensor: Tensor) -> Iterator[memoryview]:
-    """The raw little-endian bytes in raster order, without a second copy of a large tensor."""
+    """Yield raw little-endian bytes in raster order, without a second copy of a large tensor."""
     if not tensor.is_contiguous() and tensor.nbytes > BLOCK_BYTES:
         for part in tensor:
             yield from _blocks(part)

@@ -1,6 +1,6 @@
-"""What a shard says of itself: the one metadata key of its header. No tensor is read here.
+"""The header of a shard: the one metadata key that describes its videos.
 
-It knows the shard's text, not its tensors, so listing a store needs no torch.
+No tensor is read here, so listing a store needs no torch.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ShardHeader:
-    """A shard's metadata; a video is decoded when it is asked for."""
+    """The metadata of a shard; a video is decoded when it is asked for."""
 
     path: Path
     fingerprint: str
     videos: Mapping[str, Mapping[str, Any]]
 
     def info(self, video_id: str) -> VideoInfo:
-        """The description of one video. Raises DamagedError where it is incomplete."""
+        """Return the description of one video. Raises DamagedError where it is incomplete."""
         return self.described(VideoInfo, video_id)
 
     def sha256(self, video_id: str) -> str:
-        """The digest of one video's tensors. Raises DamagedError."""
+        """Return the digest of one video's tensors. Raises DamagedError."""
         return self.described(TensorDigest, video_id).sha256
 
     def described(self, kind: type[T], video_id: str, **more: object) -> T:
-        """What the shard says of one video, and `more`, as another record. Raises DamagedError."""
+        """Return a video's description, and `more`, as another record. Raises DamagedError."""
         try:
             return from_json(kind, {**self.videos[video_id], **more, "id": video_id})
         except ValueError as error:
@@ -59,28 +59,28 @@ class TensorDigest:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What the text in a shard's header says."""
+    """The content of the text in a shard's header."""
 
     fingerprint: str
     videos: Mapping[str, Mapping[str, Any]]
 
 
 def description_of(info: VideoInfo, sha256: str) -> dict[str, Any]:
-    """What a shard says of one video, with the digest of its tensors, as JSON values."""
+    """Return the description of one video, with the digest of its tensors, as JSON values."""
     values: dict[str, Any] = to_json(info)
     del values["id"]
     return {**values, "sha256": sha256}
 
 
 def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> str:
-    """The value of a shard's metadata key. Raises ValueError or TypeError for what is not JSON."""
+    """Return the text of a shard's metadata key. Raises ValueError or TypeError unless JSON."""
     narrow = any(video.get("store_dtype") for video in videos.values())
     version = NARROW_VERSION if narrow else FORMAT_VERSION
     return canonical_json({"format": version, "fingerprint": fingerprint, "videos": videos})
 
 
 def read_header(path: Path) -> ShardHeader:
-    """The metadata of a shard file.
+    """Return the metadata of a shard file.
 
     Raises DamagedError where the file is missing or not a whole shard, StoreError where it was
     written by a later release or cannot be read.
@@ -90,7 +90,7 @@ def read_header(path: Path) -> ShardHeader:
 
 
 def parse_header(path: Path, metadata: Mapping[str, str]) -> ShardHeader:
-    """The header in a safetensors file's metadata. Raises as `read_header` does."""
+    """Return the header in a safetensors file's metadata. Raises as `read_header` does."""
     if METADATA_KEY not in metadata:
         raise StoreError(
             f"{path} is not a shard of evs (its header has no {METADATA_KEY!r} metadata): name a "
@@ -117,15 +117,15 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def check_fingerprint(header: ShardHeader, fingerprint: str | None) -> None:
-    """Raise DamagedError for a shard of another configuration than this one, where it is known."""
+    """Raise DamagedError for a shard of another configuration. None matches every shard."""
     if fingerprint is not None and header.fingerprint != fingerprint:
         raise damaged_shard(header.path, f"it was made with another configuration than {RUN_NAME}")
 
 
 def open_safetensors(path: Path, *, framework: str) -> Any:
-    """safetensors' own handle on a file, its data mapped and not read. Raises as `read_header`."""
+    """Open a file by safetensors, its data mapped and not read. Raises as `read_header`."""
     try:
-        # safetensors calls whatever it cannot open a missing file; Python names the reason.
+        # safetensors reports a missing file for every file it cannot open; Python gives the reason.
         path.open("rb").close()
         return safe_open(path, framework=framework)
     except FileNotFoundError:
@@ -140,7 +140,7 @@ def open_safetensors(path: Path, *, framework: str) -> Any:
 
 
 def damaged_shard(path: Path, reason: str) -> DamagedError:
-    """The error for a shard that does not hold what it says."""
+    """Return the error for a shard that does not hold what its header or a manifest lists."""
     return DamagedError(
         f"{path} is damaged ({reason}): delete this file and run the same evs prune command again, "
         "which makes only its videos anew"
@@ -148,7 +148,7 @@ def damaged_shard(path: Path, reason: str) -> DamagedError:
 
 
 def missing_shard(path: Path) -> DamagedError:
-    """The error for a shard that a manifest names and that is not there."""
+    """Return the error for a shard that a manifest names and that is not there."""
     return DamagedError(
         f"{path} is missing: put it back, or run the same evs prune command again, which makes "
         "only its videos anew"

@@ -1,8 +1,7 @@
 """Finished videos that have no shard yet, each a whole one-video shard in a hidden folder.
 
-So nothing large waits in memory, a killed run's videos are found again, and on a full disk each
-can become a shard where it lies, without space for a second copy. It knows neither manifest nor
-limits.
+So nothing large waits in memory, a killed run's videos are found again, and on a full disk each can
+become a shard where it lies, without space for a second copy.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ class StagedVideo:
     origin: Origin
     path: Path
     size: int
-    """Bytes of the file."""
+    """The bytes of the file."""
 
 
 class StagingFolder:
     """The hidden folder of one writer. Only the holder of the writer's lock may use it."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        """Creates the folder. Raises OSError."""
+        """Create the folder. Raises OSError."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._fingerprint = fingerprint
         self._number = 0
 
     def recover(self, finished: Container[str]) -> list[StagedVideo]:
-        """The whole videos a killed run left here; whatever else lies here is removed."""
+        """Return the whole videos that a killed run left here; all other files here are removed."""
         found = []
         for path in sorted(self.folder.iterdir()):
             info = self._intact_info(path)
@@ -73,7 +72,7 @@ class StagingFolder:
         return _waiting(record.info, path)
 
     def merge(self, videos: Sequence[StagedVideo]) -> Path:
-        """One synced shard file of all these videos, in order. Raises OSError."""
+        """Write one synced shard file of all these videos, in order. Raises OSError."""
         path = videos[0].path
         if len(videos) > 1:
             path = self.folder / "merged"
@@ -86,8 +85,8 @@ class StagingFolder:
         return path
 
     def remove(self) -> None:
-        """Remove the folder, unless videos wait in it for the next run, or somebody has."""
-        with suppress(FileNotFoundError):  # they are at it just now
+        """Remove the folder, unless videos wait in it for the next run or it is gone."""
+        with suppress(FileNotFoundError):  # another process removes it just now
             if self.folder.is_dir() and not any(self.folder.glob("*.safetensors")):
                 for path in self.folder.iterdir():
                     path.unlink()
@@ -101,7 +100,7 @@ class StagingFolder:
                 return path
 
     def _intact_info(self, path: Path) -> VideoInfo | None:
-        """What a whole video's file says; None for a partial file or another configuration's."""
+        """Return a whole video's description; None for a partial file or another run's."""
         try:
             shard = Shard(path)
             (video_id,) = shard.videos

@@ -1,7 +1,4 @@
-"""What a store holds, in numbers: all of it, or one video frame by frame.
-
-It counts and prints nothing.
-"""
+"""The contents of a store in numbers: all of it, or one video frame by frame."""
 
 from __future__ import annotations
 
@@ -19,38 +16,38 @@ class StoreSummary:
     path: str
     fingerprint: str
     run: RunConfig | None
-    """None for a lone shard, or where run.json is missing."""
+    """The configuration; None for a lone shard, or where run.json is missing."""
     videos: tuple[VideoInfo, ...]
-    """In the order of ids."""
+    """The descriptions of the videos, in the order of ids."""
     shard_names: tuple[str, ...]
-    """By video: the file that holds it."""
+    """The file that holds each of `videos`."""
     failures: tuple[Failure, ...]
     shards: int
     size: int
-    """Bytes on disk, of all files of the store."""
+    """The bytes on disk of all files of the store."""
     waiting: int
-    """Finished videos without a shard: of a run at work, or of one that was killed."""
+    """The number of finished videos without a shard, of a run at work or of one that was killed."""
     lost: int
-    """Videos that a manifest lists and whose shard is missing."""
+    """The number of videos that a manifest lists and whose shard is missing."""
 
     @property
     def tokens(self) -> int:
-        """Visual tokens before pruning."""
+        """The number of visual tokens before pruning."""
         return sum(info.tokens for info in self.videos)
 
     @property
     def kept(self) -> int:
-        """Tokens kept."""
+        """The number of tokens kept."""
         return sum(info.kept for info in self.videos)
 
     @property
     def retention(self) -> float | None:
-        """Fraction of tokens kept; None without videos."""
+        """The fraction of tokens kept; None without videos."""
         return self.kept / self.tokens if self.tokens else None
 
     @property
     def seconds(self) -> float:
-        """Seconds of video."""
+        """The seconds of video."""
         return sum(info.duration for info in self.videos)
 
 
@@ -60,13 +57,13 @@ class FrameSummary:
 
     t: int
     prompt_time: float
-    """Seconds that the prompt text names."""
+    """The seconds that the prompt text names."""
     source_index: tuple[int, ...]
-    """Source frames in it."""
+    """The numbers of the source frames in it."""
     frame_times: tuple[float, ...]
-    """Their presentation times in seconds."""
+    """The presentation times of these frames in seconds."""
     kept: int
-    """Tokens kept of its h x w."""
+    """The number of tokens kept of its h x w."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +73,11 @@ class VideoSummary:
     info: VideoInfo
     shard_name: str
     sha256: str
-    """Digest of its tensors."""
+    """The digest of its tensors."""
     size: int
-    """Bytes of its tensors."""
+    """The bytes of its tensors."""
     tensors: dict[str, TensorSpec]
-    """As they lie in the shard."""
+    """The dtypes and shapes of its tensors as they lie in the shard."""
     frames: tuple[FrameSummary, ...]
     run: RunConfig | None
 

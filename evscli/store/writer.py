@@ -1,7 +1,7 @@
-"""StoreWriter: pruned videos into a store, through kills, full disks and second runs.
+"""The writer of a store: pruned videos are kept through kills, full disks and second runs.
 
-A video first becomes a file of its own (waiting.py); when enough of them wait they are merged into
-a shard, and only when that is durable do their manifest lines follow. It knows no models.
+A video first becomes a file of its own (staging.py); when enough of them wait they are merged into
+a shard, and only when that is durable do their manifest lines follow.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SHARD_VIDEOS = 1024
 
 
 class StoreWriter:
-    """Adds videos to one store; use it in a `with` statement.
+    """A writer that adds videos to one store; use it in a `with` statement.
 
     Several may write to one store at a time, each under its own `writer` number. Whatever ends the
     `with` block, every video added is kept.
@@ -58,7 +58,7 @@ class StoreWriter:
         shard_bytes: int = SHARD_BYTES,
         shard_videos: int = SHARD_VIDEOS,
     ) -> None:
-        """Touches nothing yet; a shard closes before `shard_bytes` or at `shard_videos`."""
+        """Set the limits of a shard, which closes before `shard_bytes` or at `shard_videos`."""
         self.folder = folder
         self._config = config
         self._writer = writer
@@ -94,12 +94,12 @@ class StoreWriter:
 
     @property
     def finished(self) -> Mapping[str, Origin]:
-        """By id, what every video in the store was made from, whoever wrote it."""
+        """The source, question and part of every video in the store by id, whoever wrote it."""
         return MappingProxyType(self._finished)
 
     @property
     def failed(self) -> Mapping[str, Failure]:
-        """By id, the last failure of every video, also of those that are finished by now."""
+        """The last failure of every video by id, those that are finished by now included."""
         return MappingProxyType(self._failed)
 
     def add(self, record: PrunedVideo) -> None:
@@ -122,7 +122,7 @@ class StoreWriter:
         self._enlist(video)
 
     def fail(self, failure: Failure) -> Failure:
-        """Record that a video could not be pruned; the answer has its attempts counted."""
+        """Record that a video could not be pruned; return the failure with its attempts counted."""
         last = self._failed.get(failure.id)
         counted = replace(failure, attempt=last.attempt + 1 if last else 1)
         try:
@@ -130,7 +130,7 @@ class StoreWriter:
             append_traceback(lines_path(self.folder, TRACEBACKS, self._writer), counted)
         except OSError as error:
             raise self._refusal(error) from error
-        self._failed[failure.id] = replace(counted, traceback=None)  # of many it would be much
+        self._failed[failure.id] = replace(counted, traceback=None)  # many would fill memory
         return counted
 
     def flush(self) -> None:
@@ -142,7 +142,7 @@ class StoreWriter:
         self._flush(len(self._waiting))
 
     def close(self) -> None:
-        """Flush, and let go of the store."""
+        """Flush, and release the store."""
         with self._claim:
             self.flush()
 
@@ -168,7 +168,7 @@ class StoreWriter:
             self._enlist(video)
 
     def _take_stock(self) -> None:
-        """Learn what is finished, and list own shards that a killed run did not come to list."""
+        """Read the finished videos, and list own shards that a killed run did not come to list."""
         catalogue = read_catalogue(self.folder, keep=attrgetter("origin"))
         check_sizes(self.folder, catalogue)
         self._finished = catalogue.finished
@@ -199,7 +199,7 @@ class StoreWriter:
             self._commit_singly()
 
     def _commit_singly(self) -> None:
-        """No room for a merged copy on a full disk: each waiting file becomes a shard as it is."""
+        """Make each waiting file a shard as it is: a full disk has no room for a merged copy."""
         try:
             while self._waiting:
                 self._commit(1)
@@ -214,7 +214,7 @@ class StoreWriter:
             self._list_shard()
 
     def _list_shard(self) -> None:
-        """If the next shard is there, just published or left by an interruption, list it."""
+        """List the next shard if it is there, just published or left by an interruption."""
         path = self._next_shard()
         if not path.exists():
             return
@@ -232,7 +232,7 @@ class StoreWriter:
         return self.folder / shard_name(self._writer, self._number)
 
     def _is_removed(self) -> bool:
-        """Whether somebody has removed the store, or has begun to: one file goes after another."""
+        """Whether the store was removed, or is being removed: one file goes after another."""
         waiting = [] if self._next_shard().exists() else self._waiting
         return not (self._hidden.folder.is_dir() and all(v.path.exists() for v in waiting))
 

@@ -243,7 +243,7 @@ def test_nobody_waits_for_a_cut_that_never_comes(folder: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
 def test_only_a_length_is_a_length(seconds: float) -> None:
-    with pytest.raises(UsageError, match="is no length of segments"):
+    with pytest.raises(UsageError, match="is not a length of segments"):
         check_segment(seconds, [])
 
 

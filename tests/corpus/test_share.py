@@ -46,8 +46,8 @@ def test_shares_are_written_with_a_slash_or_come_from_slurm() -> None:
     [
         ("8/8", "counted from 0 without gaps, 0/8 to 7/8"),
         ("0/0", "counted from 0 without gaps, 0/1"),
-        ("-1/8", "is no share; write it as 0/8, or slurm"),
-        ("half", "is no share; write it as 0/8, or slurm"),
+        ("-1/8", "is not a share; write it as 0/8, or slurm"),
+        ("half", "is not a share; write it as 0/8, or slurm"),
         ("slurm", "needs SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT"),
     ],
 )

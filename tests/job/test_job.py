@@ -110,7 +110,7 @@ def test_a_question_goes_to_videos_that_have_none_of_their_own(tmp_path: Path) -
     [
         (Job(selection=Selection(methods=("semvid",), budgets=(0.5,))), "needs a question"),
         (Job(selection=replace(VCAST, scorer="x")), "no method here uses a scorer"),
-        (Job(selection=VCAST, storage=Storage(segment=0.0)), "--segment 0 is no length"),
+        (Job(selection=VCAST, storage=Storage(segment=0.0)), "--segment 0 is not a length"),
     ],
 )
 def test_what_does_not_suit_is_refused_before_any_work(job: Job, line: str, clip: Path) -> None:

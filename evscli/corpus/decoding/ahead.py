@@ -1,8 +1,7 @@
 """Videos decoded ahead of their use, several at a time, handed out in the order asked for.
 
-Every lane has a thread, a decoder process and a limit of bytes that wait for their use. What waits
-in a lane is in order too, so the oldest video is never held up by later ones. Knows no encoder and
-no store.
+Every lane has a thread, a decoder process and a limit of bytes that wait for their use. The items
+in a lane are in order too, so the oldest video is never held up by later ones.
 """
 
 from __future__ import annotations
@@ -26,27 +25,27 @@ Planner = Callable[[Request, SourceInfo, VideoIndex], PlannedVideo]
 DecodedItem = PlannedVideo | FrameChunk | BaseException | None
 
 
-class Closed(Exception):  # noqa: N818 - it ends a thread and is no error
-    """Nobody wants decoded videos any more."""
+class Closed(Exception):  # noqa: N818 - it ends a thread and is not an error
+    """The error that ends the thread of a lane, whose videos are not wanted any more."""
 
 
 class Lane:
-    """What one decoder process has sent and nobody has used yet."""
+    """The chunks that one decoder process has sent and that are not used yet."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        """Bytes; a single chunk may be larger."""
+        """The most bytes that wait here; a single chunk may be larger."""
         self.changed = threading.Condition()
         self.held = 0
-        """Bytes that wait for their use."""
+        """The bytes that wait for their use."""
         self.closed = False
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more may wait here."""
+        """Return whether `size` more bytes may wait here."""
         return not self.held or self.held + size <= self.limit
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """End all waiting for this lane."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()
@@ -62,18 +61,18 @@ class DecodedVideo(Generic[TaskKind]):
         self._dropped = False
 
     def planned(self) -> PlannedVideo:
-        """Its plan, as soon as there is one. Raises VideoError where the video is at fault."""
+        """Return its plan, once there is one. Raises VideoError where the video is at fault."""
         planned = self._get()
         assert isinstance(planned, PlannedVideo)
         return planned
 
     def frames(self) -> Generator[FrameChunk]:
-        """Its frames as they come, once. Raises VideoError where the video is at fault."""
+        """Yield its frames as they come, once. Raises VideoError where the video is at fault."""
         while isinstance(chunk := self._get(), FrameChunk):
             yield chunk
 
     def drop(self) -> None:
-        """Want no more of it."""
+        """Discard the frames that are left."""
         with self._lane.changed:
             self._dropped = True
             self._lane.held -= sum(map(size_of, self._items))
@@ -81,7 +80,7 @@ class DecodedVideo(Generic[TaskKind]):
             self._lane.changed.notify_all()
 
     def put(self, item: DecodedItem) -> None:
-        """Let something wait for its use, as soon as there is room. Raises Closed."""
+        """Queue an item for its use, once there is room. Raises Closed."""
         lane, size = self._lane, size_of(item)
         with lane.changed:
             lane.changed.wait_for(lambda: lane.closed or self._dropped or lane.has_room(size))
@@ -107,12 +106,12 @@ class DecodedVideo(Generic[TaskKind]):
 
 
 def size_of(item: DecodedItem) -> int:
-    """Bytes that count as waiting."""
+    """Return the bytes of an item that count as waiting."""
     return item.pixels.nbytes if isinstance(item, FrameChunk) else 0
 
 
 class DecodeAhead(Generic[TaskKind]):
-    """Decodes videos ahead of their use by some processes; iterate over it once, then close it."""
+    """Videos decoded ahead of their use by some processes; iterate over it once, then close it."""
 
     def __init__(
         self,
@@ -122,11 +121,10 @@ class DecodeAhead(Generic[TaskKind]):
         *,
         buffer_bytes: int,
     ) -> None:
-        """`tasks` are taken as processes come free, and may block; `plan` chooses the frames.
+        """Start decoding. `tasks` are taken as processes come free; `plan` chooses the frames.
 
-        An error in place of a request is that of its video, which is not decoded.
-
-        At most `buffer_bytes` of pixels wait for their use, shared by the processes.
+        `tasks` may block. An error in place of a request is that of its video, which is not
+        decoded. At most `buffer_bytes` of pixels wait for their use, shared by the processes.
         """
         self._tasks = iter(tasks)
         self._plan = plan
@@ -143,14 +141,14 @@ class DecodeAhead(Generic[TaskKind]):
             thread.start()
 
     def __iter__(self) -> Iterator[DecodedVideo[TaskKind]]:
-        """The videos in the order of the tasks. Raises what `tasks` raised."""
+        """Yield the videos in the order of the tasks. Raises what `tasks` raised."""
         while (video := self._order.get()) is not None:
             if isinstance(video, BaseException):
                 raise video
             yield video
 
     def has_next(self) -> bool:
-        """Whether the next video is known; it may still be decoded."""
+        """Return whether the next video is known; it may still be decoded."""
         return not self._order.empty()
 
     def close(self) -> None:
@@ -163,7 +161,7 @@ class DecodeAhead(Generic[TaskKind]):
             thread.join()
 
     def _run(self, lane: Lane, process: DecoderProcess) -> None:
-        """The thread of one lane."""
+        """Decode the tasks that one lane claims, in its thread."""
         try:
             while (claimed := self._claim(lane)) is not None:
                 self._decode(process, *claimed)
@@ -173,7 +171,7 @@ class DecodeAhead(Generic[TaskKind]):
             process.kill()
 
     def _claim(self, lane: Lane) -> tuple[DecodedVideo[TaskKind], Request | VideoError] | None:
-        """The next task; it takes its place in the order at the same time."""
+        """Return the next task, and give it its place in the order at the same time."""
         with self._claiming:
             if lane.closed:
                 raise Closed

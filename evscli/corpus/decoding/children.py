@@ -1,4 +1,4 @@
-"""What is imported once for decoders and workers. This module imports neither torch nor PyAV."""
+"""The imports that decoders and workers share. This module imports neither torch nor PyAV."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ IMPORTED_ONCE = ["evscli.cli", "evscli.corpus.decoding.decoder"]
 
 
 def warm_up() -> None:
-    """Have the process that they are forks of started, and importing meanwhile."""
+    """Start the process that they are forks of, which imports meanwhile."""
     child.start_server(IMPORTED_ONCE)

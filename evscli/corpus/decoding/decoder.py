@@ -1,7 +1,7 @@
-"""A decoder process: opens, indexes and decodes one video after the other for a run.
+"""A decoder process: it opens, indexes and decodes one video after the other for a run.
 
-A damaged file can crash FFmpeg or keep it busy for ever; here it takes this process with it and
-nothing else. Knows no model: which frames and what size comes from the run.
+A damaged file can crash FFmpeg or keep it busy for ever; here it can end this process alone. The
+frames and their size are chosen by the run.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from evscli.video_errors import video_errors
 
 
 def serve(link: Connection) -> None:
-    """Decode what is asked for until the other end is closed."""
-    # A crash is expected here, and its memory is of no use to anybody.
+    """Decode the requested videos until the other end is closed."""
+    # A crash is expected here, and a dump of its memory is useless.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
     source = OpenSource()
@@ -54,11 +54,11 @@ class OpenSource:
         self._open: object = None
         self._index: VideoIndex | None = None
         self.path: Path
-        """A copy where the video is no file of its own."""
+        """The path of the source; of a copy where the video is not a file of its own."""
         self.info: SourceInfo
 
     def open(self, request: Request) -> None:
-        """Have the source of a request at hand. Raises VideoError, stage "open"."""
+        """Open the source of a request. Raises VideoError, stage "open"."""
         video = request.video
         with video_errors("open", video):
             video.raise_fault()
@@ -72,20 +72,20 @@ class OpenSource:
         self._open = mark
 
     def index(self, request: Request) -> VideoIndex:
-        """Its timeline. Raises VideoError."""
+        """Return the timeline of the source. Raises VideoError."""
         if self._index is None:
             with video_errors("index", request.video, copy=self.path):
                 self._index = index_video(self.path, damaged=request.damaged)
         return self._index
 
     def close(self) -> None:
-        """Let go of it; a copy is removed."""
+        """Close the source; a copy is removed."""
         self._open = self._index = None
         self._stack.close()
 
 
 def _mark(video: VideoInput) -> object:
-    """What differs between two sources, and between two states of one. Raises OSError."""
+    """Return a value that differs between two sources, and two states of one. Raises OSError."""
     if video.held is not None:
         return video.held
     now = video.path.stat()
@@ -119,7 +119,7 @@ def _decode(link: Connection, request: Request, source: OpenSource) -> None:
 
 
 def _chunks(request: Request, index: VideoIndex, plan: FramePlan) -> Iterator[FrameChunk]:
-    """The planned frames at the size that was asked for. Raises VideoError only."""
+    """Yield the planned frames at the requested size. Raises VideoError only."""
     frames = decode_frames(index, plan, chunk_frames=request.chunk_frames)
     while True:
         with video_errors("decode", request.video, copy=index.path):

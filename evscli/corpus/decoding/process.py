@@ -1,7 +1,4 @@
-"""One decoder process as the run sees it: asked for videos, waited for, killed and replaced.
-
-Knows neither queues nor threads, and of a video only what its decoder says.
-"""
+"""One decoder process as the run sees it: it is sent videos, waited for, killed and replaced."""
 
 from __future__ import annotations
 
@@ -34,16 +31,17 @@ from evscli.tracebacks import note_traceback
 from evscli.video import Damaged, VideoIndex
 
 START_SECONDS = 300.0
-"""In which a new child must have imported what it needs."""
+"""The seconds within which a new child must have imported what it needs."""
 
 PATIENCE_SECONDS = 600.0
-"""A decoder may take so long and as long again as the video lasts, unless a limit is given."""
+"""The seconds that a decoder may take beyond the length of the video, unless a limit is given."""
 
 _STARTING = threading.Lock()
-"""One child at a time: another's end of a link, inherited, would hide that the first one died."""
+"""The lock around starting a child: if another inherited its end of a link, its death would not
+show."""
 
 ChoosePlan = Callable[[SourceInfo, VideoIndex], FramePlan | None]
-"""None: no frame is wanted."""
+"""A function that chooses the frames; None means that no frame is wanted."""
 MessageKind = TypeVar("MessageKind")
 
 
@@ -51,7 +49,7 @@ class DecoderProcess:
     """A child process that decodes one video at a time, and a new one after each that is lost."""
 
     def __init__(self, *, timeout: float | None = None, damaged: str = Damaged.trim) -> None:
-        """`timeout` is the seconds that one video may take, `damaged` the policy about damage.
+        """Set the seconds `timeout` that one video may take, and the policy about `damaged` videos.
 
         Nothing is started yet.
         """
@@ -91,11 +89,12 @@ class DecoderProcess:
             raise _no_process(f"exit code {self.kill(grace=1)}") from None
 
     def decode(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
-        """Have a video decoded: the frames that `choose` plans, chunk by chunk.
+        """Decode a video: yield the frames that `choose` plans, chunk by chunk.
 
-        Raises VideoError where this video is at fault; its `kind` is Crashed where it took the
-        child with it and Timeout where it took too long. Raises what `choose` does, and EvsError
-        where the next video would fail as well. Left before its end, the child is killed.
+        Raises VideoError where this video is at fault; its `kind` is Crashed where the child
+        crashed and Timeout where it took too long. Raises what `choose` does, and EvsError where
+        the next video would fail as well. The child is killed where the iteration is left before
+        its end.
         """
         self.make_ready()
         request = replace(request, damaged=self.damaged)
@@ -113,7 +112,7 @@ class DecoderProcess:
                 self.kill()
 
     def look_into(self, video: VideoInput) -> VideoIndex:
-        """Have the timeline of a video read, and nothing decoded. Raises as `decode` does."""
+        """Return the timeline of a video, with nothing decoded. Raises as `decode` does."""
         seen: list[VideoIndex] = []
         request = Request(video=video, chunk_frames=1, resize=None)
         for _ in self.decode(request, lambda _, index: seen.append(index)):

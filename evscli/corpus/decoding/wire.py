@@ -1,6 +1,6 @@
-"""What travels between a run and its decoder processes: small messages, and pixels as they lie.
+"""The messages between a run and its decoder processes, and pixels as raw bytes.
 
-Both ends are processes of one run on one machine. Knows no process and no video file.
+Both ends are processes of one run on one machine.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from evscli.video import Damaged, VideoIndex
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A video to decode; its plan follows when its index is known."""
+    """A video to decode; its plan follows once its index is known."""
 
     video: VideoInput
     chunk_frames: int
     resize: Resize | None
-    """None: frames are sent at the video's own size."""
+    """The function that resizes frames. None sends them at the video's own size."""
     damaged: str = Damaged.trim
     """The policy about damage."""
     copies: Path | None = None
-    """Folder for a copy of a video that is no file of its own."""
+    """The folder for a copy of a video that is not a file of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The process has imported what it needs."""
+    """The message that the process has imported what it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """The file is there, and this is what it is."""
+    """The message that the source is open, with its facts."""
 
     source: SourceInfo
 
 
 @dataclass(frozen=True, kw_only=True)
 class Indexed:
-    """Its timeline; the process waits for a plan now."""
+    """The timeline of the source; the process then waits for a plan."""
 
     index: VideoIndex
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
-    """A chunk's place; its bytes follow."""
+    """The place of a chunk in the plan; its bytes follow."""
 
     start: int
     shape: tuple[int, ...]
@@ -62,12 +62,12 @@ class Pixels:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """All planned frames were sent."""
+    """The message that all planned frames were sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """This video cannot be decoded; the process is ready for the next."""
+    """The message that this video cannot be decoded; the process is ready for the next."""
 
     stage: str
     kind: str
@@ -77,22 +77,25 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """What every other video would meet as well, as a full disk; the run must end."""
+    """The message of a fault that all videos would meet, such as a full disk. The run must end."""
 
     message: str
     traceback: str
 
 
 class Clock:
-    """How long a run has waited for one video's decoder; raises TimeoutError behind its limit."""
+    """The time that a run has waited for one video's decoder, with a limit."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        """Seconds."""
+        """The most seconds to wait."""
         self.waited = 0.0
 
     def wait(self, link: Connection) -> None:
-        """Wait until something can be read, the end of the other process included."""
+        """Wait until something can be read, the end of the other process included.
+
+        Raises TimeoutError beyond the limit.
+        """
         began = time.monotonic()
         ready = link.poll(max(0.0, self.limit - self.waited))
         self.waited += time.monotonic() - began
@@ -101,7 +104,7 @@ class Clock:
 
 
 def send_chunk(link: Connection, chunk: FrameChunk) -> None:
-    """Send frames, without a copy on this side. Raises OSError where nobody reads any more."""
+    """Send frames, without a copy on this side. Raises OSError where the other end is closed."""
     pixels = chunk.pixels.contiguous()
     link.send(Pixels(start=chunk.start, shape=tuple(pixels.shape)))
     rest = pixels.view(-1).numpy().data
@@ -110,7 +113,7 @@ def send_chunk(link: Connection, chunk: FrameChunk) -> None:
 
 
 def receive(link: Connection, clock: Clock) -> Any:
-    """The next message, chunks with their pixels.
+    """Return the next message, chunks with their pixels.
 
     Raises EOFError or ConnectionError where the other process has ended, TimeoutError.
     """

@@ -1,9 +1,12 @@
-"""What a run would come to, before any of its work.
+"""The estimate of a run, before any of its work.
 
-    sample.py     which videos are looked into     clip.py       the beginning of one, decoded
-    survey.py     looking into them, no pixels     calibrate.py  how fast a few are really pruned
-    forecast.py   frames, tokens, bytes, as sums   duration.py   from sums and speeds to a time
-    plan.py       all of it for one run
+- `sample.py`: the videos that are surveyed
+- `survey.py`: their timelines, without pixels
+- `forecast.py`: frames, tokens and bytes, as sums
+- `clip.py`: the beginning of one video, decoded
+- `calibrate.py`: the speed of pruning a few videos
+- `duration.py`: the time, from sums and speeds
+- `plan.py`: the estimate of one run
 
 Nothing is written but to a temporary folder.
 """

@@ -1,7 +1,7 @@
-"""How fast this machine really decodes, encodes, prunes and writes: tried on a few videos.
+"""The speed at which this machine decodes, encodes, prunes and writes, measured on a few videos.
 
-Each is done by itself, by the pieces that a run is made of, so that none waits for another. What is
-written goes to a temporary folder.
+Each video is done by itself, by the parts that a run is made of, so that none waits for another.
+Stores are written to a temporary folder.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from evscli.store import StoreWriter
 
 MOST_TIMED = 6
 SECONDS = 20.0
-"""In which they are tried, about; one that is long is tried in part."""
+"""The seconds for all tries, roughly; a long video is tried in part."""
 
 Records = dict[int, list[PrunedVideo]]
-"""By the number of a store, what it would get."""
+"""The records that each store would get, by the store's number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort(Sums):
-    """What was done, and the seconds it took."""
+    """The work done, and the seconds it took."""
 
     videos: float = 0.0
     decoding: float = 0.0
-    """As in `Forecast`."""
+    """The decoding in the unit of `Forecast.decoding`."""
     decode_seconds: float = 0.0
-    """Of one decoder process, with all that comes before the first frame."""
+    """The seconds of one decoder process, with all that comes before the first frame."""
     tokens: float = 0.0
-    """Before pruning."""
+    """The tokens encoded, before pruning."""
     encode_seconds: float = 0.0
-    """Of one worker, with all selections."""
+    """The seconds of one worker, with all selections."""
     stored: float = 0.0
-    """Bytes of tensors."""
+    """The bytes of tensors written."""
     write_seconds: float = 0.0
-    """Of one writer."""
+    """The seconds of one writer."""
 
 
 def calibrate(tasks: Sequence[Task], pruner: VideoPruner, decoder: DecoderProcess) -> Effort:
-    """Try the first of `tasks` that can be decoded; `decoder` is ended.
+    """Try the first of `tasks` that can be decoded, and end `decoder`; return the sums.
 
     Raises StoreError where the disk for temporary files is full.
     """
@@ -62,7 +62,7 @@ def calibrate(tasks: Sequence[Task], pruner: VideoPruner, decoder: DecoderProces
         for task in tasks:
             if total.videos == MOST_TIMED or time.monotonic() - began > SECONDS:
                 break
-            with suppress(VideoError):  # what is wrong with a video is for the run to say
+            with suppress(VideoError):  # the run reports what is wrong with a video
                 total += _try(task, pruner, decoder, total, records)
     finally:
         decoder.kill()
@@ -74,7 +74,7 @@ def _try(
 ) -> Effort:
     share = SECONDS / MOST_TIMED / 2
     clip = decode_clip(task.video, pruner.encoder, decoder, seconds=share)
-    if not before.videos:  # what is loaded and compiled at the first time is no part of the speed
+    if not before.videos:  # the first time also loads and compiles
         before = _encode(task, clip.first(1), pruner, {})
     chunk = clip.first(1).tokens * before.encode_seconds / before.tokens
     effort = _encode(task, clip.first(max(1, int(share / chunk))), pruner, records)

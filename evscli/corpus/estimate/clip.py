@@ -1,4 +1,4 @@
-"""The beginning of a video, decoded, and how long that took."""
+"""The decoded beginning of a video, and the seconds that decoding it took."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Clip:
     """Some first frames of a video."""
 
     planned: PlannedVideo
-    """Of these frames only."""
+    """The plan of these frames only."""
     chunks: Sequence[FrameChunk]
     seconds: float
-    """From asking for it to its last chunk."""
+    """The seconds from the request to the last chunk."""
 
     @property
     def tokens(self) -> int:
-        """Before pruning."""
+        """The number of tokens before pruning."""
         return demand_of(self.planned).tokens
 
     def first(self, count: int) -> Clip:
-        """Its first chunks; it took as long to have them all."""
+        """Return the first chunks. The seconds stay those of all."""
         chunks = self.chunks[:count]
         return replace(self, planned=beginning(self.planned, _frames(chunks)), chunks=chunks)
 
@@ -39,7 +39,7 @@ class Clip:
 def decode_clip(
     video: VideoInput, encoder: VideoEncoder, decoder: DecoderProcess, *, seconds: float
 ) -> Clip:
-    """Decode a video for so long, or until as many pixels wait as may in a run.
+    """Decode a video for `seconds`, or until as many pixels wait as may in a run.
 
     Raises VideoError where the video is at fault.
     """
@@ -63,7 +63,7 @@ def decode_clip(
 
 
 def beginning(planned: PlannedVideo, frames: int) -> PlannedVideo:
-    """The same video as if only so many of its frames had been chosen."""
+    """Return the plan of a video as if only its first `frames` frames had been chosen."""
     plan, (_, h, w) = planned.plan, planned.plan.grid_thw
     patches = -(-frames // planned.model.temporal_patch_size)
     short = replace(

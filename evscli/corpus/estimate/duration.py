@@ -1,7 +1,7 @@
-"""How long a run takes, from what it comes to and how fast a few of its videos were.
+"""The duration of a run, from its forecast and the speed measured on a few of its videos.
 
-Its parts overlap, so it takes as long as the slowest, but not on cores that they share: there a
-decoder stops all threads of an encoder, which wait for each other.
+The parts of a run overlap, so it takes as long as the slowest, but not on cores that they share:
+there a decoder stops all threads of an encoder, which wait for each other.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from evscli.corpus.executors.engine import Engine
 
 @dataclass(frozen=True, kw_only=True)
 class Duration:
-    """Seconds of a run, each part as if it had never to wait for another."""
+    """The seconds of a run, each part as if it never had to wait for another."""
 
     videos: int
-    """That were tried."""
+    """The number of videos that were tried."""
     load: float
-    """Until the model is there."""
+    """The seconds until the model is loaded."""
     decode: float
-    """By all decoder processes."""
+    """The seconds of all decoder processes."""
     encode: float
-    """By all workers, pruning included."""
+    """The seconds of all workers, pruning included."""
     write: float
     cores: float
-    """Of all that keeps a core of the machine busy, were none ever idle."""
+    """The seconds of all work on the machine's cores, if none were ever idle."""
 
     @property
     def parts(self) -> dict[str, float]:
-        """By what the run may have to wait for."""
+        """The seconds of each part that the run may have to wait for, by its name."""
         return {
             "decode": self.decode,
             "encode": self.encode,
@@ -44,19 +44,19 @@ class Duration:
 
     @property
     def bottleneck(self) -> str:
-        """What the run waits for."""
+        """The part that the run waits for."""
         return max(self.parts, key=lambda name: self.parts[name])
 
     @property
     def seconds(self) -> float:
-        """Of the whole run."""
+        """The seconds of the whole run."""
         return self.load + max(self.parts.values())
 
 
 def duration_of(
     forecast: Forecast, stored: float, effort: Effort, engine: Engine, *, tasks: int, load: float
 ) -> Duration:
-    """The time that the engine takes for `forecast` and `stored` bytes, `load` measured."""
+    """Return the time that the engine takes for `forecast` and `stored` bytes, `load` measured."""
     decode = effort.decode_seconds * forecast.decoding / effort.decoding
     encode = effort.encode_seconds * forecast.tokens / effort.tokens
     write = effort.write_seconds * stored / effort.stored
@@ -71,11 +71,11 @@ def duration_of(
 
 
 def busy_cores(engine: Engine) -> int:
-    """Cores that one worker keeps busy while it encodes: that of its GPU, or one a thread."""
+    """Return the cores that one encoding worker keeps busy: one beside a GPU, or one per thread."""
     return torch.get_num_threads() if "cpu" in engine.devices else 1
 
 
 def encoders(engine: Engine) -> int:
-    """Workers that share no device; on a CPU each has threads of its own."""
+    """Return the number of workers that share no device; on a CPU each has its own threads."""
     gpus = {device for device in engine.devices if device != "cpu"}
     return len(gpus) or len(engine.devices)

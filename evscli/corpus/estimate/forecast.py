@@ -1,7 +1,7 @@
-"""What pruning comes to, in numbers that are added over videos and scaled to more of them.
+"""The work of pruning in numbers that are added over videos and scaled to more of them.
 
-Nothing is computed from pixels: frames and grids are planned as a run plans them, and how many
-tokens a method keeps is its own rule.
+Nothing is computed from pixels: frames and grids are planned as a run plans them, and the number of
+tokens kept is the method's own rule.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ class Sums:
         return type(self)(**pairs)
 
     def scaled(self, factor: float) -> Self:
-        """All of it times a number."""
+        """Return all numbers times `factor`."""
         return type(self)(**{f.name: factor * getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast(Sums):
-    """What is decoded and encoded."""
+    """The amounts that are decoded and encoded."""
 
     seconds: float = 0.0
-    """Of video."""
+    """The seconds of video."""
     frames: float = 0.0
-    """Sampled."""
+    """The number of sampled frames."""
     tokens: float = 0.0
-    """Before pruning."""
+    """The number of tokens before pruning."""
     decoding: float = 0.0
-    """Pixels of the frames that a decoder passes, those of chosen ones twice: to convert and resize
-    a frame takes about as long as to decode it."""
+    """The pixels of the frames that a decoder passes, those of chosen ones twice: to convert and
+    resize a frame takes about as long as to decode it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreForecast(Sums):
-    """What one store gets."""
+    """The amounts that one store gets."""
 
     source_bytes: float = 0.0
     tokens: float = 0.0
-    """Before pruning."""
+    """The number of tokens before pruning."""
     kept: float = 0.0
-    """By the method's rule; the most where that depends on what is seen."""
+    """The number of tokens kept by the method's rule; the most where it depends on the content."""
     stored: float = 0.0
-    """Bytes on disk."""
+    """The bytes on disk."""
 
 
 def forecast_of(planned: PlannedVideo) -> Forecast:
-    """What decoding and encoding one video comes to."""
+    """Return the forecast of decoding and encoding one video."""
     plan = planned.plan
     return Forecast(
         seconds=plan.duration,
@@ -72,13 +72,13 @@ def forecast_of(planned: PlannedVideo) -> Forecast:
 
 
 def decoding_of(index: VideoIndex, plan: FramePlan) -> float:
-    """See `Forecast.decoding`."""
+    """Return the unit `Forecast.decoding` of one video."""
     height, width = index.coded_size
     return float(height * width * (frames_passed(index, plan) + len(plan.source_index)))
 
 
 def frames_passed(index: VideoIndex, plan: FramePlan) -> int:
-    """Frames from the key frame before each wanted one up to it, none of them counted twice."""
+    """Return the number of frames from the key frame before each wanted one, each counted once."""
     wanted = np.unique(plan.source_index)
     starts = np.append(0, np.searchsorted(index.pts, index.keyframe_pts))
     key_frame = starts[np.searchsorted(starts, wanted, side="right") - 1]
@@ -87,7 +87,7 @@ def frames_passed(index: VideoIndex, plan: FramePlan) -> int:
 
 
 def store_forecast(planned: PlannedVideo, pruner: VideoPruner, number: int) -> StoreForecast:
-    """What one video comes to in the store of the selection `number`."""
+    """Return the forecast of one video in the store of the selection `number`."""
     info = info_ahead(planned, pruner, number)
     frames = len(planned.plan.source_index)
     return StoreForecast(
@@ -99,7 +99,7 @@ def store_forecast(planned: PlannedVideo, pruner: VideoPruner, number: int) -> S
 
 
 def info_ahead(planned: PlannedVideo, pruner: VideoPruner, number: int) -> VideoInfo:
-    """What the store of the selection `number` would say of a video, its notes left out."""
+    """Return the description of a video in the store of the selection `number`, without notes."""
     request = pruner.requests[number].for_video(demand_of(planned), seed=pruner.seed)
     kept = request.expected_count(planned.plan.grid_thw)
     query = planned.video.query if "query" in request.needs else None

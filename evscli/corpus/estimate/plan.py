@@ -1,4 +1,4 @@
-"""What one run would do and take: the same videos, rules and stores, and none of its work."""
+"""The estimate of one run: the same videos, rules and stores, without its work."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from evscli.store.schema import token_bytes
 from evscli.video import VideoIndex
 
 TRIED = 10
-"""Videos that calibration may choose from, as some cannot be decoded."""
+"""The number of videos that calibration may choose from, as some cannot be decoded."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """A run that could begin: the model is loaded, and what is left to do is known."""
+    """A run that is ready to begin: the model is loaded, and the tasks left are known."""
 
     pruner: VideoPruner
     engine: Engine
     videos: int
-    """With those that need nothing any more."""
+    """The number of all videos, those that need no work included."""
     summaries: Sequence[Summary]
-    """For each store what need not be done."""
+    """The videos that need no work, counted for each store."""
     sample: Sample
     load_seconds: float
     cut: SplitTask
@@ -49,24 +49,24 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What the run would do and take."""
+    """The work of the run, and the space and time that it takes."""
 
     model: ModelInfo
     sample: Sample
     forecast: Forecast
-    """Of the whole run."""
+    """The forecast of the whole run."""
     stores: Sequence[StoreForecast]
-    """The same for each store."""
+    """The forecast for each store."""
     seen: int
-    """Videos of the sample that can be read."""
+    """The number of videos of the sample that can be read."""
     failures: Sequence[Failure]
-    """The others."""
+    """The failures of the others."""
     token_bytes: int
-    """That a kept token takes on disk."""
+    """The bytes that a kept token takes on disk."""
     store_dtype: str | None
-    """What stores keep tokens in; None: what they are computed in."""
+    """The dtype of stored tokens. None is the dtype of the computation."""
     duration: Duration | None
-    """None where it was not asked for, or no video could be tried."""
+    """The time of the run; None where it was not asked for, or no video could be tried."""
 
 
 def prepare(
@@ -78,10 +78,10 @@ def prepare(
     most: int | None = None,
     began: float,
 ) -> Prepared:
-    """Load the model, ask the stores `folders` what is left, and take a sample of it.
+    """Load the model, find what the stores `folders` lack, and take a sample of that.
 
-    At most `most` videos are looked into, by default `usual_size`; 0 is all of them. `began` is
-    when the command did, by `time.monotonic`. Raises what a run would raise before its work.
+    At most `most` videos are surveyed, by default `usual_size`; 0 is all of them. `began` is the
+    start of the command, by `time.monotonic`. Raises what a run would raise before its work.
     """
     if len(engine.devices) > 1:
         torch.set_num_threads(engine.threads)  # as each worker has
@@ -110,7 +110,7 @@ def _work(
     summaries: Sequence[Summary],
     engine: Engine,
 ) -> tuple[list[Task], SplitTask]:
-    """The files that are left to do, and what is made of each."""
+    """Return the tasks that are left, one per file, and the function that splits each of them."""
     seconds, retries = engine.segment, engine.retries
     if seconds is None:
         return work_left(videos, states, summaries, retries=retries), lambda task, _: [task]
@@ -126,7 +126,7 @@ def _work(
 def survey_sample(
     prepared: Prepared, *, advance: Callable[[int], None] = lambda _: None
 ) -> list[SurveyResult]:
-    """Look into the sample; `advance` is told of every video.
+    """Survey the sample; `advance` is called after every video.
 
     Raises StoreError where the disk for copies of remote videos is full.
     """
@@ -143,7 +143,7 @@ def _survey(prepared: Prepared) -> Generator[SurveyResult]:
 
 
 def estimate(prepared: Prepared, looks: Sequence[SurveyResult], *, timed: bool) -> Estimate:
-    """What the looks into the sample say of the run; `timed` tries a few of them for its time.
+    """Return the estimate of the run from its surveyed sample; `timed` tries a few for its time.
 
     Raises StoreError where the disk for temporary files is full.
     """

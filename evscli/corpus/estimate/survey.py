@@ -1,4 +1,4 @@
-"""Looks into videos in decoder processes, several at a time: their timelines and no pixels."""
+"""The survey of videos by decoder processes, several at a time: their timelines and no pixels."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from evscli.records import Failure, SourceInfo
 from evscli.video import VideoIndex
 
 SplitTask = Callable[[Task, VideoIndex], Sequence[Task]]
-"""What is made of a video whose timeline is known: itself, or the segments that are left to do."""
+"""A function that splits a task whose timeline is known, into itself or its segments left to do."""
 PlannedTask = tuple[Task, PlannedVideo]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyedVideo:
-    """What pruning one video would come to."""
+    """The forecast of pruning one video."""
 
     forecast: Forecast
     stores: Mapping[int, StoreForecast]
-    """By the number of each store that wants it."""
+    """The forecast for each store that wants the video, by the store's number."""
     tasks: Sequence[Task]
-    """The input itself, or the segments of it that are left to do."""
+    """The task itself, or its segments that are left to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyResult:
-    """What looking into one video gave."""
+    """The forecast of one task, or its failure."""
 
     task: Task
     outcome: SurveyedVideo | Failure
@@ -55,10 +55,10 @@ def survey(
     *,
     cut: SplitTask,
 ) -> Generator[SurveyResult]:
-    """Look into the videos of `tasks`, in their order. However it ends, no process is left.
+    """Read the timelines of `tasks`, in their order. However it ends, no process is left.
 
-    `cut` says what is made of each when its timeline is known.
-    Raises StoreError where the disk for copies of remote videos is full.
+    `cut` splits each task once its timeline is known. Raises StoreError where the disk for copies
+    of remote videos is full.
     """
     planner = planner_of(pruner.encoder)
     free: SimpleQueue[DecoderProcess] = SimpleQueue()
@@ -107,7 +107,7 @@ def _in_store(parts: Sequence[PlannedTask], pruner: VideoPruner, number: int) ->
 def planned_parts(
     task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: SplitTask
 ) -> list[PlannedTask]:
-    """Everything that a run would make of one input: a video that is cut is several.
+    """Return all videos that a run would make of one task: several where it is cut.
 
     Raises VideoError, as a run would.
     """

@@ -1,1 +1,1 @@
-"""Who does the work of a run: one process, a pool of them on this machine, or a Ray cluster."""
+"""The executors of a run: one process, a pool of them on this machine, or a Ray cluster."""

@@ -1,4 +1,4 @@
-"""How a run goes about its work, and who is told how it goes."""
+"""The machinery of a run, and the protocol of its listener."""
 
 from __future__ import annotations
 
@@ -16,43 +16,45 @@ from evscli.pipeline import VideoPruner
 from evscli.video import Damaged
 
 MakePruner = Callable[[str], VideoPruner]
-"""Loads what a run prunes with onto a device; other processes can be sent it."""
+"""A function that loads the pruner of a run onto a device; other processes can be sent it."""
 
 
 class Listener(Protocol):
-    """Who is told how a run goes."""
+    """The receiver of a run's progress."""
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
-        """What is to be done, and for each store what need not be."""
+        """Take the tasks, and for each store the counts of videos that need no work."""
 
     def done(self, done: Done, *, again: bool) -> None:
-        """What became of one video in one store; `again`: it failed and is tried once more."""
+        """Take the outcome of one video in one store; `again`: it failed and is tried once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How a run goes about its work; nothing of it changes a tensor of what is undamaged."""
+    """The machinery of a run. None of it changes a tensor of an undamaged video."""
 
     devices: Sequence[str] = ("cpu",)
-    """One for every worker."""
+    """The devices, one for every worker."""
     processes: int | None = None
-    """That decode; by default one less than there are cores, and one at least for each worker."""
+    """The number of processes that decode videos. The default is one less than the number of cores,
+    and at least one for each worker."""
     cores: int = field(default_factory=lambda: len(sched_getaffinity(0)))
-    """For all workers together; by default those of this machine."""
+    """The number of cores for all workers together. The default is those of this machine."""
     timeout: float | None = None
-    """Seconds that a video's decoder may take; by default ten minutes and the video's own."""
+    """The seconds that a video's decoder may take. The default is ten minutes and the video's
+    own."""
     damaged: str = Damaged.trim
-    """The policy about damaged videos; a damaged frame is taken by none."""
+    """The policy about damaged videos. No policy takes a damaged frame."""
     retries: Retries = field(default_factory=Retries)
     check_sources: bool = False
     segment: float | None = None
-    """Seconds after which videos are cut; None: not at all."""
+    """The seconds after which videos are cut. None cuts nothing."""
     share: Share = Share()  # noqa: RUF009 - it is frozen
-    """Of the videos, where several runs write to one store at a time."""
+    """The share of the videos, where several runs write to one store at a time."""
 
     @property
     def numbers(self) -> range:
-        """Under which its workers write."""
+        """The numbers under which the workers write."""
         first, step = self.share.index, self.share.count
         return range(first, first + step * len(self.devices), step)
 
@@ -63,20 +65,20 @@ class Engine:
 
     @property
     def threads(self) -> int:
-        """With which each worker computes on a CPU."""
+        """The number of threads with which each worker computes on a CPU."""
         return max(1, self.cores // len(self.devices))
 
     @property
     def lanes(self) -> int:
-        """Decoder processes of each worker."""
+        """The number of decoder processes of each worker."""
         wanted = self.processes or self.cores - 1
         return max(1, wanted // len(self.devices))
 
     def decoders(self, *, most: int | None = None) -> list[DecoderProcess]:
-        """The decoder processes of one worker, not yet started."""
+        """Return the decoder processes of one worker, not yet started."""
         count = self.lanes if most is None else min(self.lanes, most)
         return [self.decoder() for _ in range(count)]
 
     def decoder(self) -> DecoderProcess:
-        """One decoder process, not yet started."""
+        """Return one decoder process, not yet started."""
         return DecoderProcess(timeout=self.timeout, damaged=self.damaged)

@@ -1,4 +1,4 @@
-"""Prunes many videos on this machine, into one store for each selection.
+"""The pruning of many videos on this machine, into one store for each selection.
 
 A finished video is skipped, a failing one is recorded and the rest go on. One device is used by
 this process itself, several by a worker process each.
@@ -28,9 +28,9 @@ def prune_corpus(
     listener: Listener,
     engine: Engine,
 ) -> list[Summary]:
-    """Prune into the stores `folders`, one for each selection, what they do not hold yet.
+    """Prune the videos that the stores `folders`, one for each selection, do not hold yet.
 
-    Of `videos` only the engine's share is done. Everything finished is kept whatever ends the run.
+    Only the engine's share of `videos` is done. Everything finished is kept whatever ends the run.
     Raises StoreError where a store cannot be written, MismatchError before any work where one holds
     another configuration or another source under the same id, and what `make` raises.
     """

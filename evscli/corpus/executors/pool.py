@@ -1,7 +1,7 @@
-"""Several workers, one for each device, and who hands out the work to them.
+"""The pool of workers, one for each device, and the distribution of tasks among them.
 
-One that dies is replaced, and what it had is handed out again; a video during which two have died
-has failed. Knows no terminal, of stores only where they are, and not what workers run in.
+A worker that dies is replaced, and its tasks are handed out again; a video during which two have
+died has failed. The backend decides whether workers are processes or actors.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from evscli.store import open_store
 logger = logging.getLogger(__name__)
 
 DEATHS = 3
-"""Workers on one device that may die one after the other without any result."""
+"""The number of workers on one device that may die one after the other without any result."""
 
 
 class Handle(Protocol):
-    """A worker that was started, and the way to it."""
+    """A worker that was started, and the way to reach it."""
 
     @property
     def place(self) -> str:
-        """Where it runs, for messages."""
+        """The place where it runs, for messages."""
 
     def give(self, task: Task | None) -> None:
-        """Hand it a task, or say that there are no more; it may have died."""
+        """Send the worker a task, or None where there are no more; it may have died."""
 
     def reap(self) -> str:
-        """Let nothing of a dead one be left; how it ended."""
+        """Remove the rest of a dead worker; return how it ended."""
 
 
 HandleKind = TypeVar("HandleKind", bound=Handle)
 
 
 class Backend(Protocol[HandleKind]):
-    """What workers run in: starts them and carries what they say."""
+    """The means by which workers are started and their messages carried."""
 
     def start(self, assignment: Assignment) -> HandleKind:
         """Start a worker, without waiting for it."""
@@ -59,10 +59,10 @@ class Backend(Protocol[HandleKind]):
     def poll(
         self, handles: Sequence[HandleKind]
     ) -> Sequence[tuple[HandleKind, Sequence[Message] | None]]:
-        """Wait for words of some workers; None for one that is dead."""
+        """Wait for messages of some workers; None for one that is dead."""
 
     def stop(self, handles: Sequence[HandleKind]) -> None:
-        """End all that still run; they write what they have finished."""
+        """End all workers that still run; they write what they have finished."""
 
 
 class Slot(Generic[HandleKind]):
@@ -73,10 +73,10 @@ class Slot(Generic[HandleKind]):
         self.assignment = assignment
         self._backend = backend
         self.has: dict[str, Task] = {}
-        """By id, what was handed to it and has not come back whole."""
+        """The tasks that were handed to it and have not come back whole, by id."""
         self.deaths = 0
         self.suspect: str | None = None
-        """What the one before was at when it died."""
+        """The id of the video that the worker before was at when it died."""
         self._start(assignment)
 
     def _start(self, assignment: Assignment) -> None:
@@ -91,14 +91,14 @@ class Slot(Generic[HandleKind]):
         self._start(replace(self.assignment, replaces=True))
 
     def give(self, task: Task | None) -> None:
-        """Hand it a task, or say that there are no more."""
+        """Send the worker a task, or None where there are no more."""
         self.wants -= 1
         if task is not None:
             self.has[task.video.id] = task
         self.handle.give(task)
 
     def take_back(self, done: Done) -> None:
-        """One store's result has come."""
+        """Note that one store's result has come."""
         video = done.task.video.id
         if (left := self.has.pop(video).without(done.store)) is not None:
             self.has[video] = left
@@ -106,7 +106,7 @@ class Slot(Generic[HandleKind]):
 
 
 class WorkerPool(Generic[HandleKind]):
-    """A worker for every device; use it in a `with` statement."""
+    """A pool with a worker for every device; use it in a `with` statement."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class WorkerPool(Generic[HandleKind]):
         folders: Sequence[Path],
         engine: Engine,
     ) -> None:
-        """Starts nothing yet."""
+        """Set the assignments. Nothing is started yet."""
         self._backend = backend
         self._assignments = [
             Assignment(
@@ -133,7 +133,7 @@ class WorkerPool(Generic[HandleKind]):
     def __enter__(self) -> Self:
         """Start the workers and wait until all have loaded the model and opened their stores.
 
-        Raises what keeps one of them from it.
+        Raises the error that keeps one of them from it.
         """
         try:
             for assignment in self._assignments:
@@ -155,7 +155,7 @@ class WorkerPool(Generic[HandleKind]):
             self._stop()
 
     def results(self, queue: TaskQueue) -> Iterator[Done]:
-        """Have all tasks done; yields results as they come, which the caller settles."""
+        """Have all tasks done; yield results as they come, which the caller settles."""
         while not queue.settled:
             for slot in self._slots:
                 while slot.wants and len(slot.has) < self._most and (task := queue.take()):
@@ -173,7 +173,7 @@ class WorkerPool(Generic[HandleKind]):
                     self._note(slot, message)
 
     def _polled(self) -> Iterator[tuple[Slot[HandleKind], Message | None]]:
-        """What workers have said since; None for one that is dead."""
+        """Yield new messages of workers; None for a worker that is dead."""
         by_handle = {slot.handle: slot for slot in self._slots if not slot.finished}
         for handle, messages in self._backend.poll([*by_handle]):
             for message in [None] if messages is None else messages:
@@ -211,9 +211,10 @@ class WorkerPool(Generic[HandleKind]):
         slot.start_again()
 
     def _regain(self, slot: Slot[HandleKind], queue: TaskQueue) -> Iterator[Done]:
-        """Results that a dead worker did not come to tell; what has none is handed out again.
+        """Yield results that a dead worker could not report, and queue its other tasks again.
 
-        Asked when the next one has listed what it left, so that no video is done twice.
+        It is called when the next worker has listed what the dead one left, so that no video is
+        done twice.
         """
         stores = [open_store(folder) for folder in slot.assignment.folders]
         had, slot.has = slot.has, {}

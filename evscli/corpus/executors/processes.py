@@ -14,37 +14,37 @@ from evscli.corpus.executors.worker import Assignment, Message, TaskWanted, work
 from evscli.corpus.tasks import Task
 
 AGAIN_SECONDS = 1.0
-"""After which a worker that goes on is told again to end."""
+"""The seconds after which a worker that goes on is asked again to end."""
 
 TASK_POLL_SECONDS = 0.2
-"""How often somebody who waits for a task looks whether the worker has ended."""
+"""The seconds between two checks of whether the worker has ended, while it waits for a task."""
 
 
 class WorkerProcess(Child):
     """One worker's process, as its pool sees it."""
 
     def __init__(self, assignment: Assignment) -> None:
-        """Start it."""
+        """Start the process."""
         warm_up()
         super().__init__(_live, assignment, parent=True)
         self.place = assignment.device
 
     def give(self, task: Task | None) -> None:
-        """Hand it a task, or say that there are no more."""
+        """Send the worker a task, or None where there are no more."""
         self.send(task)
 
     def reap(self) -> str:
-        """How it ended."""
+        """End the process; return how it ended."""
         return how_it_ended(self.end(grace=5))
 
     def join(self) -> None:
-        """Wait for its end."""
+        """Wait for the end of the process."""
         while not self.has_ended(within=AGAIN_SECONDS):
             self.terminate()  # Python drops an interrupt that comes in a finalizer
 
 
 class ProcessBackend:
-    """Starts processes, and hears what they say."""
+    """A backend of worker processes, with their messages in pipes."""
 
     def start(self, assignment: Assignment) -> WorkerProcess:
         """Start a worker."""
@@ -53,12 +53,12 @@ class ProcessBackend:
     def poll(
         self, handles: Sequence[WorkerProcess]
     ) -> list[tuple[WorkerProcess, Sequence[Message] | None]]:
-        """Wait for words of some workers; None for one that is dead."""
+        """Wait for messages of some workers; None for one that is dead."""
         by_pipe = {handle.pipe: handle for handle in handles}
         return [(by_pipe[pipe], _receive(pipe)) for pipe in wait([*by_pipe])]  # type: ignore[index,arg-type]
 
     def stop(self, handles: Sequence[WorkerProcess]) -> None:
-        """End all that still run; they write what they have finished."""
+        """End all workers that still run; they write what they have finished."""
         for handle in handles:
             handle.terminate()
         for handle in handles:
@@ -81,12 +81,12 @@ class PipeDriver:
         self._ended = Event()
 
     def send(self, message: Message) -> None:
-        """Send something."""
+        """Send a message."""
         with self._sending:
             self._pipe.send(message)
 
     def __iter__(self) -> Iterator[Task]:
-        """Jobs as they are handed out, until there are no more or the worker has ended."""
+        """Yield tasks as they are handed out, until there are no more or the worker has ended."""
         while True:
             self.send(TaskWanted())
             while not self._pipe.poll(TASK_POLL_SECONDS):
@@ -97,17 +97,17 @@ class PipeDriver:
             yield task
 
     def close(self) -> None:
-        """Wait for no more tasks."""
+        """Stop waiting for tasks."""
         self._ended.set()
 
     def interrupt(self, *_: object) -> None:
-        """Raise KeyboardInterrupt, but where the worker is ending already: it may end in peace."""
+        """Raise KeyboardInterrupt, unless the worker is ending already."""
         if not self._ended.is_set():
             raise KeyboardInterrupt
 
 
 def _live(pipe: Connection, assignment: Assignment) -> None:
-    """What happens in the process. SIGTERM ends it with everything finished kept."""
+    """Run a worker in its process. SIGTERM ends it with everything finished kept."""
     driver = PipeDriver(pipe)
     signal.signal(signal.SIGTERM, driver.interrupt)
     sys.unraisablehook = _without_interrupts

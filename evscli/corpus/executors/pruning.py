@@ -1,7 +1,4 @@
-"""What one device does: encodes and prunes decoded videos, and writes them while the next is due.
-
-It knows one encoder and its stores; whose turn a video is and what is said of it is others' work.
-"""
+"""The work on one device: videos are encoded and pruned, and written in a thread meanwhile."""
 
 from __future__ import annotations
 
@@ -27,26 +24,26 @@ from evscli.store import StoreWriter
 from evscli.video import VideoIndex
 
 BUFFER_BYTES = 512 << 20
-"""Decoded pixels that may wait for their turn."""
+"""The bytes of decoded pixels that may wait for their turn."""
 
 UNWRITTEN = 2
-"""Pruned videos that may wait to be written."""
+"""The number of pruned videos that may wait to be written."""
 
 CRASHES = 2
-"""Workers that may die at a video before it is taken for the cause."""
+"""The number of workers that may die at a video before it counts as the cause."""
 
 PruneResult = PrunedVideo | VideoError
-"""What is to be written, or why there is nothing."""
+"""The record to be written, or the reason why there is none."""
 
 
 class TaskSource(Protocol):
-    """Whoever hands out tasks."""
+    """The source of tasks."""
 
     def __iter__(self) -> Iterator[Task]:
-        """Jobs; it may wait for results before it gives more."""
+        """Yield tasks; it may wait for results before it yields more."""
 
     def close(self) -> None:
-        """Let nobody wait for a task any longer."""
+        """End all waiting for a task."""
 
 
 def prune_tasks(
@@ -60,8 +57,9 @@ def prune_tasks(
 ) -> Generator[Done]:
     """Decode ahead, prune and write the videos of `tasks`, in their order.
 
-    Yields every task's result in each of its stores once it is written; `begun` is told whose turn
-    it is. Closes `tasks` however it ends. Raises StoreError where a store cannot be written.
+    Yields every task's result in each of its stores once it is written; `begun` is called with each
+    task at its turn. Closes `tasks` however it ends. Raises StoreError where a store cannot be
+    written.
     """
     requests = ((task, task.fault or request_of(task.video, pruner.encoder)) for task in tasks)
     planner = planner_of(pruner.encoder)
@@ -80,12 +78,12 @@ def prune_tasks(
 
 
 def request_of(video: VideoInput, encoder: VideoEncoder) -> Request:
-    """What a decoder process is asked for."""
+    """Return the request to a decoder process for a video."""
     return Request(video=video, chunk_frames=encoder.chunk_frames, resize=encoder.host_resize)
 
 
 def planner_of(encoder: VideoEncoder) -> Planner:
-    """Chooses frames for an encoder; may be called from several threads."""
+    """Return a function that chooses frames for an encoder; several threads may call it."""
     # The rules are a processor of transformers, which promises nothing about threads.
     lock = threading.Lock()
 
@@ -97,7 +95,7 @@ def planner_of(encoder: VideoEncoder) -> Planner:
 
 
 def _prune(decoded: DecodedVideo[Task], pruner: VideoPruner) -> Iterator[tuple[int, PruneResult]]:
-    """The results of one video for each of its stores; its own failure is every one's."""
+    """Yield the results of a video for each of its stores; its own failure is that of all."""
     task = decoded.task
     left = [*task.tries]
     try:
@@ -114,7 +112,7 @@ def _prune(decoded: DecodedVideo[Task], pruner: VideoPruner) -> Iterator[tuple[i
 
 
 def refuse_suspect(task: Task) -> None:
-    """Raise VideoError for a video during which worker after worker died."""
+    """Raise VideoError for a video during which several workers died."""
     if task.crashes >= CRASHES:
         raise VideoError(
             f"{task.video.name}: {task.crashes} workers died while they were at it; is there "
@@ -125,7 +123,7 @@ def refuse_suspect(task: Task) -> None:
 
 
 class Writing:
-    """Writes to stores in a thread of its own, in order; use it in a `with` statement."""
+    """A thread that writes to stores, in order; use it in a `with` statement."""
 
     def __init__(self, writers: Sequence[StoreWriter]) -> None:
         self._writers = writers
@@ -139,13 +137,13 @@ class Writing:
         self._thread.shutdown(cancel_futures=True)
 
     def put(self, task: Task, store: int, result: PruneResult) -> Iterator[Done]:
-        """Have a result written; yields those that are. Raises StoreError."""
+        """Queue a result to be written; yield those that are. Raises StoreError."""
         self._under_way.append(self._thread.submit(self._write, task, store, result))
         while len(self._under_way) > UNWRITTEN or (self._under_way and self._under_way[0].done()):
             yield self._under_way.popleft().result()
 
     def rest(self) -> Iterator[Done]:
-        """Wait for all others."""
+        """Wait for all results that are queued, and yield them."""
         while self._under_way:
             yield self._under_way.popleft().result()
 

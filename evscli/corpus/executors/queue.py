@@ -1,6 +1,6 @@
-"""Whose turn it is: tasks are handed out in order, come back as results, and some of them again.
+"""The queue of a run's tasks, which are handed out, settled by results, and some tried again.
 
-Knows neither processes nor stores. May be used from several threads.
+Several threads may use it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evscli.records import Failure
 
 
 class TaskQueue:
-    """The tasks of one run, and what has become of them."""
+    """The tasks of one run, and their state."""
 
     def __init__(
         self,
@@ -24,9 +24,9 @@ class TaskQueue:
         *,
         stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """Results are counted in `summaries`, one for each store.
+        """Set the source of tasks, and `summaries`, one for each store, that count results.
 
-        `tasks` may come as they go; `stop` is called so that nobody waits for them any longer.
+        `tasks` may come as they go; `stop` is called to end all waiting for them.
         """
         self.summaries = [*summaries]
         self._changed = threading.Condition()
@@ -34,16 +34,16 @@ class TaskQueue:
         self._stop = stop
         self._drained = False
         self._first: deque[Task] = deque()
-        """Handed out before all others."""
+        """The tasks that are handed out before all others."""
         self._last: deque[Task] = deque()
-        """And behind them."""
+        """The tasks that are handed out after all others."""
         self._out: dict[str, Task] = {}
-        """By id, what was handed out, with the stores whose result has not come."""
+        """The tasks handed out, with the stores whose result has not come, by id."""
         self._again: dict[str, Task] = {}
         self._ended = False
 
     def __iter__(self) -> Iterator[Task]:
-        """Jobs until all are settled; waits while results may still bring some back."""
+        """Yield tasks until all are settled; wait while results may still bring some back."""
         while True:
             while (task := self.take()) is not None:
                 yield task
@@ -56,11 +56,11 @@ class TaskQueue:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to do or to wait for."""
+        """Whether all tasks have their last result."""
         return self._drained and not self._first and not self._last and not self._out
 
     def take(self) -> Task | None:
-        """The next task, if there is one; by one thread at a time. Raises what `tasks` does."""
+        """Return the next task or None, for one thread at a time. Raises what `tasks` does."""
         if not self._first and not self._ended and not self._drained:
             self._draw()
         with self._changed:
@@ -72,7 +72,7 @@ class TaskQueue:
             return task
 
     def _draw(self) -> None:
-        """Take one from the source, which may have to be waited for."""
+        """Take one task from the source, which may have to be waited for."""
         task = next(self._tasks, None)
         with self._changed:
             if task is None:
@@ -82,7 +82,7 @@ class TaskQueue:
                 self._first.append(task)
 
     def settle(self, done: Done) -> bool:
-        """Count a result; whether that video is to be tried again for that store."""
+        """Count a result; return whether the video is to be tried again for that store."""
         video = done.task.video.id
         with self._changed:
             retry = done.task.again(done.store) if isinstance(done.outcome, Failure) else None
@@ -100,7 +100,7 @@ class TaskQueue:
         return retry is not None
 
     def lose(self, ids: Iterable[str], *, suspect: str | None) -> None:
-        """Hand out again what a dead worker had; the video it was at is counted as a suspect."""
+        """Queue the tasks of a dead worker again; count its crash against the `suspect` video."""
         with self._changed:
             tasks = [self._out.pop(video) for video in ids]
             self._first.extendleft(

@@ -1,4 +1,4 @@
-"""One run over a corpus: what every engine does before its workers and after them."""
+"""One run over a corpus: the steps of every engine before its workers and after them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from evscli.records import VideoInput
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusRun:
-    """What is pruned into which stores, and how."""
+    """The videos of a run, the stores they are pruned into, and the machinery."""
 
     videos: Sequence[VideoInput]
     make: MakePruner
@@ -30,7 +30,7 @@ class CorpusRun:
 
     @contextmanager
     def begun(self, states: Sequence[StoreState]) -> Iterator[tuple[TaskQueue, int]]:
-        """What is left to do, which the listener is told, and of how many files.
+        """Report the tasks left to the listener; yield their queue and the number of files.
 
         Raises MismatchError.
         """
@@ -52,12 +52,12 @@ class CorpusRun:
             yield TaskQueue(to_come, summaries, stop=cutter.stop), len(left)
 
     def settle(self, queue: TaskQueue, done: Done) -> None:
-        """Count a result, and tell the listener."""
+        """Count a result, and report it to the listener."""
         self.listener.done(done, again=queue.settle(done))
 
 
 def prune_by_pool(run: CorpusRun, backend: Backend[HandleKind]) -> list[Summary]:
-    """Have several workers do it. Raises as `prune_corpus` does."""
+    """Have several workers prune the videos. Raises as `prune_corpus` does."""
     pool = WorkerPool(backend, run.make, run.folders, run.engine)
     with pool, run.begun([read_state(folder) for folder in run.folders]) as (queue, _):
         for done in pool.results(queue):

@@ -1,6 +1,6 @@
-"""The life of a worker: asks for tasks and says what came of them.
+"""The life of a worker: it asks for tasks and reports their results.
 
-It knows neither how it was started nor what carries its words: that is the driver's.
+The driver decides how messages travel.
 """
 
 from __future__ import annotations
@@ -25,66 +25,66 @@ from evscli.store import StoreWriter
 from evscli.tracebacks import note_traceback, traceback_of
 
 LOCK_SECONDS = 120.0
-"""In which the lock of a dead worker must be free: a file server gives a lost machine's up late."""
+"""The seconds within which a dead worker's lock must be free: file servers release it late."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What one worker is for."""
+    """The assignment of one worker."""
 
     make: MakePruner
     device: str
     folders: tuple[Path, ...]
     engine: Engine
     writer: int
-    """Number under which it writes to every store."""
+    """The number under which it writes to every store."""
     replaces: bool = False
-    """Another one, that has died."""
+    """Whether it replaces a worker that has died."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Up:
-    """The model is loaded, and the stores are open."""
+    """The message that the model is loaded and the stores are open."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskWanted:
-    """It has time for one task more."""
+    """The message that the worker has time for one task more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """It is at this video now."""
+    """The message that the worker begins a video."""
 
     video: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """It cannot go on."""
+    """The message that the worker cannot go on."""
 
     error: EvsError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """It was told that there is no more to do, and everything is written."""
+    """The message that the worker has no more tasks and has written everything."""
 
 
 Message = Up | TaskWanted | Begun | Done | Stopped | Finished
 
 
 class Driver(TaskSource, Protocol):
-    """Who hands out tasks to one worker, for several threads."""
+    """The source of one worker's tasks and the receiver of its messages, for several threads."""
 
     def send(self, message: Message) -> None:
-        """Let it know something. Raises KeyboardInterrupt where the worker shall end at once."""
+        """Send a message. Raises KeyboardInterrupt where the worker shall end at once."""
 
 
 def work(driver: Driver, assignment: Assignment) -> None:
-    """Do what is handed out until there is no more; KeyboardInterrupt ends it, all finished kept.
+    """Do the tasks that are handed out; KeyboardInterrupt ends it, with everything finished kept.
 
-    What keeps it from going on is told to the driver.
+    An error that keeps it from going on is sent to the driver.
     """
     with suppress(KeyboardInterrupt, ConnectionError):
         try:
@@ -96,7 +96,7 @@ def work(driver: Driver, assignment: Assignment) -> None:
 
 
 def _stopping(error: Exception) -> EvsError:
-    """What ended a worker, as it is told to the driver."""
+    """Return the error that ended a worker, as it is sent to the driver."""
     what = f"{type(error).__name__}: {error}; this is a defect of evs: report it"
     said = error if isinstance(error, EvsError) else EvsError(broken_torchvision(error) or what)
     note_traceback(said, traceback_of(error), process="worker")

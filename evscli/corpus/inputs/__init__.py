@@ -1,13 +1,20 @@
-"""From what a person names to videos with ids, and to a local file of each.
+"""The inputs of a run: videos with ids, and a local file of each.
 
-    find.py      all inputs of a run         names.py     suffixes, names no store can keep
-    found.py     videos, files left out      ids.py       ids by one of three rules, clashes
-    paths.py     one input on this machine   urls.py      one input at an address
-    folders.py   what a folder holds         remote.py    listing and reading by fsspec
-    lists.py     lines, CSV, JSON lines      lookup.py    many addresses side by side
-    parquet.py   the same from Parquet       rows.py      videos of a list's rows
-    tars.py      members of a tar            attempts.py  what may pass is asked again
-    fetch.py     a copy of what lies elsewhere
+- `find.py`: all inputs of a run
+- `found.py`: videos, and files left out
+- `names.py`: suffixes, and names that no store can keep
+- `ids.py`: ids by one of three rules, and clashes
+- `paths.py`: one input on this machine
+- `folders.py`: the files in a folder
+- `urls.py`: one input at an address
+- `remote.py`: listing and reading by fsspec
+- `lookup.py`: many addresses in parallel
+- `attempts.py`: requests that are tried again
+- `lists.py`: lines, CSV and JSON lines
+- `parquet.py`: rows from Parquet
+- `rows.py`: the videos of a list's rows
+- `tars.py`: members of a tar
+- `fetch.py`: a copy of a remote or packed file
 
 No video is opened here.
 """

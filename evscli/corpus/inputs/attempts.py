@@ -1,7 +1,7 @@
-"""Asking something remote: what may pass is asked again, the rest becomes one line.
+"""Requests to something remote: passing faults are tried again, others become one line.
 
-The back ends are optional packages and share no class of errors, so theirs are told apart by HTTP
-status and by the names of their classes.
+The back ends are optional packages and share no class of errors, so passing faults are recognised
+by HTTP status and by names of classes.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from evscli.errors import EvsError, VideoError
 logger = logging.getLogger(__name__)
 
 RETRY_WAITS = (1.0, 4.0)
-"""Seconds before the second and the third attempt; there is no fourth."""
+"""The seconds before the second and the third attempt, which is the last."""
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Only the disk here says that it is full."""
+"""The error numbers of a full disk on this machine."""
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 PASSING_ERRNO = frozenset({errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)})
-"""What s3fs makes of "slow down" and of an internal error."""
+"""The error numbers that s3fs gives for "slow down" and an internal error."""
 PASSING_CLASSES = frozenset(
     "TimeoutError ConnectionError ClientConnectionError ClientPayloadError TransportError "
     "HTTPClientError".split()
 )
-"""Of Python, aiohttp, httpx and botocore, with all below them: no or a broken connection."""
+"""The classes of Python, aiohttp, httpx and botocore, with all below them, for connections that
+fail."""
 CREDENTIALS = frozenset("NoCredentialsError DefaultCredentialsError RefreshError".split())
 T = TypeVar("T")
 
 
 class MissingError(VideoError):
-    """Nothing lies at a path or an address."""
+    """The error that nothing lies at a path or an address."""
 
 
 def attempt(name: str, action: Callable[[], T]) -> T:
-    """What `action` gives, asked up to three times where what went wrong may pass.
+    """Return the result of `action`, called up to three times where a fault may pass.
 
     Raises VideoError with one line about `name`; a full disk stays the OSError that it is.
     """
@@ -59,7 +60,7 @@ def attempt(name: str, action: Callable[[], T]) -> T:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same request may succeed later."""
+    """Return whether the same request may succeed later."""
     for cause in _causes(error):
         status = _status(cause)
         if status is not None:
@@ -72,7 +73,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def explained(error: BaseException, name: str) -> VideoError:
-    """The one line of what went wrong."""
+    """Return the one line about what went wrong."""
     status = next(filter(None, map(_status, _causes(error))), None)
     kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
     if isinstance(error, ImportError):
@@ -92,14 +93,14 @@ def explained(error: BaseException, name: str) -> VideoError:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what made the back end raise it: a refusal may come as "not found"."""
+    """Yield an error, then its causes: a refusal may come as "not found"."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that an error of aiohttp, httpx or gcsfs carries."""
+    """Return the HTTP status that an error of aiohttp, httpx or gcsfs carries."""
     response = getattr(error, "response", None)
     for holder, attribute in ((error, "status"), (response, "status_code"), (error, "code")):
         value = getattr(holder, attribute, None)
@@ -109,7 +110,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _first_line(error: BaseException) -> str:
-    """Class and text of the innermost error, without what follows the `?` of a signed address."""
+    """Return class and text of the innermost error, without the query of a signed address."""
     *_, last = _causes(error)
     text = (str(last).splitlines() or [""])[0]
     return re.sub(r"\?\S+", "", f"{type(last).__name__}: {text}" if text else type(last).__name__)

@@ -1,4 +1,4 @@
-"""A local file for every video: itself, or a temporary copy of what a tar or an address holds."""
+"""A local file for every video: the file itself, or a temporary copy from a tar or an address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from evscli.scratch import scratch_folder
 
 @contextmanager
 def local_file(video: VideoInput, *, folder: Path | None = None) -> Iterator[Path]:
-    """The path of an ordinary file; else a copy in `folder`, removed at the end.
+    """Yield the path of an ordinary file; else of a copy in `folder`, removed at the end.
 
     The copy has the suffix of the video, and is never in memory as a whole. `folder` is
     `scratch_folder()` by default; a process that is killed leaves its copy there. Raises
@@ -35,7 +35,7 @@ def local_file(video: VideoInput, *, folder: Path | None = None) -> Iterator[Pat
 
 
 def copies_folder() -> Path:
-    """A new folder for copies; those of dead processes of this machine are removed."""
+    """Make a new folder for copies; remove those of dead processes of this machine."""
     prefix = f".evs-copies-{socket.gethostname()}-"
     for left in scratch_folder().glob(f"{prefix}*"):
         if not _lives(left.name.removeprefix(prefix).partition("-")[0]):
@@ -54,7 +54,7 @@ def _lives(pid: str) -> bool:
 
 
 def source_size(video: VideoInput) -> int:
-    """Bytes of the video itself. Raises OSError for a local file that is not there."""
+    """Return the bytes of the video itself. Raises OSError for a local file that is not there."""
     return video.path.stat().st_size if video.held is None else video.held.size
 
 
@@ -62,7 +62,10 @@ def source_size(video: VideoInput) -> int:
 def local_copy(
     held: HeldVideo, name: str, suffix: str, *, folder: Path | None = None
 ) -> Iterator[Path]:
-    """A temporary copy of what lies elsewhere, which messages call `name`; see `local_file`."""
+    """Yield a temporary copy of a remote or packed file, which messages call `name`.
+
+    Raises as `local_file` does.
+    """
     where = folder or scratch_folder()
     handle, made = tempfile.mkstemp(prefix=".evs-copy-", suffix=suffix, dir=where)
     copy = Path(made)
@@ -75,7 +78,7 @@ def local_copy(
 
 
 def _copy(held: HeldVideo, target: IO[bytes], name: str) -> None:
-    target.seek(0)  # what an attempt before wrote is written over, and is never longer
+    target.seek(0)  # overwrites an earlier attempt, which is never longer
     left = held.size
     with _opened(held) as source:
         if held.offset:

@@ -1,10 +1,10 @@
-"""From what a person names to videos with ids: files, folders, globs, lists and tars, also remote.
+"""The videos that inputs name, with ids.
 
-The root of a file is its folder, of a folder the folder itself, of a glob the part before the first
-wildcard, of what a list names the list's folder, of a tar's member the tar; ids.py makes ids of
-paths below these. A tar is named outright, by a list, or by a glob that ends in .tar; a folder
-gives none of its tars, so that what it gives never depends on what else lies there. No video is
-opened here.
+Inputs are files, folders, globs, lists and tars, also remote. The root of a file is its folder, of
+a folder the folder itself, of a glob the part before the first wildcard, of a path in a list the
+list's folder, of a tar's member the tar; ids.py makes ids of paths below these. A tar is named
+outright, by a list, or by a glob that ends in .tar; a folder gives none of its tars, so that its
+videos never depend on what else lies there. No video is opened here.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def find_videos(
     ids: str = NAME,
     left_out: Callable[[LeftOut], None] = lambda _: None,
 ) -> list[VideoInput]:
-    """All videos named by `inputs`, in the order given, folders and globs sorted by path.
+    """Return all videos named by `inputs`, in the order given, folders and globs sorted by path.
 
-    A folder or a glob yields the files that have a video's extension; `left_out` is told of the
+    A folder or a glob yields the files that have a video's extension; `left_out` is called with the
     others, where there are some. A file named outright is taken whatever its name. `-` is a list of
     paths on standard input. `ids` is one of `ids.RULES`. A link that leads nowhere, or a file of a
     list that is not there, is a video with a `fault`. Raises VideoError for any other path that
@@ -56,7 +56,7 @@ def find_videos(
 
 
 def expand(given: str) -> Iterable[Item]:
-    """What one input names."""
+    """Yield the videos that one input names."""
     if not given:
         raise UsageError("an input is empty; give a video, a folder or a glob")
     if given == STDIN:

@@ -1,4 +1,4 @@
-"""Local folders and globs: what lies below them, in the order of its paths. Opens no file."""
+"""Local folders and globs: the files below them, in the order of their paths. No file is opened."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ListedFile = Found | str
 
 
 def folder_files(root: Path, below: str = "") -> Iterator[ListedFile]:
-    """The files in a folder and its subfolders, videos wanted; what is hidden is not entered.
+    """Yield the files in a folder and its subfolders, videos wanted, hidden ones left out.
 
-    `below` is where below `root`, and ends in `/`. Raises VideoError for a folder that cannot be
-    read.
+    `below` is the folder's path below `root`, and ends in `/`. Raises VideoError for a folder that
+    cannot be read.
     """
     for entry in _entries(root / below):
         relative = f"{below}{entry.name}"
@@ -43,7 +43,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def glob_files(root: Path, pattern: str, suffixes: frozenset[str]) -> Iterator[ListedFile]:
-    """The files below `root` that match a glob, none of them hidden; `suffixes` are wanted.
+    """Yield the files below `root` that match a glob, none of them hidden; `suffixes` are wanted.
 
     Raises UsageError for a malformed glob.
     """
@@ -71,7 +71,7 @@ def _matches(root: Path, pattern: str) -> Iterable[Path]:
 def _seen(
     entry: os.DirEntry[str] | Path, root: Path, relative: str, suffixes: frozenset[str]
 ) -> ListedFile:
-    """What lies at an entry that is a file or a link."""
+    """Return the wanted file, or the kind, of an entry that is a file or a link."""
     path, fault = root / relative, None
     try:
         if not entry.is_file():
@@ -80,7 +80,7 @@ def _seen(
             if not entry.is_symlink():
                 return SPECIAL_FILE
             fault = dangling(path)
-    except OSError:  # a link that leads nowhere it may: left to fail as a video, where it is told
+    except OSError:  # a link to a forbidden place: it fails later, as a video
         pass
     if not has_suffix(relative, suffixes):
         return ending_of(relative)
@@ -88,7 +88,7 @@ def _seen(
 
 
 def dangling(link: Path) -> VideoError:
-    """Why there is no video at a link that leads nowhere. Raises OSError where it is no link."""
+    """Return the error for a link that leads nowhere. Raises OSError where it is not a link."""
     return VideoError(
         f"{link} is a link to {link.readlink()}, which is not there; fetch what it leads to (as "
         "git annex get and dvc pull do), or remove the link",
@@ -97,7 +97,7 @@ def dangling(link: Path) -> VideoError:
 
 
 def split_glob(path: Path) -> tuple[Path, str]:
-    """The part of a glob before its first wildcard, and the pattern below it."""
+    """Return the part of a glob before its first wildcard, and the pattern below it."""
     parts = path.parts
     first = next(i for i, part in enumerate(parts) if WILDCARDS & set(part))
     return Path(*parts[:first]), str(Path(*parts[first:]))

@@ -1,4 +1,4 @@
-"""What lies below an input: videos, whose ids are settled later, and files that are left out."""
+"""The contents of an input: videos, whose ids are settled later, and files that are left out."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from evscli.records import VideoInput
 
 NO_ENDING = "without an ending"
 FOLDER_LINK = "folder link"
-"""It is not followed, which could go round in circles."""
+"""The kind of a link to a folder. It is not followed, which could go round in circles."""
 SPECIAL_FILE = "special file"
-"""A pipe, a socket or a device: reading it could last for ever."""
+"""The kind of a pipe, a socket or a device: reading it could last for ever."""
 MOST_KINDS = 8
-"""Kinds that one line names."""
+"""The number of kinds that one line names at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """One video."""
+    """One video of an input."""
 
     video: VideoInput
-    """Its id is its path below the input root without ending, or what a list gives it."""
+    """The video. Its id is its path below the input root without ending, or from a list."""
     tar: str | None = None
-    """Where a tar holds it, the path of that below the input root of the tar."""
+    """The path of its tar below the input root of the tar, where a tar holds it."""
     has_own_id: bool = False
-    """Whether a list gives it its id."""
+    """Whether a list gives its id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Files that are not taken as videos, those with hidden names aside."""
+    """The files that are not taken as videos, those with hidden names aside."""
 
     kinds: Mapping[str, int]
-    """How many of each kind: an ending such as `.txt`, NO_ENDING, FOLDER_LINK or SPECIAL_FILE."""
+    """The number of each kind: an ending such as `.txt`, NO_ENDING, FOLDER_LINK or SPECIAL_FILE."""
 
     @property
     def count(self) -> int:
-        """Of all kinds together."""
+        """The number of files of all kinds together."""
         return sum(self.kinds.values())
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ Item = Found | LeftOut
 
 
 def ending_of(name: str) -> str:
-    """The kind of a file by its name: its ending in lower case, or NO_ENDING."""
+    """Return the kind of a file by its name: its ending in lower case, or NO_ENDING."""
     suffix = posixpath.splitext(name)[1].lower()
     return NO_ENDING if suffix in ("", ".") else suffix
 

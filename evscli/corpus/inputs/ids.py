@@ -1,4 +1,4 @@
-"""What ids videos get, by one of three rules, and what is said where they clash.
+"""The ids of videos, by one of three rules, and the error where they clash.
 
 An id that a list gives is kept by every rule.
 """
@@ -18,24 +18,24 @@ from evscli.records import VideoInput
 
 NAME = "name"
 MOST_NAMED = 10
-"""Ids that one line names, and videos of each."""
+"""The most ids that one line names, and the most videos of each."""
 
 Clashes = Mapping[str, Sequence[VideoInput]]
-"""By id, the videos that have it, where there are several."""
+"""The videos that have an id, by that id, where there are several."""
 
 
 def by_name(found: Found) -> str:
-    """The path below the input root, without ending."""
+    """Return the path below the input root, without ending."""
     return found.video.id
 
 
 def by_suffix(found: Found) -> str:
-    """The same with its ending."""
+    """Return the path below the input root, with its ending."""
     return _id(found, unicodedata.normalize("NFC", found.video.relative))
 
 
 def by_tar(found: Found) -> str:
-    """That of its tar before that of the member; as `by_name` where there is no tar."""
+    """Return the id of the tar before that of the member; as `by_name` where there is no tar."""
     if found.tar is None:
         return found.video.id
     return _id(found, f"{video_id(found.tar)}/{video_id(found.video.relative)}")
@@ -54,7 +54,7 @@ def _id(found: Found, whole: str) -> str:
 
 
 def named(found: Sequence[Found], ids: str) -> list[VideoInput]:
-    """The videos with their ids by the rule `ids`, one that was found twice once.
+    """Return the videos with their ids by the rule `ids`, without duplicates.
 
     Raises UsageError where several have one id.
     """
@@ -77,12 +77,12 @@ def _by_id(found: Sequence[Found], ids: str) -> tuple[dict[str, VideoInput], Cla
 
 
 def _asked(video: VideoInput) -> tuple[object, ...]:
-    """What is the same where two inputs are one."""
+    """Return the values that are equal where two inputs are one."""
     return *_place(video), video.start, video.end, video.query
 
 
 def _place(video: VideoInput) -> tuple[str, int]:
-    """Where the bytes of a video lie."""
+    """Return where the bytes of a video lie."""
     where, offset = str(video.path), 0
     if video.held is not None:
         where, offset = video.held.url, video.held.offset
@@ -91,7 +91,7 @@ def _place(video: VideoInput) -> tuple[str, int]:
 
 
 def _refusal(clashes: Clashes, found: Sequence[Found], ids: str) -> UsageError:
-    """All clashes in one line, and what would end them."""
+    """Return the error that names all clashes in one line, and a way to end them."""
     several = [f"{name!r} ({_listed(videos)})" for name, videos in clashes.items()]
     one = "id names" if len(clashes) == 1 else "ids name"
     return UsageError(
@@ -102,12 +102,12 @@ def _refusal(clashes: Clashes, found: Sequence[Found], ids: str) -> UsageError:
 def _advice(found: Sequence[Found], ids: str) -> str:
     for rule in ("tar", "suffix", NAME):
         if rule != ids and not _by_id(found, rule)[1]:
-            return f"give --ids {rule}, which tells them apart, or ids of your own in a list"
+            return f"give --ids {rule}, under which they differ, or ids of your own in a list"
     return "rename them, give ids of your own in a list, or prune them into separate stores with -o"
 
 
 def _listed(videos: Sequence[VideoInput]) -> str:
-    """Videos of one id, by what differs between them."""
+    """Return the videos of one id in words, by what differs between them."""
     is_one_file = len({_place(video) for video in videos}) == 1
     return _capped([_described(video) if is_one_file else video.name for video in videos])
 

@@ -1,6 +1,6 @@
 """Lists of videos: one path a line, or rows with the columns path, id, query, start and end.
 
-Knows what a row says, not what lies at its path. Rows come one by one: a list may be long.
+Rows come one by one: a list may be long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet", ".txt"})
 TEXTS, SECONDS = ("path", "id", "query"), ("start", "end")
 COLUMNS = (*TEXTS, *SECONDS)
 MORE = "\0"
-"""What cells beyond the named columns are put under."""
+"""The key of cells beyond the named columns."""
 
 RowValues = Mapping[str, Any]
 
@@ -32,9 +32,9 @@ class Listed:
     """One row of a list."""
 
     where: str
-    """File and line, for messages."""
+    """The file and line, for messages."""
     path: str
-    """As it is written: relative to the list's folder, absolute, or an address."""
+    """The path as it is written: relative to the list's folder, absolute, or an address."""
     id: str | None = None
     query: str | None = None
     start: float | None = None
@@ -42,9 +42,10 @@ class Listed:
 
 
 def read_list(file: IO[bytes], name: str, suffix: str) -> Iterator[Listed]:
-    """The rows of an open `.txt`, `.csv`, `.jsonl` or `.parquet` file, which messages call `name`.
+    """Yield the rows of an open `.txt`, `.csv`, `.jsonl` or `.parquet` file.
 
-    Raises UsageError with the line that cannot be understood, and for a list without any row.
+    Messages call it `name`. Raises UsageError with the line that cannot be understood, and for a
+    list without any row.
     """
     empty = True
     for where, row in READERS[suffix.lower()](file, name):
@@ -55,7 +56,7 @@ def read_list(file: IO[bytes], name: str, suffix: str) -> Iterator[Listed]:
 
 
 def listed(row: RowValues, where: str) -> Listed:
-    """One row, its values checked. Raises UsageError."""
+    """Return one row, its values checked. Raises UsageError."""
     values = {name: value for name, value in row.items() if value not in (None, "")}
     for name, value in values.items():
         if name in SECONDS:
@@ -85,7 +86,7 @@ def _seconds(value: object, where: str) -> float:
 
 
 def _text(file: IO[bytes], name: str, errors: str = "strict") -> Iterator[str]:
-    """The lines of a text in UTF-8."""
+    """Yield the lines of a text in UTF-8."""
     lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors, newline="")
     try:
         yield from lines
@@ -97,7 +98,7 @@ def _text(file: IO[bytes], name: str, errors: str = "strict") -> Iterator[str]:
 
 
 def _lines(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
-    # A path is bytes: one that is no UTF-8 names its file all the same.
+    # A path is bytes: one that is not UTF-8 still names its file.
     for number, line in enumerate(_text(file, name, "surrogateescape"), start=1):
         text = line.strip()
         if "\0" in text:
@@ -114,14 +115,14 @@ def _objects(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
         try:
             row = json.loads(line, object_pairs_hook=partial(_once, where=where))
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{where} is no JSON ({error}): write one object a line") from None
+            raise UsageError(f"{where} is not JSON ({error}): write one object a line") from None
         if not isinstance(row, dict):
-            raise UsageError(f'{where} is no object: write one such as {{"path": "clip.mp4"}}')
+            raise UsageError(f'{where} is not an object: write one such as {{"path": "clip.mp4"}}')
         yield where, row
 
 
 def _once(pairs: list[tuple[str, Any]], *, where: str) -> dict[str, Any]:
-    """A JSON object, each of whose names stands once."""
+    """Return a JSON object, or raise UsageError where a name stands in it twice."""
     values = dict(pairs)
     if len(values) < len(pairs):
         raise UsageError(f"{where} gives one name twice: give each column once")
@@ -152,7 +153,7 @@ def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
                 )
             yield f"{name} line {reader.line_num}", row
     except csv.Error as error:
-        raise UsageError(f"{name} line {reader.line_num} is no CSV ({error})") from None
+        raise UsageError(f"{name} line {reader.line_num} is not CSV ({error})") from None
 
 
 def _table(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:

@@ -1,4 +1,4 @@
-"""What lies at many addresses, asked side by side: files and their sizes, tars and their videos."""
+"""The files, sizes and tars at many addresses, looked up in parallel."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from evscli.errors import VideoError
 from evscli.records import HeldVideo
 
 REQUESTS_AT_ONCE = 32
-"""Requests under way at one time."""
+"""The most requests under way at one time."""
 TAR_BLOCK_BYTES = 64 << 10
-"""Read at once where a tar's header is; the small files beside a video mostly lie within."""
+"""The bytes read at once for a tar's header; small files beside a video mostly lie within."""
 T = TypeVar("T")
 
 
 def url_tars(urls: Iterable[str]) -> list[list[Item] | MissingError]:
-    """What each tar holds, or that it is not there.
+    """Return the items of each tar, or the error that it is not there.
 
-    Raises VideoError for one that cannot be read, and UsageError for one without videos.
+    Raises VideoError for a tar that cannot be read, and UsageError for one without videos.
     """
     return _side_by_side(_tar, urls)
 
 
 def url_files(urls: Iterable[str]) -> list[HeldVideo | VideoError]:
-    """The file at each address, or why there is none."""
+    """Return the file at each address, or the error why there is none."""
     return _side_by_side(_file, urls)
 
 
@@ -55,7 +55,7 @@ def _index(remote: Remote) -> list[Item]:
     try:
         with remote.open(block=TAR_BLOCK_BYTES, ahead=True) as file:
             return tar_items(file, remote.url, url_path(remote.url))
-    except ValueError as error:  # how fsspec says it of a web server
+    except ValueError as error:  # fsspec's error for a web server
         raise VideoError(
             f"the server gives no parts of {remote.name}; download it, and name the copy"
         ) from error

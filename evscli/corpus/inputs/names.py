@@ -1,6 +1,6 @@
-"""What videos are called: the names that count as videos, ids, and names that no store can keep.
+"""The names of videos: suffixes that count as videos, ids, and names that no store can keep.
 
-Opens nothing; `relative` is a text with `/`: the path below an input root.
+No file is opened; `relative` is a text with `/`: the path below an input root.
 """
 
 from __future__ import annotations
@@ -25,48 +25,48 @@ VIDEO_SUFFIXES = frozenset(
         ".264 .265 .av1 .h264 .h265 .hevc .m1v .m2v .mjpeg .mjpg .mpv .obu"
     ).split()
 )
-"""FFmpeg in PyAV reads each of them. Not among them are `.ogg`, which is mostly sound, and `.avif`
-and `.webp`, which are mostly pictures."""
+"""The suffixes of videos, all of which FFmpeg in PyAV reads. Left out are `.ogg`, which is mostly
+sound, and `.avif` and `.webp`, which are mostly pictures."""
 TAR_SUFFIXES = frozenset({".tar"})
 WILDCARDS = frozenset("*?[")
 
 
 def has_suffix(name: str, suffixes: frozenset[str]) -> bool:
-    """Whether a name ends in one of `suffixes`, in whatever case."""
+    """Return whether a name ends in one of `suffixes`, in upper or lower case."""
     return posixpath.splitext(name)[1].lower() in suffixes
 
 
 def is_hidden(relative: str) -> bool:
-    """Whether a file or a folder on the way to it has a name that begins with a dot."""
+    """Return whether a file, or a folder on the way to it, has a name that begins with a dot."""
     return any(part.startswith(".") and part != ".." for part in relative.split("/"))
 
 
 def is_video(relative: str) -> bool:
-    """Whether what was found below an input root counts as a video."""
+    """Return whether a file found below an input root counts as a video."""
     return has_suffix(relative, VIDEO_SUFFIXES) and not is_hidden(relative)
 
 
 def video_id(relative: str) -> str:
-    """A path below its input root without extension, in Unicode NFC."""
+    """Return a path below its input root without extension, in Unicode NFC."""
     folder, slash, name = relative.rpartition("/")
     stem, _, suffix = name.rpartition(".")
     return unicodedata.normalize("NFC", f"{folder}{slash}{stem if stem and suffix else name}")
 
 
 def span_id(whole: str, start: float | None, end: float | None) -> str:
-    """The id of a part of a video, `<id>@<start>-<end>` in seconds; `whole` itself without any."""
+    """Return the id of a part, `<id>@<start>-<end>` in seconds; `whole` itself without any."""
     if start is None and end is None:
         return whole
     return f"{whole}@{_shortest(start or 0.0)}-{'' if end is None else _shortest(end)}"
 
 
 def _shortest(seconds: float) -> str:
-    """The fewest digits that read back as the same number, never with an exponent."""
+    """Return the fewest digits that read back as the same number, never with an exponent."""
     return np.format_float_positional(seconds, trim="-")
 
 
 def url_path(url: str) -> Path:
-    """The path that names what lies at an address; a web address without its query, unquoted."""
+    """Return the path that names an address; for a web address without its query, unquoted."""
     if not url.startswith(("http://", "https://")):
         return Path(url)
     scheme, _, rest = without_secrets(url).partition("://")

@@ -1,4 +1,4 @@
-"""Rows of a Parquet file, a batch of one row group at a time. Needs the extra `parquet`."""
+"""The rows of a Parquet file, a batch of one row group at a time. It needs the extra `parquet`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import IO, Any
 from evscli.errors import UsageError
 
 ROWS_PER_BATCH = 10_000
-"""Rows held as Python values at once."""
+"""The number of rows held as Python values at once."""
 
 
 def parquet_rows(file: IO[bytes], name: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """The `columns` of every row that the file has; what others it has is not read.
+    """Yield the `columns` of every row, as far as the file has them; others are not read.
 
-    Tables of data sets hold captions, sizes and much else, so other columns are no mistake here,
+    Tables of data sets hold captions, sizes and much else, so other columns are not a mistake here,
     as they are in a list that was written for `evs`. Raises UsageError for a file without the first
-    of `columns`, one that is no Parquet, and where pyarrow is not installed.
+    of `columns`, one that is not Parquet, and where pyarrow is not installed.
     """
     try:
         from pyarrow import ArrowException
@@ -37,4 +37,4 @@ def parquet_rows(file: IO[bytes], name: str, columns: Sequence[str]) -> Iterator
             for batch in table.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted):
                 yield from batch.to_pylist()
     except (ArrowException, OSError) as error:
-        raise UsageError(f"{name} is no whole Parquet file ({error}); write it again") from error
+        raise UsageError(f"{name} is not a whole Parquet file ({error}); write it again") from error

@@ -1,4 +1,4 @@
-"""What lies at one local path: a file, a folder, a glob, a list or a tar. Opens no video."""
+"""The videos at one local path: a file, a folder, a glob, a list or a tar. No video is opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evscli.records import VideoInput
 
 
 def path_videos(given: str) -> Iterable[Item]:
-    """What lies at or below a path, or matches a glob. Raises VideoError, UsageError."""
+    """Return the items at or below a path, or matching a glob. Raises VideoError, UsageError."""
     path = Path(given)
     if path.is_dir():
         return wanted(folder_files(path), f"no videos in folder {given}")
@@ -41,7 +41,7 @@ def _file(path: Path) -> Iterable[Item]:
 
 
 def _dead(link: Path) -> Found:
-    """Of many links that a shell found, each that leads nowhere fails alone, as in a folder."""
+    """Return a link that leads nowhere as a video that fails alone, as in a folder."""
     if has_suffix(link.name, LIST_SUFFIXES):
         raise dangling(link)
     return _one(link, dangling(link))
@@ -78,9 +78,9 @@ def _tar(found: Found) -> Iterable[Item]:
 
 
 def wanted(seen: Iterable[ListedFile], nothing: str) -> Iterator[Item]:
-    """The videos of a folder or a glob, and at last what is left out there.
+    """Yield the videos of a folder or a glob, and at last the files left out there.
 
-    Raises UsageError where there is no video, which `nothing` says.
+    Raises UsageError, which begins with `nothing`, where there is no video.
     """
     kinds: Counter[str] = Counter()
     empty = True

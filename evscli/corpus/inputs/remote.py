@@ -1,6 +1,6 @@
-"""Remote files by fsspec: what lies at an address or below it, and its bytes. Knows no videos.
+"""Remote files by fsspec: the files at an address or below it, and their bytes.
 
-Every back end raises errors of its own: here they become VideoError, and what may pass is tried
+Every back end raises errors of its own: here they become VideoError, and passing faults are tried
 again. s3:// needs s3fs, gs:// gcsfs and https:// aiohttp: the extra `remote`.
 """
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 WEB = ("http://", "https://")
 STREAMED = (*WEB, "hf://")
-"""Where one request for a whole file beats one for each block."""
+"""The schemes where one request for a whole file is faster than one for each block."""
 TRANSFER_BYTES = 8 << 20
-"""Bytes of one request for a file that is copied, and held in memory."""
+"""The bytes of one request for a file that is copied, held in memory."""
 T = TypeVar("T")
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is an address, not a path of this machine."""
+    """Return whether a text is an address, not a path of this machine."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
 
 
 def folder_of(url: str) -> str:
-    """The address of the folder that a file lies in."""
+    """Return the address of the folder that a file lies in."""
     return urljoin(url, ".").rstrip("/") if url.startswith(WEB) else url.rpartition("/")[0]
 
 
 def joined(folder: str, relative: str) -> str:
-    """The address of what lies at a relative path from a folder."""
+    """Return the address of a relative path from a folder."""
     if folder.startswith(WEB):
         return urljoin(f"{folder}/", quote(relative, safe="/%", errors="surrogateescape"))
     scheme, _, rest = folder.partition("://")
@@ -54,7 +54,7 @@ class RemoteFile:
 
     url: str
     below: str
-    """Its path below that address."""
+    """The path of the file below that address."""
     size: int
 
 
@@ -67,7 +67,7 @@ class Remote:
         self.fs, self.path = self._attempt(partial(_file_system, url))
 
     def size(self) -> int | None:
-        """Bytes of the file at this address; None where it is a folder.
+        """Return the bytes of the file at this address; None where it is a folder.
 
         Raises MissingError where nothing is.
         """
@@ -79,7 +79,7 @@ class Remote:
         return int(info["size"])
 
     def files_below(self) -> list[RemoteFile]:
-        """All files in this folder and its subfolders, sorted by path, without a request for each.
+        """Return all files in this folder and its subfolders, sorted by path, by few requests.
 
         Raises UsageError for a web address.
         """
@@ -91,7 +91,7 @@ class Remote:
         return self._listed(lambda: self.fs.find(self.path, detail=True), self.path)
 
     def matching(self, pattern: str) -> list[RemoteFile]:
-        """The files below this folder that match a glob, sorted by path."""
+        """Return the files below this folder that match a glob, sorted by path."""
         whole = f"{self.path.rstrip('/')}/{pattern}"
         return self._listed(lambda: self.fs.glob(whole, detail=True), self.path)
 
@@ -113,7 +113,7 @@ class Remote:
 
     @contextmanager
     def open(self, *, block: int = TRANSFER_BYTES, ahead: bool = False) -> Iterator[IO[bytes]]:
-        """The file at this address, read in requests of `block` bytes, with `ahead` as many more.
+        """Open the file, read in requests of `block` bytes; `ahead` reads that many more each time.
 
         Raises whatever the back end does.
         """
@@ -123,7 +123,7 @@ class Remote:
 
     @contextmanager
     def stream(self, size: int) -> Iterator[IO[bytes]]:
-        """The file of `size` bytes at this address, to be read once from its beginning.
+        """Open the file of `size` bytes at this address, to be read once from its beginning.
 
         Raises whatever the back end does.
         """

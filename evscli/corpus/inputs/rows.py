@@ -1,6 +1,6 @@
-"""From the rows of a list to what it names: files, addresses and tars.
+"""The videos that the rows of a list name: files, addresses and tars.
 
-A list lies in a local folder, or below an address, which is a text here. Opens no video.
+A list lies in a local folder, or below an address, which is a text here. No video is opened.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from evscli.records import HeldVideo, VideoInput
 from evscli.texts import half_character
 
 ROWS_PER_LOOKUP = 1_000
-"""Rows whose addresses are asked for their sizes together."""
+"""The number of rows whose addresses are looked up together."""
 
 There = HeldVideo | list[Item] | VideoError
 
 
 def row_videos(rows: Iterable[Listed], folder: Path | str) -> Iterator[Item]:
-    """What a list in `folder` names, which is the input root of what lies below it.
+    """Yield the items that a list in `folder`, their input root, names.
 
-    A file that is not there is a video that fails. Raises UsageError for a row that asks what
-    cannot be, VideoError for a tar that cannot be read.
+    A file that is not there is a video that fails. Raises UsageError for a row with impossible
+    values, VideoError for a tar that cannot be read.
     """
     rows = iter(rows)
     while batch := list(islice(rows, ROWS_PER_LOOKUP)):
@@ -49,7 +49,7 @@ def row_videos(rows: Iterable[Listed], folder: Path | str) -> Iterator[Item]:
 
 
 def place_of(row: Listed, folder: Path | str) -> Path | str:
-    """The path, or the address as a text, that a row names. Raises UsageError."""
+    """Return the path, or the address as a text, that a row names. Raises UsageError."""
     if is_url(row.path):
         return row.path
     if isinstance(folder, Path):
@@ -63,7 +63,7 @@ def place_of(row: Listed, folder: Path | str) -> Path | str:
 
 
 def _looked_up(urls: Iterable[str]) -> dict[str, There]:
-    """What lies at each address: what a tar holds, or a file."""
+    """Return a tar's items, a file, or an error, by address."""
     tars = [url for url in urls if is_tar(url)]
     others = [url for url in urls if not is_tar(url)]
     return dict(zip([*tars, *others], [*url_tars(tars), *url_files(others)], strict=True))
@@ -93,7 +93,7 @@ def _local(row: Listed, path: Path, folder: Path | str) -> Iterator[Item]:
 
 
 def _missing(row: Listed, folder: Path) -> VideoError | None:
-    """Why there is no file where a row names one; None where there is."""
+    """Return why there is no file where a row names one; None where there is."""
     path = os.path.join(folder, row.path)  # noqa: PTH118  the text is needed, a Path keeps it too
     if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises for a name that is too long
         return None
@@ -105,12 +105,12 @@ def _missing(row: Listed, folder: Path) -> VideoError | None:
 
 
 def _located(row: Listed, error: VideoError) -> VideoError:
-    """The same with the line of the list before it."""
+    """Return an error with the line of the list before it."""
     return VideoError(f"{row.where}: {error}", kind=error.kind)
 
 
 def _members(row: Listed, below: str, items: Iterable[Item]) -> Iterator[Item]:
-    """What a tar that a list names holds; one id, start or end cannot be that of several."""
+    """Yield the items of a tar that a list names; several cannot share one id, start or end."""
     if (row.id, row.start, row.end) != (None, None, None):
         raise UsageError(
             f"{row.where}: {row.path} holds several videos; leave out its id, start and end"
@@ -122,7 +122,7 @@ def _members(row: Listed, below: str, items: Iterable[Item]) -> Iterator[Item]:
 
 
 def within(below: str, items: Iterable[Item]) -> Iterator[Item]:
-    """The same from a tar that lies at the path `below` under its input root."""
+    """Return items with the path `below` of their tar under its input root."""
     return (replace(item, tar=below) if isinstance(item, Found) else item for item in items)
 
 
@@ -149,7 +149,7 @@ def _one(
 
 
 def _below(path: Path, written: str, folder: Path) -> tuple[Path, str]:
-    """(input root, path below it) of a path in a list: the list's folder where it lies in that."""
+    """Return (input root, path below it) of a path in a list, the list's folder where possible."""
     if ".." not in written.split("/"):
         if not posixpath.isabs(written):
             return folder, posixpath.normpath(written)
@@ -161,5 +161,5 @@ def _below(path: Path, written: str, folder: Path) -> tuple[Path, str]:
 
 @lru_cache(maxsize=1024)
 def _shared(folder: str) -> Path:
-    """One object for the root of many videos."""
+    """Return one object for the root of many videos."""
     return Path(folder)

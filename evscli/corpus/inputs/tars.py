@@ -1,6 +1,6 @@
-"""Tars of videos, as WebDataset lays them out: which members are videos, and where each begins.
+"""Tars of videos, as WebDataset lays them out: the members that are videos, and their offsets.
 
-Only headers are read. What else a tar holds (captions, metadata) is counted.
+Only headers are read. Other members (captions, metadata) are counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COMPRESSED_TARS = tuple(".tar.bz2 .tar.gz .tar.xz .tar.zst .tbz2 .tgz .txz".spli
 
 
 def is_tar(place: str) -> bool:
-    """Whether a path or an address names a tar.
+    """Return whether a path or an address names a tar.
 
     Raises UsageError for a compressed one: its videos have no place of their own in it.
     """
@@ -33,7 +33,7 @@ def is_tar(place: str) -> bool:
 
 
 def local_tar(path: Path, *, below: str | None = None) -> list[Item]:
-    """What a tar on this machine holds, as `tar_items` has it. Raises VideoError."""
+    """Return the items of a tar on this machine, as `tar_items` does. Raises VideoError."""
     try:
         with path.open("rb") as file:
             return tar_items(file, str(path), path, below=below)
@@ -42,10 +42,10 @@ def local_tar(path: Path, *, below: str | None = None) -> list[Item]:
 
 
 def tar_items(file: IO[bytes], url: str, tar: Path, *, below: str | None = None) -> list[Item]:
-    """The videos of an open tar, in its order, and what is left out of it.
+    """Return the videos of an open tar, in its order, and the files left out of it.
 
-    `tar` is the path that names it, `below` its path below its input root, by default its name.
-    A member that is a link or sparse is a video that fails. Raises VideoError for a tar that is
+    `tar` is the path that names it, `below` its path below its input root, by default its name. A
+    member that is a link or sparse is a video that fails. Raises VideoError for a tar that is
     damaged or compressed, UsageError where there is no video.
     """
     name = without_secrets(url)
@@ -88,12 +88,12 @@ def _members(file: IO[bytes], name: str) -> Iterator[tarfile.TarInfo]:
             _refuse_damaged(file, archive.offset)
     except tarfile.TarError as error:
         raise VideoError(
-            f"{name} is no whole tar ({error}); decompress it, or copy it again"
+            f"{name} is not a whole tar ({error}); decompress it, or copy it again"
         ) from error
 
 
 def _refuse_damaged(file: IO[bytes], end: int) -> None:
-    """Raise TarError unless a tar ends where reading it ended, which damage in it ends too."""
+    """Raise TarError unless the tar ends where reading it ended; damage ends reading too."""
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
         raise tarfile.ReadError(f"damaged at byte {end:,}")

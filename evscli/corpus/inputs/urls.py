@@ -1,6 +1,6 @@
-"""What lies at one address: an object, a folder, a glob, a list or a tar that lies elsewhere.
+"""The videos at one address: an object, a folder, a glob, a list or a tar that lies elsewhere.
 
-A web server (https://) lists nothing, so there an address is one file. Reads no video.
+A web server (https://) lists nothing, so there an address is one file. No video is read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from evscli.records import HeldVideo, VideoInput
 
 
 def url_videos(url: str) -> Iterable[Item]:
-    """What lies at or below an address. Raises VideoError, UsageError."""
+    """Return the items at or below an address. Raises VideoError, UsageError."""
     remote = Remote(url)
     if url.endswith("/"):
         return _folder(remote)

@@ -50,8 +50,8 @@ def test_the_name_of_its_tar_tells_a_member_from_those_of_others(tmp_path: Path)
     assert message == (
         f"2 ids name several videos: '0000' ({tmp_path}/shard-0.tar/0000.mp4, "
         f"{tmp_path}/shard-1.tar/0000.mp4), '0001' ({tmp_path}/shard-0.tar/0001.mp4, "
-        f"{tmp_path}/shard-1.tar/0001.mp4); give --ids tar, which tells them apart, or ids of your "
-        "own in a list"
+        f"{tmp_path}/shard-1.tar/0001.mp4); give --ids tar, under which they differ, or ids of "
+        "your own in a list"
     )
     assert "give --ids tar" in refusal("suffix", given)
 
@@ -70,7 +70,7 @@ def test_the_ending_tells_a_file_from_those_of_the_same_name(tmp_path: Path) -> 
     assert ids("suffix", tmp_path / "day") == ["café.mp4"], "whether there is a clash or not"
     message = refusal("name", tmp_path)
     assert message.startswith("1 id names several videos: 'a' (")
-    assert "give --ids suffix, which tells them apart" in message
+    assert "give --ids suffix, under which they differ" in message
     assert "give --ids suffix" in refusal("tar", tmp_path)
     write_tar(tmp_path / "t.tar", {"a.mp4": b"", "a.mkv": b""})
     assert ids("suffix", tmp_path / "t.tar") == ["a.mp4", "a.mkv"]

@@ -69,8 +69,8 @@ def test_columns_give_ids_and_queries(folder: Path) -> None:
     ("name", "text", "words"),
     [
         ("list.txt", "# nothing\n", "names no video"),
-        ("rows.jsonl", '{"path": "a.mp4"}\nno\n', "line 2 is no JSON"),
-        ("rows.jsonl", '["a.mp4"]\n', "line 1 is no object"),
+        ("rows.jsonl", '{"path": "a.mp4"}\nno\n', "line 2 is not JSON"),
+        ("rows.jsonl", '["a.mp4"]\n', "line 1 is not an object"),
         ("rows.jsonl", '{"path": 1}\n', "path must be a text, not 1"),
         ("rows.jsonl", '{"id": "x"}\n', "line 1: there is no path"),
         ("rows.jsonl", '{"path": "a.mp4", "begin": 1}\n', "unknown column 'begin'"),
@@ -82,7 +82,7 @@ def test_columns_give_ids_and_queries(folder: Path) -> None:
         ("rows.csv", "path,start\na.mp4,-1\n", "start must be a number of seconds"),
         ("rows.csv", "path,start\na.mp4,00:01:30\n", "such as 12.5, not '00:01:30'"),
         ("rows.csv", "path\na.mp4,b.mp4\n", "line 2 has more cells"),
-        ("rows.csv", 'path\n"a.mp4', "is no CSV"),
+        ("rows.csv", 'path\n"a.mp4', "is not CSV"),
     ],
 )
 def test_a_row_that_means_nothing_is_named(folder: Path, name: str, text: str, words: str) -> None:

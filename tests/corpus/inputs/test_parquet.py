@@ -71,7 +71,7 @@ def test_a_table_that_means_nothing_is_refused(
 def test_a_file_that_is_cut_off_is_refused(folder: Path, keep: int) -> None:
     path = Path(write(folder, {"path": ["a.mp4"]}))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UsageError, match=r"rows\.parquet is no whole Parquet file"):
+    with pytest.raises(UsageError, match=r"rows\.parquet is not a whole Parquet file"):
         find_videos([str(path)])
 
 

@@ -156,7 +156,7 @@ def test_a_compressed_tar_is_refused_whatever_its_name(tmp_path: Path, mode: str
         ids(named)
     with pytest.raises(UsageError, match="is a compressed tar"):
         ids(tmp_path / f"*.tar.{mode[2:]}")
-    with pytest.raises(VideoError, match=r"a\.tar is no whole tar .*; decompress it"):
+    with pytest.raises(VideoError, match=r"a\.tar is not a whole tar .*; decompress it"):
         ids(named.rename(tmp_path / "a.tar"))
 
 
@@ -164,7 +164,7 @@ def test_a_compressed_tar_is_refused_whatever_its_name(tmp_path: Path, mode: str
 def test_a_tar_that_is_cut_off_is_refused(tmp_path: Path, keep: int) -> None:
     tar = write_tar(tmp_path / "a.tar", SAMPLES)
     tar.write_bytes(tar.read_bytes()[:keep])
-    with pytest.raises(VideoError, match=r"a\.tar is no whole tar \("):
+    with pytest.raises(VideoError, match=r"a\.tar is not a whole tar \("):
         ids(tar)
 
 
@@ -175,7 +175,7 @@ def test_damage_within_a_tar_is_not_taken_for_its_end(tmp_path: Path) -> None:
     with tar.open("r+b") as file:
         file.seek(second.held.offset - 512)
         file.write(b"x" * 512)
-    with pytest.raises(VideoError, match=r"is no whole tar \(damaged at byte 3,072\)"):
+    with pytest.raises(VideoError, match=r"is not a whole tar \(damaged at byte 3,072\)"):
         ids(tar)
 
 

@@ -1,7 +1,7 @@
-"""Prunes many videos on a Ray cluster: every actor is one worker of the pool.
+"""The pruning of many videos on a Ray cluster: every actor is one worker of the pool.
 
-Actors write to the stores themselves; what travels are tasks and one small row for each result. Ray
-restarts and repeats nothing here: who died at what, and what is left to do, is the pool's to know.
+Actors write to the stores themselves; only tasks and one small row for each result travel. Ray
+restarts and repeats nothing here: the pool replaces dead workers and queues their tasks again.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["connected", "prune_on_ray", "units_on_ray"]
 def units_on_ray(
     *, address: str | None = None, device: str = "auto", workers: int | None = None
 ) -> frozenset[str]:
-    """The dtypes that a worker on the cluster has arithmetic units for, asked of one for all.
+    """Return the dtypes that a worker on the cluster has arithmetic units for.
 
-    Raises as `prune_on_ray` does.
+    One worker stands for all. Raises as `prune_on_ray` does.
     """
     with connected(address) as nodes:
         return Actors(find_placement(nodes, device, workers)).units()
@@ -43,12 +43,12 @@ def prune_on_ray(
     device: str = "auto",
     workers: int | None = None,
 ) -> list[Summary]:
-    """As `prune_corpus`, by actors on the cluster at `address`; `engine` gets its devices here.
+    """Prune as `prune_corpus` does, by actors on the cluster at `address`.
 
-    Without an address it is the cluster of `RAY_ADDRESS` or of this machine, or else one that is
-    started here. Raises UsageError for a wrong address or device and where Ray is not installed,
-    DeviceError for GPUs that are not there, and EvsError where the cluster does not answer or has
-    no place for the workers.
+    `engine` gets its devices here. The default address is the cluster of `RAY_ADDRESS` or of this
+    machine, or else one that is started here. Raises UsageError for a wrong address or device and
+    where Ray is not installed, DeviceError for GPUs that are not there, and EvsError where the
+    cluster does not answer or has no place for the workers.
     """
     with connected(address) as nodes:
         placement = find_placement(nodes, device, workers)

@@ -1,4 +1,4 @@
-"""What runs in an actor: a worker in a thread, and calls by which its pool reaches it."""
+"""The content of an actor: a worker in a thread, and the calls by which its pool reaches it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from evscli.errors import EvsError
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """Where an actor runs."""
+    """The host and process number of an actor."""
 
     host: str
     pid: int
 
 
 class Worker:
-    """An actor; its calls are made by several threads, one of which mostly waits in `poll`."""
+    """A worker in an actor. Several threads make its calls, one of which mostly waits in `poll`."""
 
     def begin(self, assignment: Assignment, folder: str) -> Process | Stopped:
-        """Go to the current folder of the driver, and to work."""
+        """Go to the current folder of the driver, and start the worker's thread."""
         host = socket.gethostname()
         try:
             os.chdir(folder)
@@ -43,15 +43,15 @@ class Worker:
         return Process(host=host, pid=os.getpid())
 
     def poll(self) -> Sequence[Message]:
-        """Wait for what the worker says; nothing where it has ended."""
+        """Wait for messages of the worker; return none where it has ended."""
         return self._mailbox.poll()
 
     def give(self, task: Task | None) -> None:
-        """Hand it a task, or say that there are no more."""
+        """Send the worker a task, or None where there are no more."""
         self._mailbox.give(task)
 
     def stop(self) -> None:
-        """Have it write what it has finished, and wait for that."""
+        """End the worker, and wait until it has written what it has finished."""
         self._mailbox.stop()
         self._thread.join()
 

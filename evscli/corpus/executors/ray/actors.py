@@ -18,50 +18,50 @@ from evscli.errors import EvsError, StoreError
 from evscli.store.locks import lock_holder
 
 PLACE_SECONDS = 300.0
-"""Without a word from anybody, after which a worker that has no place yet is given up."""
+"""The seconds without any message after which a worker without a place is given up."""
 
 STOP_SECONDS = 60.0
-"""That workers have for the videos they are at when they are to end."""
+"""The seconds that workers have for the videos they are at when they are to end."""
 
 SEEN_SECONDS = 30.0
-"""In which a file that a worker has written must be seen here; file servers take some."""
+"""The seconds within which a worker's file must be seen here; file servers take some."""
 
 LOOK_SECONDS = 0.2
-"""Between two looks."""
+"""The seconds between two looks for that file."""
 
 THREADS = 4
-"""Of an actor: one waits in `poll`, the others answer meanwhile."""
+"""The threads of an actor: one waits in `poll`, the others answer meanwhile."""
 
 
 class WorkerActor:
     """One worker's actor. Ray neither restarts it nor repeats its calls."""
 
     def __init__(self, ray: Any, options: dict[str, Any], assignment: Assignment) -> None:
-        """Ask the cluster for it."""
+        """Ask the cluster for an actor."""
         self._ray = ray
         self._assignment = assignment
         self._process: Process | None = None
         self._end = ""
         self._actor = ray.remote(Worker).options(**options).remote()
         self.answer = self._actor.begin.remote(assignment, str(Path.cwd()))
-        """To come, of the call that is under way."""
+        """The answer to come of the call that is under way."""
 
     @property
     def place(self) -> str:
-        """Its device, and its host where that is known."""
+        """The device of the worker, and its host where that is known."""
         return self._assignment.device + (f" of {self._process.host}" if self._process else "")
 
     @property
     def has_place(self) -> bool:
-        """Whether it runs."""
+        """Whether the cluster has given the worker a place."""
         return self._process is not None
 
     def give(self, task: Task | None) -> None:
-        """Hand it a task, or say that there are no more."""
+        """Send the worker a task, or None where there are no more."""
         self._actor.give.remote(task)
 
     def read(self) -> Sequence[Message] | None:
-        """The answer that has come, and ask on; None where it has died.
+        """Return the messages that have come, and call for more; None where the worker has died.
 
         Raises EvsError where it cannot run evs, StoreError where it writes to other stores.
         """
@@ -85,20 +85,20 @@ class WorkerActor:
         return said or None
 
     def reap(self) -> str:
-        """How it ended; one that only cannot be reached any more ends now."""
+        """Return how the actor ended; end one that only cannot be reached any more."""
         self._ray.kill(self._actor)
         return self._end or "it has left"
 
     def stop(self) -> Any:
-        """Ask it to write what it has finished; done with the answer that is to come."""
+        """Ask the worker to write what it has finished; return the answer to wait for."""
         return self._actor.stop.remote()
 
 
 class Actors:
-    """Starts actors, and hears what they say."""
+    """A backend of Ray actors."""
 
     def __init__(self, placement: Placement) -> None:
-        """`placement` says what each may use."""
+        """Set the resources of each actor by `placement`."""
         self._ray = import_ray()
         self._placement = placement
         self._options = {
@@ -111,7 +111,7 @@ class Actors:
         }
 
     def units(self) -> frozenset[str]:
-        """The dtypes that there are arithmetic units for in the place of one worker.
+        """Return the dtypes that there are arithmetic units for in the place of one worker.
 
         Raises EvsError where there is no place, or it cannot run evs.
         """
@@ -132,7 +132,7 @@ class Actors:
     def poll(
         self, handles: Sequence[WorkerActor]
     ) -> list[tuple[WorkerActor, Sequence[Message] | None]]:
-        """Wait for words of some workers; None for one that is dead.
+        """Wait for messages of some workers; None for one that is dead.
 
         Raises EvsError where a worker finds no place, and what `WorkerActor.read` does.
         """
@@ -144,9 +144,9 @@ class Actors:
         return [(by_answer[answer], by_answer[answer].read()) for answer in answered]
 
     def stop(self, handles: Sequence[WorkerActor]) -> None:
-        """End all that still run; they write what they have finished, if that takes not too long.
+        """End all workers that still run; each has a limited time to write what it has finished.
 
-        What one has no time for it leaves as a kill does, and the next run takes it up.
+        A worker leaves unwritten videos as a kill does, and the next run takes them up.
         """
         if answers := [handle.stop() for handle in handles if handle.has_place]:
             self._ray.wait(answers, num_returns=len(answers), timeout=STOP_SECONDS)
@@ -178,7 +178,7 @@ def refuse_elsewhere(assignment: Assignment, process: Process) -> None:
 
 
 def death_of_actor(text: str) -> str:
-    """Ray's paragraph about a dead actor in a few words."""
+    """Return Ray's paragraph about a dead actor in a few words."""
     if "is unavailable" in text:
         return "it cannot be reached any more"
     cause = re.search(r"because (its [^.:]+)", text)

@@ -1,4 +1,4 @@
-"""Joins a Ray cluster, or starts one on this machine, without Ray's own words on the terminal."""
+"""The connection to a Ray cluster, or to one started here, without Ray's output on the terminal."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from evscli.errors import EvsError, UsageError
 
 ADDRESS = "RAY_ADDRESS"
 ANSWER_SECONDS = 5.0
-"""In which something must answer at an address."""
+"""The seconds within which something must answer at an address."""
 
 OBJECT_STORE_BYTES = 80 << 20
-"""Of a cluster that is started here: about the least Ray accepts, since no tensor goes there."""
+"""The object store of a cluster started here: about the least for Ray, since no tensor is sent."""
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[list[Node]]:
-    """Be a driver of a cluster meanwhile; yields its nodes.
+    """Make this process a driver of a cluster meanwhile; yield the nodes.
 
-    Where this process is one already it stays so. Raises UsageError for what is no address and
-    without Ray, EvsError where no cluster answers.
+    A process that is a driver already stays one. Raises UsageError for a wrong address and without
+    Ray, EvsError where no cluster answers.
     """
     given = address or os.environ.get(ADDRESS)
     ray = import_ray()
@@ -44,7 +44,7 @@ def connected(address: str | None) -> Iterator[list[Node]]:
 
 
 def import_ray() -> Any:
-    """Ray, which says little from now on. Raises UsageError where it is not installed."""
+    """Return Ray, whose own output is turned off. Raises UsageError where it is not installed."""
     # Ray reads it as it is imported: a port where something else listens would be asked 20 times,
     # for 40 seconds each.
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")
@@ -54,8 +54,8 @@ def import_ray() -> Any:
     except ImportError:
         raise UsageError("--engine ray needs Ray: pip install 'evscli[ray]'") from None
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # A dead actor is a paragraph on standard output, whatever `log_to_driver` says; we say it in a
-    # line, and standard output is for our own events.
+    # A dead actor is a paragraph on standard output, whatever `log_to_driver` is; evs reports it in
+    # a line, and standard output is for its own events.
     worker.print_to_stdstream = _say_nothing
     return ray
 
@@ -65,10 +65,10 @@ def _say_nothing(*_: object, **__: object) -> None:
 
 
 def _checked(address: str | None) -> str:
-    """`here` for the cluster that `ray start` began on this machine, or `local`, or HOST:PORT.
+    """Return `here` for the cluster that `ray start` began on this machine, `local`, or HOST:PORT.
 
-    Raises UsageError for anything else, and EvsError where nobody answers: Ray itself would ask for
-    minutes, and take for ours any cluster that a process of this machine belongs to.
+    Raises UsageError for anything else, and EvsError where nothing answers: Ray itself would ask
+    for minutes, and join any cluster that a process of this machine belongs to.
     """
     from ray._private.services import find_bootstrap_address
 
@@ -90,12 +90,12 @@ def _checked(address: str | None) -> str:
 
 
 def _probe(address: str) -> None:
-    """Raises UsageError for what is no address, EvsError where nothing answers at one."""
+    """Raise UsageError for a malformed address, EvsError where nothing answers at one."""
     match = re.fullmatch(r"([^:/\s]+):(\d{1,5})", address)
     if match is None or int(match[2]) > 65535:
         raise UsageError(
-            f"{address!r} is no address of a Ray cluster: write it as HOST:PORT (`ray start` "
-            "says which), auto or local, and run evs on a node of the cluster"
+            f"{address!r} is not an address of a Ray cluster: write it as HOST:PORT (`ray start` "
+            "prints it), auto or local, and run evs on a node of the cluster"
         )
     try:
         socket.create_connection((match[1], int(match[2])), timeout=ANSWER_SECONDS).close()
@@ -107,7 +107,7 @@ def _join(ray: Any, address: str) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Ray plans for later versions of itself
+            warnings.simplefilter("ignore")  # about later versions of Ray
             _init(ray, address)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
@@ -115,7 +115,7 @@ def _join(ray: Any, address: str) -> None:
         raise _no_cluster(address, reason.rstrip(".") + token) from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray takes it for itself
+            signal.signal(signal.SIGTERM, handler)  # Ray replaces it
 
 
 def _init(ray: Any, address: str) -> None:

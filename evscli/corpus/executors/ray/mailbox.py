@@ -1,4 +1,4 @@
-"""A worker's driver in an actor: tasks and words lie here until a call brings or takes them."""
+"""The driver of a worker in an actor: tasks and messages wait here for calls of the pool."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from evscli.corpus.tasks import Task
 
 
 class Mailbox:
-    """Between the threads of one worker and the calls of its pool."""
+    """The exchange between the threads of one worker and the calls of its pool."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._tasks: deque[Task | None] = deque()
         self._said: list[Message] = []
         self._sent = 0
-        """Messages, ever."""
+        """The number of messages sent in all."""
         self._arrived = 0
-        """Of these, how many the pool has for certain."""
+        """The number of these that have reached the pool for certain."""
         self._wants_none = self._stopped = self._left = False
 
     def send(self, message: Message) -> None:
-        """Let the pool know something. Raises KeyboardInterrupt where the worker shall end.
+        """Queue a message to the pool. Raises KeyboardInterrupt where the worker shall end.
 
-        A video that kills this process takes with it what lies here, so the pool must know before
-        which one it is: that waits until it has arrived.
+        A video that kills this process takes the queue with it, so the pool must have the name of
+        the video first: `Begun` waits until it has arrived.
         """
         with self._changed:
             self._said.append(message)
@@ -40,7 +40,7 @@ class Mailbox:
                 raise KeyboardInterrupt
 
     def poll(self) -> Sequence[Message]:
-        """Wait for messages; nothing where the worker has left. Asking says the last have come."""
+        """Wait for messages; none where the worker has left. A call confirms those of the last."""
         with self._changed:
             self._arrived = self._sent - len(self._said)
             self._changed.notify_all()
@@ -49,13 +49,13 @@ class Mailbox:
             return said
 
     def give(self, task: Task | None) -> None:
-        """Hand the worker a task, or say that there are no more."""
+        """Send the worker a task, or None where there are no more."""
         with self._changed:
             self._tasks.append(task)
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[Task]:
-        """Jobs as they are handed out, until there are no more or the worker has ended."""
+        """Yield tasks as they are handed out, until there are no more or the worker has ended."""
         while (task := self._next()) is not None:
             yield task
 
@@ -66,19 +66,19 @@ class Mailbox:
             return None if self._wants_none or self._stopped else self._tasks.popleft()
 
     def close(self) -> None:
-        """Wait for no more tasks."""
+        """Stop waiting for tasks."""
         with self._changed:
             self._wants_none = True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Have the worker end with its video."""
+        """End the worker after its video."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def leave(self) -> None:
-        """Say nothing more."""
+        """Send no more messages."""
         with self._changed:
             self._left = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""How many workers a cluster has room for, and what each may use. Pure arithmetic; no Ray."""
+"""The number of workers that a cluster has room for, and the resources of each, without Ray."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evscli.errors import DeviceError, EvsError, UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """What one machine of a cluster has, whoever uses it now."""
+    """The resources of one machine of a cluster, in use or not."""
 
     cpus: int
     gpus: int = 0
@@ -21,18 +21,18 @@ class Placement:
     """The workers of a run, all alike."""
 
     devices: tuple[str, ...]
-    """One for every worker, as it is called there."""
+    """The device of every worker, by its name there."""
     cpus: int
-    """Of each worker."""
+    """The CPUs of each worker."""
     gpus: int
-    """Of each worker: 1 or 0."""
+    """The GPUs of each worker: 1 or 0."""
 
     def __str__(self) -> str:
         return f"{self.cpus} CPU{'s'[: self.cpus > 1]}" + " and 1 GPU" * self.gpus
 
 
 def find_placement(nodes: Sequence[Node], device: str, workers: int | None) -> Placement:
-    """A worker for each GPU, or for each node where there is none, or so many as are wanted.
+    """Place a worker on each GPU, on each node where there is none, or the number in `workers`.
 
     They share the CPUs of their nodes. Raises UsageError for a device that Ray cannot choose by,
     DeviceError for GPUs that are not there, and EvsError where there is too little for all.
@@ -58,5 +58,5 @@ def find_placement(nodes: Sequence[Node], device: str, workers: int | None) -> P
 
 
 def _room(node: Node, cpus: int, gpus: int) -> int:
-    """Workers that a node has room for."""
+    """Return the number of workers that a node has room for."""
     return min(node.cpus // cpus, node.gpus) if gpus else node.cpus // cpus

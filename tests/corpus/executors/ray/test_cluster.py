@@ -17,7 +17,9 @@ pytest.importorskip("ray", reason="Ray cannot be installed here")
 
 @pytest.mark.parametrize("address", ["garbage", "ray://host:10001", "host", "host:99999"])
 def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(UsageError, match=r"is no address of a Ray cluster: write it as HOST:PORT"):
+    with pytest.raises(
+        UsageError, match=r"is not an address of a Ray cluster: write it as HOST:PORT"
+    ):
         connected(address).__enter__()
 
 
