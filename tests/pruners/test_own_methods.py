@@ -107,7 +107,7 @@ class TestWhatIsAMethod:
             raise NotImplementedError
 
         assert check_selection(rule, 0.5).options == {"k": 1}
-        with pytest.raises(UsageError, match=r"option k .* annotation that is not known"):
+        with pytest.raises(UsageError, match=r"option k .* annotation that cannot be looked up"):
             check_selection(other, 0.5)
 
     @pytest.mark.parametrize("method", [lambda tokens: tokens, lambda: None])

@@ -99,7 +99,7 @@ def _keep(scores: Tensor, count: int, options: Options) -> Tensor:
 def _first_frame_note(frames: int, cells: int, budget: float, count: int) -> tuple[str, ...]:
     if frames == 1 and budget < 1:
         return (
-            f"EVS keeps the first frame whole and there is no other, so budget {budget:g} keeps all "
+            f"EVS keeps the first frame whole and there is no other: budget {budget:g} keeps all "
             "of it; sample more frames, or choose another method, to keep less.",
         )
     if frames == 1 or count > cells:
