@@ -82,7 +82,7 @@ CORPORA = (
     "40 of them damaged, in {soak[seconds]:.0f} s. Memory of all processes together rises to "
     "{soak[GiB]:.1f} GiB",
     "Open files stay at {soak[files]:.0f}.",
-    "`evs plan` said {plan[samples said]:.2f} s for the sample videos and "
+    "`evs plan` estimated {plan[samples said]:.2f} s for the sample videos and "
     "{plan[clips said]:.1f} s for 40 short clips, and `evs prune` took "
     "{plan[samples real]:.2f} s and {plan[clips real]:.1f} s: "
     "{plan[samples said / real]:.2f} and {plan[clips said / real]:.2f} of the truth",
