@@ -104,7 +104,7 @@ def form_of(output: Path, *, beside: Sequence[Path], frames: int | None, time: s
     form = output.suffix.lower()
     if form not in FORMS:
         raise UsageError(
-            f"cannot tell what to draw from the name {output.name!r}: let it end in .png (contact "
+            f"the name {output.name!r} does not choose a picture: let it end in .png (contact "
             "sheet), .mp4 (overlay video) or .html (report)"
         )
     if beside and form != ".html":

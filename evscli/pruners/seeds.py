@@ -1,4 +1,4 @@
-"""Seeds of random methods."""
+"""The seeds of random methods for each video."""
 
 from __future__ import annotations
 

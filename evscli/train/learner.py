@@ -34,9 +34,9 @@ class Pass:
     losses: Mapping[str, Tensor]
     """The parts of the loss by name."""
     kinds: Sequence[str] = ()
-    """[n] the kind of every question."""
+    """The kind of every question, [n]."""
     right: Sequence[bool] = ()
-    """[n] whether the answer to it was right."""
+    """Whether the answer to each question was right, [n]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -61,7 +61,7 @@ class Comparison:
 
     requests: Sequence[PruneRequest]
     measured: Sequence[Sequence[Measured]]
-    """[videos][selections] measurements."""
+    """The measurements, [videos][selections]."""
     failures: Sequence[Failure]
     setup: Mapping[str, Any]
     """The settings of the measurement, as JSON values."""

@@ -77,7 +77,7 @@ class Measured:
 
     video: str
     mask: Tensor
-    """[T, h, w] bool, on the CPU."""
+    """The mask [T, h, w] bool, on the CPU."""
     seconds: float
     """The time of choosing alone in seconds, once warm."""
     diagnostics: Diagnostics

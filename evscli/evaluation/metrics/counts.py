@@ -15,7 +15,7 @@ from evscli.evaluation.metrics.rows import check_mask
 
 
 def budget_entropy(mask: Tensor) -> float:
-    """`-sum_t p_t log p_t / log T`, p_t the share of the kept tokens that lies in frame t.
+    """Return `-sum_t p_t log p_t / log T`, p_t the share of the kept tokens that is in frame t.
 
     The division by log T brings it to 0..1 for every T: 1 where all frames of `mask [T, h, w] bool`
     keep the same number, 0 where one keeps all. It is 1 for a single frame, and 0 for a mask that

@@ -15,7 +15,7 @@ from evscli.records import VideoTokens
 
 
 def k_center_radius(tokens: VideoTokens, mask: Tensor) -> float:
-    """`max_x min_s d(x, s)` with `d = 1 - cos`: the distance of the worst served token.
+    """Return `max_x min_s d(x, s)` with `d = 1 - cos`: the distance of the worst served token.
 
     The range is 0..2: 2 where nothing is kept, 0 where all is. Keeping more tokens never raises it,
     but for the float32 rounding of cosines. Raises as `nearest_cosine` does.
@@ -24,7 +24,7 @@ def k_center_radius(tokens: VideoTokens, mask: Tensor) -> float:
 
 
 def facility_location(tokens: VideoTokens, mask: Tensor) -> float:
-    """`mean_x max_s cos(x, s)`: the mean cosine of a token to the nearest kept one.
+    """Return `mean_x max_s cos(x, s)`: the mean cosine of a token to the nearest kept one.
 
     The range is -1..1: -1 where nothing is kept, 1 where all is. Keeping more never lowers it, but
     for rounding. Kept tokens are part of the mean, each with cosine 1, so the kept share alone
@@ -34,7 +34,7 @@ def facility_location(tokens: VideoTokens, mask: Tensor) -> float:
 
 
 def nearest_cosine(tokens: VideoTokens, mask: Tensor) -> Tensor:
-    """`max_s cos(x, s)` of every token x: [T, h, w] float32 in -1..1, on the tokens' device.
+    """Return `max_s cos(x, s)` of every token x: [T, h, w] float32 in -1..1, on their device.
 
     The cosine is exactly 1 for a kept token, and -1 for all where `mask [T, h, w] bool` keeps
     nothing. Takes K * (M - K) * D multiplications for K kept of M tokens. Raises UsageError without
@@ -71,7 +71,7 @@ def _with_zero_axis(rows: Tensor) -> Tensor:
 
 
 def _products(a: Tensor, b: Tensor) -> Tensor:
-    """`a[i] . b[j]` of [m, D] and [k, D]: [m, k] float32.
+    """Return `a[i] . b[j]` of [m, D] and [k, D]: [m, k] float32.
 
     The precision is full even where the caller allows a model less, by autocast or TF32: neither
     touches float64, and a CPU has no TF32.

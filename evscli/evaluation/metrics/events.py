@@ -31,7 +31,7 @@ class SourceEvent:
     end: int
     """The number of the frame after its last."""
     box: Sequence[int]
-    """[x0, y0, x1, y1] in pixels of the shown picture, x1 and y1 exclusive."""
+    """The box [x0, y0, x1, y1] in pixels of the shown picture, x1 and y1 exclusive."""
 
 
 def known_events(video: Path) -> tuple[SourceEvent, ...]:

@@ -18,7 +18,7 @@ values: as weak as a float32 encoder's rounding, and well above that of sums in 
 
 
 def projection_residual(tokens: VideoTokens, mask: Tensor) -> float:
-    """`||X - P X||_F^2 / ||X||_F^2`, X all tokens as rows, P the projection onto the span of s.
+    """Return `||X - P X||_F^2 / ||X||_F^2`: X all tokens as rows, P a projection on the span of s.
 
     The range is 0..1: 1 where nothing is kept, 0 where all is or all tokens are zero. It is 0 once
     the kept tokens span R^D, for which D tokens may suffice, and so does not differ between masks

@@ -110,7 +110,7 @@ def branch_mask(lengths: Tensor, prompt_length: int, dtype: torch.dtype) -> Tens
 
 
 def side_by_side(lengths: Tensor, prompt_length: int) -> Tensor:
-    """[P, S + P] bool: texts of `lengths` [n] see the prompt before them and their own past."""
+    """Return [P, S + P] bool: texts of `lengths` [n] see the prompt and their own past."""
     text = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
     own = (text[:, None] == text[None, :]).tril()
     return torch.cat([own.new_ones(len(text), prompt_length), own], dim=1)

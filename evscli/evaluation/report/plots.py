@@ -112,7 +112,7 @@ def look_of(number: int) -> dict[str, Any]:
 
 
 def looks_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The look of the line of every selection; that of `random` is grey."""
+    """Return the look of the line of every selection, which is grey for `random`."""
     return {
         name: RANDOM_LOOK if name.split()[0] == RANDOM else look_of(number)
         for number, name in enumerate(names)
@@ -120,7 +120,7 @@ def looks_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def lines_of(panels: int, columns: int = MOST_COLUMNS) -> int:
-    """The number of lines that panels take, `columns` in each."""
+    """Return the number of lines that panels take, `columns` in each."""
     return ceil(panels / columns)
 
 

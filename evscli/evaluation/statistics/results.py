@@ -152,9 +152,9 @@ class Score:
     """Right answers and questions by video, and the share of tokens kept."""
 
     correct: IntArray
-    """[V] right answers."""
+    """[V] numbers of right answers."""
     asked: IntArray
-    """[V] questions."""
+    """[V] numbers of questions."""
     kept_fraction: float
 
     @classmethod

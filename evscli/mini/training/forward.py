@@ -32,12 +32,12 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class States:
-    """Hidden states of the language model."""
+    """The hidden states of the language model."""
 
     visual: Tensor
-    """[B, K, C] of the visual tokens, between two layers."""
+    """[B, K, C] states of the visual tokens, between two layers."""
     questions: Tensor
-    """[B, Q, L, C] of the questions, after the last layer."""
+    """[B, Q, L, C] states of the questions, after the last layer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

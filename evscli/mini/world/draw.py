@@ -46,7 +46,7 @@ class Look:
     """The surface of one thing."""
 
     color: Floats
-    """[3] RGB."""
+    """The RGB colour, [3]."""
     shaded: bool
     """Whether it is lit from the upper left. A circle then looks like a ball."""
     grain: float

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from evscli.mini.world.scene import Floats, Form
 
 Region = tuple[float, float, float, float]
-"""[x0, y0, x1, y1] in pixels."""
+"""A box [x0, y0, x1, y1] in pixels."""
 
 NEEDED = 96
 """The pixels of a picture's side that a wide pan must leave in view all the time."""

@@ -24,7 +24,7 @@ MOST = 1500
 
 
 def stones(rng: Generator, size: Size) -> Floats:
-    """Rounded stones of one size with dark gaps."""
+    """Draw rounded stones of one size with dark gaps."""
     radius = rng.uniform(2.5, 7)
     places = _places(rng, size, np.pi * radius**2)
     image, draw = _sheet(size, 0.1)
@@ -34,7 +34,7 @@ def stones(rng: Generator, size: Size) -> Floats:
 
 
 def leaves(rng: Generator, size: Size) -> Floats:
-    """Angular pieces of all sizes, most of them small."""
+    """Draw angular pieces of all sizes, most of them small."""
     radii = np.minimum(1.5 / np.sqrt(rng.uniform(0.0025, 1, MOST)), 0.12 * max(size) + 3)
     places = _places(rng, size, float(np.pi * np.mean(radii**2)))
     image, draw = _sheet(size, 0.5)
@@ -44,7 +44,7 @@ def leaves(rng: Generator, size: Size) -> Floats:
 
 
 def grass(rng: Generator, size: Size) -> Floats:
-    """Short strokes in about one direction."""
+    """Draw short strokes in about one direction."""
     length, lean = rng.uniform(5, 14), rng.uniform(0, np.pi)
     image, draw = _sheet(size, 0.3)
     for x, y, turn, shade in _places(rng, size, 2 * length).tolist():

@@ -72,7 +72,7 @@ class Thing:
     path: Floats
     """[F, 2] places of its centre."""
     shown: Flags
-    """[F] whether it is in the scene."""
+    """[F] flags: whether it is in the scene."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,9 +82,9 @@ class Light:
     centre: tuple[float, float]
     radius: float
     shown: Flags
-    """[F] whether the lamp is in the scene."""
+    """[F] flags: whether the lamp is in the scene."""
     lit: Flags
-    """[F] whether it is lit."""
+    """[F] flags: whether it is lit."""
     starts: tuple[int, ...]
     """The first frame of each flash."""
 
@@ -101,7 +101,7 @@ class Scene:
     things: tuple[Thing, ...]
     light: Light | None
     zoom: Floats | None = None
-    """[F] magnification about the middle of the picture, 1 or more. None is 1 everywhere."""
+    """[F] magnifications about the middle of the picture, 1 or more. None is 1 everywhere."""
     tour: bool = False
     """Whether the camera goes along a wall of which it never sees all."""
 

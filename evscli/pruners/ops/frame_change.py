@@ -26,7 +26,7 @@ def token_change(tokens: VideoTokens, inputs: PruneInputs, *, of_pixels: bool) -
 
 
 def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
-    """`1 - cos(x[t,i], x[t-lag,i])` of `embeds [T, h, w, D]`: [T, h, w] float32 in 0..2.
+    """Return `1 - cos(x[t,i], x[t-lag,i])` of `embeds [T, h, w, D]`: [T, h, w] float32 in 0..2.
 
     The first `lag` frames are 2. A token bit-equal to its predecessor gets exactly 0; a zero vector
     has cosine 0 to any other.
@@ -48,11 +48,11 @@ def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
 
 
 def pixel_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:
-    """Mean absolute pixel difference of each merged cell: [T, h, w] float32 in 0..1; frame 0 is 1.
+    """Return the mean absolute pixel difference of each cell: [T, h, w] float32 in 0..1.
 
     It ranks as `||cell[t] - cell[t-1]||_1` over both frames of a temporal patch in order, divided
-    by the cell's number of values and by 255 so that grids compare. It is computed on the CPU.
-    Raises UsageError where the pixels do not make the grid.
+    by the cell's number of values and by 255 so that grids compare. Frame 0 is 1. It is computed on
+    the CPU. Raises UsageError where the pixels do not make the grid.
     """
     t, h, w = grid_thw
     patch = pixels.temporal_patch_size
