@@ -1,14 +1,14 @@
-"""Runs benchmarks. Every child process imports this module anew, so it imports little.
+"""The command line of the benchmarks. Child processes import it anew, so it imports little.
 
-    python -m benchmarks                      what there is, and whether its results are up to date
+    python -m benchmarks                      list them, and whether results are up to date
     python -m benchmarks NAME [--option X]    measure one
     python -m benchmarks --all                measure all, on a machine that does nothing else
     python -m benchmarks --smoke [NAME...]    show that each runs, at its smallest; writes nothing
     python -m benchmarks --keep NAME --because "why"
                                               the code has changed and the figures still stand
 
-A measurement with the options of the published figures, which are the defaults, writes its page and
-its figures below benchmarks/results/, and the figures that README.md and docs/ quote of them.
+A measurement with the options of the published figures, which are the defaults, writes its page
+and its figures below benchmarks/results/, and the figures that README.md and docs/ quote of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 
 
 def main(arguments: list[str]) -> int:
-    """Do what is asked; the exit code is 1 where a benchmark failed."""
+    """Run the command and return the exit code, which is 1 where a benchmark failed."""
     from benchmarks.harness import commands
 
     if arguments and not arguments[0].startswith("-"):

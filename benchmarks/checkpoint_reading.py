@@ -1,9 +1,9 @@
-"""What loading the vision part of a large checkpoint costs.
+"""The cost of loading the vision part of a large checkpoint.
 
 The checkpoint is made here: a small random vision tower beside a language model of about 2 GB,
 whose weights are holes in sparse files, in three shards of which one holds both. Each way loads it
-in a process of its own, with the files dropped from the page cache before; afterwards the kernel
-says how much of the files it had to bring in (`mincore`).
+in a process of its own, with the files dropped from the page cache before. The bytes read are the
+pages that the kernel has in its cache afterwards (`mincore`).
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ WAYS = {
     "evs float32": "evs, `dtype=float32`",
     "transformers float32": "transformers, `dtype=float32`",
 }
-"""Who loads, and in which dtype: as stored, or converted."""
+"""The loaders, each with the stored dtype or with another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Seconds and MB of one way."""
+    """The seconds and MB of one way."""
 
     seconds: float
     peak: float
-    """Most resident memory, above what there was before."""
+    """The most resident MB above those before."""
     anonymous: float
-    """Memory after it, above what there was before."""
+    """The anonymous MB afterwards above those before."""
     read: float = 0.0
-    """Of the files."""
+    """The MB read of the files."""
 
 
 def make_checkpoint(folder: Path, layers: int) -> tuple[int, int]:
-    """Write the checkpoint; returns bytes of vision weights and of all weights."""
+    """Write the checkpoint. Return the bytes of the vision weights and of all weights."""
     text = {**TEXT, "num_hidden_layers": layers}
     config = Qwen3VLConfig(vision_config=VISION, text_config=text, dtype="bfloat16")
     with torch.device("meta"):
@@ -86,7 +86,7 @@ def make_checkpoint(folder: Path, layers: int) -> tuple[int, int]:
 
 
 def write_shard(path: Path, weights: dict[str, Tensor], filled: set[str]) -> None:
-    """A bfloat16 safetensors file; weights that are not `filled` are holes."""
+    """Write a bfloat16 safetensors file. Weights that are not `filled` are holes."""
     header: dict[str, object] = {}
     starts, offset = {}, 0
     for name, value in weights.items():
@@ -106,7 +106,7 @@ def write_shard(path: Path, weights: dict[str, Tensor], filled: set[str]) -> Non
 
 
 def load(way: str, dtype: str, folder: str) -> None:
-    """Load in this process, and print what it costs."""
+    """Load in this process, and print the cost."""
     if way == "evs":
         from evscli.encoders import load_encoder
 
@@ -128,7 +128,7 @@ def load(way: str, dtype: str, folder: str) -> None:
 
 
 def _memory() -> dict[str, int]:
-    """VmRSS, VmHWM and RssAnon in KB."""
+    """Return VmRSS, VmHWM and RssAnon in KB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return {
         name: int(value.split()[0])
@@ -146,7 +146,7 @@ def drop_from_cache(folder: Path) -> None:
 
 
 def brought_in(folder: Path) -> float:
-    """MB of the weight files that are in the page cache."""
+    """Return the MB of the weight files that are in the page cache."""
     return sum(_cached_pages(path) for path in folder.glob("*.safetensors")) * mmap.PAGESIZE / MB
 
 
@@ -161,7 +161,7 @@ def _cached_pages(path: Path) -> int:
 
 
 def cost_of(way: str, folder: Path) -> Cost:
-    """What one way costs, in a fresh process."""
+    """Return the cost of one way, in a fresh process."""
     drop_from_cache(folder)
     assert brought_in(folder) < 1, "this file system keeps pages that it was asked to drop"
     who, _, dtype = way.partition(" ")
@@ -172,7 +172,7 @@ def cost_of(way: str, folder: Path) -> Cost:
 
 
 def measure(*, layers: int = 14, ways: str = ",".join(WAYS)) -> Report:
-    """A language model of so many layers; some of the ways only."""
+    """Measure `ways` with a language model of `layers` layers."""
     with tempfile.TemporaryDirectory() as name:
         vision, total = make_checkpoint(Path(name), layers)
         costs = {way: cost_of(way, Path(name)) for way in ways.split(",")}

@@ -2,7 +2,7 @@
 
 The loop decodes, encodes, prunes and writes one video after the other in one process, with the same
 functions. All ways take turns in one process with the model loaded; the clean process that children
-are forks of has been started before. Then decoding alone and encoding alone say which of them the
+are forks of has been started before. Decoding alone and encoding alone then show which of them the
 engine waits for. The stores of all ways must hold the same bytes.
 """
 
@@ -34,24 +34,24 @@ SAMPLES = Path(__file__).parents[1] / "sample_videos"
 
 
 class Silent:
-    """Listens to a run and says nothing."""
+    """A listener to a run that prints nothing."""
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
-        """Says nothing."""
+        """Print nothing."""
 
     def done(self, done: Done, *, again: bool) -> None:
-        """Says nothing."""
+        """Print nothing."""
 
 
 def loop(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
-    """One video after the other."""
+    """Prune one video after the other."""
     with StoreWriter(folder, pruner.configs[0]) as writer:
         for video in videos:
             writer.add(pruner(video))
 
 
 def engine(processes: int) -> Callable[[Sequence[VideoInput], VideoPruner, Path], None]:
-    """The local engine with so many decoder processes."""
+    """Return the local engine with this number of decoder processes."""
 
     def run(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
         asked = Engine(processes=processes)
@@ -61,7 +61,7 @@ def engine(processes: int) -> Callable[[Sequence[VideoInput], VideoPruner, Path]
 
 
 def alone(videos: Sequence[VideoInput], pruner: VideoPruner) -> tuple[float, float]:
-    """Seconds of decoding and resizing alone in one process, and of encoding and pruning alone."""
+    """Return seconds of decoding and resizing alone in one process, and of the rest alone."""
     decoding = encoding = 0.0
     for video in videos:
         start = time.perf_counter()
@@ -75,7 +75,7 @@ def alone(videos: Sequence[VideoInput], pruner: VideoPruner) -> tuple[float, flo
 
 
 def seconds(action: Callable[[], None]) -> float:
-    """How long it takes."""
+    """Return the seconds that an action takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
@@ -84,7 +84,7 @@ def seconds(action: Callable[[], None]) -> float:
 def compare(
     videos: Sequence[VideoInput], pruner: VideoPruner, rounds: int
 ) -> tuple[dict[str, float], tuple[float, float]]:
-    """Median seconds of each way, and of decoding and encoding alone."""
+    """Return median seconds of each way, and of decoding and encoding alone."""
     ways = {
         "plain loop": loop,
         "engine, 1 decoder process": engine(1),
@@ -111,7 +111,7 @@ def check_equal(folders: Sequence[Path]) -> None:
 
 
 def measure(*, rounds: int = 3, copies: int = 4, samples: int = 5) -> Report:
-    """All ways on so many of the sample videos, so many times each."""
+    """Measure all ways on `samples` sample videos, `copies` of each, in `rounds` rounds."""
     found = find_videos([str(SAMPLES)])[:samples]
     videos = [replace(v, id=f"{v.id}-{copy}") for copy in range(copies) for v in found]
     pruner = VideoPruner(load_encoder("mini"), check_selection("vcast", 0.3))

@@ -1,8 +1,8 @@
 """Three ways to sample frames of a long clip.
 
 The clip is 1280x720 H.264 with B-frames, made here: a camera that wanders over a rough texture.
-Every way runs on one thread and ends with the same RGB pixels in one array (checked); what is
-timed is processor time, which other work on the machine disturbs little.
+Every way runs on one thread and ends with the same RGB pixels in one array (checked). The figures
+are processor time, which other work on the machine disturbs little.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from evscli.video import decode_frames, index_video, plan_frames
 
 FPS = 30
 GROUPS = (60, 250)
-"""Frames between key frames: two seconds, as streaming services cut; and x264's own default."""
+"""The frames between key frames: two seconds, as in streaming services, and x264's default."""
 
 WANTED = (16, 64)
 
@@ -35,7 +35,7 @@ Way = Callable[[Path, int], Pixels]
 
 
 class Uniform:
-    """Sampling rules: so many frames spread over the clip, sizes left as they are."""
+    """Sampling rules with a number of frames spread over the clip, which keep its size."""
 
     patch_size = 16
     temporal_patch_size = 2
@@ -46,20 +46,20 @@ class Uniform:
         self.wanted = wanted
 
     def sample(self, frames: int, fps: float) -> IntArray:  # noqa: ARG002
-        """[F] evenly spread frame numbers."""
+        """Return [F] evenly spread frame numbers."""
         return np.linspace(0, frames - 1, self.wanted).round().astype(np.int64)
 
     def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002
-        """The size given."""
+        """Return the size given."""
         return height, width
 
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
-        """[T] index / fps."""
+        """Return [T] index / fps."""
         return source_index[::2] / fps
 
 
 def planned(path: Path, wanted: int) -> Pixels:
-    """Ours: index by demuxing, seek per group of frames, convert what is kept."""
+    """Read as evs does: index by demuxing, seek per group of frames, convert the frames kept."""
     index = index_video(path)
     plan = plan_frames(index, Uniform(wanted))
     chunks = decode_frames(index, plan, chunk_frames=16)
@@ -67,14 +67,14 @@ def planned(path: Path, wanted: int) -> Pixels:
 
 
 def decode_all(path: Path, wanted: int) -> Pixels:
-    """Decode up to the last frame wanted, convert what is kept: transformers' PyAV reader."""
+    """Decode up to the last frame, convert the frames kept, as transformers' PyAV reader does."""
     numbers = _numbers(path, wanted)
     frames = [frame for number, frame in _enumerated(path, numbers[-1]) if number in numbers]
     return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
 
 
 def convert_all(path: Path, wanted: int) -> Pixels:
-    """Decode and convert every frame, then choose: what reading a whole clip costs."""
+    """Decode and convert every frame, then choose: the cost of reading a whole clip."""
     numbers = _numbers(path, wanted)
     kept = []
     for number, frame in _enumerated(path, numbers[-1]):
@@ -124,7 +124,7 @@ def write_clip(path: Path, *, minutes: float, group: int, size: tuple[int, int])
 
 @cache
 def _texture(height: int, width: int) -> Pixels:
-    """Noise of many scales, as natural pictures have, larger by [400, 600, 3]."""
+    """Return noise of many scales, as in natural pictures, larger by [400, 600, 3]."""
     random, height, width = np.random.default_rng(0), height + 400, width + 600
     total = np.zeros((height, width, 3), np.float32)
     for scale in (4, 8, 16, 32, 64, 128):
@@ -136,14 +136,14 @@ def _texture(height: int, width: int) -> Pixels:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of processor time, and what it gave."""
+    """Return seconds of processor time, and the result."""
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
 
 
 def compare(path: Path, wanted: int, repeats: int) -> dict[str, float]:
-    """Median seconds of every way; the ways take turns, so that a slow spell hits all."""
+    """Return median seconds of every way. The ways take turns, so that slow spells hit all."""
     reference = planned(path, wanted)
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(repeats):
@@ -155,7 +155,7 @@ def compare(path: Path, wanted: int, repeats: int) -> dict[str, float]:
 
 
 def measure(*, minutes: float = 2.0, repeats: int = 2, height: int = 720) -> Report:
-    """Clips of so many minutes and that height; medians of so many runs."""
+    """Measure clips of `minutes` and `height`, with medians of `repeats` runs."""
     size = (height, height * 16 // 9)
     figures: dict[str, float] = {}
     rows = []

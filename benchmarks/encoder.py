@@ -1,9 +1,9 @@
 """The vision towers on batched frames against transformers' own forward.
 
-The towers are random, of 8 blocks, and both ways run the same modules on the same
-patches with `scaled_dot_product_attention`: transformers frame by frame and window by window, ours
-one call per layer and window size. On the CPU one thread runs and processor time is taken, which
-other work on the machine disturbs little; on CUDA it is the time until the device is done.
+The towers are random, of 8 blocks, and both ways run the same modules on the same patches with
+`scaled_dot_product_attention`: transformers frame by frame and window by window, evs with one call
+per layer and window size. On the CPU one thread runs and processor time is taken, which other work
+on the machine disturbs little; on CUDA it is the time until the device is done.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionCon
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
-from evscli.encoders import qwen2_5_vl, qwen3_vl
 from evscli.encoders.tower import encode_frames
+from evscli.models.qwen2_5_vl.tower import Qwen25Tower
+from evscli.models.qwen3_vl.tower import Qwen3Tower
 
 GRIDS = ((32, 8, 8), (8, 18, 18), (4, 26, 46))
-"""(T, H, W) patches of one chunk: many thumbnails, small frames, large frames."""
+"""The (T, H, W) patches of one chunk: many thumbnails, small frames, large frames."""
 
 
 def towers(width: int) -> dict[str, tuple[Any, Any]]:
-    """A random tower of each family, and what runs it on batched frames."""
+    """Return a random tower of each family, and the function that runs it on batched frames."""
     torch.manual_seed(0)
     shape = {"depth": 8, "hidden_size": width, "num_heads": 8, "intermediate_size": 4 * width}
     with_planes = Qwen3VLVisionConfig(
@@ -42,10 +43,10 @@ def towers(width: int) -> dict[str, tuple[Any, Any]]:
     )
     sdpa = {"attn_implementation": "sdpa"}
     return {
-        "Qwen3-VL": (Qwen3VLVisionModel._from_config(with_planes, **sdpa), qwen3_vl.Qwen3Tower),
+        "Qwen3-VL": (Qwen3VLVisionModel._from_config(with_planes, **sdpa), Qwen3Tower),
         "Qwen2.5-VL": (
             Qwen2_5_VisionTransformerPretrainedModel._from_config(with_windows, **sdpa),
-            qwen2_5_vl.Qwen25Tower,
+            Qwen25Tower,
         ),
     }
 
@@ -53,7 +54,7 @@ def towers(width: int) -> dict[str, tuple[Any, Any]]:
 def compare(
     tower: Any, prepare: Any, grid: tuple[int, int, int], *, repeats: int
 ) -> tuple[float, float, float]:
-    """Median seconds of ours and of transformers, and the largest relative difference."""
+    """Return median seconds of evs and of transformers, and the largest relative difference."""
     weight = tower.patch_embed.proj.weight
     patches = torch.randn(grid[0], grid[1] * grid[2], weight[0].numel(), device=weight.device)
     grid_thw = torch.tensor([grid], device=weight.device)
@@ -84,7 +85,7 @@ def _seconds(way: Callable[[], Tensor], weight: Tensor) -> float:
 
 
 def measure(*, repeats: int = 2, width: int = 512, grids: int = 3, device: str = "cpu") -> Report:
-    """Medians of so many runs, on so many of the grids."""
+    """Measure the first `grids` grids, with medians of `repeats` runs."""
     named = check_device(device)
     torch.set_num_threads(1)
     rows: list[str] = []

@@ -1,10 +1,10 @@
-"""One long video from file to stored tokens: ours, and what a user of transformers would write.
+"""One long video from file to stored tokens: evs, and the usual code with transformers.
 
 Both sides run in one process and take turns; the encoder is loaded before. The other side
 decodes the file from its start with PyAV as the reader of transformers does, resizes all frames at
 once, calls transformers' own vision forward, prunes with V-CAST's formulas as they stand and saves
-with safetensors. The tower is random and small, so that decoding weighs on a CPU about as it does
-where a GPU encodes. Both must end with the same tokens kept.
+with safetensors. The tower is random and small, so that decoding takes about the same share on a
+CPU as beside an encoder on a GPU. Both must end with the same tokens kept.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ PROCESSOR = {
 
 
 def write_clip(path: Path, seconds: int, height: int) -> None:
-    """A textured picture that drifts, with a key frame every two seconds."""
+    """Write a textured picture that drifts, with a key frame every two seconds."""
     width = height * 16 // 9
     noise = np.random.default_rng(0).integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
     picture = noise.repeat(8, axis=0).repeat(8, axis=1)
@@ -77,7 +77,7 @@ def write_clip(path: Path, seconds: int, height: int) -> None:
 
 
 def write_checkpoint(folder: Path) -> PreTrainedModel:
-    """The random checkpoint both sides use."""
+    """Write the random checkpoint that both sides use."""
     torch.manual_seed(0)
     config = Qwen3VLConfig(vision_config=dict(VISION), text_config=dict(TEXT))
     model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32).eval()
@@ -87,7 +87,7 @@ def write_checkpoint(folder: Path) -> PreTrainedModel:
 
 
 def decode_from_start(path: Path, indices: set[int]) -> Tensor:
-    """[F, 3, H, W] uint8: every frame decoded, the wanted ones converted."""
+    """Decode every frame and return the ones of `indices`, [F, 3, H, W] uint8."""
     frames = []
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
@@ -99,7 +99,7 @@ def decode_from_start(path: Path, indices: set[int]) -> Tensor:
 
 
 def patches_of(frames: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Pixel values and grid_thw as the processor gives them."""
+    """Return pixel values and grid_thw as the processor makes them."""
     values = interpolate(frames, size, mode="bicubic", antialias=True).float() / 127.5 - 1
     t, h, w = len(values) // 2, size[0] // 32, size[1] // 32
     blocks = values.view(t, 2, 3, h, 2, 16, w, 2, 16).permute(0, 3, 6, 4, 7, 2, 1, 5, 8)
@@ -110,7 +110,7 @@ def patches_of(frames: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 def by_hand(
     path: Path, model: PreTrainedModel, indices: set[int], size: tuple[int, int], store: Path
 ) -> Tensor:
-    """The other side; returns its mask [T, h, w]."""
+    """Run the other side and return its mask [T, h, w]."""
     patches, grid = patches_of(decode_from_start(path, indices), size)
     output = model.model.visual(patches, grid)
     t, h, w = (grid[0] // torch.tensor([1, 2, 2])).tolist()
@@ -123,14 +123,14 @@ def by_hand(
 
 
 def timed(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    """(seconds, result)"""
+    """Return seconds and result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
 
 
 def measure(*, rounds: int = 3, seconds: int = 120, height: int = 720) -> Report:
-    """Make the clip and the checkpoint, and let both sides take turns."""
+    """Make the clip and the checkpoint, and run both sides in turns."""
     with tempfile.TemporaryDirectory(prefix="evs-end-to-end-") as temporary:
         folder = Path(temporary)
         write_clip(folder / "clip.mp4", seconds, height)

@@ -1,7 +1,7 @@
 """Two workers in processes against two in actors of a Ray cluster on the same machine.
 
-Seconds until the workers are up, model and all, and seconds of work after that are told apart:
-the first are paid once for each run. Ray gives its workers a low priority; here it is told not to,
+The seconds until the workers are up, model and all, are measured apart from those of the work:
+the first are paid once for each run. Ray gives its workers a low priority. This is turned off here,
 since a machine that does something else would slow one way only. All stores must hold the same
 tensors.
 """
@@ -34,23 +34,23 @@ from evscli.store import open_store
 
 
 class Watch(Silent):
-    """Notes when the workers are up."""
+    """A listener that records when the workers are up."""
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:  # noqa: ARG002
-        """Notes the time."""
+        """Record the time."""
         self.up = time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds of one run."""
+    """The seconds of one run."""
 
     start: float
     work: float
 
 
 def run(prune: Callable[..., list[Summary]], videos: Sequence[VideoInput], folder: Path) -> Took:
-    """Have it done by one engine."""
+    """Run one engine on the videos."""
     pruning = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
     watch, began = Watch(), time.perf_counter()
     prune(videos, pruning.make, [folder], listener=watch)
@@ -70,7 +70,7 @@ def check_equal(one: Path, other: Path) -> None:
 
 
 def compare(videos: Sequence[VideoInput], workers: int, rounds: int) -> dict[str, list[Took]]:
-    """The ways in turns."""
+    """Run the ways in turns."""
     ways = {
         "processes": partial(prune_corpus, engine=Engine(devices=("cpu",) * workers)),
         "actors": partial(prune_on_ray, engine=Engine(), workers=workers),
@@ -86,7 +86,7 @@ def compare(videos: Sequence[VideoInput], workers: int, rounds: int) -> dict[str
 
 
 def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5, workers: int = 2) -> Report:
-    """So many workers of both kinds on so many of the sample videos, so many times each."""
+    """Measure `workers` of both kinds on `copies` of `samples` sample videos, `rounds` times."""
     found = find_videos([str(SAMPLES)])[:samples]
     videos = [replace(v, id=f"{v.id}-{copy}") for copy in range(copies) for v in found]
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - so Ray spells it
@@ -111,7 +111,7 @@ def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5, workers: int 
 
 
 def spread(seconds: Sequence[float]) -> str:
-    """Median and range."""
+    """Return median and range as text."""
     return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})"
 
 

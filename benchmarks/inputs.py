@@ -1,7 +1,7 @@
 """Time and memory to find a million videos: in a folder, by a glob, by lists, in a tar.
 
-Every input is found in a process of its own; memory is what that process grows by at its peak,
-after its imports. The files are empty: no video is opened to find it.
+Every input is found in a process of its own. Memory is the growth of this process to its peak after
+its imports. The files are empty: no video is opened to find it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ KINDS = {
     "parquet": ("`rows.parquet` with start", "rows.parquet"),
     "tar": ("`clips.tar`", "clips.tar"),
 }
-"""What a kind of input is called, and what is given for it."""
+"""The name of each kind of input, and the argument that is given for it."""
 
 
 def make_inputs(folder: Path, files: int) -> None:
-    """The files, and what names them."""
+    """Make the files, and the lists and the tar that name them."""
     folders = [f"day-{number // 10:02d}/camera-{number:04d}" for number in range(files)]
     names = [f"{folders[number // IN_FOLDER]}/clip-{number:07d}.mp4" for number in range(files)]
     for name in names:
@@ -63,13 +63,13 @@ def make_inputs(folder: Path, files: int) -> None:
 
 
 def find(given: str) -> tuple[int, float, float]:
-    """Videos, seconds and MiB of one input, in a process that imports nothing else."""
+    """Return videos, seconds and MiB of one input, in a process that imports nothing else."""
     videos, seconds, grown = json.loads(interpreter.printed(FIND, given))
     return videos, seconds, grown
 
 
 def measure(*, files: int = 1_000_000, kinds: str = ",".join(KINDS)) -> Report:
-    """So many files, found in these ways."""
+    """Measure `files` files, found as each of `kinds`."""
     with tempfile.TemporaryDirectory() as folder:
         make_inputs(Path(folder), files)
         found = {kind: find(f"{folder}/{KINDS[kind][1]}") for kind in kinds.split(",")}

@@ -1,10 +1,10 @@
-"""Pruning inside the encoder: the time it leaves against the FLOPs it leaves.
+"""Pruning inside the encoder: the time left against the FLOPs left.
 
 The towers have the sizes of Qwen3-VL-2B's (24 blocks of width 1024) and Molmo2's (25 blocks of
 width 1152, 27x27 patches) and random weights. `whole` runs all blocks on all patches; each pruned
 run goes on after a block with the windows chosen there, the choice included. The runs take turns.
 `of the FLOPs` is the share of the whole encoder's multiplications that is left, those of the choice
-not counted; `over` is the time taken as a multiple of what that share says.
+not counted; `over` is the time as a multiple of this share.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class Case:
     name: str
     tower: Tower
     patches: Tensor
-    """[T, S, P]"""
+    """[T, S, P] patches."""
     width: int
     inner: int
-    """Width inside a block's MLP."""
+    """The width inside a block's MLP."""
     connector: int
-    """Multiplications of a window in what makes tokens of it."""
+    """The multiplications of a window in the part that makes tokens of it."""
     used: int
-    """Blocks that are run."""
+    """The number of blocks that are run."""
 
 
 def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
-    """The vision tower of Qwen3-VL-2B on frames of 448x448, or smaller by a factor."""
+    """Make the vision tower of Qwen3-VL-2B for frames of 448x448, or smaller by a factor."""
     side = 28 // shrink // 2 * 2
     width = 64 * heads
     config = Qwen3VLVisionConfig(
@@ -82,7 +82,7 @@ def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
 
 
 def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
-    """The vision tower of Molmo2 on its frames of 378x378, or smaller by a factor."""
+    """Make the vision tower of Molmo2 for its frames of 378x378, or smaller by a factor."""
     side = 27 // shrink // 3 * 3
     shared = {
         "hidden_size": 72 * heads,
@@ -116,34 +116,34 @@ def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
 
 @dataclass(frozen=True)
 class Row:
-    """What a selection leaves of the whole encoder."""
+    """The FLOPs and the time of a selection, as shares of the whole encoder's."""
 
     tower: str
     request: PruneRequest
     left: float
-    """Of the FLOPs."""
+    """The share of the FLOPs."""
     taken: float
-    """Of the time."""
+    """The share of the time."""
 
     @property
     def over(self) -> float:
-        """The time as a multiple of what the FLOPs say."""
+        """The share of the time as a multiple of the share of the FLOPs."""
         return self.taken / self.left
 
     @property
     def method(self) -> str:
-        """Its name, and what is unusual about its options."""
+        """The name of the method, and its options that are not the defaults."""
         usual = self.request.options.get("refill", True)
         return self.request.pruner.name + ("" if usual else " (refill=false)")
 
     @property
     def key(self) -> str:
-        """Its name among the figures."""
+        """The name of the row among the figures."""
         request = self.request
         return f"{self.tower} {self.method} {request.budget} after {request.prune_at}"
 
     def __str__(self) -> str:
-        """A line of the table."""
+        """Return a line of the table."""
         return (
             f"| {self.tower} | {self.method} | {self.request.budget} | {self.request.prune_at} | "
             f"{self.left:.3f} | {self.taken:.3f} | {self.over:.2f} |"
@@ -151,13 +151,13 @@ class Row:
 
 
 def flops(case: Case, counts: list[int]) -> int:
-    """Multiplications of one block on frames of `counts` patches."""
+    """Return the multiplications of one block on frames of `counts` patches."""
     dense = 4 * case.width**2 + 2 * case.width * case.inner
     return sum(count * dense + 2 * count * count * case.width for count in counts)
 
 
 def share_left(case: Case, request: PruneRequest, choice: WindowChoice) -> float:
-    """The share of the whole encoder's multiplications that a pruned run makes."""
+    """Return the share of the whole encoder's multiplications that a pruned run makes."""
     frames, size, values = case.patches.shape
     windows = choice.kept.mask[0].numel()
     patches = case.tower.window_patches.shape[1]
@@ -173,7 +173,7 @@ def share_left(case: Case, request: PruneRequest, choice: WindowChoice) -> float
 
 
 def scorer_of(case: Case, device: str) -> dict[str, Tensor]:
-    """Random weights of a scorer."""
+    """Make random weights of a scorer."""
     generator = torch.Generator().manual_seed(0)
     shapes = expected_shapes(case.width, SCORER_WIDTH)
     return {
@@ -185,7 +185,7 @@ def scorer_of(case: Case, device: str) -> dict[str, Tensor]:
 def pruned_run(
     case: Case, request: PruneRequest, inputs: PruneInputs, device: str
 ) -> Callable[[], WindowChoice]:
-    """The whole way with a choice inside; gives the choice."""
+    """Return a function that runs the encoder with a choice inside, and returns the choice."""
 
     def run() -> WindowChoice:
         assert request.prune_at is not None
@@ -200,7 +200,7 @@ def pruned_run(
 
 
 def requests() -> Iterator[PruneRequest]:
-    """What is timed."""
+    """Yield the selections that are timed."""
     for block in (2, 4):
         for budget in (0.5, 0.25):
             yield check_selection("vcast", budget, prune_at=block)
@@ -209,7 +209,7 @@ def requests() -> Iterator[PruneRequest]:
 
 
 def seconds(run: Callable[[], Any], device: str) -> float:
-    """Of one run."""
+    """Return the seconds of one run."""
     if device != "cpu":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -220,7 +220,7 @@ def seconds(run: Callable[[], Any], device: str) -> float:
 
 
 def compare(case: Case, repeats: int, device: str) -> list[Row]:
-    """A row for every selection."""
+    """Make a row for every selection."""
     inputs = PruneInputs(scorer=scorer_of(case, device), heads=case.tower.heads)
     asked = list(requests())
     runs = [pruned_run(case, request, inputs, device) for request in asked]
@@ -241,7 +241,7 @@ def compare(case: Case, repeats: int, device: str) -> list[Row]:
 def measure(
     *, repeats: int = 2, frames: int = 4, heads: int = 16, shrink: int = 1, device: str = "cpu"
 ) -> Report:
-    """Medians of so many rounds on so many frames, whose sides are divided by `shrink`.
+    """Measure medians of `repeats` rounds on `frames` frames, whose sides are divided by `shrink`.
 
     The width of a tower follows from its heads.
     """

@@ -2,8 +2,8 @@
 
 Both clips are made here, and so is a checkpoint whose tokens are as large as a 2B model's
 (width 2048, three DeepStack planes) while its tower is small enough for a CPU. Anonymous memory
-is RssAnon of the process that encodes and writes, read every 10 ms: what its decoder processes hold
-is not in it, and tokens in scratch files do not count as anonymous.
+is RssAnon of the process that encodes and writes, read every 10 ms. The memory of its decoder
+processes is not in it, and tokens in scratch files do not count as anonymous.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FPS, HEIGHT, WIDTH = 24, 360, 640
 
 
 def write_clip(path: Path, seconds: int) -> None:
-    """A textured picture that drifts and rolls over."""
+    """Write a textured picture that drifts and rolls over."""
     noise = np.random.default_rng(0).integers(0, 255, (HEIGHT // 4, WIDTH // 4, 3), dtype=np.uint8)
     picture = noise.repeat(4, axis=0).repeat(4, axis=1)
     with av.open(str(path), "w") as container:
@@ -41,7 +41,7 @@ def write_clip(path: Path, seconds: int) -> None:
 
 
 def write_checkpoint(folder: Path) -> None:
-    """Wide tokens from a narrow tower, with a language part that is never read."""
+    """Write a checkpoint of wide tokens from a narrow tower, with an unread language part."""
     vision = {
         "depth": 3,
         "hidden_size": 64,
@@ -73,7 +73,7 @@ def write_checkpoint(folder: Path) -> None:
 
 
 def anonymous_kib(pid: int) -> int:
-    """RssAnon of a process in KiB; 0 once it has ended."""
+    """Return RssAnon of a process in KiB, 0 once it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -82,7 +82,7 @@ def anonymous_kib(pid: int) -> int:
 
 
 def peak_of(command: list[str]) -> tuple[float, float]:
-    """(peak anonymous MiB, seconds) of an `evs` command."""
+    """Return the peak of anonymous MiB and the seconds of an `evs` command."""
     start, peak = time.monotonic(), 0
     with Path(os.devnull).open("w") as nowhere:
         process = interpreter.start(interpreter.EVS, *command, out=nowhere)
@@ -102,12 +102,12 @@ class Run:
     tokens: int
     kept: int
     peak: float
-    """MiB"""
+    """The peak of anonymous memory in MiB."""
     elapsed: float
 
     @property
     def size(self) -> float:
-        """MiB of the tokens before pruning."""
+        """The MiB of the tokens before pruning."""
         return self.tokens * 2048 * 2 * 4 / 2**20
 
 
@@ -124,7 +124,7 @@ def prune(folder: Path, seconds: int, method: str, budget: str) -> Run:
 def measure(
     *, method: str = "vcast", budget: str = "0.3", seconds: int = 600, short: int = 10
 ) -> Report:
-    """A clip of so many seconds against a short one."""
+    """Compare a clip of `seconds` seconds with one of `short` seconds."""
     with tempfile.TemporaryDirectory(prefix="evs-memory-") as temporary:
         folder = Path(temporary)
         write_checkpoint(folder / "model")

@@ -1,10 +1,10 @@
 """Time and memory to open a store of many videos, over many shards and writers.
 
-Makes a store of shards of 200 videos by 64 writers, with headers as real shards have them and tiny
+The store has shards of 200 videos by 64 writers, with headers as real shards have them and tiny
 tensors, since only headers and manifests are read. Each way of opening it runs in a process of its
-own; peak memory is what that process grows by after its imports. `headers` is what a user would do
-with safetensors alone: open every shard and map its ids. `lines` reads every manifest line as a
-record, one at a time, and `json` the same lines as dictionaries with Python's own module.
+own, whose growth after its imports is the peak memory. `headers` uses safetensors alone: it opens
+every shard and maps its ids. `lines` reads every manifest line as a record, one at a time, and
+`json` the same lines as dictionaries with Python's own module.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WRITERS, SHARD_VIDEOS = 64, 200
 
 
 def make_store(folder: Path, videos: int) -> None:
-    """A store whose videos all hold the same few tokens."""
+    """Write a store whose videos all hold the same few tokens."""
     from evscli.records import RunConfig
     from evscli.store import StoreWriter
     from evscli.store.codec import fingerprint
@@ -50,7 +50,7 @@ def make_store(folder: Path, videos: int) -> None:
 
 
 def part_maker() -> Callable[[int], ShardPart]:
-    """Makes the n-th video: the description of a real one under another id, with four tokens."""
+    """Return a function that makes the n-th video: a real description with another id, 4 tokens."""
     import torch
 
     from evscli import prune_video
@@ -81,14 +81,14 @@ def part_maker() -> Callable[[int], ShardPart]:
 
 
 def by_open_store(folder: Path) -> int:
-    """Open it to read."""
+    """Open the store to read."""
     from evscli import open_store
 
     return len(open_store(folder))
 
 
 def by_writer(folder: Path) -> int:
-    """Open it to go on writing, which also looks at the size of every shard."""
+    """Open the store to go on writing, which also looks at the size of every shard."""
     from evscli.store import StoreWriter
     from evscli.store.run import read_run
 
@@ -140,7 +140,7 @@ def run(way: str, folder: str) -> None:
     import evscli.store.reader
     import evscli.store.writer  # noqa: F401
 
-    # The peak so far, that of importing, is forgotten.
+    # The peak so far is that of importing, and is reset.
     Path("/proc/self/clear_refs").write_text("5")
     before = peak_kib()
     start = time.perf_counter()
@@ -150,13 +150,13 @@ def run(way: str, folder: str) -> None:
 
 
 def peak_kib() -> int:
-    """Most memory that this process has had at a time."""
+    """Return the most memory that this process has had at a time, in KiB."""
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+)", status)[0])
 
 
 def rows(folder: Path, repeats: int) -> Iterator[tuple[str, str, float, float]]:
-    """Of each way its name, a line of the table, seconds and MiB."""
+    """Yield the name of each way, a line of the table, seconds and MiB."""
     for way, function in WAYS.items():
         code = "import sys; from benchmarks.open_store import run; run(*sys.argv[1:])"
         for _ in range(repeats):
@@ -168,7 +168,7 @@ def rows(folder: Path, repeats: int) -> Iterator[tuple[str, str, float, float]]:
 
 
 def measure(*, videos: int = 200_000, repeats: int = 2) -> Report:
-    """A store of so many videos; the last of so many times counts, with files in memory."""
+    """Measure a store of `videos` videos: the last of `repeats` runs, with files in memory."""
     with tempfile.TemporaryDirectory(prefix="evs-open-") as temporary:
         folder = Path(temporary) / "store"
         make_store(folder, videos)

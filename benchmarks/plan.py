@@ -1,7 +1,7 @@
 """The time that `evs plan` estimates against the time that `evs prune` then takes.
 
 Both are run as commands, in turns: on the sample videos, and on 40 generated clips of three sizes
-and three lengths. The work is what comes after loading the model.
+and three lengths. The work is the time after the model is loaded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Round:
 
 
 def write_clips(folder: Path, clips: int) -> list[Path]:
-    """A folder of so many clips, each another picture."""
+    """Write a folder of `clips` clips, each another picture."""
     from tests.videos import write_video
 
     folder.mkdir()
@@ -47,7 +47,7 @@ def write_clips(folder: Path, clips: int) -> list[Path]:
 
 
 def one_round(inputs: list[Path]) -> Round:
-    """An estimate, then the run that it is of."""
+    """Make an estimate, then the run that it is of."""
     chosen = [*map(str, inputs), *CHOSEN, "--json"]
     with tempfile.TemporaryDirectory() as temporary:
         store = Path(temporary) / "store"
@@ -72,17 +72,17 @@ def one_round(inputs: list[Path]) -> Round:
 
 
 def evs(*arguments: str) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     return interpreter.printed(interpreter.EVS, *arguments)
 
 
 def median(rounds: list[Round], field: str) -> float:
-    """Of one number of all rounds."""
+    """Return the median of one number of all rounds."""
     return float(statistics.median(getattr(each, field) for each in rounds))
 
 
 def row(name: str, rounds: list[Round]) -> str:
-    """Medians as a row of the table."""
+    """Return medians as a row of the table."""
     cells = []
     for field in ("work", "whole"):
         said, real = median(rounds, field), median(rounds, f"real_{field}")
@@ -93,7 +93,7 @@ def row(name: str, rounds: list[Round]) -> str:
 
 
 def measure(*, rounds: int = 2, samples: int = 5, clips: int = 40) -> Report:
-    """On so many of the sample videos, and on so many clips."""
+    """Measure `samples` of the sample videos, and `clips` clips."""
     with tempfile.TemporaryDirectory() as temporary:
         found = find_videos([str(SAMPLES)])[:samples]
         corpora = {"samples": [video.path for video in found]}

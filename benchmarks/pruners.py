@@ -1,8 +1,8 @@
-"""How fast the pruners are, in passes of one norm over the same tokens.
+"""The speed of the pruners, in passes of one norm over the same tokens.
 
-Every round runs the norm passes, our methods and plain forms of them written from the published
-formulas, one after the other, so that a busy machine slows all of them alike; medians are given.
-Knows nothing of encoders, files or stores.
+Every round runs the norm passes, the methods of evs and plain forms of them written from the
+published formulas, one after the other, so that a busy machine slows all of them alike. The figures
+are medians.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BUDGET = 0.25
 
 
 def reference_evs(embeds: Tensor) -> Tensor:
-    """EVS as one cosine_similarity over the video, frame 0 above every score."""
+    """Compute EVS as one cosine_similarity over the video, frame 0 above every score."""
     x = embeds.flatten(1, 2)
     change = 1 - functional.cosine_similarity(x[1:], x[:-1], dim=-1)
     scores = torch.cat([torch.full_like(change[:1], 255.0), change]).flatten()
@@ -37,7 +37,7 @@ def reference_evs(embeds: Tensor) -> Tensor:
 
 
 def reference_vcast(embeds: Tensor) -> Tensor:
-    """V-CAST as its formulas stand, its left-over tokens handed out one at a time."""
+    """Compute V-CAST as its formulas stand, its left-over tokens handed out one at a time."""
     x = embeds.flatten(1, 2)
     directions = functional.normalize(x.mean(dim=1), dim=-1)
     scores = reference_spread(x, directions[:, None])
@@ -45,7 +45,7 @@ def reference_vcast(embeds: Tensor) -> Tensor:
 
 
 def reference_vcast_frames(embeds: Tensor) -> Tensor:
-    """The same with the scores of one frame after the other, which caches like better."""
+    """Compute V-CAST with the scores of one frame after the other, which caches like better."""
     x = embeds.flatten(1, 2)
     directions = functional.normalize(x.mean(dim=1), dim=-1)
     frames = zip(x, directions, strict=True)
@@ -54,7 +54,7 @@ def reference_vcast_frames(embeds: Tensor) -> Tensor:
 
 
 def reference_spread(tokens: Tensor, direction: Tensor) -> Tensor:
-    """How far tokens [..., N, D] are from their frame's direction, and how long they are."""
+    """Return the distance of tokens [..., N, D] from their frame's direction, plus their length."""
     cosine = functional.cosine_similarity(tokens, direction.expand_as(tokens), dim=-1)
     norms = tokens.norm(dim=-1)
     low, high = norms.amin(-1, keepdim=True), norms.amax(-1, keepdim=True)
@@ -63,7 +63,7 @@ def reference_spread(tokens: Tensor, direction: Tensor) -> Tensor:
 
 
 def reference_top(scores: Tensor, directions: Tensor) -> Tensor:
-    """The highest scores [T, N] of every frame, as many as its budget has."""
+    """Keep the highest scores [T, N] of every frame, as many as its budget has."""
     budgets = reference_frame_budgets(reference_curvature(directions), scores.shape[1])
     mask = torch.zeros(scores.shape, dtype=torch.bool)
     for t, of_frame in enumerate(scores):
@@ -72,7 +72,7 @@ def reference_top(scores: Tensor, directions: Tensor) -> Tensor:
 
 
 def reference_curvature(directions: Tensor) -> Tensor:
-    """Curvature at each frame, 1 at the ends."""
+    """Return the curvature at each frame, 1 at the ends."""
     bends = torch.ones(len(directions))
     for t in range(1, len(directions) - 1):
         arriving = directions[t] - directions[t - 1]
@@ -82,7 +82,7 @@ def reference_curvature(directions: Tensor) -> Tensor:
 
 
 def reference_frame_budgets(bends: Tensor, cells: int) -> Tensor:
-    """Softmax shares, rounded down, the rest to the frame with the largest fraction."""
+    """Return softmax shares, rounded down, the rest to the frame with the largest fraction."""
     frames = len(bends)
     total = round(frames * cells * BUDGET)
     shares = torch.softmax(bends / 0.7, dim=0) * (total - frames)
@@ -95,7 +95,7 @@ def reference_frame_budgets(bends: Tensor, cells: int) -> Tensor:
 
 
 def reference_vidcom2(embeds: Tensor) -> Tensor:
-    """VidCom2 as its formulas stand, totals not made exact."""
+    """Compute VidCom2 as its formulas stand, totals not made exact."""
     x = embeds.flatten(1, 2)
     steady = x.flatten(0, 1).var(dim=0, unbiased=False).argsort()[: x.shape[-1] // 2]
     x = functional.normalize(x[..., steady], dim=-1)
@@ -112,13 +112,13 @@ def reference_vidcom2(embeds: Tensor) -> Tensor:
 
 
 def reference_nearness(tokens: Tensor, centre: Tensor) -> Tensor:
-    """The sum of five Gaussians of the distance to `centre`."""
+    """Return the sum of five Gaussians of the distance to `centre`."""
     squares = (tokens - centre).square().sum(dim=-1)
     return reduce(torch.add, (torch.exp(-squares / (2 * a)) for a in (1 / 8, 1 / 4, 1 / 2, 1, 2)))
 
 
 def ours(method: str) -> Callable[[Tensor], Tensor]:
-    """Our method as a function from embeddings to a mask."""
+    """Return a method of evs as a function from embeddings to a mask."""
     request = check_selection(method, BUDGET)
     return lambda embeds: select_tokens(request, VideoTokens.from_embeds(embeds)).mask
 
@@ -139,11 +139,11 @@ PLAIN = {
     "vcast": "vcast, formulas as they stand",
     "vidcom2": "vidcom2, formulas as they stand",
 }
-"""What a method is held against."""
+"""The plain form that a method is compared with."""
 
 
 def synthetic_tokens(frames: int, dtype: torch.dtype) -> Tensor:
-    """A drifting scene with noise: [T, h, w, D]."""
+    """Make a drifting scene with noise: [T, h, w, D]."""
     generator = torch.Generator().manual_seed(0)
     embeds = torch.randn((frames, *CELLS, WIDTH), generator=generator).mul_(0.3)
     for t in range(1, frames):
@@ -152,7 +152,7 @@ def synthetic_tokens(frames: int, dtype: torch.dtype) -> Tensor:
 
 
 def compare(embeds: Tensor, rounds: int) -> dict[str, float]:
-    """Median seconds of each case; one round to warm up is not counted."""
+    """Return median seconds of each case. One round to warm up is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in CASES}
     for number in range(rounds + 1):
         for name, run in CASES.items():
@@ -164,7 +164,7 @@ def compare(embeds: Tensor, rounds: int) -> dict[str, float]:
 
 
 def agreement(embeds: Tensor) -> dict[str, float]:
-    """Share of the plain form's kept tokens that ours keeps too."""
+    """Return the share of the plain form's kept tokens that the method of evs keeps too."""
     shares = {}
     for name, plain in PLAIN.items():
         wanted = CASES[plain](embeds)
@@ -173,7 +173,7 @@ def agreement(embeds: Tensor) -> dict[str, float]:
 
 
 def table(seconds: dict[str, float]) -> str:
-    """A Markdown table of one dtype's medians."""
+    """Return a Markdown table of one dtype's medians."""
     fastest = min(seconds["x.norm(dim=-1)"], seconds["torch.linalg.vector_norm"])
     lines = [
         "| case | ms | passes of `x.norm` | passes of the fastest norm |",
@@ -190,7 +190,7 @@ def table(seconds: dict[str, float]) -> str:
 
 
 def measure(*, rounds: int = 5, frames: int = 384) -> Report:
-    """Medians over so many rounds on so many frames, in two dtypes."""
+    """Measure medians over `rounds` rounds on `frames` frames, in two dtypes."""
     body = (
         f"{frames} x {CELLS[0] * CELLS[1]} tokens of width {WIDTH}, budget {BUDGET}; medians over "
         f"{rounds} rounds that alternate the cases."

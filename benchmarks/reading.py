@@ -1,7 +1,7 @@
 """Verifying, merging and reading a store as a job array leaves it: 64 writers with a shard each.
 
-Videos keep 64 to 1,024 tokens of width 1,024 in bfloat16. Files are in memory, so what is measured
-is the work and not the disk. Peak disk is looked at after every new shard is listed and before its
+Videos keep 64 to 1,024 tokens of width 1,024 in bfloat16. Files are in memory, so the figures are
+of the work and not of the disk. Peak disk is read after every new shard is listed and before its
 sources go, by an audit hook.
 """
 
@@ -30,7 +30,7 @@ WRITERS, WIDTH, BUDGET, BATCH = 64, 1024, 8192, 8
 
 
 def make_store(folder: Path, videos: int) -> None:
-    """Every writer adds its share of the videos, in one shard."""
+    """Write a store in which every writer has its share of the videos, in one shard."""
     config = RunConfig(settings={"made": "for benchmarks.reading"})
     like = prune_video(SAMPLE, method="vcast", budget=0.3)
     draw = random.Random(0)
@@ -41,7 +41,7 @@ def make_store(folder: Path, videos: int) -> None:
 
 
 def video(like: PrunedVideo, name: str, kept: int) -> PrunedVideo:
-    """A video of 1,024 cells that keeps the first `kept`."""
+    """Make a video of 1,024 cells that keeps the first `kept`."""
     mask = (torch.arange(1024) < kept).view(16, 8, 8)
     model = replace(like.info.model, embed_dim=WIDTH, deepstack_planes=0, dtype="bfloat16")
     info = replace(like.info, id=name, kept=kept, grid_thw=(16, 8, 8), model=model)
@@ -57,25 +57,25 @@ def video(like: PrunedVideo, name: str, kept: int) -> PrunedVideo:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files of a store."""
+    """Return the bytes of all files of a store."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """How long it takes."""
+    """Return the seconds that the work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def verify(folder: Path, processes: int) -> float:
-    """Seconds of `evs inspect --verify`, starting it included."""
+    """Return the seconds of `evs inspect --verify`, starting it included."""
     command = ["inspect", "--verify", str(folder), "--processes", str(processes)]
     return seconds(lambda: interpreter.printed(interpreter.EVS, *command))
 
 
 def merge(folder: Path) -> str:
-    """A sentence about a merge."""
+    """Merge the store and return a sentence about it."""
     before, peak = size_of(folder), 0
 
     def watch(event: str, arguments: Any) -> None:
@@ -98,12 +98,12 @@ def merge(folder: Path) -> str:
 
 
 def read(loader: Iterable[PackedVideos]) -> float:
-    """Seconds to have every batch here."""
+    """Return the seconds to read every batch."""
     return seconds(lambda: [batch.embeds.shape for batch in loader])
 
 
 def readings(folder: Path, most: int) -> Iterator[str]:
-    """A line of the table for each way to read all videos, packed."""
+    """Yield a line of the table for each way to read all videos, packed."""
     dataset = VideoDataset(folder)
     batches = TokenBatches(dataset, max_tokens=BUDGET, shuffle=True)
     size = 2 * WIDTH * int(dataset.kept.sum())
@@ -130,7 +130,7 @@ def readings(folder: Path, most: int) -> Iterator[str]:
 
 
 def filling(folder: Path) -> tuple[float, int, float]:
-    """How full batches by tokens are, how many there are, and how full padded ones would be."""
+    """Return how full batches by tokens are, their number, and how full padded ones would be."""
     dataset = VideoDataset(folder)
     batches = list(TokenBatches(dataset, max_tokens=BUDGET, shuffle=True))
     packed = float(dataset.kept.sum()) / (BUDGET * len(batches))
@@ -141,7 +141,7 @@ def filling(folder: Path) -> tuple[float, int, float]:
 
 
 def measure(*, videos: int = 1024, repeats: int = 2, workers: int = 2) -> Report:
-    """A store of so many videos, verified so many times, read here and by so many processes."""
+    """Measure a store of `videos` videos, verified `repeats` times, read with `workers` too."""
     with tempfile.TemporaryDirectory(prefix="evs-reading-") as temporary:
         folder = Path(temporary) / "store"
         make_store(folder, videos)

@@ -1,6 +1,6 @@
 """The size of the largest report: 768 frames of noise, three stores with scores.
 
-Noise is what a JPEG shrinks worst, so reports of real videos are smaller.
+A JPEG shrinks noise worst, so reports of real videos are smaller.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZE, CELLS = (720, 1280), (22, 40)
 
 
 def noisy_video(path: Path, frames: int) -> Path:
-    """So many frames of noise of another kind each."""
+    """Write a video of `frames` frames, each of another kind of noise."""
     generator = np.random.default_rng(0)
     noise = generator.integers(0, 256, (SIZE[0] + 64, SIZE[1] + 64, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
@@ -41,7 +41,7 @@ def noisy_video(path: Path, frames: int) -> Path:
 
 
 def whole_record(video: Path, frames: int) -> PrunedVideo:
-    """A record as if every frame had been sampled, a quarter of its cells kept, with scores."""
+    """Make a record with every frame sampled, a quarter of its cells kept, and scores."""
     record = prune_video(video, method="random", budget=0.5)
     grid = (frames // 2, *CELLS)
     scores = torch.rand(grid, generator=torch.Generator().manual_seed(0))
@@ -58,7 +58,7 @@ def whole_record(video: Path, frames: int) -> PrunedVideo:
 
 
 def measure(*, frames: int = 768) -> Report:
-    """Of so many frames."""
+    """Measure a report of `frames` frames."""
     with tempfile.TemporaryDirectory() as folder:
         video = noisy_video(Path(folder) / "noise.mp4", frames)
         record = whole_record(video, frames)

@@ -1,8 +1,8 @@
-"""Thousands of short clips through the local engine: do memory and open files stay flat?
+"""Memory and open files of the local engine over thousands of short clips.
 
-Runs `evs prune` as a process of its own with its default number of decoders, and some clips
-that fail, and looks at it and all its children twice a second: memory that is theirs alone (Pss,
-so that shared pages count once) and open files.
+`evs prune` runs as a process of its own with its default number of decoders and some clips that
+fail. Twice a second it and all its children are looked at: memory that is theirs alone (Pss, so
+that shared pages count once) and open files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tests.videos import truncate, write_video
 
 DIFFERENT = 25
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
-"""Of the clips done, at which the state is reported."""
+"""The shares of the clips done at which the state is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """The run at one moment."""
+    """The state of the run at one moment."""
 
     done: int
     megabytes: float
@@ -34,7 +34,7 @@ class Look:
 
 
 def make_clips(folder: Path, clips: int, broken: int) -> None:
-    """Clips of a second, `broken` of them cut off."""
+    """Write clips of a second, `broken` of them cut off."""
     for number in range(min(DIFFERENT, clips)):
         write_video(folder / f"{number:05}.mp4", frames=24, seed=number)
     for number in range(DIFFERENT, clips):
@@ -44,7 +44,7 @@ def make_clips(folder: Path, clips: int, broken: int) -> None:
 
 
 def family(pid: int) -> Iterator[int]:
-    """A process and all that descend from it."""
+    """Yield a process and all that descend from it."""
     yield pid
     try:
         tasks = [*Path(f"/proc/{pid}/task").glob("*/children")]
@@ -56,7 +56,7 @@ def family(pid: int) -> Iterator[int]:
 
 
 def look(pid: int, done: int) -> Look:
-    """What all of them hold now."""
+    """Return the memory and open files of all of them now."""
     kilobytes = files = processes = 0
     for member in family(pid):
         try:
@@ -70,7 +70,7 @@ def look(pid: int, done: int) -> Look:
 
 
 def run(folder: Path) -> tuple[list[Look], float, int]:
-    """The looks at a run, its seconds and its exit code."""
+    """Return the states during a run, its seconds and its exit code."""
     command = ["prune", "in", "--method", "vcast", "--budget", "0.3", "--model", "mini"]
     command += ["-o", "store", "--json"]
     looks = []
@@ -85,7 +85,7 @@ def run(folder: Path) -> tuple[list[Look], float, int]:
 
 
 def stretches(looks: list[Look], clips: int) -> list[Look]:
-    """The highest of every stretch of the run between two shares of the clips."""
+    """Return the highest state of every stretch of the run between two shares of the clips."""
     highest, seen = [], 0
     for share in SHARES:
         part = [each for each in looks[seen:] if each.done <= share * clips + 1]
@@ -103,7 +103,7 @@ def stretches(looks: list[Look], clips: int) -> list[Look]:
 
 
 def measure(*, clips: int = 4000, broken: int = 40) -> Report:
-    """So many clips, some of them broken."""
+    """Measure `clips` clips, `broken` of them broken."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "in").mkdir()

@@ -1,6 +1,6 @@
 """The time until help is on the screen: `evs --help` against the smallest program of Typer.
 
-What a command line costs before it does anything is paid by every command.
+This start is a cost of every command.
 """
 
 from __future__ import annotations

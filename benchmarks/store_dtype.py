@@ -1,9 +1,9 @@
-"""What `evs prune --store-dtype` saves, takes and loses.
+"""The bytes that `evs prune --store-dtype` saves, its time, and its errors.
 
-The bundled model on the sample videos: bytes, errors, and what they do to the next token after one
-question for each video. Then tokens of the sizes of Qwen3-VL-8B, drawn at random: 4,096 wide with
-three DeepStack planes, in bfloat16, normal, eight channels 50 times larger. Written and read as a
-store does it, hashing and syncing included, in turns; the files stay in memory.
+The bundled model runs on the sample videos: bytes, errors, and their effect on the next token after
+one question for each video. Then tokens of the sizes of Qwen3-VL-8B are drawn at random: 4,096 wide
+with three DeepStack planes, in bfloat16, normal, eight channels 50 times larger. They are written
+and read as by a store, hashing and syncing included, in turns; the files stay in memory.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ CONFIG = RunConfig(settings={"made": "for benchmarks.store_dtype"})
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table, and what of it is quoted elsewhere."""
+    """A line of a table, and its figures that are quoted elsewhere."""
 
     line: str
     figures: dict[str, float]
 
 
 def sample_rows(computed: str, wanted: int) -> Iterator[Row]:
-    """A row for each dtype that narrows what was computed, from so many of the sample videos."""
+    """Yield a row for each dtype narrower than `computed`, from `wanted` sample videos."""
     videos = find_videos([str(SAMPLES)])[:wanted]
     for store_dtype in STORE_DTYPES:
         if store_dtype == computed:
@@ -85,7 +85,7 @@ def sample_row(job: Job, videos: list[VideoInput], folder: Path) -> Row:
 
 @dataclass
 class Times:
-    """Seconds of every round."""
+    """The seconds of every round."""
 
     narrow: list[float] = field(default_factory=list)
     write: list[float] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Times:
 
 
 def large_rows(rounds: int, kept: int) -> Iterator[Row]:
-    """A row for each dtype, bfloat16 as computed first."""
+    """Return a row for each dtype, bfloat16 as computed first."""
     made = large_video(kept)
     names = [AUTO_STORE_DTYPE, *(name for name in STORE_DTYPES if name != made.info.model.dtype)]
     times, rows = {name: Times() for name in names}, {}
@@ -124,7 +124,7 @@ def large_rows(rounds: int, kept: int) -> Iterator[Row]:
 
 
 def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> tuple[str, float]:
-    """Write and read it once; its bytes and errors as cells of the table, and its error."""
+    """Write and read a video once. Return its bytes and errors as cells, and its error."""
     store_dtype = None if name == AUTO_STORE_DTYPE else name
     video = replace(made, info=replace(made.info, store_dtype=store_dtype))
     before = time.perf_counter()
@@ -146,7 +146,7 @@ def once(made: PrunedVideo, name: str, folder: Path, times: Times) -> tuple[str,
 
 
 def large_video(kept: int) -> PrunedVideo:
-    """Tokens of a large model, drawn."""
+    """Make tokens of a large model, drawn at random."""
     like = prune_video(SAMPLES / "fixed-camera.mp4", method="vcast", budget=0.3)
     grid = (16, 32, 32)
     mask = (torch.arange(16 * 32 * 32) < kept).view(grid)
@@ -172,7 +172,7 @@ def large_video(kept: int) -> PrunedVideo:
 def measure(
     *, rounds: int = 5, kept: int = 4096, videos: int = 5, computed: str = "float32,bfloat16"
 ) -> Report:
-    """So many of the sample videos computed in these dtypes, and drawn ones of so many tokens."""
+    """Measure `videos` sample videos in the dtypes `computed`, and `kept` drawn tokens."""
     quiet_loading()
     samples = [row for dtype in computed.split(",") for row in sample_rows(dtype, videos)]
     large = list(large_rows(rounds, kept))

@@ -1,4 +1,4 @@
-"""What all benchmarks share: how they are found and run, and how results are written and quoted."""
+"""The harness of all benchmarks: it finds and runs them, and writes and quotes their results."""
 
 from benchmarks.harness.benchmark import Benchmark, Report, SkippedError, check_device
 

@@ -1,7 +1,7 @@
-"""Tells whether the code has changed since a benchmark measured it.
+"""A check whether the code has changed since a benchmark measured it.
 
-A digest is of the syntax tree without docstrings: comments, layout and what is said of the code are
-free to change.
+A digest is of the syntax tree without docstrings, so comments, layout and docstrings are free to
+change.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def digests(name: str, code: tuple[str, ...]) -> dict[str, str]:
-    """Of the benchmark's own script and of the files of `evscli/` that it measures, by path."""
+    """Return digests of the benchmark's script and of the `evscli/` files it measures, by path."""
     paths = [f"benchmarks/{name}.py", *(f"evscli/{path}" for path in code)]
     return {path: digest((ROOT / path).read_text()) for path in paths}
 
 
 @cache
 def digest(source: str) -> str:
-    """Of what a module does; the same in every version of Python."""
+    """Return a digest of a module's code, equal in every version of Python."""
     return hashlib.sha256(repr(_form(ast.parse(source))).encode()).hexdigest()[:16]
 
 
@@ -45,7 +45,7 @@ def _only_words(node: object) -> bool:
 
 
 def changed(recorded: Mapping[str, str]) -> list[str]:
-    """Paths whose files are gone or do something else than when this was recorded."""
+    """Return the paths whose files are gone or differ from the record."""
     return [path for path, before in recorded.items() if _now(path) != before]
 
 

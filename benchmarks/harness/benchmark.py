@@ -1,4 +1,4 @@
-"""What a benchmark is, and what it gives."""
+"""A benchmark and its report."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Any
 
 
 class SkippedError(Exception):
-    """A benchmark cannot run here; the message says why."""
+    """A benchmark that cannot run here. The message has the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was measured."""
+    """The result of a measurement."""
 
     title: str
     body: str
-    """Markdown that comes under the heading and the line about command and machine."""
+    """The Markdown below the heading and the line about command and machine."""
     figures: Mapping[str, float]
-    """Every number that a page quotes, by a name of words."""
+    """The numbers that pages quote, by names of words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """A script of `benchmarks/`, as its `BENCHMARK` says."""
+    """A script of `benchmarks/`, described by its `BENCHMARK`."""
 
     measure: Callable[..., Report]
-    """Takes options by name. Their defaults are those of the published figures."""
+    """The function that measures. Its options have the defaults of the published figures."""
     smoke: Mapping[str, Any]
-    """Options with which it only shows that it runs, in seconds."""
+    """The options with which it shows in seconds that it runs."""
     smoke_is_partial: bool = False
-    """Whether that leaves out figures which pages quote."""
+    """Whether `smoke` leaves out figures that pages quote."""
     code: tuple[str, ...]
-    """Files of `evscli/` that the figures stand and fall with; others may change without notice."""
+    """The files of `evscli/` that the figures depend on. Changes of others do not make them old."""
     minutes: float
-    """What it takes with its defaults, on two cores."""
+    """The minutes that it takes with its defaults, on two cores."""
 
 
 def check_device(device: str) -> str:
-    """What a page calls the device, "" for the CPU. Raises SkippedError where there is none."""
+    """Return a page's name for the device, "" for the CPU. Raises SkippedError without a GPU."""
     import torch
 
     if not device.startswith("cuda"):

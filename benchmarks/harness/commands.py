@@ -1,4 +1,4 @@
-"""What `python -m benchmarks` does."""
+"""The commands of `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def show() -> int:
-    """A line for every benchmark: what it measures, and whether its results are up to date."""
+    """Print a line for every benchmark: its subject, and whether its results are up to date."""
     for name in catalogue.names():
         print(f"{name:19} {catalogue.summary(name)}")
         print(f"{'':19}   {state(name)}")
@@ -25,7 +25,7 @@ def show() -> int:
 
 
 def state(name: str) -> str:
-    """How old the results of a benchmark are."""
+    """Return the age of the results of a benchmark in words."""
     try:
         result = results.read(name)
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def measure_all() -> int:
 
 
 def keep(name: str, because: str) -> int:
-    """Let the results of a benchmark stand for the code as it is now."""
+    """Keep the results of a benchmark for the code as it is now."""
     if _unknown([name]):
         return 2
     results.keep(name, because, age.digests(name, catalogue.load(name).code))
@@ -90,7 +90,7 @@ def keep(name: str, because: str) -> int:
 
 
 def smoke(names: list[str]) -> int:
-    """Show that benchmarks run."""
+    """Run benchmarks at their smallest."""
     from benchmarks.harness.smoke import run
 
     if _unknown(names):
@@ -99,9 +99,9 @@ def smoke(names: list[str]) -> int:
 
 
 def _unknown(names: Sequence[str]) -> bool:
-    """Whether one of them is no benchmark, which is said."""
+    """Whether one of them is not a benchmark, which is printed."""
     known = catalogue.names()
     unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"{unknown[0]} is no benchmark; there are {', '.join(known)}", file=sys.stderr)
+        print(f"{unknown[0]} is not a benchmark; there are {', '.join(known)}", file=sys.stderr)
     return bool(unknown)

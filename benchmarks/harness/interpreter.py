@@ -1,4 +1,4 @@
-"""Runs Python code in a process of its own, which is measured from outside or prints what it saw.
+"""Python code run in a process of its own, which is measured from outside or prints its result.
 
 A measurement starts a fresh interpreter, as a user does. A smoke run forks this process, in which
 everything is imported already: the same code runs, and some twenty imports of torch are saved.
@@ -16,21 +16,21 @@ from typing import IO, Protocol
 
 FRESH = True
 EVS = "from evscli.cli import main; main()"
-"""The command line."""
+"""The code of the command line."""
 
 
 class Process(Protocol):
-    """What is needed of one."""
+    """A process that runs."""
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The number of the process."""
 
     def poll(self) -> int | None:
-        """Its exit code; None while it runs."""
+        """Return the exit code, or None while it runs."""
 
     def wait(self) -> int:
-        """Its exit code, when it has ended."""
+        """Wait for the end and return the exit code."""
 
 
 def start(
@@ -48,7 +48,7 @@ def start(
 
 
 def printed(code: str, *arguments: str) -> str:
-    """What it prints. Raises SystemExit where it fails."""
+    """Return the output of the code. Raises SystemExit where it fails."""
     with tempfile.TemporaryFile("w+") as out:
         if start(code, *arguments, out=out).wait():
             raise SystemExit(f"python -c {code!r} {' '.join(arguments)} failed")
@@ -72,15 +72,15 @@ class _Fork:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The number of the process."""
         return self._process.pid or 0
 
     def poll(self) -> int | None:
-        """Its exit code; None while it runs."""
+        """Return the exit code, or None while it runs."""
         return self._process.exitcode
 
     def wait(self) -> int:
-        """Its exit code, when it has ended."""
+        """Wait for the end and return the exit code."""
         self._process.join()
         return self._process.exitcode or 0
 
@@ -96,7 +96,7 @@ def _run(
             os.dup2(stream.fileno(), number)
     if folder is not None:
         os.chdir(folder)
-    # As of a fresh interpreter, whatever this one had made of them.
+    # The settings are those of a fresh interpreter, whatever this one had changed.
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     sys.argv = ["-c", *arguments]
     exec(code, {"__name__": "__main__"})

@@ -1,7 +1,7 @@
 """The figures that pages quote from results, as harness/quotes.py reads them.
 
-Who rewords such a sentence rewords it here too; a test says so. A row of the README's table stands
-here whole.
+A reworded sentence must be reworded here too, which a test checks. A row of the README's table
+stands here whole.
 """
 
 from __future__ import annotations

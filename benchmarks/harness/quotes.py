@@ -1,6 +1,6 @@
 """Figures in pages for people: each is checked against the results, and rewritten from them.
 
-A quote is what a page says, with a field in place of every figure:
+A quote is a sentence of a page, with a field in place of every figure:
 `{decode[60 16 ours]:.1f} s` is `0.8 s` in the page. Line breaks may fall anywhere between words.
 """
 
@@ -20,23 +20,23 @@ NAME = r"(\S[^|]*?)"
 
 
 MACHINE = {"processor", "cores"}
-"""What a quote may name beside figures."""
+"""The names that a quote may hold beside figures."""
 
 
 def quoted(name: str, pages: Mapping[str, Sequence[str]]) -> set[str]:
-    """The figures of one benchmark that pages quote."""
+    """Return the figures of one benchmark that pages quote."""
     fields = {field for quotes in pages.values() for quote in quotes for field in fields_of(quote)}
     parts = (field.rstrip("]").split("[") for field in fields)
     return {figure for benchmark, figure in parts if benchmark == name} - MACHINE
 
 
 def fields_of(quote: str) -> list[str]:
-    """Every `benchmark[figure]` of a quote."""
+    """Return every `benchmark[figure]` of a quote."""
     return [field for _, field, _, _ in Formatter().parse(quote) if field]
 
 
 def figures(quotes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """What is known of every benchmark that is quoted: its figures and its machine."""
+    """Return the figures and the machine of every benchmark that is quoted."""
     fields = [field for quote in quotes for field in fields_of(quote)]
     known: dict[str, Mapping[str, Any]] = {}
     for name in {field.partition("[")[0] for field in fields}:
@@ -46,7 +46,7 @@ def figures(quotes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
 
 
 def pattern(quote: str) -> re.Pattern[str]:
-    """Finds a quote whatever its figures are; a group is a figure."""
+    """Return a pattern that finds a quote whatever its figures are. A group is a figure."""
     found = ""
     for text, field, form, _ in Formatter().parse(quote):
         found += "".join(
@@ -58,13 +58,13 @@ def pattern(quote: str) -> re.Pattern[str]:
 
 
 def wanted(quote: str, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The figures of a quote as they should stand. Raises KeyError."""
+    """Return the figures of a quote as they should stand. Raises KeyError."""
     fields = [(field, form) for _, field, form, _ in Formatter().parse(quote) if field]
     return [f"{{{field}:{form}}}".format(**known) for field, form in fields]
 
 
 def problems(page: str, quotes: Sequence[str]) -> list[str]:
-    """A line for every quote that the page does not have, or has with other figures."""
+    """Return a line for every quote that the page does not have, or has with other figures."""
     known, lines = figures(quotes), []
     for quote in quotes:
         match, right = pattern(quote).search(page), wanted(quote, known)
@@ -76,7 +76,7 @@ def problems(page: str, quotes: Sequence[str]) -> list[str]:
 
 
 def rewritten(page: str, quotes: Sequence[str]) -> str:
-    """The page with the figures that the results have now."""
+    """Return the page with the figures that the results have now."""
     known = figures(quotes)
     for quote in quotes:
         if match := pattern(quote).search(page):
@@ -86,7 +86,7 @@ def rewritten(page: str, quotes: Sequence[str]) -> str:
 
 
 def rewrite(root: Path, pages: Mapping[str, Sequence[str]]) -> list[str]:
-    """Rewrite the pages below `root`; gives the names of those that changed."""
+    """Rewrite the pages below `root` and return the names of those that changed."""
     names = []
     for name, quotes in pages.items():
         before = (root / name).read_text()

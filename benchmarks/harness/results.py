@@ -1,4 +1,4 @@
-"""Results of benchmarks: a page to read, and beside it what tests and other pages need of it."""
+"""Results of benchmarks: a page to read, and beside it the data for tests and other pages."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ FOLDER = Path(__file__).parents[1] / "results"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What is kept of a measurement beside its page."""
+    """The record of a measurement beside its page."""
 
     command: str
     date: str
     processor: str
     cores: int
     threads: int
-    """Of torch."""
+    """The number of threads of torch."""
     versions: Mapping[str, str]
     code: Mapping[str, str]
-    """Digests of what was measured, by path."""
+    """The digests of the measured files, by path."""
     kept: str = ""
-    """Why the figures stand although the code has changed since; "" where it has not."""
+    """The reason why the figures stand although the code has changed. It is empty where not."""
     figures: Mapping[str, float]
 
 
 def describe(command: str, code: Mapping[str, str], report: Report) -> Result:
-    """The result of a measurement that was made here and now."""
+    """Make the result of a measurement on this machine, with today's date."""
     import av
     import torch
     import transformers
@@ -60,7 +60,7 @@ def describe(command: str, code: Mapping[str, str], report: Report) -> Result:
 
 
 def page(result: Result, report: Report) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return (
         f"# {report.title}\n\n"
@@ -71,14 +71,14 @@ def page(result: Result, report: Report) -> str:
 
 
 def publish(name: str, result: Result, report: Report) -> None:
-    """Write both files."""
+    """Write the page and the record."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.md").write_text(page(result, report))
     _save(name, result)
 
 
 def keep(name: str, because: str, code: Mapping[str, str]) -> None:
-    """Say on both that the figures stand for the code as it is now."""
+    """Record in page and record that the figures stand for the code as it is now."""
     result = read(name)
     _save(name, replace(result, kept=because, code=code))
     path = FOLDER / f"{name}.md"
@@ -87,7 +87,7 @@ def keep(name: str, because: str, code: Mapping[str, str]) -> None:
 
 
 def read(name: str) -> Result:
-    """What is beside a page. Raises FileNotFoundError."""
+    """Read the record beside a page. Raises FileNotFoundError."""
     return Result(**json.loads((FOLDER / f"{name}.json").read_text()))
 
 

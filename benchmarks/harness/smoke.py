@@ -1,6 +1,6 @@
-"""Runs benchmarks at their smallest, two at a time, as forks of a process with all imports.
+"""Benchmarks at their smallest, two at a time, as forks of a process with all imports.
 
-What a benchmark starts in a process of its own is a fork too, but for what Ray starts.
+The processes that a benchmark starts are forks too, except for those that Ray starts.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from benchmarks.harness.benchmark import SkippedError
 from benchmarks.harness.pages import PAGES
 
 LONGEST = ("engines", "store_dtype", "soak", "reading", "corpus")
-"""These begin first, so that both processes end at about the same time."""
+"""The benchmarks that begin first, so that both processes end at about the same time."""
 
 
 def run(names: Sequence[str]) -> int:
-    """A line for each; the exit code is 1 where one failed."""
+    """Print a line for each and return the exit code, which is 1 where one failed."""
     os.environ["OMP_NUM_THREADS"] = "1"  # two run at a time
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"benchmarks.{name}" for name in names])
@@ -41,7 +41,7 @@ def run(names: Sequence[str]) -> int:
 
 
 def once(name: str) -> tuple[float, str]:
-    """Seconds it took, and what is to be said about it."""
+    """Return the seconds of one run, and its result in words."""
     from evscli import child
 
     # This process is a fork of a clean one already; another would import torch once more.

@@ -1,4 +1,4 @@
-"""The command line: every command parses, calls the library and prints. No logic lives here.
+"""The command line: every command parses, calls the library and prints. It holds no other logic.
 
 Modules of this package import torch only inside functions, so that `evs --help` answers at once.
 """
@@ -34,7 +34,7 @@ from evscli.installed import broken_torchvision
 from evscli.texts import one_line
 
 WIDEST_HELP = 120
-"""Columns of help on a wider terminal: longer lines are hard to read."""
+"""The most columns of help, since longer lines are hard to read."""
 
 app = typer.Typer(
     name="evs",
@@ -83,9 +83,9 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `evs` and exit: 0 done, 1 failed, 2 usage, 3 some videos failed, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the locale cannot print is no error
+        if isinstance(stream, io.TextIOWrapper):  # for names outside the locale
             stream.reconfigure(errors="backslashreplace")
-    # A library's retries are not ours to show: what comes of them is one line.
+    # Retries of a library are not shown, since their outcome is reported in one line.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -94,10 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()) -> int:
-    """Run one command and return its exit code; an error is one line on standard error.
+    """Run one command and return its exit code. An error is one line on standard error.
 
-    Libraries in C turn a KeyboardInterrupt into errors of their own: where `interrupts` has grown,
-    no error is taken for another thing.
+    Libraries in C turn a KeyboardInterrupt into errors of their own. Every error is therefore taken
+    for an interruption once `interrupts` holds one.
     """
     DEBUG.set(debug)
     try:
@@ -131,7 +131,7 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
 
 
 def file_defaults() -> dict[str, Any]:
-    """What an `evs.toml` in this folder sets, which is said. Raises UsageError."""
+    """Return and note the defaults that an `evs.toml` in this folder sets. Raises UsageError."""
     if not FILE.exists():
         return {}
     note(f"{FILE} in this folder gives defaults")
@@ -139,7 +139,7 @@ def file_defaults() -> dict[str, Any]:
 
 
 def say_interrupted(arguments: Sequence[str]) -> int:
-    """Say what is left of a command that Ctrl-C ended; its exit code."""
+    """Report what is left of a command that Ctrl-C ended and return the exit code."""
     left = "nothing was written"
     if arguments[:1] and arguments[0] in RESUMABLE:
         left = "everything finished is kept; run it again to go on"
@@ -148,7 +148,7 @@ def say_interrupted(arguments: Sequence[str]) -> int:
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:
-    """Say what went wrong in one line, below the traceback where that was asked for."""
+    """Report an error in one line, below the traceback where `debug` asks for it."""
     if debug:
         traceback.print_exc()
     print(f"error: {one_line(message)}", file=sys.stderr)

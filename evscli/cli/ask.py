@@ -37,9 +37,9 @@ def ask(
 ) -> None:
     """Prefill a language model from a store and print its answer as it comes.
 
-    Without --model it is the one that the store was made with, if its name can be found again. The
-    answer goes to standard output, everything else to standard error. A word that the model
-    does not know is refused; `evs models --words` lists those of mini.
+    The default of --model is the model that the store was made with, if its name can be found
+    again. The answer goes to standard output, everything else to standard error. A word outside
+    the model's vocabulary is refused; `evs models --words` lists those of mini.
 
     Example: evs ask evs-out/mini-vcast-0.3 "What happens?"
     """
@@ -74,7 +74,7 @@ def ask(
 
 
 def choose(store: Mapping[str, PrunedVideo], words: list[str]) -> tuple[PrunedVideo, str]:
-    """The video and the question meant by the words after the store's name."""
+    """Return the video and the question that the words after the store's name stand for."""
     if len(words) > 2:
         raise UsageError(f"{len(words)} words after the store: put the question in quotes")
     question = words[-1]
@@ -90,12 +90,12 @@ def choose(store: Mapping[str, PrunedVideo], words: list[str]) -> tuple[PrunedVi
 
 
 def own_model(video: PrunedVideo) -> str:
-    """The model whose vision tower made a video's tokens; raises UsageError for a folder's name."""
+    """Return the model that made a video's tokens. Raises UsageError for a folder's name."""
     name = video.info.model.name
     if name != MINI and "/" not in name:
         raise UsageError(
             f"the store was made with a model in a folder called {name!r}, and a store does not "
-            "know where that is: give it with --model FOLDER"
+            "record where that folder is: give it with --model FOLDER"
         )
     return name
 
@@ -106,7 +106,7 @@ def show(text: str) -> None:
 
 
 def summary(video: PrunedVideo, result: Answer) -> str:
-    """One line about what the answer cost."""
+    """Return one line about the cost of an answer."""
     info = video.info
     return (
         f"visual tokens {info.tokens:,} -> {info.kept:,} ({info.retention:.1%}), "
@@ -116,7 +116,7 @@ def summary(video: PrunedVideo, result: Answer) -> str:
 
 
 def as_values(video: PrunedVideo, question: str, model: str, result: Answer) -> dict[str, Any]:
-    """The answer and what it cost as JSON values."""
+    """Return the answer and its cost as JSON values."""
     return {
         "id": video.id,
         "question": question,

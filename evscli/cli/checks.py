@@ -1,4 +1,4 @@
-"""What every command refuses before any work, and the codes it exits with."""
+"""The checks of every command before any work, and the exit codes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SOME_FAILED = 3
 
 
 def name_model(model: str) -> None:
-    """Say which checkpoint is used."""
+    """Print a note that names the checkpoint."""
     note(MINI_NOTICE if model == MINI else f"model {model}")
 
 
 def refuse_held(videos: Sequence[VideoInput]) -> None:
-    """Raise UsageError for a video that is no file on this machine."""
+    """Raise UsageError for a video that is not a file on this machine."""
     for video in videos:
         if video.held is not None:
             raise UsageError(
-                f"{video.name} is no file of its own on this machine; copy it here first"
+                f"{video.name} is not a file of its own on this machine; copy it here first"
             )
 
 
@@ -34,6 +34,6 @@ def check_output(folder: Path) -> None:
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(
-            f"cannot write into {folder} ({nearest} is no folder or not writable); "
+            f"cannot write into {folder} ({nearest} is not a folder or not writable); "
             "name another with -o"
         )

@@ -1,6 +1,6 @@
-"""Makes commands of functions whose parameters are options, or dataclasses of options.
+"""Typer commands made of functions whose parameters are options, or dataclasses of options.
 
-Also shows their help, under a heading for every dataclass.
+The help has a heading for every dataclass.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typer.core import TyperCommand, TyperOption
 from evscli.option import OptionField, option_fields, option_of
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
-"""The headings of what is in no dataclass."""
+"""The headings of the parameters outside all dataclasses."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """A function for Typer: every parameter that is a dataclass becomes that dataclass's options.
+    """Return a function for Typer that has the options of every dataclass among the parameters.
 
-    A dataclass may hold others. Raises UsageError, when it is called, for an option given as an
-    empty text, for one out of its range, and what the dataclasses raise.
+    A dataclass may hold others. The call raises UsageError for an option given as an empty text or
+    out of its range, and what the dataclasses raise.
     """
     hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
@@ -61,7 +61,7 @@ def _all_options(cls: type) -> list[OptionField]:
 
 
 def _inner(cls: type) -> dict[str, type]:
-    """The dataclasses that a dataclass holds, by field."""
+    """Return the dataclasses that a dataclass holds, by field."""
     return _dataclasses(get_type_hints(cls))
 
 
@@ -72,7 +72,7 @@ def _dataclasses(hints: dict[str, Any]) -> dict[str, type]:
 
 
 def _fill(cls: type, given: dict[str, Any]) -> Any:
-    """Make a dataclass of what was given, which is taken out of it."""
+    """Make a dataclass of the values given for it, and remove them from `given`."""
     values = _values(option_fields(cls), given)
     for name in values:
         del given[name]
@@ -80,7 +80,7 @@ def _fill(cls: type, given: dict[str, Any]) -> Any:
 
 
 def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
-    """The values of these options, checked. Raises UsageError."""
+    """Return the values of these options, checked. Raises UsageError."""
     values = {}
     for option in options:
         value = given[option.name]
@@ -90,7 +90,7 @@ def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, 
 
 
 def _parameter(option: OptionField) -> inspect.Parameter:
-    """An option as a parameter that Typer understands."""
+    """Return an option as a parameter for Typer."""
     declared = typer.Option(
         *option.names,
         metavar=option.option.metavar,
@@ -107,15 +107,15 @@ def _parameter(option: OptionField) -> inspect.Parameter:
 
 
 def _typer_type(option: OptionField) -> Any:
-    """Typer knows lists where a frozen dataclass has tuples."""
+    """Return the type for Typer, which takes lists where a frozen dataclass has tuples."""
     return GenericAlias(list, get_args(option.type)[:1]) if option.is_repeated else option.type
 
 
 class GroupedCommand(TyperCommand):
     """A command whose help has a heading for every group of options.
 
-    The default of `--max-frames` may be given as the environment variable `EVS_MAX_FRAMES`, and so
-    on for every option.
+    The environment variable `EVS_MAX_FRAMES` gives the default of `--max-frames`, and likewise for
+    every other option.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -140,7 +140,7 @@ class GroupedCommand(TyperCommand):
 
 
 def variable_of(names: Sequence[str]) -> str:
-    """The environment variable that gives the default of an option with these names."""
+    """Return the environment variable for the default of an option with these names."""
     longest = max(names, key=len)
     return f"EVS_{longest.lstrip('-').replace('-', '_').upper()}"
 

@@ -25,7 +25,7 @@ RANDOM = "random"
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedSelection(Selection):
-    """Selections to compare, always with random ones: no comparison is honest without."""
+    """The selections to compare. Random ones are always among them, as the baseline."""
 
     methods: Annotated[
         tuple[str, ...],
@@ -45,14 +45,14 @@ class ComparedSelection(Selection):
     ] = ("0.1", "0.25", "0.5")
 
     def with_random(self) -> ComparedSelection:
-        """The same with `random` at the end."""
+        """Return a copy with `random` at the end of the methods."""
         named = (name for name in self.methods if name != RANDOM)
         return replace(self, methods=(*named, RANDOM))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Pruning):
-    """What is compared, and how videos are read and encoded for it."""
+    """The selections to compare, and the reading and encoding of the videos for it."""
 
     selection: ComparedSelection = ComparedSelection()
 
@@ -110,12 +110,12 @@ def compare(
 
 
 def language_of(job: Comparison) -> LanguageModel | None:
-    """The checkpoint's language model; None, which is said, where it has none."""
+    """Load the checkpoint's language model. Where there is none, note it and return None."""
     from evscli.language.generate import load_language_model
 
     encoding = job.encoding
     try:
         return load_language_model(encoding.files, device=encoding.device, dtype=encoding.dtype)
     except ModelError as error:
-        note(f"{error}; compared without it (--no-language says that this is meant)")
+        note(f"{error}; compared without it (--no-language leaves this note out)")
         return None

@@ -21,10 +21,10 @@ FILE = Path("evs.toml")
 
 
 def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults for every command, by the names of its parameters; nothing where there is no file.
+    """Return defaults for every command, by its parameters; empty where there is no file.
 
     `commands` are Typer's, by name. Raises UsageError for a file that cannot be read, and for a
-    name that is no option.
+    name that is not an option.
     """
     try:
         given = tomllib.loads(FILE.read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(command: Any) -> dict[str, Any]:
-    """The parameters of a command by the names of their options, without dashes before them."""
+    """Return the parameters of a command by the names of their options, without the dashes."""
     return {
         option.lstrip("-"): parameter
         for parameter in command.params

@@ -1,4 +1,4 @@
-"""`evs eval`: how often questions are answered right, against the tokens kept."""
+"""`evs eval`: the share of questions that are answered right, against the tokens kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VIDEOS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedSelection(Checked):
-    """Selections whose accuracy is measured."""
+    """The selections whose accuracy is measured."""
 
     GROUP: ClassVar = Selection.GROUP
 
@@ -108,7 +108,7 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """What is to be found out, whatever the videos."""
+    """The selections to ask about, and the checkpoint to ask."""
 
     requests: Sequence[PruneRequest]
     seed: int
@@ -117,7 +117,7 @@ class Task:
 
 
 def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
-    """Ask a person's own questions of a checkpoint."""
+    """Ask a checkpoint the questions of a list."""
     from evscli.cli.evaluation_report import Result
     from evscli.evaluation.questions.choices import read_choices
     from evscli.evaluation.questions.multiple_choice import asked_of, evaluate_choices, load_both

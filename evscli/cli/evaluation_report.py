@@ -1,4 +1,4 @@
-"""What `evs compare` and `evs eval` print and write at their end."""
+"""The output of `evs compare` and `evs eval`: printed tables, and files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from evscli.evaluation.statistics.results import Evaluation
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
-    """What an evaluation found, and with what."""
+    """The answers of an evaluation, and the settings that they were made with."""
 
     evaluation: Evaluation
     setup: Mapping[str, Any]
@@ -30,7 +30,7 @@ class Result:
 
 
 def report_comparison(found: Comparison, folder: Path, *, as_json: bool) -> int:
-    """Write and print a comparison; the exit code. Without any video nothing is written."""
+    """Write and print a comparison and return the exit code. Nothing is written without videos."""
     for failure in found.failures:
         say_failure(failure)
     if not found.measured:
@@ -40,7 +40,7 @@ def report_comparison(found: Comparison, folder: Path, *, as_json: bool) -> int:
 
 
 def report_accuracy(result: Result, folder: Path, *, as_json: bool) -> int:
-    """Write and print an evaluation; the exit code. Without any answer nothing is written."""
+    """Write and print an evaluation and return the exit code. Without answers write nothing."""
     evaluation = result.evaluation
     for failure in evaluation.failures:
         say_failure(failure)
@@ -75,7 +75,7 @@ def write(
 
 
 def show(document: Document, *, headings: bool) -> None:
-    """Print tables on a terminal, with their `headings` or without; lines when piped."""
+    """Print tables on a terminal, with `headings` or without, or lines when piped."""
     console = Console(highlight=False)
     if not console.is_terminal:
         print(*document.lines, sep="\n")

@@ -1,10 +1,10 @@
-"""What `evs prune --json` prints for programs: one JSON object a line, as things happen.
+"""The output of `evs prune --json`: one JSON object a line, printed as things happen.
 
-start     what is to be done                pruned   a video is in a store
-failed    a video could not be pruned       progress how far the run is, now and then
+start     the videos and stores of the run  pruned   a video is in a store
+failed    a video could not be pruned       progress state of the run, now and then
 summary   one for each store, at the end
-left_out  before all others: how many files were not taken as videos, and of what kinds
-store_dtype  with --store-dtype: what it does to the next token after one video, or `not_measured`
+left_out  before all others: the number and kinds of files that were not taken as videos
+store_dtype  with --store-dtype: its effect on the next token after one video, or `not_measured`
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from evscli.store.run import encoder_dtypes
 
 
 class Events:
-    """Prints results as JSON lines."""
+    """A printer of results as JSON lines."""
 
     def __init__(self, *, model: str, stores: Sequence[Path]) -> None:
         self.model = model
@@ -34,7 +34,7 @@ class Events:
         self.said = time.monotonic()
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
-        """The event `start`."""
+        """Print the event `start`."""
         self.progress = Progress(tasks)
         stores = [
             {
@@ -50,7 +50,7 @@ class Events:
         emit("start", values)
 
     def done(self, done: Done, *, again: bool) -> None:
-        """The events `pruned` and `failed`, now and then `progress`."""
+        """Print the event `pruned` or `failed`, and now and then `progress`."""
         store = {"store": str(self.stores[done.store])}
         if isinstance(done.outcome, Failure):
             show_traceback(done.outcome)
@@ -64,11 +64,11 @@ class Events:
             self._progress()
 
     def remark(self, text: str) -> None:
-        """The event `remark`."""
+        """Print the event `remark`."""
         emit("remark", {"text": text})
 
     def finish(self, summaries: Sequence[Summary]) -> None:
-        """The last `progress`, and `summary` for each store."""
+        """Print the last `progress`, and a `summary` for each store."""
         self._progress()
         for store, summary in zip(self.stores, summaries, strict=True):
             values = {"store": str(store), "model": self.model, **asdict(summary)}
@@ -80,7 +80,7 @@ class Events:
 
 
 def pruned_values(info: VideoInfo) -> dict[str, Any]:
-    """What is said of a pruned video."""
+    """Return the values of the event `pruned`."""
     return {
         "id": info.id,
         "tokens": info.tokens,

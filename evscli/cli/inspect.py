@@ -1,4 +1,4 @@
-"""`evs inspect`: what a store holds, as a table, as one video in depth, or as JSON."""
+"""`evs inspect`: the contents of a store as a table, of one video in depth, or as JSON."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def inspect(
         Option("Processes that verify. Default: one for every core.", metavar="N", least=1),
     ] = None,
 ) -> None:
-    """Show what was kept: counts, the budget of every frame, where it came from.
+    """Show the contents of a store: counts, the budget of every frame, the origin.
 
-    Of a video that failed its reason is shown, and where in the code that was.
+    A video that failed is shown with its reason and the place in the code.
 
-    Of a folder of stores, as several methods or budgets leave it, each has a line. With --verify
+    A folder of stores, as several methods or budgets leave it, has a line for each. With --verify
     shards are read in parallel, and the exit code is 1 where anything is wrong.
 
     Example: evs inspect evs-out/mini-vcast-0.3 clip
@@ -65,7 +65,7 @@ def inspect(
 def _verify(
     stores: Sequence[Path], video: str | None, *, as_json: bool, processes: int | None
 ) -> int:
-    """Print the problems; the exit code."""
+    """Print the problems and return the exit code."""
     from evscli.cli.inspect_json import verify_document
     from evscli.cli.inspect_verify import verify_stores
     from evscli.cli.inspect_view import print_problems

@@ -1,4 +1,4 @@
-"""What `evs inspect --json` prints, as JSON values. It prints nothing itself."""
+"""The output of `evs inspect --json` as JSON values. This module prints nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def store_document(summary: StoreSummary) -> dict[str, Any]:
-    """The whole store."""
+    """Return the values of the whole store."""
     shards = zip(summary.videos, summary.shard_names, strict=True)
     return {
         "store": summary.path,
@@ -38,7 +38,7 @@ def store_document(summary: StoreSummary) -> dict[str, Any]:
 
 
 def video_document(summary: VideoSummary) -> dict[str, Any]:
-    """One video in depth."""
+    """Return the values of one video in depth."""
     return {
         **_video(summary.info),
         "shard": summary.shard_name,
@@ -51,7 +51,7 @@ def video_document(summary: VideoSummary) -> dict[str, Any]:
 
 
 def verify_document(verified: Verified) -> dict[str, Any]:
-    """What `--verify` found in one store."""
+    """Return the findings of `--verify` in one store."""
     problems = to_json(verified.problems)
     return {"store": str(verified.store), "videos": verified.videos, "problems": problems}
 

@@ -1,4 +1,4 @@
-"""What `evs inspect` prints of a folder of stores: a line for each. It reads none."""
+"""The output of `evs inspect` for a folder of stores: a line for each, made of summaries."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from evscli.store.summary import StoreSummary
 
 WIDE = 110
-"""Columns of a terminal that shows how the stores were made too."""
+"""The columns from which a terminal also shows how the stores were made."""
 
 
 def print_stores(summaries: Sequence[StoreSummary]) -> None:
-    """A table on a terminal; piped, tab-separated plain numbers, seconds and bytes."""
+    """Print a table on a terminal; piped, tab-separated plain numbers, seconds and bytes."""
     console = Console(highlight=False)
     if not console.is_terminal:
         for summary in summaries:
@@ -67,7 +67,7 @@ def _line(summary: StoreSummary) -> str:
 
 
 def _made_with(summary: StoreSummary) -> tuple[str, str, str]:
-    """Method, budget and model; empty without videos."""
+    """Return method, budget and model, which are empty without videos."""
     if not summary.videos:
         return "", "", ""
     info = summary.videos[0]

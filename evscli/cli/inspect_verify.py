@@ -1,4 +1,4 @@
-"""`evs inspect --verify`: all shards of one store, or of several, in parallel; prints no result."""
+"""`evs inspect --verify`: the shards of stores, verified in parallel. It prints no result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from evscli.store.reader import open_store
 
 @dataclass(kw_only=True)
 class Verified:
-    """What was found in one store."""
+    """The findings in one store."""
 
     store: Path
     videos: int = 0
-    """Videos that were looked at."""
+    """The number of videos that were checked."""
     checks: list[ShardCheck] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -26,9 +26,10 @@ class Verified:
 def verify_stores(
     stores: Sequence[Path], video: str | None, *, processes: int | None
 ) -> list[Verified]:
-    """Look at every shard, or at one video, of every store.
+    """Check every shard, or one video, of every store.
 
-    Raises StoreError where the only store cannot be opened; of several, that is a problem of one.
+    Raises StoreError where the only store cannot be opened. Among several stores that is a problem
+    of this store.
     """
     verified = [_open(path, video, alone=len(stores) == 1) for path in stores]
     checks = [check for one in verified for check in one.checks]

@@ -1,6 +1,6 @@
-"""What `evs inspect` prints for people: tables on a terminal, tab-separated lines when piped.
+"""The tables of `evs inspect` on a terminal, or tab-separated lines when piped.
 
-It is given summaries and reads no store.
+The functions are given summaries and read no store.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from evscli.store.summary import FrameSummary, StoreSummary, VideoSummary
 
 CHART_ROWS = 32
-"""Most bars of a chart; where a video has more frames, a bar is the mean of several."""
+"""The most bars of a chart. A bar of a video with more frames is the mean of several."""
 
 
 def print_store(summary: StoreSummary) -> None:
-    """The videos, the failures, and the totals last, where a terminal still shows them."""
+    """Print the videos, the failures, and last the totals, so that a terminal still shows them."""
     console = Console(highlight=False)
     if not console.is_terminal:
         for info in summary.videos:
@@ -43,7 +43,7 @@ def print_store(summary: StoreSummary) -> None:
 
 
 def print_video(summary: VideoSummary) -> None:
-    """One video: what it came from, how it was pruned, and what is left of every frame."""
+    """Print the source of one video, its pruning, and the tokens kept of every frame."""
     console = Console(highlight=False)
     print_pairs(console, _facts(summary))
     if console.is_terminal:
@@ -55,14 +55,14 @@ def print_video(summary: VideoSummary) -> None:
 
 
 def print_failure(failure: Failure) -> None:
-    """Why a video failed, and where."""
+    """Print the reason of a failed video, and the place in the code."""
     print_pairs(Console(highlight=False), _failure_facts(failure))
     if failure.traceback is not None:
         print(failure.traceback)
 
 
 def print_problems(verified: Verified, *, named: bool) -> None:
-    """A line per problem of a store, and how many there are; with `named` each names the store."""
+    """Print a line per problem of a store, with its name where `named`, and their number."""
     folder = f"{verified.store}/" if named else ""
     for problem in verified.problems:
         where = f"{folder}{problem.shard}, video {problem.id}: " if problem.id else ""
@@ -72,7 +72,7 @@ def print_problems(verified: Verified, *, named: bool) -> None:
 
 
 def _table(videos: Sequence[VideoInfo], *, width: int) -> Table:
-    """One row per video; an id too long for its column goes on below, so it can be copied."""
+    """Make one row per video. An id too long for its column is wrapped, so it can be copied."""
     columns = [column for column in _COLUMNS if width >= column.from_width]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("video", overflow="fold")
@@ -84,7 +84,7 @@ def _table(videos: Sequence[VideoInfo], *, width: int) -> Table:
 
 
 def _line(info: VideoInfo) -> str:
-    """The same for programs: all columns, plain numbers, duration in seconds."""
+    """Return the row of a video for programs: all columns, plain numbers, duration in seconds."""
     retention, duration = f"{info.retention:.4f}", f"{info.duration:.3f}"
     numbers = (str(info.tokens), str(info.kept), retention, duration)
     return "\t".join((info.id, *numbers, _grid(info), info.method, info.model.name))
@@ -170,7 +170,7 @@ def _facts(summary: VideoSummary) -> Pairs:
 
 
 def _chart(summary: VideoSummary) -> Table:
-    """A bar per frame of the grid, or per group of frames where there are many."""
+    """Make a bar per frame of the grid, or per group of frames where there are many."""
     frames, step = summary.frames, -(-len(summary.frames) // CHART_ROWS)
     groups = [frames[start : start + step] for start in range(0, len(frames), step)]
     means = [sum(frame.kept for frame in group) / len(group) for group in groups]
@@ -198,7 +198,7 @@ def _frame_cells(group: Sequence[FrameSummary], mean: float, cells: int) -> tupl
 
 
 class _Bar:
-    """A bar over a fraction of the width there is, to an eighth of a column."""
+    """A bar over a fraction of the width available, to an eighth of a column."""
 
     def __init__(self, fraction: float) -> None:
         self._fraction = fraction
@@ -215,7 +215,7 @@ class _Bar:
 
 
 def _span(times: Sequence[float]) -> str:
-    """First and last time in seconds."""
+    """Return the first and the last time in seconds."""
     if not times:
         return ""
     return f"{times[0]:.2f}" if len(times) == 1 else f"{times[0]:.2f}-{times[-1]:.2f}"
@@ -229,7 +229,7 @@ def _model(model: ModelInfo) -> str:
 
 
 def _token(info: VideoInfo) -> str:
-    """What a token takes, with its DeepStack planes."""
+    """Return the bytes of a token with its DeepStack planes, and their dtype."""
     stored = token_bytes(info.model, info.store_dtype)
     if info.store_dtype is None:
         return f"{stored:,} bytes in {info.model.dtype}"
@@ -248,7 +248,7 @@ def _method(info: VideoInfo) -> str:
 
 
 def _budget(info: VideoInfo) -> str:
-    """The fraction, and what it follows from."""
+    """Return the fraction, and the rule that it follows from."""
     return f"{info.budget:g}" + (f" ({info.budget_rule})" if info.budget_rule else "")
 
 
@@ -262,7 +262,7 @@ def _pixels(size: tuple[int, int]) -> str:
 
 
 def _sampling(run: RunConfig | None) -> Pairs:
-    """The rule that chose the frames, as far as the run tells."""
+    """Yield the rule that chose the frames, as far as the run records it."""
     encoder = {} if run is None else run.settings.get("encoder", {})
     rule = encoder.get("sampling") or {}
     if given := {name: value for name, value in rule.items() if value is not None}:

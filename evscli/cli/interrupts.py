@@ -1,4 +1,4 @@
-"""Ctrl-C: the first ends a command in order, the second at once."""
+"""Ctrl-C: the first one ends a command in order, the second one at once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _seen: list[int] = []
 
 
 def catch_interrupts() -> list[int]:
-    """A list that grows with every Ctrl-C from now on; the first raises KeyboardInterrupt."""
+    """Return a list that grows with every Ctrl-C. The first one raises KeyboardInterrupt."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
         signal.signal(signal.SIGINT, _interrupt)
     return _seen
 
 
 def catch_termination() -> None:
-    """Let SIGTERM, with which a scheduler ends a job, be as Ctrl-C."""
+    """Treat SIGTERM, with which a scheduler ends a job, like Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 
@@ -28,6 +28,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     _seen.append(number)
     if len(_seen) == 1:
         raise KeyboardInterrupt
-    # Whatever is being written is left as a kill would leave it: the next run puts it right.
+    # A file being written is left as a kill would leave it, and the next run repairs it.
     print("interrupted again: stopped at once", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""What commands say of files in folders, globs and tars that are not taken as videos."""
+"""The report of files in folders, globs and tars that are not taken as videos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from evscli.texts import count_text
 
 
 def tell_left_out(left_out: LeftOut, *, as_json: bool) -> None:
-    """A note, or the event `left_out`."""
+    """Print a note, or the event `left_out`."""
     if as_json:
         emit("left_out", {"files": left_out.count, "kinds": dict(left_out.kinds)})
     else:

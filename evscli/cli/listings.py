@@ -1,4 +1,4 @@
-"""`evs methods` and `evs models`: what is available."""
+"""`evs methods` and `evs models`: lists of the methods and of the model families."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEEDS = {
     "query": "a question (--query)",
     "scorer": "trained weights (--scorer)",
 }
-"""What a method needs, in words."""
+"""The needs of a method in words."""
 
 
 @command
@@ -53,7 +53,7 @@ def _options_of(pruner: Pruner) -> str:
 
 
 def _option_text(option: MethodOption) -> str:
-    """Its name, its values and, where it has one, its default."""
+    """Return the name of an option, its values and, where it has one, its default."""
     if option.default is None:
         return f"{option.name}: {option.wanted}"
     default = str(option.default).lower() if option.kind is bool else f"{option.default}"
@@ -73,7 +73,7 @@ def _needs_of(pruner: Pruner) -> str:
 def models(
     words: Annotated[
         bool,
-        Option("List what the bundled mini understands in a question.", names=("--words",)),
+        Option("List the words that the bundled mini understands.", names=("--words",)),
     ] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -116,7 +116,7 @@ def _list_words(*, as_json: bool) -> None:
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal, tab-separated lines when piped."""
+    """Print a table on a terminal, tab-separated lines when piped."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`evs merge`: the small shards of a store become full ones."""
+"""`evs merge`: small shards of a store packed into full ones."""
 
 from __future__ import annotations
 

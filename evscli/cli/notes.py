@@ -1,4 +1,4 @@
-"""What commands say beside their results, on standard error: notes, warnings, progress."""
+"""The output of commands beside their results, on standard error: notes, warnings, progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 
 
 def note(text: str) -> None:
-    """Say something beside the answer."""
+    """Print a note beside the results."""
     print(f"note: {one_line(text)}", file=sys.stderr, flush=True)
 
 
@@ -38,7 +38,7 @@ class NoteHandler(logging.Handler):
 
 @contextmanager
 def logged_as(say: Callable[[str], None]) -> Iterator[None]:
-    """Have what the library logs as a warning said in this way."""
+    """Pass the warnings that the library logs to `say`, for the time of a `with` block."""
     logger = logging.getLogger("evscli")
     before, logger.handlers = logger.handlers, [NoteHandler(say)]
     try:
@@ -48,19 +48,19 @@ def logged_as(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def say_failure(failure: Failure, more: str = "") -> None:
-    """Say in one line why a video failed, below the traceback where those were asked for."""
+    """Print in one line why a video failed, below the traceback where those were asked for."""
     show_traceback(failure)
     print(f"error: {one_line(failure.message)}{more}", file=sys.stderr, flush=True)
 
 
 def show_traceback(failure: Failure) -> None:
-    """Show where a video failed, where that was asked for."""
+    """Print the traceback of a failed video where tracebacks were asked for."""
     if DEBUG.get() and failure.traceback is not None:
         print(failure.traceback, file=sys.stderr, flush=True)
 
 
 def quiet_loading() -> None:
-    """Loading shows no progress bar where nobody watches."""
+    """Hide the progress bars of loading where standard error is not a terminal."""
     from transformers.utils import logging
 
     if not sys.stderr.isatty():
@@ -69,7 +69,7 @@ def quiet_loading() -> None:
 
 @contextmanager
 def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, told of what is done; now and then a line where that is piped."""
+    """Show a bar on a terminal, or notes now and then, and yield the function that advances it."""
     from tqdm import tqdm
 
     shown = sys.stderr.isatty()
@@ -89,7 +89,7 @@ def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], No
 
 @contextmanager
 def noted_warnings() -> Iterator[None]:
-    """Say every warning once, as a note, when the work is over."""
+    """Print every warning once, as a note, at the end of the work."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         yield

@@ -118,7 +118,7 @@ Results = Annotated[
 Question = Annotated[
     str | None,
     Option(
-        "Prompt after which the next token is compared. Default: one that the model knows.",
+        "Prompt after which the next token is compared. Default: one that suits the model.",
         metavar="TEXT",
     ),
 ]
@@ -168,7 +168,7 @@ Looks = Annotated[
 View = Annotated[
     str,
     Option(
-        "What is left of every video: whole, first-frame or shuffled-frames, to see what can be "
+        "Part left of every video: whole, first-frame or shuffled-frames, to see what can be "
         "answered without the rest."
     ),
 ]
@@ -176,7 +176,7 @@ Threads = Annotated[
     int | None, Option("Threads that compute. Default: one for every core.", metavar="N", least=1)
 ]
 Processes = Annotated[
-    int, Option("Processes that draw videos meanwhile; 0: none beside it.", metavar="N", least=0)
+    int, Option("Processes that draw videos; 0 draws them between the steps.", metavar="N", least=0)
 ]
 HeldOut = Annotated[
     int,

@@ -1,4 +1,4 @@
-"""Names and their values as commands print them."""
+"""Names and values in two columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Pairs = Iterable[tuple[str, str]]
 
 
 def print_pairs(console: Console, pairs: Pairs) -> None:
-    """Names and values side by side, long values wrapped under themselves; tabs when piped."""
+    """Print names and values side by side, long values wrapped in their column; tabs when piped."""
     if not console.is_terminal:
         for name, value in pairs:
             print(f"{name}\t{value}")

@@ -1,4 +1,4 @@
-"""`evs plan`: what a run of `evs prune` would come to, before it."""
+"""`evs plan`: an estimate of a run of `evs prune` before it starts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PlannedSelection(Selection):
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedJob(Job):
-    """A run that is planned only."""
+    """A run that is only planned."""
 
     selection: PlannedSelection = PlannedSelection()
 
@@ -51,10 +51,10 @@ def plan(
     no_calibrate: options.NoCalibrate = False,
     as_json: options.Json = False,
 ) -> None:
-    """Say what a run would come to: frames, tokens, bytes on disk and time. Nothing is written.
+    """Estimate frames, tokens, bytes on disk and time of a run. Nothing is written.
 
-    Takes the options of `evs prune` and plans by the same rules; videos that its store holds are
-    left out. The time follows from pruning a few videos here.
+    The options and rules are those of `evs prune`; videos that its store holds are left out. The
+    time follows from pruning a few videos here.
 
     Example: evs plan clips/ --method vcast --budget 0.1 --budget 0.3 --model mini
     """
@@ -92,11 +92,11 @@ def plan(
 
 
 def sample_size(text: str | None) -> int | None:
-    """How many videos to look into: 0 for all, None where nothing is said. Raises UsageError."""
+    """Return the number of videos to look into: 0 for all, None by default. Raises UsageError."""
     if text is None or text.isdecimal():
         return None if text is None else int(text)
     if text != ALL:
         raise UsageError(
-            f"--sample {text!r} is no number of videos; give one such as 500, or {ALL}"
+            f"--sample {text!r} is not a number of videos; give one such as 500, or {ALL}"
         )
     return 0

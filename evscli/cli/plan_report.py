@@ -1,4 +1,4 @@
-"""What `evs plan` prints: a table of selections and the totals, lines when piped, or JSON."""
+"""The output of `evs plan`: a table of selections and the totals, lines when piped, or JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evscli.corpus.inputs import LeftOut
 
 MOST_LISTED = 20
-"""Unreadable videos that are named to people; JSON names all."""
+"""The most unreadable videos named to people. JSON names all."""
 
 WAITS = {
     "decode": "decoding",
@@ -39,7 +39,7 @@ WAITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One selection."""
+    """The forecast of one selection."""
 
     store: Path
     method: str
@@ -49,12 +49,12 @@ class Row:
 
     @property
     def share(self) -> float:
-        """Of the tokens, kept."""
+        """The share of the tokens that is kept."""
         return self.forecast.kept / self.forecast.tokens if self.forecast.tokens else 0.0
 
     @property
     def ratio(self) -> float:
-        """Of the sources' bytes, stored."""
+        """The bytes stored for each byte of the sources."""
         size = self.forecast.source_bytes
         return self.forecast.stored / size if size else 0.0
 
@@ -67,7 +67,7 @@ def report(
     *,
     as_json: bool,
 ) -> int:
-    """Print it; the exit code: 0, 1 if no video can be read, 3 if some cannot."""
+    """Print the report and return the exit code: 0, 1 if all videos failed, 3 if some did."""
     rows = rows_of(estimate, prepared, folders)
     for failure in estimate.failures:
         show_traceback(failure)
@@ -83,7 +83,7 @@ def report(
 
 
 def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> list[Row]:
-    """A row for each store."""
+    """Make a row for each store."""
     return [
         Row(
             store=folder,
@@ -99,7 +99,7 @@ def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> 
 
 
 def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dict[str, Any]:
-    """All of it as JSON values."""
+    """Return the whole report as JSON values."""
     sample, whole = estimate.sample, estimate.forecast
     return {
         "model": estimate.model.name,
@@ -122,7 +122,7 @@ def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dic
 
 
 def row_values(row: Row) -> dict[str, Any]:
-    """One selection as JSON values."""
+    """Return one selection as JSON values."""
     return {
         "store": str(row.store),
         "method": row.method,
@@ -138,7 +138,7 @@ def row_values(row: Row) -> dict[str, Any]:
 
 
 def time_values(duration: Duration) -> dict[str, Any]:
-    """The time as JSON values."""
+    """Return the time as JSON values."""
     values = {**asdict(duration), "seconds": duration.seconds}
     return {**values, "bottleneck": duration.bottleneck}
 
@@ -146,7 +146,7 @@ def time_values(duration: Duration) -> dict[str, Any]:
 def show(
     estimate: Estimate, prepared: Prepared, rows: Sequence[Row], left_out: Sequence[LeftOut]
 ) -> None:
-    """The table first, then what is the same for all selections."""
+    """Print the table first, then the values that all selections share."""
     console = Console(highlight=False)
     if estimate.seen and console.is_terminal:
         console.print(table_of(rows, exact=estimate.sample.is_whole))
@@ -158,7 +158,7 @@ def show(
 
 
 def table_of(rows: Sequence[Row], *, exact: bool) -> Table:
-    """A row for each selection."""
+    """Make a table with a row for each selection."""
     table = new_table("method", "budget", "tokens", "kept", "%", "on disk", "of source")
     for row in rows:
         forecast = row.forecast
@@ -175,7 +175,7 @@ def table_of(rows: Sequence[Row], *, exact: bool) -> Table:
 
 
 def number(value: float, *, exact: bool) -> str:
-    """A count; one that is estimated to three digits."""
+    """Return a count, to three digits where it is estimated."""
     if exact:
         return f"{value:,.0f}"
     digits = max(0, len(f"{value:.0f}") - 3)
@@ -183,7 +183,7 @@ def number(value: float, *, exact: bool) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The same for programs: plain numbers, bytes."""
+    """Return the row of a selection for programs: plain numbers, bytes."""
     values = row_values(row)
     names = ("method", "budget", "tokens", "kept", "share", "bytes", "of_source")
     return tuple(
@@ -193,7 +193,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def failure_pairs(estimate: Estimate) -> Pairs:
-    """The videos that cannot be read."""
+    """Yield the videos that cannot be read."""
     for failure in estimate.failures[:MOST_LISTED]:
         yield "failed", one_line(f"{failure.id} ({failure.stage}): {failure.message}")
     if (more := len(estimate.failures) - MOST_LISTED) > 0:
@@ -201,7 +201,7 @@ def failure_pairs(estimate: Estimate) -> Pairs:
 
 
 def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> Pairs:
-    """What is the same for all selections."""
+    """Yield the values that all selections share."""
     sample, whole = estimate.sample, estimate.forecast
     yield from done_pairs(prepared, rows)
     if not sample.of:
@@ -229,7 +229,7 @@ def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> 
 
 
 def videos_text(estimate: Estimate, *, left: bool) -> str:
-    """How many videos, how long and how large."""
+    """Return the number of videos, their duration and their size."""
     sample = estimate.sample
     parts = [f"{sample.of:,} to do" if left else f"{sample.of:,}"]
     if estimate.seen:
@@ -242,7 +242,7 @@ def videos_text(estimate: Estimate, *, left: bool) -> str:
 
 
 def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
-    """What stores hold already."""
+    """Yield the videos that stores hold already."""
     for row in rows:
         parts = []
         if row.before.skipped:
@@ -259,7 +259,7 @@ def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
 
 
 def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
-    """How long it takes, and why."""
+    """Yield the time of a run, its parts and its bottleneck."""
     yield (
         "time",
         f"about {duration_text(duration.seconds)}: {duration_text(duration.load)} until the model "
@@ -275,7 +275,7 @@ def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
 
 
 def values_text(estimate: Estimate) -> str:
-    """What a token is made of."""
+    """Return the dtype, the width and the planes of a token."""
     model = estimate.model
     planes = f", {model.deepstack_planes} DeepStack planes" if model.deepstack_planes else ""
     return f"{estimate.store_dtype or model.dtype}, width {model.embed_dim}{planes}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @command
 def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False) -> None:
-    """Prune videos and write what is kept to a store.
+    """Prune videos and write the tokens kept to a store.
 
     Run the same command again to go on: a finished video is skipped, and one that failed is left
     out unless its file has changed. Several methods or budgets encode every video once and write
@@ -55,7 +55,7 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
 
 
 def exit_code(summaries: Sequence[Summary]) -> int:
-    """0 all done, 1 nothing done, 3 some videos failed."""
+    """Return 0 where all is done, 1 where nothing is done, 3 where some videos failed."""
     if not any(summary.failed or summary.failed_earlier for summary in summaries):
         return 0
     done = any(summary.pruned or summary.skipped for summary in summaries)

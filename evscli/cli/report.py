@@ -1,4 +1,4 @@
-"""What `evs prune` prints for people: a line per video, a bar or lines of progress, a summary."""
+"""The output of `evs prune` for people: a line per video, progress, and a summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from evscli.texts import count_text
 
 
 def print_safely(line: str) -> None:
-    """Print a line; losing standard output must not end a run that is storing videos."""
+    """Print a line. A lost standard output does not end a run that is storing videos."""
     try:
         print(line, flush=True)
     except OSError as error:
@@ -31,7 +31,7 @@ def print_safely(line: str) -> None:
 
 
 class Report:
-    """Prints results as they come."""
+    """A printer of results as they come."""
 
     def __init__(self, *, model: str, stores: Sequence[Path]) -> None:
         self.model = model
@@ -39,7 +39,7 @@ class Report:
         self.said: tuple[str, str] | None = None
 
     def begin(self, tasks: Sequence[Task], summaries: Sequence[Summary]) -> None:
-        """Say what need not be done, and show the bar."""
+        """Print the number of videos that are done already, and show the bar."""
         for number, summary in enumerate(summaries):
             if summary.skipped:
                 videos = count_text(summary.skipped, "video")
@@ -58,12 +58,12 @@ class Report:
             self.bar.advance(self.progress.add(done))
 
     def remark(self, text: str) -> None:
-        """Print what a person should know."""
+        """Print a remark about the run."""
         with self.bar.paused():
             note(text)
 
     def finish(self, summaries: Sequence[Summary]) -> None:
-        """Print what the run did."""
+        """Print a summary of the run."""
         self.bar.close()
         for store, summary in zip(self.stores, summaries, strict=True):
             print_safely("\n".join(summary_lines(summary)))
@@ -84,7 +84,7 @@ class Report:
         return f"{self.stores[number].name}: " if len(self.stores) > 1 else ""
 
     def _fail(self, failure: Failure, *, again: bool) -> None:
-        """Print why a video failed, once where it failed alike for several stores."""
+        """Print the reason of a failure, once where it is the same for several stores."""
         if (failure.id, failure.message) != self.said:
             self.said = (failure.id, failure.message)
             later = "; it will be tried again" if again else ""
@@ -97,7 +97,7 @@ class Report:
 
 
 class Bar:
-    """A bar by seconds of video on a terminal; now and then a line where that is piped."""
+    """A bar by seconds of video on a terminal, or a line now and then when piped."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -113,7 +113,7 @@ class Bar:
         self.advance(0.0)
 
     def advance(self, seconds: float) -> None:
-        """So many seconds of video more are done."""
+        """Add seconds of video to those that are done."""
         state = self._progress.state()
         if self._shown:
             self._draw(state, seconds)
@@ -129,7 +129,7 @@ class Bar:
         self._bar.update(seconds)
 
     def paused(self) -> AbstractContextManager[None]:
-        """Clears the bar while something else is printed."""
+        """Clear the bar while something else is printed."""
         paused: AbstractContextManager[None] = tqdm.external_write_mode(file=sys.stdout)
         return paused
 
@@ -139,7 +139,7 @@ class Bar:
 
 
 def progress_line(state: ProgressState) -> str:
-    """How far a run is, in one line."""
+    """Return the progress of a run in one line."""
     length = duration_text(state.seconds)
     if state.seconds_expected is not None:
         length += f" of about {duration_text(state.seconds_expected)}"
@@ -158,7 +158,7 @@ def progress_line(state: ProgressState) -> str:
 
 
 def summary_lines(summary: Summary) -> list[str]:
-    """What became of the videos, and their tokens."""
+    """Return the counts of the videos, and of their tokens."""
     counts = [f"{summary.pruned:,} pruned"]
     if summary.skipped:
         counts.append(f"{summary.skipped:,} already done")
@@ -175,7 +175,7 @@ def summary_lines(summary: Summary) -> list[str]:
 
 
 def describe(info: VideoInfo) -> str:
-    """One line about a video that was pruned."""
+    """Return one line about a video that was pruned."""
     grid = "x".join(map(str, info.grid_thw))
     return (
         f"{info.id}: {info.tokens:,} tokens ({grid}) -> {info.kept:,} "

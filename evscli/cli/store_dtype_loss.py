@@ -1,4 +1,4 @@
-"""What `evs prune --store-dtype` prints at its end: what the dtype does to the next token."""
+"""The last line of `evs prune --store-dtype`: the effect of the dtype on the next token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evscli.texts import one_line
 
 
 def tell_loss(videos: Sequence[VideoInput], job: Job, *, as_json: bool) -> None:
-    """Measure the first of `videos` in the first store; nothing where no dtype is narrower."""
+    """Measure the first of `videos` in the first store and print it, where a dtype is narrower."""
     store, asked = job.folders[0], job.storage
     opened = open_store(store)
     if asked.segment is not None:
@@ -39,7 +39,7 @@ def tell_loss(videos: Sequence[VideoInput], job: Job, *, as_json: bool) -> None:
                 question=usual_question(job.encoding.files.name),
             )
     except EvsError as error:
-        said = f"store dtype {asked.store_dtype}: not measured what it does to the next token"
+        said = f"store dtype {asked.store_dtype}: its effect on the next token was not measured"
         values: dict[str, Any] = {"store_dtype": asked.store_dtype, "not_measured": str(error)}
         line = f"{said} ({one_line(str(error))})"
     else:
@@ -51,7 +51,7 @@ def tell_loss(videos: Sequence[VideoInput], job: Job, *, as_json: bool) -> None:
 
 
 def loss_line(loss: StoreDtypeLoss) -> str:
-    """What was measured, in one line."""
+    """Return the measurements in one line."""
     token = "same first token" if loss.same_token else "another first token"
     return (
         f"store dtype {loss.store_dtype}: the next token's logits differ by at most "

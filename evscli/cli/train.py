@@ -1,4 +1,4 @@
-"""`evs train`: the learned parts, trained on this machine."""
+"""`evs train`: training of the learned parts on this machine."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 DEFAULTS = TrainingPlan()
 DEFAULT_LOOKS = -1
 HELD_OUT = 200
-"""Videos."""
+"""The default number of held-out videos."""
 
 train = typer.Typer(
-    help="Train what is learned.\n\nExample: evs train mini -o mini-run",
+    help="Train the learned parts.\n\nExample: evs train mini -o mini-run",
     rich_markup_mode=None,
 )
 
@@ -58,8 +58,8 @@ def mini(
     """Train the bundled model mini on videos drawn here, which takes hours.
 
     Run the same command again to go on after Ctrl-C, a crash or a reboot: the weights become the
-    same as without it. At the end DIR/mini is a checkpoint for --model, and DIR/report.json says
-    what made it.
+    same as without it. At the end DIR/mini is a checkpoint for --model, and DIR/report.json
+    records the run.
 
     Example: evs train mini -o mini-run
     """
@@ -86,7 +86,7 @@ def mini(
 def run(
     plan: TrainingPlan, folder: Path, *, device: str, threads: int | None, processes: int
 ) -> Trained:
-    """Train, showing how it goes."""
+    """Train and show the progress."""
     import torch
 
     from evscli.cli.train_report import Progress
@@ -100,7 +100,7 @@ def run(
     if threads is not None:
         torch.set_num_threads(threads)
     with stop_between_steps() as stop, closing(Progress(plan.total)) as progress:
-        make_folder(folder)  # what cannot be written to fails now, not at the first checkpoint
+        make_folder(folder)  # an unwritable folder fails now, not at the first checkpoint
         return train_task(
             mini_task(mini_tokenizer(), plan),
             folder,
@@ -140,7 +140,7 @@ def finish(
 
 
 def command_of(plan: TrainingPlan) -> str:
-    """The command that repeats a run: seed and steps, and whatever else is not usual."""
+    """Return the command that repeats a run: seed, steps, and every setting that is not usual."""
     values, usual = plan.values(), TrainingPlan(seed=plan.seed, steps=plan.steps).values()
     others = [name for name in values if values[name] != usual[name]]
     given = [f"--{name} {values[name]}" for name in ("seed", "steps", *others)]
@@ -149,9 +149,10 @@ def command_of(plan: TrainingPlan) -> str:
 
 @contextmanager
 def stop_between_steps() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or a SIGTERM has come; the second one raises KeyboardInterrupt at once.
+    """Yield a function: whether Ctrl-C or SIGTERM came. The second raises KeyboardInterrupt.
 
-    A step that is broken off would leave weights that no run has, so the first one waits for it.
+    The first waits for the end of a step, since a step broken off would leave weights that no run
+    has.
     """
     asked = []
 

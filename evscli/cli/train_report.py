@@ -1,4 +1,4 @@
-"""What `evs train` shows: how far it is, and at the end what came of it."""
+"""The output of `evs train`: its progress, and at the end its results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from evscli.train.loop import Run
 from evscli.train.report import thin_out
 
 ROWS = 12
-"""Of the table of the course of a run."""
+"""The most rows of the table of the course of a run."""
 
 
 class Progress:
@@ -44,7 +44,7 @@ class Progress:
         )
 
     def resume(self, run: Run[Any]) -> None:
-        """The run goes on from a checkpoint."""
+        """Set the bar to the step of a checkpoint, and print notes about it."""
         spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):
             note(f"going on from step {run.step:,} of {self.steps:,}, {spent} so far")
@@ -56,23 +56,23 @@ class Progress:
         self.start = self.done = self.bar.n = self.bar.initial = run.step
 
     def advance(self, done: int) -> None:
-        """So many steps are done."""
+        """Move the bar to the number of steps done."""
         self.bar.update(done - self.done)
         self.done = done
 
     def report(self, report: Mapping[str, Any]) -> None:
-        """Losses and accuracy of the last steps."""
+        """Show losses and accuracy of the last steps."""
         if not self.bar.disable:
             if ANSWER in report["loss"]:
                 self.bar.set_postfix_str(f"{report['overall']:.1%} right", refresh=False)
             return
         try:
             print(self.line(report), file=sys.stderr, flush=True)
-        except OSError:  # who watched has gone; that is no reason to stop hours of work
+        except OSError:  # nothing reads standard error any more, and hours of work must go on
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
     def line(self, report: Mapping[str, Any]) -> str:
-        """A report as a line, with the time that is left at the pace of this session."""
+        """Return a report as a line, with the time left at the pace of this session."""
         step, losses = report["step"], report["loss"]
         pace = (time.monotonic() - self.began) / max(1, step - self.start)
         answers = ""
@@ -115,7 +115,7 @@ def report(
 
 
 def show_course(history: list[dict[str, Any]]) -> None:
-    """Losses and accuracies over the run: a table on a terminal, else tab-separated lines."""
+    """Print losses and accuracies over the run: a table on a terminal, else lines with tabs."""
     head = ("step", "answer", "naming", "right", *KINDS)
     rows = [course_row(entry) for entry in thin_out(history, ROWS)]
     console = Console(highlight=False)
@@ -126,7 +126,7 @@ def show_course(history: list[dict[str, Any]]) -> None:
 
 
 def show_held_out(tallies: Sequence[Tally]) -> None:
-    """Accuracy on held-out videos, whole and in part."""
+    """Print the accuracy on held-out videos, whole and in part."""
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(baselines_table(tallies))
@@ -135,7 +135,7 @@ def show_held_out(tallies: Sequence[Tally]) -> None:
 
 
 def course_row(entry: Mapping[str, Any]) -> list[str]:
-    """Step, losses, and the share of right answers: of all questions and of each kind."""
+    """Return step, losses, and the share of right answers: of all questions and of each kind."""
     losses, right = entry["loss"], entry["accuracy"]
     return [
         f"{entry['step']}",

@@ -1,10 +1,10 @@
-"""Numbers as people read them."""
+"""Numbers for people to read."""
 
 from __future__ import annotations
 
 
 def size_text(count: int) -> str:
-    """Bytes in decimal units: 999 B, 1.2 kB, 3.4 MB."""
+    """Return bytes in decimal units: 999 B, 1.2 kB, 3.4 MB."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while value >= 999.5 and len(units) > 1:
         value /= 1000
@@ -13,7 +13,7 @@ def size_text(count: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """12.3 s up to a minute, then 1:02 or 1:00:00."""
+    """Return 12.3 s up to a minute, then 1:02 or 1:00:00."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

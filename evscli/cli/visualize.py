@@ -1,4 +1,4 @@
-"""`evs visualize`: which patches survived, over the frames of the source."""
+"""`evs visualize`: the patches that survived, over the frames of the source."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def visualize(
 ) -> None:
     """Draw which patches survived: a contact sheet, an overlay video or an HTML report.
 
-    The ending of -o says which: .png, .mp4 or .html. The source is looked for where it was pruned
-    from on this machine, or below --root, or is --video; without it the cells are drawn alone.
+    The ending of -o chooses the form: .png, .mp4 or .html. The source is looked for where it was
+    pruned from on this machine, or below --root, or is --video; without it cells are drawn alone.
 
     Example: evs visualize evs-out/mini-vcast-0.3 clip -o sheet.png
 
@@ -82,7 +82,7 @@ def visualize(
 def views_to_draw(
     named: Sequence[tuple[Path, PrunedVideo]], form: str, *, against: bool, scores: bool
 ) -> list[View]:
-    """What is drawn of the stores: two in one picture, each by itself, or in a report both."""
+    """Return the views of the stores: two in one picture, each by itself, or in a report both."""
     from evscli.render.views import against_view, views_of
 
     report = form == ".html"
@@ -100,11 +100,11 @@ def refuse_source(output: Path, source: VideoIndex | None) -> None:
 
 
 def form_of(output: Path, *, beside: Sequence[Path], frames: int | None, time: str | None) -> str:
-    """The kind of picture; raises UsageError for another, and for what it has no place for."""
+    """Return the kind of picture. Raises UsageError for another ending or an option without use."""
     form = output.suffix.lower()
     if form not in FORMS:
         raise UsageError(
-            f"cannot tell what to draw from the name {output.name!r}: let it end in .png (contact "
+            f"the name {output.name!r} does not choose a picture: let it end in .png (contact "
             "sheet), .mp4 (overlay video) or .html (report)"
         )
     if beside and form != ".html":
@@ -115,7 +115,7 @@ def form_of(output: Path, *, beside: Sequence[Path], frames: int | None, time: s
 
 
 def chosen_id(store: Mapping[str, PrunedVideo], video_id: str | None) -> str:
-    """The video meant, which need not be named where there is one only. Raises UsageError."""
+    """Return the id of the video, which may be left out for a single one. Raises UsageError."""
     if video_id is not None:
         return video_id
     if len(store) == 1:
@@ -129,7 +129,7 @@ def chosen_id(store: Mapping[str, PrunedVideo], video_id: str | None) -> str:
 def source_of(
     record: PrunedVideo, store: Path, *, root: str | None, video: str | None, force: bool
 ) -> VideoIndex | None:
-    """The video that a record was pruned from; None, which is said, where it cannot be found."""
+    """Open the video that a record was pruned from. Where it is not found, note it, return None."""
     from evscli.corpus.roots import remembered
     from evscli.render.source import check_source, find_source, open_source
 

@@ -1,4 +1,4 @@
-"""What `evs visualize` writes: a file that appears whole or not at all."""
+"""The files of `evs visualize`, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAMES = 48
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What to draw."""
+    """The views to draw, and the frames to draw them over."""
 
     views: list[View]
     source: VideoIndex | None
@@ -33,7 +33,7 @@ class Asked:
 
 
 def write_png(asked: Asked, output: Path) -> None:
-    """The contact sheet."""
+    """Write the contact sheet."""
     from evscli.render.sheet import contact_sheet
 
     view = asked.views[0]
@@ -55,7 +55,7 @@ def write_png(asked: Asked, output: Path) -> None:
 
 
 def write_mp4(asked: Asked, output: Path) -> None:
-    """The overlay video."""
+    """Write the overlay video."""
     from evscli.render.frames import shown_frames
     from evscli.render.overlay import write_overlay
 
@@ -72,7 +72,7 @@ def write_mp4(asked: Asked, output: Path) -> None:
 
 
 def write_html(asked: Asked, output: Path) -> None:
-    """The report."""
+    """Write the report."""
     from evscli.render.report import html_report
 
     total = len(asked.views[0].record.source_index)
@@ -84,7 +84,7 @@ def write_html(asked: Asked, output: Path) -> None:
 
 
 def parse_time(text: str | None) -> tuple[float | None, float | None]:
-    """`12.5-20` as seconds; either side may be left out. Raises UsageError for another text."""
+    """Return `12.5-20` as seconds. Either side may be missing. Raises UsageError for other text."""
     if text is None:
         return None, None
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)?-(\d+\.?\d*|\.\d+)?", text)

@@ -1,4 +1,4 @@
-"""Which selections an evaluation compares. Imports no torch, so that a wrong one fails at once."""
+"""The selections of an evaluation. Importing this imports no torch, so wrong ones fail at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RANDOM = "random"
 def selections(
     methods: Sequence[str], budgets: Iterable[float], options: Sequence[str] = ()
 ) -> list[PruneRequest]:
-    """Unpruned once, then every method and at last `random` at every budget, the smallest first.
+    """Return unpruned once, then every method and at last `random` at every budget, smallest first.
 
-    No comparison is honest without those two, so they need not be named. `options` are texts
+    Those two are always the references, so they need not be named. `options` are texts
     `name=value`, each for every method that has it. Raises UsageError for what `check_selection`
     refuses, and for an option that no method has.
     """

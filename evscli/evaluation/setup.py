@@ -1,4 +1,4 @@
-"""With what something was evaluated, as JSON values to repeat it with."""
+"""The settings of an evaluation, as JSON values to repeat it with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from evscli.provenance import provenance
 
 
 def setup_of(encoder: VideoEncoder, *, seed: int, **asked: Any) -> dict[str, Any]:
-    """The encoder with its settings, what was `asked` of whom, the seed, and where it ran."""
+    """Return the encoder with its settings, the requests `asked`, the seed, and the machine."""
     return {
         "model": encoder.info.name,
         "encoder": dict(encoder.settings),

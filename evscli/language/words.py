@@ -90,7 +90,7 @@ def special_tokens(tokenizer: Any, text: str) -> list[TypedToken]:
 
 
 def check_encodable(text: str) -> None:
-    """Raise UsageError for a byte of a command line that is no UTF-8, or half a character."""
+    """Raise UsageError for a byte of a command line that is not UTF-8, or half a character."""
     if (piece := half_character(text)) is not None:
         raise UsageError(
             f"the text of a prompt holds {piece!r}, which is not a character: type it in UTF-8"

@@ -1,4 +1,4 @@
-"""Builds checkpoints of the form of `mini`: a real Qwen3-VL-architecture model of a few megabytes.
+"""Checkpoints of the form of `mini`: a real Qwen3-VL-architecture model of a few megabytes.
 
 The folder is an ordinary Hugging Face checkpoint, so every command runs the very code that large
 models use. Configuration, tokenizer and processors are those of the bundled checkpoint, whose
@@ -20,9 +20,9 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from evscli.bundled import MINI_FOLDER
 
 MERGE = 2
-"""Patches a side of a cell."""
+"""The number of patches on a side of a cell."""
 MAX_CELLS = 9 * 16
-"""Cells of a frame that the processor allows."""
+"""The most cells of a frame that the processor allows."""
 MAX_FRAMES = 64
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
@@ -35,7 +35,7 @@ def build_mini(folder: Path, *, seed: int = 0) -> None:
 
 
 def mini_tokenizer() -> Tokenizer:
-    """The tokenizer: a few hundred plain English words, digits and signs, one token each.
+    """Load the tokenizer: a few hundred English words, digits and signs, one token each.
 
     Every piece is a whole word or a digit, so that an unknown word is visible as `<unk>`.
     """
@@ -46,13 +46,13 @@ def mini_tokenizer() -> Tokenizer:
 
 
 def new_model(tokenizer: Tokenizer, *, seed: int) -> Any:
-    """A model with seeded float32 weights; torch's generator goes on from there."""
+    """Make a model with seeded float32 weights. torch's generator continues after them."""
     torch.manual_seed(seed)
     return AutoModelForImageTextToText.from_config(mini_config(tokenizer), dtype=torch.float32)
 
 
 def write_checkpoint(model: Any, tokenizer: Tokenizer, folder: Path, *, training: str) -> None:
-    """Write an ordinary checkpoint with weights in bfloat16; `training` says what made them."""
+    """Write an ordinary checkpoint with bfloat16 weights; `training` describes their origin."""
     model = deepcopy(model).to(torch.bfloat16)
     model.config.evs_training = training
     for part in (model.config.vision_config, model.config.text_config):
@@ -69,8 +69,8 @@ def write_checkpoint(model: Any, tokenizer: Tokenizer, folder: Path, *, training
 
 
 def mini_config(tokenizer: Tokenizer) -> Qwen3VLConfig:
-    """The model configuration, for the tokens of `tokenizer`."""
+    """Return the model configuration for the tokens of `tokenizer`."""
     config = Qwen3VLConfig.from_pretrained(MINI_FOLDER)
-    del config.evs_training  # what comes of this one is made otherwise
+    del config.evs_training  # a model with this configuration has another origin
     config.text_config.vocab_size = len(tokenizer)
     return config

@@ -1,6 +1,6 @@
-"""Pruners: which visual tokens of a video to keep. They know tokens and pixels, never a model.
+"""Pruners: methods that choose the visual tokens of a video to keep, without a model.
 
-Importing this does not import torch; `evscli.pruners.positions`, what a mask leaves, does.
+Importing this does not import torch, but `evscli.pruners.positions` does.
 """
 
 from evscli.pruners.budget import parse_budget

@@ -1,6 +1,6 @@
 """The budget, the fraction of tokens kept, and the token counts that follow from it.
 
-Knows no method: which of the counts a method promises, the method says. Imports no torch.
+Each method chooses one of the counts. Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PruningRate = Annotated[
 
 
 def check_budget(budget: object) -> float:
-    """`budget` as a float in (0, 1], the fraction of tokens kept.
+    """Return `budget` as a float in (0, 1], the fraction of tokens kept.
 
     Raises UsageError for anything else: text, a bool, nan, zero, or more than 1.
     """
     if budget is None:
         raise UsageError(
-            "no budget given: say which fraction of the tokens to keep, for example 0.25"
+            "no budget given: give the fraction of the tokens to keep, for example 0.25"
         )
     if isinstance(budget, bool) or not isinstance(budget, Real):
         raise UsageError(f"budget must be a number, got {budget!r}: give one such as 0.25")
@@ -40,7 +40,7 @@ def check_budget(budget: object) -> float:
 
 
 def parse_budget(text: str) -> float:
-    """The budget from a command line's text; raises UsageError where `check_budget` would."""
+    """Return the budget of a command line's text. Raises UsageError as `check_budget` does."""
     try:
         budget: object = float(text)
     except ValueError:
@@ -49,7 +49,7 @@ def parse_budget(text: str) -> float:
 
 
 def check_rate(pruning_rate: float, budget: float) -> float:
-    """The rate of pruning q; raises UsageError where it does not mean the budget 1-q."""
+    """Return the rate of pruning q. Raises UsageError where it does not mean the budget 1-q."""
     if not (0 <= pruning_rate < 1 and abs(1 - pruning_rate - budget) <= 1e-6):
         raise UsageError(
             f"pruning_rate {pruning_rate:g} means a budget of {1 - pruning_rate:g}, but the budget "
@@ -59,7 +59,7 @@ def check_rate(pruning_rate: float, budget: float) -> float:
 
 
 def first_frame_note(method: str, frames: int, cells: int, budget: float) -> tuple[str, ...]:
-    """What a person should know where the first of `frames` of `cells` takes the whole budget."""
+    """Return a note where the first of `frames` of `cells` takes the whole budget."""
     allowed = floor_count(frames * cells, budget)
     if budget == 1 or allowed > cells:
         return ()
@@ -71,7 +71,7 @@ def first_frame_note(method: str, frames: int, cells: int, budget: float) -> tup
 
 
 def floor_count(tokens: int, budget: float) -> int:
-    """The largest whole number of tokens within the budget.
+    """Return the largest whole number of tokens within the budget.
 
     A product that rounding left just under a whole number counts as that number.
     """
@@ -79,12 +79,12 @@ def floor_count(tokens: int, budget: float) -> int:
 
 
 def round_count(tokens: int, budget: float) -> int:
-    """The number of tokens nearest to the budget (halves to even), at least 1."""
+    """Return the number of tokens nearest to the budget (halves to even), at least 1."""
     return min(max(round(tokens * budget), 1), tokens)
 
 
 def serving_count(tokens: int, budget: float, pruning_rate: float | None) -> int:
-    """The number of `floor_count`, or with a rate q `int(T*N*(1-q))` exactly as engines compute it.
+    """Return `floor_count`, or with a rate q `int(T*N*(1-q))` exactly as engines compute it.
 
     Raises UsageError where rate and budget disagree.
     """

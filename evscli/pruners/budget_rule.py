@@ -1,6 +1,6 @@
 """Budgets as people write them: a fraction, tokens per video or second, or a range to draw from.
 
-Each gives one video the fraction of its tokens to keep. Knows no method. Imports no torch.
+Each gives one video the fraction of its tokens to keep. Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NUMBER = r"(\d{1,12}\.?\d{0,15}|\.\d{1,15})"
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What a rule must know of one video."""
+    """The numbers of one video that a rule depends on."""
 
     id: str
     tokens: int
@@ -31,12 +31,12 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True)
 class Fraction:
-    """The same fraction of every video."""
+    """A budget that is the same fraction of every video."""
 
     value: float
 
     def of(self, demand: Demand, seed: int) -> float:
-        """The fraction to keep of one video."""
+        """Return the fraction to keep of one video."""
         del demand, seed
         return self.value
 
@@ -51,7 +51,7 @@ class TokensPerVideo:
     tokens: int
 
     def of(self, demand: Demand, seed: int) -> float:
-        """The fraction to keep of one video."""
+        """Return the fraction to keep of one video."""
         del seed
         return min(1.0, self.tokens / demand.tokens)
 
@@ -66,7 +66,7 @@ class TokensPerSecond:
     rate: float
 
     def of(self, demand: Demand, seed: int) -> float:
-        """The fraction to keep of one video, at least one token."""
+        """Return the fraction to keep of one video, at least one token."""
         del seed
         wanted = max(1, round(self.rate * demand.seconds))
         return min(1.0, wanted / demand.tokens)
@@ -86,10 +86,10 @@ class Drawn:
     low: float
     high: float
     beta: tuple[float, float] | None = None
-    """Parameters of the Beta distribution over the range; None draws evenly."""
+    """The parameters of the Beta distribution over the range. None draws evenly."""
 
     def of(self, demand: Demand, seed: int) -> float:
-        """The fraction to keep of one video."""
+        """Return the fraction to keep of one video."""
         digest = hashlib.sha256(f"{seed}/{demand.id}".encode()).digest()
         source = random.Random(int.from_bytes(digest[:16]))
         share = source.random() if self.beta is None else source.betavariate(*self.beta)
@@ -104,10 +104,10 @@ BudgetRule = Fraction | TokensPerVideo | TokensPerSecond | Drawn
 
 
 def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
-    """The rule of a text such as `0.25`, `4096tok`, `256tok/s` or `0.1:0.9`.
+    """Return the rule of a text such as `0.25`, `4096tok`, `256tok/s` or `0.1:0.9`.
 
-    `distribution`, `uniform` or `beta:A,B`, says how a range is drawn from. Raises UsageError for
-    any other text, and for a distribution where there is no range.
+    `distribution`, `uniform` or `beta:A,B`, is that of the draws from a range. Raises UsageError
+    for any other text, and for a distribution where there is no range.
     """
     if match := re.fullmatch(f"{_NUMBER}:{_NUMBER}", text):
         low, high = (check_budget(float(value)) for value in match.groups())
@@ -118,7 +118,7 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
         return Drawn(low=low, high=high, beta=_beta(distribution or UNIFORM))
     if distribution is not None:
         raise UsageError(
-            f"a distribution needs a range to draw from, and budget {text!r} is none: give one "
+            f"a distribution needs a range to draw from, and budget {text!r} is not one: give one "
             "such as 0.1:0.9, or leave --budget-dist out"
         )
     if match := re.fullmatch(rf"(\d{{1,12}})tok|{_NUMBER}tok/s", text):
@@ -137,7 +137,7 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
 
 
 def _text(value: float) -> str:
-    """A number with all of its digits: settings that differ must read differently."""
+    """Return a number with all of its digits, since settings that differ must read differently."""
     return str(int(value)) if value == int(value) else repr(value)
 
 

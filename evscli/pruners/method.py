@@ -1,4 +1,4 @@
-"""What a pruning method is: its function, its count, what it needs. Imports no torch."""
+"""A pruning method: its function, its count, its needs. Importing this imports no torch."""
 
 from __future__ import annotations
 
@@ -22,75 +22,75 @@ class Plugin:
     distribution: str
     """The name and version of the package, as `evs-brightness 1.0`."""
     module: str
-    """The module in which the method is put together."""
+    """The module in which the method is defined."""
 
 
 def nearest_count(frames: int, cells: int, budget: float, *_: object, **__: object) -> int:
-    """The number nearest to the budget of `frames` temporal patches of `cells` tokens.
+    """Return the number nearest to the budget of `frames` temporal patches of `cells` tokens.
 
-    This is the count of a method that no option and no frame keeps from it.
+    This is the count of a method without an option or a whole frame that changes it.
     """
     return round_count(frames * cells, budget)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pruner:
-    """One method."""
+    """A pruning method."""
 
     name: str
     summary: str
-    """What it does, in one line."""
+    """The choice that the method makes, in one line."""
     paper: str
     """The title and arXiv number of its paper, or `baseline`."""
     function: Callable[..., KeptTokens] | Callable[..., WindowChoice]
-    """Its rule `(tokens, inputs, budget, options) -> KeptTokens`, pure; with `inside` from
+    """The rule `(tokens, inputs, budget, options) -> KeptTokens`, pure. With `inside` it goes from
     `VideoWindows` to a `WindowChoice`."""
     expected_count: Callable[..., int] = nearest_count
-    """`(T, N, budget, options) -> tokens kept` of T temporal patches of N tokens; raises UsageError
-    for options that mean nothing. A selection of another number fails, but where the content
-    decides."""
+    """The count `(T, N, budget, options) -> tokens kept` of T temporal patches of N tokens. It
+    raises UsageError for options that mean nothing. A selection of another number fails, unless the
+    content decides."""
     option_type: type[Any] | None = None
-    """The frozen dataclass of its options, of which rule and count take one as `options`. None:
-    both take each option by keyword, and the keyword-only parameters of `function` name them."""
+    """The frozen dataclass of the options, which rule and count take as `options`. Without one both
+    take each option by keyword, and the keyword-only parameters of `function` name them."""
     order: int = 50
     """The place among the built-in methods in lists: smaller ones come first, equal ones by name.
     Published methods are at 1 and up, baselines at 91 and up."""
     content_decides: bool = False
-    """Whether the number follows from the video's content, so that `expected_count` says only about
-    how many; a selection is then held to the `expected` that it states itself."""
+    """Whether the number follows from the video's content, so that `expected_count` is only about
+    right. A selection must then have the `expected` number that it states itself."""
     content_decides_by_option: frozenset[str] = frozenset()
-    """The options that, with another value than by default, leave the number open, as thresholds
-    do."""
+    """The options that leave the number to the content with another value than by default, as
+    thresholds do."""
     needs: frozenset[str] = frozenset()
-    """Which of `PruneInputs` it always needs: pixels, query, scorer."""
+    """The fields of `PruneInputs` that it always needs: pixels, query, scorer."""
     needs_by_option: Mapping[tuple[str, OptionValue], str] = field(default_factory=dict)
-    """What one value of an option needs besides: `{("space", "rgb"): "pixels"}`."""
+    """The field that one value of an option needs besides: `{("space", "rgb"): "pixels"}`."""
     random: bool = False
     """Whether the seed matters."""
     keeps_all: bool = False
     """Whether it prunes nothing, so that the budget can only be 1."""
     inside: int | None = None
-    """The block after which it runs inside an encoder by default; None: it scores tokens, and
-    windows inside an encoder only where asked to."""
+    """The block of an encoder after which it runs by default. Without one it scores tokens, and
+    windows inside an encoder only with `prune_at`."""
     algorithm_version: int = 1
-    """A number that goes up when the same inputs give another mask than before."""
+    """The version of the rule, raised when the same inputs give another mask than before."""
     plugin: Plugin | None = None
-    """The package that adds it; set where it is found by its name."""
+    """The package that adds it, set where the method is found by its name."""
 
     @cached_property
     def options(self) -> tuple[MethodOption, ...]:
-        """What `--option` takes."""
+        """The options that `--option` takes."""
         if self.option_type is None:
             return function_options(self.function)
         return class_options(self.option_type)
 
     def unusual(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-        """Those of `options` that are not its defaults."""
+        """Return the ones of `options` that are not its defaults."""
         usual = {option.name: option.default for option in self.options}
         return {name: value for name, value in options.items() if value != usual.get(name)}
 
     def describe(self) -> dict[str, Any]:
-        """All of it as JSON values, for listings."""
+        """Return the whole method as JSON values, for listings."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -111,7 +111,7 @@ class Pruner:
     def answer(
         self, rule: Callable[..., Any], *given: object, options: Mapping[str, OptionValue]
     ) -> Any:
-        """What its `function` or its `expected_count` gives, whatever that is."""
+        """Return the result of its `function` or its `expected_count`, whatever that is."""
         if self.option_type is None:
             return rule(*given, **options)
         return rule(*given, self.option_type(**options))
@@ -119,23 +119,23 @@ class Pruner:
     def count(
         self, frames: int, cells: int, budget: float, options: Mapping[str, OptionValue]
     ) -> int:
-        """Tokens that its rule promises. Raises MethodError where the rule itself fails."""
+        """Return the number of tokens to keep. Raises MethodError where the count itself fails."""
         try:
             return index(self.answer(self.expected_count, frames, cells, budget, options=options))
         except EvsError:
             raise
         except Exception as error:
             raise MethodError(
-                f"method {self.name!r} cannot say how many of {frames} x {cells} tokens it keeps "
+                f"method {self.name!r} cannot count the tokens it keeps of {frames} x {cells} "
                 f"({type(error).__name__}: {error}): mend its expected_count"
             ) from error
 
 
 def function_pruner(function: Callable[..., KeptTokens]) -> Pruner:
-    """A plain function `(tokens, inputs, budget, *, options) -> KeptTokens` as a method.
+    """Make a method of a plain function `(tokens, inputs, budget, *, options) -> KeptTokens`.
 
-    It has the function's name, its keyword-only parameters are the options, and `expected` of what
-    it returns is what it is held to. Raises UsageError for a function of another signature.
+    It has the function's name, its keyword-only parameters are the options, and its selections must
+    have the `expected` number that they state. Raises UsageError for another signature.
     """
     rule = function.func if isinstance(function, partial) else function
     name = getattr(rule, "__name__", type(rule).__name__)

@@ -1,9 +1,9 @@
-"""A method's options, and values checked against them.
+"""The options of a method, and values checked against them.
 
-A method has them as the fields of a dataclass or as keyword-only parameters of its function, and
-says of one what `evscli.option.Option` holds: its help, the range of whole numbers, and by the
-metavar what is counted. Values come typed from Python or as text from the command line
-(`--option name=value`). Knows no method and no tensor. Imports no torch.
+A method declares them as the fields of a dataclass or as keyword-only parameters of its function,
+each with an `evscli.option.Option`: the help, the range of whole numbers, and as metavar the
+thing that is counted. Values come typed from Python or as text from the command line
+(`--option name=value`). Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class MethodOption:
     name: str
     kind: type[bool] | type[int] | type[float] | type[str]
     default: OptionValue | None
-    """None where the option is off unless given."""
+    """The default value. It is None where the option is off unless given."""
     choices: tuple[str, ...] = ()
-    """The allowed values; empty where any value of `kind` goes."""
+    """The allowed values. It is empty where any value of `kind` is allowed."""
     declared: Option = _NOTHING
     """The help and the range that the method's author gave."""
 
@@ -46,16 +46,16 @@ class MethodOption:
 
 
 def class_options(cls: type[Any]) -> tuple[MethodOption, ...]:
-    """The fields of a dataclass, in its own order. Raises UsageError as `function_options` does."""
+    """Return the fields of a dataclass as options, in order. Raises UsageError for a bad one."""
     names = getattr(sys.modules.get(cls.__module__), "__dict__", None)
     return tuple(_option(one.name, one.type, one.default, names) for one in fields(cls))
 
 
 def function_options(function: Callable[..., object]) -> tuple[MethodOption, ...]:
-    """The keyword-only parameters of `function`, in its own order.
+    """Return the keyword-only parameters of `function` as options, in order.
 
-    One without an annotation has the type of its default. Raises UsageError for one that is of no
-    type of an option, or has no default.
+    A parameter without an annotation has the type of its default. Raises UsageError for one whose
+    type cannot be an option's, and for one without a default.
     """
     rule = function.func if isinstance(function, partial) else inspect.unwrap(function)
     names = getattr(rule, "__globals__", None)
@@ -67,7 +67,7 @@ def function_options(function: Callable[..., object]) -> tuple[MethodOption, ...
 
 
 def _option(name: str, annotation: Any, default: Any, names: dict[str, Any] | None) -> MethodOption:
-    """The option of a field or parameter whose annotation is read with the `names` around it."""
+    """Return the option of a field or parameter, its annotation evaluated with `names`."""
     if default is MISSING or default is inspect.Parameter.empty:
         raise UsageError(f"option {name} of a method has no default: give it one")
     if annotation is inspect.Parameter.empty:
@@ -89,13 +89,13 @@ def _option(name: str, annotation: Any, default: Any, names: dict[str, Any] | No
 
 
 def _hint(name: str, annotation: Any, names: dict[str, Any] | None, *, extras: bool) -> Any:
-    """The type of an option; only its own annotation must be one that can be looked up."""
+    """Return the type of an option, evaluating no annotation but its own. Raises UsageError."""
     alone = types.SimpleNamespace(__annotations__={name: annotation})
     try:
         return get_type_hints(alone, globalns=names, include_extras=extras)[name]
     except NameError as error:
         raise UsageError(
-            f"option {name} of a method has an annotation that is not known when it runs "
+            f"option {name} of a method has an annotation that cannot be looked up "
             f"({error}): write it as bool, int, float, str or Literal"
         ) from None
 
@@ -103,7 +103,7 @@ def _hint(name: str, annotation: Any, names: dict[str, Any] | None, *, extras: b
 def check_options(
     method: str, options: Iterable[MethodOption], given: Mapping[str, object]
 ) -> dict[str, OptionValue]:
-    """Every option of `method` that has a value: the ones given, typed, and the defaults.
+    """Return every option of `method` that has a value: those given, typed, and the defaults.
 
     Raises UsageError for an unknown name and for a value of the wrong type or out of its range.
     """
@@ -121,7 +121,7 @@ def check_options(
 
 
 def split_assignments(texts: Iterable[str]) -> dict[str, str]:
-    """`["tau=0.5", ...]` as `{"tau": "0.5", ...}`; raises UsageError for other text or a repeat."""
+    """Return `["tau=0.5", ...]` as `{"tau": "0.5", ...}`. Raises UsageError for other texts."""
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -134,7 +134,7 @@ def split_assignments(texts: Iterable[str]) -> dict[str, str]:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the known name most like `name`, else nothing."""
+    """Return ` (did you mean 'x'?)` for the known name most like `name`, else an empty text."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
@@ -178,7 +178,7 @@ def _from_text(option: MethodOption, text: str) -> OptionValue | None:
 
 
 def _from_value(option: MethodOption, value: object) -> OptionValue | None:
-    """`value` where its type fits the option; a whole number goes for a float, a bool does not."""
+    """Return `value` where its type fits; a whole number fits a float, a bool does not."""
     if option.kind is bool or isinstance(value, bool):
         return value if option.kind is bool and isinstance(value, bool) else None
     if option.kind is float and isinstance(value, int | float):

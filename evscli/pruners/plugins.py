@@ -1,7 +1,7 @@
-"""Methods that other packages add, found by entry points. Imports no torch.
+"""Methods that other packages add, found by entry points. Importing this imports no torch.
 
-An entry point of the group `evscli.pruners` has the method's name and leads to a `Pruner`. What is
-wrong with one package concerns its method alone, whatever happens while it is imported.
+An entry point of the group `evscli.pruners` has the method's name and leads to a `Pruner`. An
+error of one package concerns its method alone, whatever happens while it is imported.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ ENTRY_POINT_GROUP = "evscli.pruners"
 
 
 def plugin_names() -> tuple[str, ...]:
-    """The names of the methods that installed packages add, in order; nothing is imported."""
+    """Return the names of the methods that installed packages add, in order. It imports none."""
     return tuple(_entry_points())
 
 
 def load_plugin(name: str) -> Pruner:
-    """The method that a package adds under `name`. Raises UsageError where it is broken."""
+    """Return the method that a package adds under `name`. Raises UsageError for a broken one."""
     loaded = _load(name)
     if isinstance(loaded, Pruner):
         return loaded
@@ -32,7 +32,7 @@ def load_plugin(name: str) -> Pruner:
 
 
 def why_broken(name: str, *, taken: Container[str]) -> str | None:
-    """Why the method that a package adds under `name` cannot be used, where it cannot."""
+    """Return why the method that a package adds under `name` cannot be used, or None."""
     if name in taken:
         return (
             f"{_whose(_entry_points()[name])} adds a method of the name of a built-in one, which "
@@ -44,7 +44,7 @@ def why_broken(name: str, *, taken: Container[str]) -> str | None:
 
 @cache
 def _entry_points() -> dict[str, tuple[EntryPoint, ...]]:
-    """The entry points of each name; a package that is listed twice on the path is one."""
+    """Return the entry points of each name. A package listed twice on the path counts once."""
     found: Iterable[EntryPoint] = entry_points(group=ENTRY_POINT_GROUP)
     by_name: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for point in sorted(found, key=lambda point: point.name):
@@ -55,7 +55,7 @@ def _entry_points() -> dict[str, tuple[EntryPoint, ...]]:
 
 @cache
 def _load(name: str) -> Pruner | str:
-    """The method, or why it cannot be used."""
+    """Return the method, or the reason why it cannot be used."""
     points = _entry_points()[name]
     if len(points) > 1:
         return f"{_whose(points)} both add a method of this name: uninstall all but one"
@@ -63,7 +63,7 @@ def _load(name: str) -> Pruner | str:
     try:
         pruner = points[0].load()
         problem = _problem(name, pruner)
-    except (Exception, SystemExit) as error:  # whatever a foreign module does when imported
+    except (Exception, SystemExit) as error:  # importing a foreign module can raise anything
         line = (str(error).splitlines() or [""])[0]
         return f"{points[0].value} cannot be loaded ({type(error).__name__}: {line}): {mend}"
     if problem is not None:
@@ -73,19 +73,19 @@ def _load(name: str) -> Pruner | str:
 
 
 def _problem(name: str, pruner: object) -> str | None:
-    """What is wrong with the object of an entry point; raises whatever it raises when asked."""
+    """Return the defect of an entry point's object, if any. Raises whatever that object raises."""
     if not isinstance(pruner, Pruner):
-        return f"is a {type(pruner).__name__} and no Pruner"
+        return f"is a {type(pruner).__name__}, not a Pruner"
     if pruner.name != name:
-        return f"calls itself {pruner.name!r} and not {name!r} as its entry point does"
+        return f"has the name {pruner.name!r}, but its entry point has {name!r}"
     json.dumps(pruner.describe())
     return None
 
 
 def _whose(points: Iterable[EntryPoint]) -> str:
-    """Names and versions of the packages."""
+    """Return the names and versions of the packages."""
     packages = [
-        f"{point.dist.name} {point.dist.version}" if point.dist else f"whoever adds {point.value}"
+        f"{point.dist.name} {point.dist.version}" if point.dist else f"the package of {point.value}"
         for point in points
     ]
     return " and ".join(packages)

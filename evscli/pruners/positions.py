@@ -1,7 +1,7 @@
-"""What a mask leaves of a video: the positions and the rows of the tokens kept, in raster order.
+"""The tokens that a mask keeps: their positions and their rows, in raster order.
 
-Knows no method. Reads and writes a few frames at a time, because tokens may be backed by a file
-and larger than memory.
+A few frames are read and written at a time, because tokens may be backed by a file and larger than
+memory.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from evscli.scratch import allocate
 
 
 def position_ids(mask: Tensor) -> Tensor:
-    """0-based (t, h, w) cells of the tokens kept by `mask [T, h, w]`: [K, 3] int32."""
+    """Return 0-based (t, h, w) cells of the tokens kept by `mask [T, h, w]`: [K, 3] int32."""
     return mask.nonzero().int()
 
 
 def gather_tokens(tokens: VideoTokens, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The kept embeddings [K, D] and DeepStack rows [L, K, D] (or None), on the CPU.
+    """Return the kept embeddings [K, D] and DeepStack rows [L, K, D] (or None), on the CPU.
 
     Values and dtype are unchanged. Large results live in a scratch file. Raises
     ValueError for a mask of another grid, OSError on a full disk.
@@ -35,7 +35,7 @@ def gather_tokens(tokens: VideoTokens, mask: Tensor) -> tuple[Tensor, Tensor | N
 
 
 def _kept_planes(planes: Tensor, mask: Tensor) -> Tensor:
-    """The rows of `planes [L, T, h, w, D]` that `mask` keeps: [L, K, D] on the CPU."""
+    """Return the rows of `planes [L, T, h, w, D]` that `mask` keeps: [L, K, D] on the CPU."""
     shape = (planes.shape[0], int(mask.sum()), planes.shape[-1])
     kept = allocate(shape, planes.dtype)
     for plane, rows in zip(planes.detach(), kept, strict=True):

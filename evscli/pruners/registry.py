@@ -12,13 +12,14 @@ from evscli.pruners.plugins import load_plugin, plugin_names, why_broken
 from evscli.records import KeptTokens
 
 Method = str | Pruner | Callable[..., KeptTokens]
-"""A method by its name, as it is, or as a plain function."""
+"""A method as its name, as a `Pruner`, or as a plain function."""
 
 
 def get_pruner(name: str) -> Pruner:
-    """The method called `name`.
+    """Return the method called `name`.
 
-    Raises UsageError that lists the methods for any other name, and for a broken one says why.
+    Raises UsageError with the list of methods for another name, and with the reason for a broken
+    one.
     """
     if name in built_in():
         return built_in()[name]
@@ -31,7 +32,7 @@ def get_pruner(name: str) -> Pruner:
 
 
 def pruner_of(method: Method) -> Pruner:
-    """The method that is meant. Raises UsageError for what is none."""
+    """Return the method of a name, a `Pruner` or a function. Raises UsageError for all else."""
     if isinstance(method, Pruner):
         return method
     if isinstance(method, str):
@@ -45,20 +46,20 @@ def pruner_of(method: Method) -> Pruner:
 
 
 def list_pruners() -> tuple[Pruner, ...]:
-    """Every method that can be used, the built-in ones first."""
+    """Return every method that can be used, the built-in ones first."""
     broken = broken_methods()
     found = [name for name in plugin_names() if name not in broken]
     return (*built_in().values(), *map(load_plugin, found))
 
 
 def broken_methods() -> dict[str, str]:
-    """The reason why a method that an installed package adds cannot be used, by its name."""
+    """Return the reasons why methods of installed packages cannot be used, by their names."""
     reasons = {name: why_broken(name, taken=built_in()) for name in plugin_names()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def method_names() -> tuple[str, ...]:
-    """The name of every method, the built-in ones first; those of packages are not loaded."""
+    """Return the name of every method, built-in ones first. Those of packages are not loaded."""
     return (*built_in(), *(name for name in plugin_names() if name not in built_in()))
 
 

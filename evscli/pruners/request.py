@@ -22,16 +22,16 @@ class PruneRequest:
 
     pruner: Pruner
     budget: BudgetRule
-    """What was asked; a `Fraction` once it is settled for one video."""
+    """The budget as it was given. It is a `Fraction` once it is settled for one video."""
     options: Mapping[str, OptionValue]
     prune_at: int | None = None
-    """The block of the encoder after which to prune; None: after the whole encoder."""
+    """The block of the encoder after which to prune. None is after the whole encoder."""
     rule: BudgetRule | None = None
-    """What a settled budget follows from, where that was no fraction."""
+    """The rule that a settled budget follows from, where it was not a fraction."""
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which of `PruneInputs` must be given: pixels, query, scorer."""
+        """The fields of `PruneInputs` that must be given: pixels, query, scorer."""
         by_option = self.pruner.needs_by_option.items()
         return self.pruner.needs | {
             need for (name, value), need in by_option if self.options.get(name) == value
@@ -47,29 +47,29 @@ class PruneRequest:
         )
 
     def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
-        """The same request with the fraction that the budget is for one video."""
+        """Return this request with the fraction that the budget is for one video."""
         if isinstance(self.budget, Fraction):
             return self
         settled = Fraction(value=self.budget.of(demand, seed))
         return replace(self, budget=settled, rule=self.budget)
 
     def after_encoder(self) -> PruneRequest:
-        """The same request behind the whole encoder, of a method that can choose there."""
+        """Return this request behind the whole encoder, of a method that can choose there."""
         assert self.pruner.inside is None
         return replace(self, prune_at=None)
 
     def expected_count(self, grid_thw: tuple[int, int, int]) -> int:
-        """Tokens the method's rule promises to keep of a grid (T, h, w)."""
+        """Return the number of tokens that the method keeps of a grid (T, h, w), by its rule."""
         t, h, w = grid_thw
         return self.pruner.count(t, h * w, self.fraction, self.options)
 
     def choose(self, video: VideoTokens | VideoWindows, inputs: PruneInputs) -> object:
-        """What the method's rule answers of a video's tokens or windows, whatever that is."""
+        """Return the result of the method's rule for a video's tokens or windows, of any type."""
         pruner = self.pruner
         return pruner.answer(pruner.function, video, inputs, self.fraction, options=self.options)
 
     def promised(self, kept: KeptTokens, grid_thw: tuple[int, int, int]) -> set[int]:
-        """The numbers of tokens that a selection must have: what its rule and itself promise."""
+        """Return the numbers of tokens that a selection may have, by its rule and by itself."""
         pruner = self.pruner
         if pruner.content_decides_by_option & pruner.unusual(self.options).keys():
             return set()  # an option leaves the number to the content
@@ -84,13 +84,12 @@ def check_selection(
     *,
     prune_at: int | None = None,
 ) -> PruneRequest:
-    """The request for `method`, its options typed (values may be text) and defaults filled in.
+    """Return the request for `method`, its options typed (values may be text), defaults filled in.
 
     `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
-    returns `KeptTokens`.
-    `budget` may be left out for a method that keeps everything. Raises UsageError for an unknown
-    method or option, a value of the wrong type or range, a budget outside (0, 1], and for
-    `prune_at` with a method that cannot choose inside an encoder.
+    returns `KeptTokens`. `budget` may be left out for a method that keeps everything. Raises
+    UsageError for an unknown method or option, a value of the wrong type or range, a budget outside
+    (0, 1], and for `prune_at` with a method that cannot choose inside an encoder.
     """
     pruner = pruner_of(method)
     request = PruneRequest(

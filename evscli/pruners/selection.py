@@ -1,4 +1,4 @@
-"""Run a method that was asked for, and say what a person should know. Knows no formula."""
+"""The run of a method, with checks of its inputs and of its selection."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NO_INPUTS = PruneInputs()
 
 
 class PruneWarning(UserWarning):
-    """Something a person should know about a selection that was made as asked."""
+    """A note about a selection that was made as asked."""
 
 
 def select_tokens(
     request: PruneRequest, tokens: VideoTokens, inputs: PruneInputs = _NO_INPUTS
 ) -> KeptTokens:
-    """The method's selection; what it has to say stays in `KeptTokens.notes`.
+    """Return the method's selection, with its remarks in `KeptTokens.notes`.
 
     Raises UsageError where the method needs an input that is not given, and MethodError where it
     does not keep what it promised.
@@ -49,9 +49,9 @@ def select_tokens(
 def select_windows(
     request: PruneRequest, windows: VideoWindows, inputs: PruneInputs = _NO_INPUTS
 ) -> WindowChoice:
-    """The method's selection among the windows of a video inside an encoder.
+    """Return the method's selection among the windows of a video inside an encoder.
 
-    A method made for tokens sees the patches of a window side by side as one. Raises as
+    A method made for tokens gets the patches of a window side by side as one token. Raises as
     `select_tokens` does.
     """
     _check_needs(request, inputs)
@@ -67,7 +67,7 @@ def select_windows(
 
 
 def _as_promised(request: PruneRequest, kept: object, grid_thw: tuple[int, int, int]) -> KeptTokens:
-    """What a method gave, where it is a selection of the number it promised."""
+    """Return the result of a method where it is a selection of the number it must have."""
     method = request.pruner.name
     if not isinstance(kept, KeptTokens):
         raise _wrong_answer(request, kept, KeptTokens)
@@ -88,7 +88,7 @@ def _as_promised(request: PruneRequest, kept: object, grid_thw: tuple[int, int, 
 
 def _wrong_answer(request: PruneRequest, given: object, wanted: type) -> MethodError:
     return MethodError(
-        f"method {request.pruner.name!r} gave a {type(given).__name__} and no {wanted.__name__}: "
+        f"method {request.pruner.name!r} gave a {type(given).__name__}, not a {wanted.__name__}: "
         f"let it return a {wanted.__name__}"
     )
 
@@ -112,9 +112,9 @@ def prune(
 
     `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
     returns `KeptTokens`. `options` are the method's own (`list_pruners()` has them). `mask` and
-    `scores` of the answer are on the tokens' device. Notes are emitted as PruneWarning. Raises
+    `scores` of the result are on the tokens' device. Notes are emitted as PruneWarning. Raises
     UsageError for a request that cannot be met, and for values that are not finite or too large to
-    score, and MethodError where the method does not keep what it promised.
+    score, and MethodError where the method does not keep the number it must.
     """
     request = check_selection(method, budget, options)
     _check_values(tokens)
@@ -130,7 +130,7 @@ def prune(
 
 
 def _check_values(tokens: VideoTokens) -> None:
-    """The pipeline checks its encoder's values itself, so `select_tokens` does not pay twice."""
+    """Raise UsageError for other than finite tokens. The pipeline checks its encoder's itself."""
     if not isinstance(tokens, VideoTokens):
         raise UsageError(
             f"tokens must be VideoTokens, got {type(tokens).__name__}: "

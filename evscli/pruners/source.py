@@ -1,7 +1,7 @@
-"""The source of a method of one's own, as digests: an edited method must not reuse old tokens.
+"""Digests of the source of a method of one's own, so that an edited one does not reuse old tokens.
 
-A store cannot see values that a method was given while Python runs, so it takes only methods that
-follow from files. Imports no torch.
+A store cannot record values that a method was given while Python runs, so it takes only methods
+that follow from files. Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 
 
 def source_digests(pruner: Pruner) -> dict[str, str]:
-    """The SHA-256 of the code that a method is defined in, in hex, by package or lone module.
+    """Return the SHA-256 of a method's code, in hex, by package or lone module.
 
-    Files are read as they are now. Raises UsageError for what has no file, as a method made in a
-    notebook, or has values of its own, as a closure.
+    Files are read as they are now. Raises UsageError for a method without a file, as one made in a
+    notebook, or with values of its own, as a closure.
     """
     if pruner.plugin is None and not isfunction(pruner.function):
-        raise _refused(pruner, f"is a {type(pruner.function).__name__} and no function")
+        raise _refused(pruner, f"is a {type(pruner.function).__name__}, not a function")
     if pruner.plugin is None and unwrap(pruner.function).__closure__:
         raise _refused(pruner, "is a function that uses variables of another one")
     roots = [_root(pruner, name) for name in sorted(_modules(pruner))]
@@ -38,7 +38,7 @@ def source_digests(pruner: Pruner) -> dict[str, str]:
 
 
 def _modules(pruner: Pruner) -> set[str]:
-    """The modules in which a method is defined."""
+    """Return the modules in which a method is defined."""
     rules: list[Any] = [pruner.function, pruner.option_type or pruner.function]
     if pruner.expected_count is not nearest_count:  # else it has no count of its own
         rules.append(pruner.expected_count)
@@ -49,14 +49,14 @@ def _modules(pruner: Pruner) -> set[str]:
 
 
 def _root(pruner: Pruner, name: str) -> tuple[str, ModuleType]:
-    """The outermost package of a module that has files of its own, or the module itself."""
+    """Return the outermost package of a module that has files of its own, or the module itself."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         outer = ".".join(parts[:length])
         module = sys.modules.get(outer)
         if outer != "__main__" and module is not None and getattr(module, "__file__", None):
             return outer, module
-    raise _refused(pruner, f"is defined in {name}, which is no file that is imported")
+    raise _refused(pruner, f"is defined in {name}, which is not an imported file")
 
 
 def _digest(pruner: Pruner, module: ModuleType) -> str:
@@ -69,7 +69,7 @@ def _digest(pruner: Pruner, module: ModuleType) -> str:
 
 
 def _files(module: ModuleType) -> Iterator[tuple[str, Path]]:
-    """The code files of a package by their path in it, or a lone module's one."""
+    """Yield the code files of a package by their path in it, or a lone module's one."""
     if not hasattr(module, "__path__"):
         path = Path(str(module.__file__))
         yield path.name, path
@@ -84,6 +84,6 @@ def _files(module: ModuleType) -> Iterator[tuple[str, Path]]:
 
 def _refused(pruner: Pruner, why: str) -> UsageError:
     return UsageError(
-        f"method {pruner.name!r} {why}, so a store could not tell when it changes: put it in a "
+        f"method {pruner.name!r} {why}, so a store could not detect its changes: put it in a "
         "module of its own and import it from there"
     )

@@ -13,7 +13,7 @@ from evscli.records import OptionValue, VideoInput
 
 
 def own_options(pruner: Pruner, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """Those of the options `given` that a method has."""
+    """Return the ones of the options `given` that a method has."""
     own = {option.name for option in pruner.options}
     return {name: value for name, value in given.items() if name in own}
 
@@ -34,7 +34,7 @@ def refuse_unused(given: Mapping[str, OptionValue], pruners: Sequence[Pruner]) -
 def check_given(
     requests: Sequence[PruneRequest], videos: Sequence[VideoInput], *, scorer: str | Path | None
 ) -> None:
-    """Raise UsageError for a question that is needed and missing, or for what no method uses."""
+    """Raise UsageError for a needed question that is missing, or for an input without use."""
     asking, scoring = (needing(requests, need) for need in ("query", "scorer"))
     asked = any(video.query for video in videos)
     if asking and not asked:
@@ -46,5 +46,5 @@ def check_given(
 
 
 def needing(requests: Sequence[PruneRequest], need: str) -> str | None:
-    """The first method that needs something."""
+    """Return the name of the first method that needs an input, or None without one."""
     return next((one.pruner.name for one in requests if need in one.needs), None)

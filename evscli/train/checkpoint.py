@@ -28,18 +28,18 @@ RECORD = "evs"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Progress:
-    """The state of a run between two steps, but for what it learned."""
+    """The state of a run between two steps, except for the weights."""
 
     step: int
-    """Steps done."""
+    """The number of steps done."""
     seconds: float
-    """Time they took, over all sessions."""
+    """The seconds that they took, over all sessions."""
     history: list[Report]
-    """What was reported so far."""
+    """The reports so far."""
     machines: list[dict[str, Any]]
-    """The machines it was made with, one after the other."""
+    """The machines of the run, one after the other."""
     algorithms: list[int]
-    """Versions of the training that made it, one after the other."""
+    """The versions of the training in this run, one after the other."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,7 +59,7 @@ def save_checkpoint(folder: Path, plan: Plan, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
-    """The checkpoint in `folder`, if there is one.
+    """Load the checkpoint in `folder`, or return None where there is none.
 
     Raises UsageError where it belongs to another plan, or cannot be read.
     """
@@ -91,8 +91,8 @@ def refuse_other_plan(
 ) -> None:
     """Raise UsageError where the settings `found`, after `step` steps, are not those of `plan`.
 
-    How many `more` steps there will be does not matter before they begin; and what a former version
-    of the training has finished may go on with them.
+    The number of `more` steps does not matter before they begin. Steps that a former version of the
+    training has finished may be followed by `more` steps of this one.
     """
     asked = plan.values()
     if step <= plan.steps:

@@ -1,4 +1,4 @@
-"""What is learned from goes to the device that learns."""
+"""The move of a batch to the device that learns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def on_device(value: T, device: torch.device) -> T:
-    """The same with every tensor on a device: of a dataclass, of a dict, and of those in them."""
+    """Return a dataclass or a dict with every tensor on a device, also those in its values."""
     moved: Any = value
     if isinstance(value, Tensor):
         moved = value.to(device)

@@ -1,6 +1,6 @@
-"""What learns: float32 weights, and the bfloat16 copy of them that works.
+"""The learner: float32 weights, and the bfloat16 copy of them that runs.
 
-Released weights are bfloat16, so the forward pass sees from the first step on what users will
+Released weights are bfloat16, so the forward pass uses from the first step on what users will
 run. Hidden matrices learn by Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon),
 all else by AdamW (arXiv 1711.05101).
 """
@@ -22,26 +22,26 @@ from torch.optim import AdamW, Muon, Optimizer
 from evscli.train.task import CPU, B, Plan
 
 CLIP = 1.0
-"""Largest norm of the gradient."""
+"""The largest norm of the gradient."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pass:
-    """One batch seen by the working weights."""
+    """The result of the bfloat16 weights on one batch."""
 
     total: Tensor
-    """What the step lowers."""
+    """The loss that the step lowers."""
     losses: Mapping[str, Tensor]
-    """Its parts by name."""
+    """The parts of the loss by name."""
     kinds: Sequence[str] = ()
-    """[n] the kind of everything that was asked"""
+    """The kind of every question, [n]."""
     right: Sequence[bool] = ()
-    """[n] what was answered right"""
+    """Whether the answer to each question was right, [n]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learned:
-    """What one step saw; fields as of `Pass`."""
+    """The results of one step. The fields are those of `Pass`."""
 
     losses: Mapping[str, float]
     kinds: Sequence[str]
@@ -49,9 +49,9 @@ class Learned:
 
 
 class Learner(ABC, Generic[B]):
-    """Modules that learn from batches; a plan and its batches decide all of it.
+    """Modules that learn from batches, determined by a plan and its batches.
 
-    `hidden` says by name which of the two-dimensional weights are hidden matrices.
+    `hidden` decides by name which of the two-dimensional weights are hidden matrices.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Learner(ABC, Generic[B]):
         return zip(self.masters.parameters(), self.workers.parameters(), strict=True)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that later steps depend on, by name."""
+        """Return everything that later steps depend on, by name."""
         weights = {f"weights/{name}": p.detach() for name, p in self.masters.named_parameters()}
         return weights | {
             f"{kind}/{index}/{key}": value
@@ -115,7 +115,7 @@ class Learner(ABC, Generic[B]):
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to what `state()` gave."""
+        """Restore the result of `state()`."""
         for name, weight in self.masters.named_parameters():
             weight.copy_(state[f"weights/{name}"])
         for kind, optimizer in self.optimizers.items():
@@ -129,7 +129,7 @@ class Learner(ABC, Generic[B]):
 
 
 def half(masters: nn.ModuleDict) -> nn.ModuleDict:
-    """A bfloat16 copy; its rotary frequencies stay float32, as loading a checkpoint keeps them."""
+    """Make a bfloat16 copy. Rotary frequencies stay float32, as in a loaded checkpoint."""
     copy = deepcopy(masters).to(torch.bfloat16)
     pairs = zip(masters.named_modules(), copy.modules(), strict=True)
     for (_, master), worker in pairs:
@@ -141,7 +141,7 @@ def half(masters: nn.ModuleDict) -> nn.ModuleDict:
 def make_optimizers(
     masters: nn.ModuleDict, plan: Plan, hidden: Callable[[str], bool]
 ) -> dict[str, Optimizer]:
-    """Muon for hidden matrices; AdamW for embeddings, patches, norms, biases and heads."""
+    """Make Muon for hidden matrices, and AdamW for embeddings, patches, norms, biases and heads."""
     rules: dict[str, list[Tensor]] = {"muon": [], "adamw": []}
     for name, param in masters.named_parameters():
         rules["muon" if param.ndim == 2 and hidden(name) else "adamw"].append(param)
@@ -154,5 +154,5 @@ def make_optimizers(
 
 
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
-    """Its parameters in order."""
+    """Return the parameters of an optimizer in order."""
     return [param for group in optimizer.param_groups for param in group["params"]]

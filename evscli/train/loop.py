@@ -1,4 +1,4 @@
-"""The training run: batch after batch, a report now and then, a checkpoint now and then."""
+"""The training run: batch after batch, with reports and checkpoints at intervals."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from evscli.train.learner import Learned, Learner
 from evscli.train.task import CPU, B, Task
 
 REPORT_EVERY = 50
-"""Steps."""
+"""The number of steps between two reports."""
 
 CHECKPOINT_EVERY = 200
-"""Steps: a few minutes of work, at most, are lost by a kill."""
+"""The number of steps between two checkpoints. A kill loses at most a few minutes of work."""
 
 
 class TrainingError(EvsError):
-    """Training that cannot go on."""
+    """An error for training that cannot go on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +42,7 @@ class Trained(Progress):
 
 @dataclass
 class Window:
-    """What was seen since the last report."""
+    """The results since the last report."""
 
     kinds: Sequence[str]
     losses: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -58,7 +58,7 @@ class Window:
             self.right[kind] += right
 
     def report(self, step: int) -> Report:
-        """Mean losses, and accuracy by kind on what was never seen before."""
+        """Return mean losses, and the accuracy by kind on batches that are new to the learner."""
         right, asked = self.right, self.asked
         return {
             "step": step,
@@ -69,7 +69,7 @@ class Window:
 
 
 class Run(Generic[B]):
-    """A run under way, where the checkpoint in `folder` left it or at its start."""
+    """A run under way, from the checkpoint in `folder` or from its start."""
 
     def __init__(self, task: Task[B], folder: Path, device: torch.device) -> None:
         self.plan, self.kinds, self.folder = task.plan, task.kinds, folder
@@ -83,13 +83,13 @@ class Run(Generic[B]):
             self.step, self.spent, self.history = found.step, found.seconds, found.history
             self.machines, self.algorithms = found.machines, found.algorithms
         self.moved = False
-        if self.step < self.plan.total:  # a finished run is made by nothing more
+        if self.step < self.plan.total:  # no machine is noted where no steps are left
             self._sign(machine(device))
         self.window = Window(self.kinds)
         self.began = perf_counter()
 
     def _sign(self, here: dict[str, Any]) -> None:
-        """Note down what the next steps are made with."""
+        """Record the machine and the version of the next steps."""
         self.moved = self.machines[-1:] not in ([], [here])
         if self.machines[-1:] != [here]:
             self.machines.append(here)
@@ -98,7 +98,7 @@ class Run(Generic[B]):
 
     @property
     def seconds(self) -> float:
-        """Time of all steps, over all sessions."""
+        """The seconds of all steps, over all sessions."""
         return self.spent + perf_counter() - self.began
 
     def learn(self, batch: B) -> None:
@@ -109,7 +109,7 @@ class Run(Generic[B]):
         self.step += 1
 
     def report(self) -> Report:
-        """What was seen since the last report, now part of the history."""
+        """Report the results since the last report, and add them to the history."""
         report, self.window = self.window.report(self.step), Window(self.kinds)
         self.history.append(report)
         return report
@@ -120,12 +120,12 @@ class Run(Generic[B]):
         save_checkpoint(self.folder, self.plan, checkpoint)
 
     def progress(self) -> dict[str, Any]:
-        """The fields of `Progress` as they are now."""
+        """Return the fields of `Progress` as they are now."""
         return {each.name: getattr(self, each.name) for each in fields(Progress)}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What the bits of the weights depend on, beside the plan."""
+    """Return the machine's part of what the bits of the weights depend on."""
     return {
         "processor": processor_name(),
         "device": str(device),
@@ -150,8 +150,8 @@ def train(
 ) -> Trained:
     """Train by the plan of `task`, going on from the checkpoint in `folder` where there is one.
 
-    Every batch is new, so the accuracy reported is that on what was never seen. `processes` draw
-    batches ahead; `until` and `stop` (asked after every step) end early, with a checkpoint. Raises
+    Every batch is new, so the reported accuracy is one on new questions. `processes` draw batches
+    ahead; `until` and `stop` (called after every step) end early, with a checkpoint. Raises
     UsageError where the folder holds another run, TrainingError where the loss is no longer a
     number or a process that draws was killed.
     """
@@ -175,7 +175,7 @@ def train(
 
 
 def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator[B]:
-    """Batches `start` to `stop`, drawn ahead by other processes."""
+    """Yield batches `start` to `stop`, drawn ahead by other processes."""
     if start >= stop:
         return iter(())
     loader = DataLoader(
@@ -193,7 +193,7 @@ def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Processes started here never see a Ctrl-C: what it means is for this one to say."""
+    """Hide Ctrl-C from the processes started here. This process alone handles it."""
     resource_tracker.ensure_running()  # its start would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -219,7 +219,7 @@ def lost_processes_named() -> Iterator[None]:
 
 
 def one_thread(_number: int) -> None:
-    """Leave the cores to training."""
+    """Let a process that draws compute with one thread, so that training has the cores."""
     torch.set_num_threads(1)
 
 

@@ -1,7 +1,4 @@
-"""What a finished training run reports: what made it, what it cost, how it went.
-
-JSON values only; it knows neither files nor screens.
-"""
+"""The report of a finished training run as JSON values: its settings, cost and course."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from evscli.train.task import Plan
 
 
 def training_report(plan: Plan, trained: Trained, *, command: str) -> dict[str, Any]:
-    """A finished run as JSON values.
+    """Return a finished run as JSON values.
 
     `hours` are those of all sessions, `machines` those it was trained on and `algorithms` the
     versions of the training. `history` holds mean losses and accuracies of the steps since the
-    entry before, on what was new to the learner.
+    entry before, on batches that were new to the learner.
     """
     return {
         "trained_by": command,
@@ -33,7 +30,7 @@ def training_report(plan: Plan, trained: Trained, *, command: str) -> dict[str, 
 
 
 def thin_out(history: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """At most `count` entries, evenly spread, the first and the last among them."""
+    """Keep at most `count` entries, evenly spread, the first and the last among them."""
     if len(history) <= count:
         return list(history)
     return [history[round(i * (len(history) - 1) / (count - 1))] for i in range(count)]

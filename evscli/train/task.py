@@ -1,4 +1,4 @@
-"""What a trainer brings: a plan that says all, the learner, and its batches."""
+"""The parts of a training task: its plan, its learner, and its batches."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ CPU = torch.device("cpu")
 
 
 class Plan(Protocol):
-    """Settings of a run; two runs of one plan on one machine give the same weights."""
+    """The settings of a run. Two runs of one plan on one machine give the same weights."""
 
     @property
     def steps(self) -> int:
-        """Steps of the run as it was first asked for."""
+        """The number of steps of the run as it was first started."""
 
     @property
     def more(self) -> int:
-        """Steps behind `steps`, which may be given to a run that is finished."""
+        """The number of steps after `steps`, which a finished run may be given too."""
 
     @property
     def total(self) -> int:
-        """All steps."""
+        """The number of all steps."""
 
     @property
     def rate(self) -> float:
-        """Highest learning rate."""
+        """The highest learning rate."""
 
     @property
     def weight_decay(self) -> float:
-        """The rate at which weights fall to 0 that nothing teaches."""
+        """The rate at which weights without a gradient decay to 0."""
 
     @property
     def algorithm(self) -> int:
-        """Version of the training: another one gives other weights for the same plan."""
+        """The version of the training. Another one gives other weights for the same plan."""
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of step 0, 1, ..."""
+        """Return the learning rate of step 0, 1, ..."""
 
     def values(self) -> dict[str, float | str]:
-        """All settings by name, with `more` and `algorithm` among them."""
+        """Return all settings by name, with `more` and `algorithm` among them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task(Generic[B]):
-    """Something to train."""
+    """A plan with its learner and its batches."""
 
     plan: Plan
     make_learner: Callable[[torch.device], Learner[B]]
-    """The learner on a device, as it is before the first step."""
+    """The function that makes the learner on a device, in its state before the first step."""
     batches: Dataset[B]
-    """The batch of every step, by its number. Other processes get a copy to draw from."""
+    """The batches by number of the step. Other processes get a copy to draw from."""
     kinds: Sequence[str] = ()
-    """Kinds of what is asked, in the order of reports."""
+    """The kinds of questions, in the order of reports."""

@@ -54,7 +54,7 @@ def test_an_unknown_one_and_a_device_that_is_not_there_are_one_clear_line(
 ) -> None:
     assert commands.measure("gone", []) == commands.keep("gone", "why") == 2
     assert commands.smoke(["inputs", "gone"]) == 2
-    said = "gone is no benchmark; there are checkpoint_reading,"
+    said = "gone is not a benchmark; there are checkpoint_reading,"
     assert [line[: len(said)] for line in capsys.readouterr().err.splitlines()] == 3 * [said]
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SkippedError, match="--device cuda needs a GPU, and torch finds none here"):

@@ -134,7 +134,7 @@ def test_no_readable_video_is_a_failure(videos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--sample", "two"), "--sample 'two' is no number of videos"),
+        (("--sample", "two"), "--sample 'two' is not a number of videos"),
         (("--engine", "ray"), "leave --engine and --address out"),
         (("--budget", "0.3"), "method 'none' keeps every token"),
         (("-o", "taken"), "cannot write into taken"),

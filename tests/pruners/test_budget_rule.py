@@ -104,5 +104,5 @@ def test_other_distributions_are_refused(distribution: str) -> None:
 
 
 def test_a_distribution_without_a_range_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"budget '0\.3' is none: give one such as 0\.1:0\.9"):
+    with pytest.raises(UsageError, match=r"budget '0\.3' is not one: give one such as 0\.1:0\.9"):
         parse_rule("0.3", distribution="uniform")

@@ -107,7 +107,7 @@ class TestWhatIsAMethod:
             raise NotImplementedError
 
         assert check_selection(rule, 0.5).options == {"k": 1}
-        with pytest.raises(UsageError, match=r"option k .* annotation that is not known"):
+        with pytest.raises(UsageError, match=r"option k .* annotation that cannot be looked up"):
             check_selection(other, 0.5)
 
     @pytest.mark.parametrize("method", [lambda tokens: tokens, lambda: None])
@@ -173,7 +173,7 @@ class TestPromises:
     @pytest.mark.parametrize(
         ("answer", "words"),
         [
-            (torch.ones(2, 2, 2, dtype=torch.bool), "gave a Tensor and no KeptTokens"),
+            (torch.ones(2, 2, 2, dtype=torch.bool), "gave a Tensor, not a KeptTokens"),
             (KeptTokens(mask=torch.ones(2, 2), expected=4), r"mask \(2, 2\) of torch.float32 for"),
             (KeptTokens(mask=torch.ones(2, 2, 2), expected=8), r"of torch.float32 for a grid"),
         ],
@@ -188,7 +188,7 @@ class TestPromises:
 
     @pytest.mark.parametrize("count", [lambda t, n, budget: t * n * budget, lambda *_: 1 // 0])
     def test_a_rule_that_gives_no_number_is_refused(self, count: Callable[..., int]) -> None:
-        with pytest.raises(MethodError, match="'own' cannot say how many of 2 x 1 tokens it keeps"):
+        with pytest.raises(MethodError, match="'own' cannot count the tokens it keeps of 2 x 1"):
             check_selection(own(expected_count=count), 0.5)
 
 
@@ -248,8 +248,8 @@ class TestSource:
         exec("def cell(tokens, inputs, budget): pass", typed)
         for method, why in (
             (closure, "'closure' is a function that uses variables of another one"),
-            (partial(simple), "'simple' is a partial and no function"),
-            (typed["cell"], "'cell' is defined in __main__, which is no file"),
+            (partial(simple), "'simple' is a partial, not a function"),
+            (typed["cell"], "'cell' is defined in __main__, which is not an imported file"),
         ):
             with pytest.raises(UsageError, match=f"method {why}.*module of its own"):
                 source_digests(check_selection(method, 0.5).pruner)

@@ -1,6 +1,6 @@
 """Methods and budgets side by side on one encoding of each video.
 
 measure.py           one video: masks, times, diagnostics    comparison.py  means, overlaps
-agreement.py         what the model says next
-store_dtype_loss.py  what a store's dtype does to that
+agreement.py         the language model's next token
+store_dtype_loss.py  the effect of a store's dtype on the next token
 """

@@ -1,6 +1,6 @@
-"""How far pruning moves what the language model says next.
+"""The effect of pruning on the language model's next token.
 
-The unpruned prefill of the same prompt is the reference. Nothing here says which is right.
+The unpruned prefill of the same prompt is the reference. No comparison here judges which is right.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from evscli.records import PrunedVideo
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """The next token after a prompt, pruned against unpruned."""
+    """The next token after a prompt, from the pruned prefill against the unpruned one."""
 
     kl: float
-    """KL divergence of the pruned distribution from the unpruned one, in nats; 0 is the same."""
+    """The KL divergence of the pruned distribution from the unpruned one, in nats."""
     same_token: bool
     """Whether the likeliest token is the same."""
 
 
 def usual_question(model: str) -> str:
-    """A question whose words a checkpoint knows."""
+    """Return a question in a checkpoint's vocabulary."""
     return EXAMPLE_QUESTIONS[1] if model == MINI else "What happens in this video?"
 
 
 def next_token(language: LanguageModel, record: PrunedVideo, question: str) -> Tensor:
-    """Log-probabilities [V] of the token after the prompt, float32 on the CPU."""
+    """Return log-probabilities [V] of the token after the prompt, float32 on the CPU."""
     return next_logits(language, record, question).log_softmax(-1)
 
 
 def next_logits(language: LanguageModel, record: PrunedVideo, question: str) -> Tensor:
-    """Logits [V] of the token after the prompt, float32 on the CPU."""
+    """Return logits [V] of the token after the prompt, float32 on the CPU."""
     inputs = prefill(record, language.tokenizer, question, model=language.model)
     with torch.inference_mode():
         logits: Tensor = language.model(**inputs, logits_to_keep=1).logits[0, -1]
@@ -46,9 +46,9 @@ def next_logits(language: LanguageModel, record: PrunedVideo, question: str) -> 
 
 
 def agreement(unpruned: Tensor, pruned: Tensor) -> Agreement:
-    """Compare log-probabilities [V]."""
+    """Compare two log-probabilities [V]."""
     divergence = kl_div(pruned, unpruned, reduction="sum", log_target=True)
     return Agreement(
-        kl=max(0.0, float(divergence)),  # rounding may leave it just below
+        kl=max(0.0, float(divergence)),  # rounding may leave it just below 0
         same_token=bool(unpruned.argmax() == pruned.argmax()),
     )

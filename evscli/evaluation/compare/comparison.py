@@ -1,4 +1,4 @@
-"""Selections on many videos: means of everything that was measured, and how far masks overlap.
+"""Selections on many videos: means of all measurements, and the overlaps of masks.
 
 A failing video is recorded and the rest go on.
 """
@@ -25,7 +25,7 @@ from evscli.records import Failure, VideoInput
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One selection over all videos. A number that no video has is None."""
+    """The means of one selection over all videos. A number that no video has is None."""
 
     name: str
     """The method, the options that are not its defaults, and where it prunes."""
@@ -35,7 +35,7 @@ class Row:
     tokens: int
     kept: int
     seconds: float
-    """The time of choosing, a mean over videos."""
+    """The time of choosing in seconds, a mean over videos."""
     k_center_radius: float
     facility_location: float
     projection_residual: float
@@ -43,42 +43,42 @@ class Row:
     event_token_recall: float | None
     event_recall: float | None
     kl: float | None
-    """The divergence of the next token from the unpruned one, in nats."""
+    """The KL divergence of the next token from the unpruned one, in nats."""
     same_token: float | None
-    """Share of videos whose likeliest next token stays the same."""
+    """The share of videos whose likeliest next token stays the same."""
     inside_overlap: float | None
     inside_cosine: float | None
 
     @property
     def share(self) -> float:
-        """Fraction of all tokens that was kept."""
+        """The fraction of all tokens that is kept."""
         return self.kept / self.tokens
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """Selections on the videos that could be measured, and the others."""
+    """The measurements of selections on videos, and the videos that failed."""
 
     requests: Sequence[PruneRequest]
     measured: Sequence[Sequence[Measured]]
-    """[videos][selections]"""
+    """The measurements, [videos][selections]."""
     failures: Sequence[Failure]
     setup: Mapping[str, Any]
-    """The JSON values that say with what it was measured."""
+    """The settings of the measurement, as JSON values."""
 
     @cached_property
     def rows(self) -> list[Row]:
-        """One for every selection."""
+        """Return a row for every selection."""
         return list(map(row_of, self.requests, zip(*self.measured, strict=True)))
 
     @cached_property
     def overlaps(self) -> list[list[float]]:
-        """Intersection over union of the masks of every two selections, averaged over videos."""
+        """Return the intersection over union of every two selections, averaged over videos."""
         groups = list(zip(*self.measured, strict=True))
         return [[fmean(map(overlap, one, other)) for other in groups] for one in groups]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values, numbers not rounded."""
+        """Return the whole comparison as JSON values, numbers not rounded."""
         return {
             **self.setup,
             "selections": [asdict(row) for row in self.rows],
@@ -98,7 +98,7 @@ class Comparison:
 def compare(
     videos: Sequence[VideoInput], bench: Bench, *, advance: Callable[[int], None]
 ) -> Comparison:
-    """Measure every selection of `bench` on every video; `advance` is called after each.
+    """Measure every selection of `bench` on every video. `advance` is called after each video.
 
     Raises UsageError for a malformed `truth.json`, before any work.
     """
@@ -122,7 +122,7 @@ def compare(
 
 
 def row_of(request: PruneRequest, group: Sequence[Measured]) -> Row:
-    """Means over the videos of one selection."""
+    """Return the means over the videos of one selection."""
     numbers = [numbers_of(one) for one in group]
     means = {name: mean([each[name] for each in numbers]) for name in numbers[0]}
     return Row(
@@ -136,7 +136,7 @@ def row_of(request: PruneRequest, group: Sequence[Measured]) -> Row:
 
 
 def numbers_of(one: Measured) -> dict[str, Any]:
-    """Everything with a mean, by the names of `Row`."""
+    """Return every number that has a mean, by the names of `Row`."""
     agreement, inside = one.agreement, one.inside
     return {
         "seconds": one.seconds,
@@ -149,13 +149,13 @@ def numbers_of(one: Measured) -> dict[str, Any]:
 
 
 def mean(values: Sequence[float | None]) -> Any:
-    """The mean of what is there; None where nothing is."""
+    """Return the mean of the values that are not None, or None without any."""
     there = [value for value in values if value is not None]
     return fmean(there) if there else None
 
 
 def name_of(request: PruneRequest) -> str:
-    """A selection without its budget: the method, unusual options, where it prunes."""
+    """Return the name of a selection without its budget: method, unusual options, block."""
     unusual = request.pruner.unusual(request.options)
     options = [f"{name}={value}" for name, value in unusual.items()]
     where = [] if request.prune_at is None else [f"after block {request.prune_at}"]
@@ -163,7 +163,7 @@ def name_of(request: PruneRequest) -> str:
 
 
 def overlap(first: Measured, second: Measured) -> float:
-    """Intersection over union of two masks of one video."""
+    """Return the intersection over union of two masks of one video."""
     union = torch.count_nonzero(first.mask | second.mask)
     both: Tensor = torch.count_nonzero(first.mask & second.mask)
     return float(both / union) if union else 1.0

@@ -1,4 +1,4 @@
-"""Everything that is measured of one video: every selection, on one encoding.
+"""The measurements of one video: every selection, on one encoding.
 
 A selection inside the encoder is also compared with the same rule after it.
 """
@@ -41,7 +41,7 @@ from evscli.video import Damaged
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bench:
-    """Everything that all videos are measured with.
+    """The settings and models that all videos are measured with.
 
     Raises UsageError for a selection behind a block that the encoder does not have.
     """
@@ -62,36 +62,36 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
-    """Pruning inside the encoder against the same rule after it."""
+    """A selection inside the encoder, compared with the same rule after it."""
 
     overlap: float | None
-    """Share of the kept tokens that the rule also keeps after the encoder; None for a rule that
-    works inside only."""
+    """The share of the kept tokens that the rule also keeps after the encoder. It is None for a
+    rule that works inside only."""
     cosine: float
-    """Mean cosine of the kept tokens to those of the whole encoder."""
+    """The mean cosine of the kept tokens to those of the whole encoder."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """One selection of one video."""
+    """The measurements of one selection on one video."""
 
     video: str
     mask: Tensor
-    """[T, h, w] bool, on the CPU"""
+    """The mask [T, h, w] bool, on the CPU."""
     seconds: float
-    """The time of choosing alone, once warm."""
+    """The time of choosing alone in seconds, once warm."""
     diagnostics: Diagnostics
     agreement: Agreement | None
     inside: Inside | None
 
     @property
     def kept(self) -> int:
-        """Tokens kept."""
+        """The number of tokens kept."""
         return int(torch.count_nonzero(self.mask))
 
 
 def measure(video: VideoInput, bench: Bench) -> list[Measured]:
-    """One entry for every selection of `bench`, in order.
+    """Return the measurements of every selection of `bench`, in order.
 
     Raises VideoError for whatever goes wrong with this video.
     """
@@ -111,7 +111,7 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
 
 
 class _Measuring:
-    """One encoded video with all that its selections share."""
+    """One encoded video, and the values that its selections share."""
 
     def __init__(self, encoded: AfterPass, bench: Bench, extras: Extras) -> None:
         self.encoded, self.bench, self.extras = encoded, bench, extras
@@ -123,7 +123,7 @@ class _Measuring:
         self.passes: dict[int | None, EncoderPass] = {None: encoded}
 
     def measure(self, request: PruneRequest) -> Measured:
-        """One selection whose budget is settled."""
+        """Measure one selection whose budget is settled."""
         run = self._pass(request.prune_at)
         record = run.prune(request)
         mask = record.keep_mask.cpu()
@@ -148,13 +148,13 @@ class _Measuring:
         return self.passes[block]
 
     def _time(self, run: EncoderPass, request: PruneRequest) -> float:
-        """Seconds of choosing alone, once warm."""
+        """Return the seconds of choosing alone, once warm."""
         start = self._now()
         run.select(request)
         return self._now() - start
 
     def _now(self) -> float:
-        """Seconds of a clock, read when a GPU has finished all of its work."""
+        """Return the seconds of a clock, read when a GPU has finished all of its work."""
         if self.bench.encoder.device.type == "cuda":
             torch.cuda.synchronize(self.bench.encoder.device)
         return perf_counter()
@@ -177,7 +177,7 @@ class _Measuring:
 
 
 def event_masks(planned: PlannedVideo) -> list[Tensor]:
-    """The cells of each known event, [T, h, w]. Raises VideoError for one outside the video."""
+    """Return the cells of each event, [T, h, w]. Raises VideoError for one outside."""
     plan = planned.plan
     try:
         return [

@@ -1,6 +1,6 @@
-"""What a store's dtype does to what the language model says next, on one stored video.
+"""The effect of a store's dtype on the language model's next token, on one stored video.
 
-The video is pruned again, and both the stored tokens and those as they were computed are prefilled.
+The video is pruned again, and its tokens are prefilled as stored and as computed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from evscli.records import PrunedVideo, VideoInput
 
 @dataclass(frozen=True, kw_only=True)
 class StoreDtypeLoss:
-    """The next token after a stored video, against the same tokens as they were computed."""
+    """The next token after a video's tokens as stored, against the same tokens as computed."""
 
     video: str
     store_dtype: str | None
@@ -28,7 +28,7 @@ class StoreDtypeLoss:
     logit_difference: float
     """The largest difference of a logit, over the vocabulary."""
     kl: float
-    """KL divergence of the stored one's distribution from the other, in nats."""
+    """The KL divergence of the stored tokens' distribution from the other, in nats."""
     same_token: bool
     """Whether the likeliest token is the same."""
 
@@ -65,6 +65,6 @@ def measure_loss(
 
 
 def prune_again(video: VideoInput, job: Job) -> PrunedVideo:
-    """The video as the job's first selection prunes it here. Raises VideoError, ModelError."""
+    """Prune the video by the job's first selection. Raises VideoError, ModelError."""
     with local_file(video) as path:
         return job.make(job.encoding.device)(replace(video, path=path, root=path.parent, held=None))

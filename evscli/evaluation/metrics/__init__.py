@@ -1,11 +1,11 @@
-"""Numbers about what a mask keeps of a video's tokens, computed without a language model.
+"""Numbers about a mask and the tokens it keeps, computed without a language model.
 
-    rows.py    tokens by cell, in float32     coverage.py  how far every token is from a kept one
-    span.py    what the kept ones span        counts.py    what the mask alone tells
+    rows.py    tokens by cell, in float32     coverage.py  distance of tokens to the nearest kept
+    span.py    the span of the kept tokens    counts.py    numbers from the mask alone
     events.py  known events and their cells   summary.py   all numbers in one record
 
-None of this is established as a predictor of answer accuracy: read it as diagnostics. It knows no
-method and no model. Importing it imports torch.
+None of these numbers is established as a predictor of answer accuracy: read them as diagnostics.
+They do not depend on the method or the model. Importing the package imports torch.
 
 In the formulas x runs over all tokens [T, h, w, D] of a video and s over those the mask keeps;
 `cos` is the cosine of two tokens, where a zero vector has cosine 1 to a zero vector and 0 to any

@@ -1,6 +1,6 @@
-"""What a mask alone tells: how evenly it spends its budget on frames, which events survive it.
+"""Numbers from a mask alone: the spread of its budget over frames, the survival of events.
 
-Needs no tokens. An event is the mask of the cells it touches; what happens there is not known here.
+An event is given as the mask of the cells that it touches.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from evscli.evaluation.metrics.rows import check_mask
 
 
 def budget_entropy(mask: Tensor) -> float:
-    """`-sum_t p_t log p_t / log T`, p_t the share of the kept tokens that lies in frame t.
+    """Return `-sum_t p_t log p_t / log T`, p_t the share of the kept tokens that is in frame t.
 
-    Divided by log T, the most it could be, it is 0..1 for every T: 1 where all frames of
-    `mask [T, h, w] bool` keep the same number, 0 where one keeps all. A single frame has 1, for
-    it is even in the only way there is; a mask that keeps nothing has 0.
+    The division by log T brings it to 0..1 for every T: 1 where all frames of `mask [T, h, w] bool`
+    keep the same number, 0 where one keeps all. It is 1 for a single frame, and 0 for a mask that
+    keeps nothing.
     """
     counts = mask.flatten(1).sum(dim=1).double()
     if not counts.any():
@@ -31,7 +31,7 @@ def budget_entropy(mask: Tensor) -> float:
 
 
 def event_survival(mask: Tensor, events: Sequence[Tensor]) -> list[float]:
-    """The share of each event's cells that `mask` keeps, 0..1.
+    """Return the share of each event's cells that `mask` keeps, 0..1.
 
     Mask and events are [T, h, w] bool; raises ValueError where an event is of another grid or
     dtype. An event without a cell is left out: it was lost when frames were sampled, and no mask

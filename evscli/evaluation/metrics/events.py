@@ -1,6 +1,6 @@
 """Events that `truth.json` names beside a video, and the cells of the token grid they touch.
 
-Knows how frames become temporal patches and pictures become cells; sees no token and no mask.
+The cells follow from frames and pictures alone, without tokens or masks.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ TRUTH = "truth.json"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceEvent:
-    """Something that happens in one place for a while, as `sample_videos/truth.json` lists it."""
+    """An event in one place for a while, as `sample_videos/truth.json` lists it."""
 
     name: str
     start: int
-    """Its first frame: 0-based, in presentation order."""
+    """The number of its first frame: 0-based, in presentation order."""
     end: int
-    """The frame after its last."""
+    """The number of the frame after its last."""
     box: Sequence[int]
-    """x0, y0, x1, y1 in pixels of the shown picture, x1 and y1 exclusive."""
+    """The box [x0, y0, x1, y1] in pixels of the shown picture, x1 and y1 exclusive."""
 
 
 def known_events(video: Path) -> tuple[SourceEvent, ...]:
-    """The events of a video, none where no `truth.json` beside it names it.
+    """Read the events of a video. There are none where no `truth.json` beside it names it.
 
     Raises UsageError for a `truth.json` of another form.
     """
@@ -47,13 +47,13 @@ def known_events(video: Path) -> tuple[SourceEvent, ...]:
         return tuple(event_of(event) for event in events)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
-            f"{path} does not say events as sample_videos/README.md has them ({error!r}): correct "
-            "it, or move it away"
+            f"{path} does not list events as sample_videos/README.md describes ({error!r}): "
+            "correct it, or move it away"
         ) from error
 
 
 def event_of(values: Any) -> SourceEvent:
-    """One event."""
+    """Make an event of its JSON values."""
     return SourceEvent(
         name=str(values["name"]),
         start=int(values["start"]),
@@ -70,13 +70,13 @@ def event_cells(
     grid_thw: tuple[int, int, int],
     temporal_patch_size: int,
 ) -> Tensor:
-    """The cells an event touches in a video sampled as FramePlan and PrunedVideo say: [T, h, w].
+    """Return [T, h, w] bool: the cells an event touches in a video sampled by a FramePlan.
 
     A cell (t, i, j) is touched where the box overlaps its part of the shown picture, which is
     (height, width) = `source_size` cut into h x w equal parts, and where one of the frames
-    `source_index [F]` that make temporal patch t is in start..end-1. The answer is bool on the
-    CPU, all False where none of these frames was sampled. Raises UsageError for an event without
-    frames or with a box outside the picture, ValueError where F frames do not make T patches.
+    `source_index [F]` that make temporal patch t is in start..end-1. The result is on the CPU, and
+    all False where none of these frames was sampled. Raises UsageError for an event without frames
+    or with a box outside the picture, ValueError where F frames do not make T patches.
     """
     _check_event(event, source_size)
     index = np.asarray(source_index)
@@ -98,7 +98,7 @@ def _check_event(event: SourceEvent, source_size: tuple[int, int]) -> None:
     (height, width), (x0, y0, x1, y1) = source_size, event.box
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise UsageError(
-            f"event {event.name!r} has the box {list(event.box)}, which is no part of a picture "
+            f"event {event.name!r} has the box {list(event.box)}, which is not inside a picture "
             f"{width} wide and {height} high: give x0, y0, x1, y1 in pixels of the shown picture"
         )
     if event.start >= event.end:

@@ -1,7 +1,4 @@
-"""The tokens that a mask keeps and those it drops, block by block in float32.
-
-Knows no formula that uses them.
-"""
+"""The tokens that a mask keeps and those it drops, block by block in float32."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from evscli.errors import UsageError
 from evscli.records import VideoTokens
 
 BLOCK = 2048
-"""Tokens in a block. Fixed, so that free memory cannot move the last bit of a result."""
+"""The number of tokens of a block, fixed so that memory cannot move a result's last bit."""
 
 
 def kept_and_dropped(tokens: VideoTokens, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The cells (t, h, w) of both in raster order: [K, 3] and [M - K, 3], on the tokens' device.
+    """Return both's cells (t, h, w) in raster order: [K, 3] and [M - K, 3], on the tokens' device.
 
     Raises UsageError where there are no tokens or no values, and ValueError for a mask that is
     not bool or of another grid.
@@ -41,23 +38,23 @@ def check_mask(mask: Tensor, grid_thw: tuple[int, ...]) -> None:
 
 
 def blocks(cells: Tensor) -> Iterator[Tensor]:
-    """`cells [m, 3]` in runs of at most BLOCK; none where m is 0."""
+    """Yield `cells [m, 3]` in runs of at most BLOCK, none where m is 0."""
     for start in range(0, len(cells), BLOCK):
         yield cells[start : start + BLOCK]
 
 
 def rows_at(tokens: VideoTokens, cells: Tensor) -> Tensor:
-    """The embeddings at `cells [m, 3]`: [m, D] float32, outside autograd.
+    """Return the embeddings at `cells [m, 3]`: [m, D] float32, outside autograd.
 
-    Copies no more than these, however the embeddings are strided. Waits for no device.
+    No more than these are copied, however the embeddings are strided. No device is waited for.
     """
     return tokens.embeds.detach()[tuple(cells.unbind(1))].float()
 
 
 def directions(rows: Tensor) -> Tensor:
-    """Rows [m, D] scaled to length 1; zero rows stay zero.
+    """Return rows [m, D] scaled to length 1; zero rows stay zero.
 
-    Brought near 1 first, where squares neither overflow nor vanish.
+    The rows are first brought near 1, where squares neither overflow nor vanish.
     """
     peaks = rows.abs().amax(dim=1, keepdim=True)
     scaled = rows / torch.where(peaks > 0, peaks, 1.0)
@@ -66,7 +63,7 @@ def directions(rows: Tensor) -> Tensor:
 
 
 def not_finite() -> UsageError:
-    """What to raise where a result shows that the tokens hold NaN or infinity."""
+    """Return the error for a result which shows that the tokens hold NaN or infinity."""
     return UsageError(
         "embeds hold NaN or infinite values: check the encoder that made them, "
         "or run it in float32 if it overflowed in float16"

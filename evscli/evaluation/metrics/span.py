@@ -1,7 +1,7 @@
-"""How much of a video's tokens lies outside what the kept ones span.
+"""The share of a video's tokens outside the span of the kept ones.
 
-SPARE (arXiv 2606.18681) uses this residual to prune; here it only measures. Formulas and
-conventions: the package's docstring.
+SPARE (arXiv 2606.18681) prunes by this residual, which is only measured here. The formulas and
+conventions are in the package's docstring.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from evscli.evaluation.metrics.rows import blocks, directions, kept_and_dropped,
 from evscli.records import VideoTokens
 
 _NEGLIGIBLE = 1e-10
-"""Eigenvalues up to this share of the largest count as none, singular values up to 1e-5: as weak
-as the rounding of a float32 encoder, and still well above that of sums in float64."""
+"""The share of the largest eigenvalue up to which eigenvalues count as zero, 1e-5 for singular
+values: as weak as a float32 encoder's rounding, and well above that of sums in float64."""
 
 
 def projection_residual(tokens: VideoTokens, mask: Tensor) -> float:
-    """`||X - P X||_F^2 / ||X||_F^2`, X all tokens as rows, P the projection onto the span of s.
+    """Return `||X - P X||_F^2 / ||X||_F^2`: X all tokens as rows, P a projection on the span of s.
 
-    0..1: 1 where nothing is kept, 0 where all is or all tokens are zero. It becomes 0 as soon as
-    the kept tokens span R^D, which D of them may do: where many more are kept it tells nothing.
+    The range is 0..1: 1 where nothing is kept, 0 where all is or all tokens are zero. It is 0 once
+    the kept tokens span R^D, for which D tokens may suffice, and so does not differ between masks
+    that keep many more.
 
     The span is that of the eigenvectors of `sum_s s s^T / |s|^2`, in float64, whose eigenvalues
-    exceed 1e-10 of the largest; so a kept token counts whatever its length, and float32 rounding
+    exceed 1e-10 of the largest. A kept token thus counts whatever its length, and float32 rounding
     of equal tokens adds no direction. Takes M * D^2 multiplications for M tokens, and memory for
     a few D x D matrices. Raises UsageError where there are no tokens or their values are not
     finite, and ValueError for a mask of another grid or dtype.
@@ -44,9 +45,9 @@ def projection_residual(tokens: VideoTokens, mask: Tensor) -> float:
 
 
 def _share_outside(span: Tensor, lost: Tensor, energy: Tensor) -> float:
-    """The share of `energy` that `lost [D, D]` has in the directions that `span [D, D]` lacks.
+    """Return the share of `energy` in `lost [D, D]` along the directions outside `span [D, D]`.
 
-    The kept tokens have none there, so only the dropped ones are in `lost`.
+    The kept tokens have no energy there, so `lost` is made of the dropped ones only.
     """
     if not energy.isfinite():
         raise not_finite()

@@ -16,24 +16,24 @@ from evscli.records import VideoTokens
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostics:
-    """What `diagnose` measures; the formulas are at the functions of the same names."""
+    """The diagnostics of a mask. Their formulas are at the functions of the same names."""
 
     k_center_radius: float
-    """0..2, 0 where every token points where a kept one does."""
+    """The k-center radius, 0..2: 0 where every token points where a kept one does."""
     facility_location: float
-    """-1..1, 1 where every token points where a kept one does."""
+    """The facility location, -1..1: 1 where every token points where a kept one does."""
     projection_residual: float
-    """0..1, 0 where the kept tokens span all of them."""
+    """The share of the tokens outside the span of the kept ones, 0..1."""
     budget_entropy: float
-    """0..1, 1 where every frame keeps the same number of tokens."""
+    """The entropy of the frames' shares, 0..1: 1 where every frame keeps the same number."""
     event_token_recall: float | None
-    """0..1, the share of an event's tokens that survive, averaged over events; None without any."""
+    """The share of an event's tokens that survive, 0..1, averaged over events. None without any."""
     event_recall: float | None
-    """0..1, the share of events of which at least one token survives; None without any."""
+    """The share of events of which at least one token survives, 0..1. None without any."""
 
 
 def diagnose(tokens: VideoTokens, mask: Tensor, *, events: Sequence[Tensor] = ()) -> Diagnostics:
-    """All diagnostics of `mask [T, h, w] bool` on `tokens`.
+    """Compute all diagnostics of `mask [T, h, w] bool` on `tokens`.
 
     `events` are masks [T, h, w] bool of the cells that each event touches, as `event_cells` makes
     them; one without a cell does not count (`event_survival`). Raises UsageError where there are

@@ -1,15 +1,15 @@
-"""Reads a list of multiple-choice questions about videos. It opens no video and knows no model.
+"""Lists of multiple-choice questions about videos. Reading one opens no video.
 
-JSON lines, one question each:
+A list has JSON lines, one question each:
 
     {"video": "clips/a.mp4", "question": "What color is the ball?",
      "options": ["red", "blue"], "answer": "red", "kind": "color"}
 
 `video` is a path, relative to the list's own folder. `answer` is the text of the right option, or
-its number counted from 0. `kind` may be left out. Other keys are left alone.
+its number counted from 0. `kind` may be left out. Other keys are ignored.
 
-The model is asked the question as it stands; the options are not shown to it, they are scored.
-Whoever wants them shown writes them into the question and gives their letters as options.
+The model is asked the question alone, and the options are scored without being shown to it. To
+show them, write them into the question and give their letters as options.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Choice:
     """One question with its options."""
 
     where: str
-    """FILE:LINE, for messages."""
+    """FILE:LINE of the question, for messages."""
     video: str
-    """Path below the list's folder: what the video is called in results."""
+    """The video's name in results: its path below the list's folder."""
     path: Path
     question: str
     options: tuple[str, ...]
@@ -49,7 +49,7 @@ class Choice:
 
 
 def read_choices(path: Path) -> list[Choice]:
-    """The questions of the list at `path`, in its order.
+    """Read the questions of the list at `path`, in its order.
 
     Raises UsageError, with file and line, for anything that is not as described above, and for a
     video that is not there.
@@ -70,7 +70,7 @@ def read_choices(path: Path) -> list[Choice]:
 
 
 def parse_choice(line: bytes, *, where: str, folder: Path) -> Choice:
-    """One line. Raises UsageError that begins with `where`."""
+    """Make a question of one line. Raises UsageError that begins with `where`."""
     try:
         value = parse_object(line)
         options = options_of(value)
@@ -89,7 +89,7 @@ def parse_choice(line: bytes, *, where: str, folder: Path) -> Choice:
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
-    """The JSON object of a line, with every key it must have."""
+    """Return the JSON object of a line, with every key it must have. Raises UsageError."""
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError:
@@ -99,7 +99,7 @@ def parse_object(line: bytes) -> dict[str, Any]:
         column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise UsageError(f"this is not JSON ({reason}{column}); write {EXAMPLE}") from None
     if not isinstance(value, dict):
-        raise UsageError(f"this is no JSON object; write {EXAMPLE}")
+        raise UsageError(f"this is not a JSON object; write {EXAMPLE}")
     if missing := [
         name for name in ("video", "question", "options", "answer") if name not in value
     ]:
@@ -108,7 +108,7 @@ def parse_object(line: bytes) -> dict[str, Any]:
 
 
 def text_of(value: Mapping[str, Any], name: str) -> str:
-    """A text that is not empty."""
+    """Return a text that is not empty. Raises UsageError."""
     text = value[name]
     if not isinstance(text, str) or not text.strip():
         raise UsageError(f"{name!r} must be a text that is not empty, got {shown(text)}; write one")
@@ -118,7 +118,7 @@ def text_of(value: Mapping[str, Any], name: str) -> str:
 
 
 def video_of(value: Mapping[str, Any], folder: Path) -> tuple[str, Path]:
-    """The video's name and path; different spellings of one path have one name."""
+    """Return the video's name and path; different spellings of one path have one name."""
     given = text_of(value, "video")
     # Not resolve(): a symbolic link is a video of its own.
     path = Path(os.path.abspath(folder / given))  # noqa: PTH100
@@ -130,7 +130,7 @@ def video_of(value: Mapping[str, Any], folder: Path) -> tuple[str, Path]:
 
 
 def options_of(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """At least two different texts."""
+    """Return at least two different texts. Raises UsageError."""
     options = value["options"]
     if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
         raise UsageError(f"'options' must be a list of texts, got {shown(options)}; write one")
@@ -145,7 +145,7 @@ def options_of(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def answer_of(value: Mapping[str, Any], options: tuple[str, ...]) -> int:
-    """The number of the right option, from its text or its number."""
+    """Return the number of the right option, from its text or its number. Raises UsageError."""
     answer = value["answer"]
     if isinstance(answer, str) and answer.strip() in options:
         return options.index(answer.strip())
@@ -158,7 +158,7 @@ def answer_of(value: Mapping[str, Any], options: tuple[str, ...]) -> int:
 
 
 def kind_of(value: Mapping[str, Any]) -> str:
-    """The kind on one line; "question" where none is given."""
+    """Return the kind on one line, "question" where none is given. Raises UsageError."""
     if value.get("kind") is None:
         return DEFAULT_KIND
     kind = " ".join(text_of(value, "kind").split())
@@ -168,13 +168,13 @@ def kind_of(value: Mapping[str, Any]) -> str:
 
 
 def shown(value: object) -> str:
-    """A JSON value, cut where it is long."""
+    """Return a JSON value as text, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def by_video(choices: Iterable[Choice]) -> Iterator[list[Choice]]:
-    """The questions of each video together, videos in the order of their first question."""
+    """Yield the questions of each video together, in the order of the videos' first questions."""
     groups: dict[str, list[Choice]] = {}
     for choice in choices:
         groups.setdefault(choice.video, []).append(choice)

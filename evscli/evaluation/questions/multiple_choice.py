@@ -1,7 +1,7 @@
-"""Asks a checkpoint multiple-choice questions about pruned videos.
+"""Multiple-choice questions about pruned videos, asked of a checkpoint.
 
 Every video is decoded and encoded once, pruned by every selection, and every question is asked of
-each. Knows nothing about files of questions, tables or terminals.
+each.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from evscli.video_errors import video_errors
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
-    """Both sides of one checkpoint."""
+    """The vision side and the language side of one checkpoint."""
 
     encoder: VideoEncoder
     language: LanguageModel
@@ -102,7 +102,7 @@ def ask_video(
     seed: int,
     per_token: bool,
 ) -> Iterator[list[Answered]]:
-    """The answers of one selection after the other. Raises VideoError for whatever goes wrong."""
+    """Yield the answers for one selection after the other. Raises VideoError."""
     pixels = any("pixels" in request.needs for request in requests)
     extras = Extras(seed=video_seed(seed, video.id))
     encoded = encode_video(video, checkpoint.encoder, pixels=pixels, extras=extras)
@@ -133,7 +133,7 @@ def ask(record: PrunedVideo, choice: Choice, language: LanguageModel, per_token:
 
 
 def asked_of(choices: Sequence[Choice], *, per_token: bool) -> dict[str, Any]:
-    """What was asked, and how options were scored, as JSON values."""
+    """Return the questions and the way options were scored, as JSON values."""
     asked = [[c.video, c.question, c.options, c.answer, c.kind] for c in choices]
     return {
         "questions": len(choices),

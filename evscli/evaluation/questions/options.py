@@ -1,6 +1,6 @@
-"""How likely a model finds each option as the answer to a prefilled prompt.
+"""The log-probability of each option as the answer to a prefilled prompt.
 
-Knows token ids and log-probabilities: no videos, no questions, no right answers.
+The functions take token ids and log-probabilities: no videos, no questions, no right answers.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor
 from evscli.errors import ModelError, UsageError
 
 MASKED_ATTENTION = ("sdpa", "eager")
-"""Attention implementations that take a mask of any shape."""
+"""The attention implementations that take a mask of any shape."""
 
 
 def encode_options(tokenizer: Any, options: Sequence[str]) -> list[list[int]]:
-    """Token ids of every option as a whole answer: its text and the token that ends the turn.
+    """Return token ids of every option as a whole answer: its text and the end of the turn.
 
-    Without the end an option that begins another ("1" and "10") could never lose to it. Raises
-    UsageError for an option without a token, and for two that are the same tokens.
+    The end is needed since an option that begins another ("1" and "10") could else never lose to
+    it. Raises UsageError for an option without a token, and for two that are the same tokens.
     """
     ids: list[list[int]] = [
         tokenizer(option, add_special_tokens=False)["input_ids"] for option in options
@@ -41,7 +41,7 @@ def encode_options(tokenizer: Any, options: Sequence[str]) -> list[list[int]]:
 def score_options(
     model: Any, inputs: Mapping[str, Any], option_ids: Sequence[Sequence[int]]
 ) -> Tensor:
-    """Log-probability of each option's tokens after the prompt: [n] float32 on the CPU.
+    """Return the log-probability of each option's tokens after the prompt, [n] float32 on the CPU.
 
     `inputs` is what `prefill` returns for one prompt. The prompt runs once; then all options run
     side by side on its key-value cache, each seeing the prompt and itself only, so nothing is
@@ -55,7 +55,7 @@ def score_options(
     check_scorable(model, inputs, option_ids)
     prompt = model(**inputs, use_cache=True, logits_to_keep=1)
     logits = prompt.logits[0]
-    # The last token of an option predicts nothing that is asked for.
+    # The last token of an option need not be run, since no token of it follows.
     heads = [option[:-1] for option in option_ids]
     if any(heads):
         logits = torch.cat([logits, branch_logits(model, inputs, prompt.past_key_values, heads)])
@@ -65,7 +65,7 @@ def score_options(
 def check_scorable(
     model: Any, inputs: Mapping[str, Any], option_ids: Sequence[Sequence[int]]
 ) -> None:
-    """Raise UsageError for what would be scored wrongly."""
+    """Raise UsageError for inputs that would be scored wrongly."""
     if (prompts := len(inputs["input_ids"])) != 1:
         raise UsageError(f"options are scored after one prompt, not {prompts}: pass one at a time")
     if not option_ids or not all(map(len, option_ids)):
@@ -81,7 +81,7 @@ def check_scorable(
 def branch_logits(
     model: Any, inputs: Mapping[str, Any], cache: Any, branches: Sequence[Sequence[int]]
 ) -> Tensor:
-    """Logits after every token of `branches`, one after the other in one sequence: [P, V].
+    """Return logits [P, V] after every token of `branches`, one after the other in one sequence.
 
     Positions of every branch start again after the prompt, and a mask keeps branches apart.
     """
@@ -102,7 +102,7 @@ def branch_logits(
 
 
 def branch_mask(lengths: Tensor, prompt_length: int, dtype: torch.dtype) -> Tensor:
-    """Additive attention mask [1, 1, P, S + P] for branches of `lengths` [n] behind a prompt."""
+    """Return the additive attention mask [1, 1, P, S + P] for branches of `lengths` [n]."""
     seen = side_by_side(lengths, prompt_length)
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(
         ~seen, torch.finfo(dtype).min
@@ -110,15 +110,15 @@ def branch_mask(lengths: Tensor, prompt_length: int, dtype: torch.dtype) -> Tens
 
 
 def side_by_side(lengths: Tensor, prompt_length: int) -> Tensor:
-    """[P, S + P] bool: texts of `lengths` [n] behind a prompt see it and, causally, themselves."""
+    """Return [P, S + P] bool: texts of `lengths` [n] see the prompt and their own past."""
     text = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
     own = (text[:, None] == text[None, :]).tril()
     return torch.cat([own.new_ones(len(text), prompt_length), own], dim=1)
 
 
 def sum_branches(log_probs: Tensor, option_ids: Sequence[Sequence[int]]) -> Tensor:
-    """Sum what `log_probs` [1 + P, V] says of each option: row 0 of its first token, then its own
-    rows of the others.
+    """Sum the log-probabilities of each option in `log_probs` [1 + P, V]: row 0 for the first
+    token, the option's own rows for the others.
 
     Raises ModelError where a sum is not finite.
     """
@@ -137,9 +137,9 @@ def sum_branches(log_probs: Tensor, option_ids: Sequence[Sequence[int]]) -> Tens
 
 
 def best_option(scores: Tensor, option_ids: Sequence[Sequence[int]], *, per_token: bool) -> int:
-    """The option with the highest score, or -1 where several share it.
+    """Return the number of the option with the highest score, or -1 where several share it.
 
-    A tie is no answer: taking the first option would reward the order in which they are listed.
+    A tie counts as not answered, since the first option would be favored for its place in the list.
     `per_token` divides every score by the option's number of tokens first.
     """
     if per_token:

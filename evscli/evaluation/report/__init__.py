@@ -1,1 +1,1 @@
-"""Results as people and programs read them: tables, tab-separated lines, plots, documents."""
+"""Results for people and programs: tables, tab-separated lines, plots, documents."""

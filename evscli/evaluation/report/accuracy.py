@@ -1,6 +1,6 @@
-"""Accuracies as a document: against the tokens kept, by kind of question, with what goes with them.
+"""Accuracies as a document: against the tokens kept, by kind of question, with correlations.
 
-Intervals are those of `statistics`; differences are in percentage points, with a star where their
+Intervals are those of `statistics`. Differences are in percentage points, with a star where their
 interval excludes 0.
 """
 
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DODGE = 2.5
-"""Points between the error bars of two methods at one place."""
+"""The points between the error bars of two methods at one place."""
 
 Labels = Mapping[str, Callable[[Tally], str]]
-"""The texts that say which selection a row is about, by the heads of their columns."""
+"""The texts that name the selection of a row, by the heads of their columns."""
 
 REMARK = (
     "Intervals are 95 % with videos as clusters; a star marks a difference, in percentage points, "
@@ -61,13 +61,13 @@ HEAD = (
     *("vs_unpruned", "vs_unpruned_low", "vs_unpruned_high"),
     *("vs_random", "vs_random_low", "vs_random_high"),
 )
-"""What stands above the lines for programs."""
+"""The head above the lines for programs."""
 
 
 def document_of(
     findings: Findings, failures: Sequence[Failure], setup: Mapping[str, Any]
 ) -> Document:
-    """All that an evaluation found; `setup` are the JSON values to repeat it with."""
+    """Return all findings of an evaluation. `setup` are the JSON values to repeat it with."""
     tallies, total = findings.tallies, findings.tallies[0]
     asked = f"{count_text(total.asked, 'question')} about {count_text(total.videos, 'video')}"
     title = f"{setup['model']}: accuracy against tokens kept, {asked}"
@@ -85,7 +85,7 @@ def document_of(
 def as_json(
     findings: Findings, failures: Sequence[Failure], setup: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All of it as JSON values. What was not measured is left out, and nothing says the time."""
+    """Return all findings as JSON values. Missing measurements and the time of day are left out."""
     extra = {
         "notes": findings.notes,
         "baselines": [asdict(row) for row in findings.baselines],
@@ -101,7 +101,7 @@ def as_json(
 
 
 def tables_of(findings: Findings, width: int) -> dict[str, Table]:
-    """The tables that there is something for, by what they show."""
+    """Return the tables that have rows, by their titles."""
     tallies, baselines, found = findings.tallies, findings.baselines, findings.correlations
     tables = {
         "All questions": overall_table(tallies, width=width),
@@ -113,7 +113,7 @@ def tables_of(findings: Findings, width: int) -> dict[str, Table]:
 
 
 def overall_table(tallies: Sequence[Tally], *, width: int) -> Table:
-    """Accuracy over all questions: one row for every method and budget, with 95 % intervals."""
+    """Make a row for every method and budget: accuracy over all questions, with 95 % intervals."""
     names = series_names(tallies)
     cells = [
         [
@@ -133,7 +133,7 @@ def overall_table(tallies: Sequence[Tally], *, width: int) -> Table:
 
 
 def kinds_table(tallies: Sequence[Tally]) -> Table | None:
-    """Accuracy by kind of question; None where there is only one kind."""
+    """Make a table of accuracy by kind of question. Return None where there is only one kind."""
     kinds, names = kinds_of(tallies)[1:], series_names(tallies)
     labels: Labels = {
         "method": lambda row: names[row.series],
@@ -143,12 +143,12 @@ def kinds_table(tallies: Sequence[Tally]) -> Table | None:
 
 
 def baselines_table(tallies: Sequence[Tally]) -> Table:
-    """Accuracy by kind with something taken away from the videos: one row for each view."""
+    """Make a row for each reduced view of the videos, with accuracy by kind."""
     return table_by_kind(tallies, kinds_of(tallies), {"view": lambda row: row.method})
 
 
 def table_by_kind(tallies: Sequence[Tally], kinds: Sequence[str], labels: Labels) -> Table:
-    """A row for every selection: its labels, then its accuracy in one column a kind."""
+    """Make a row for every selection: its labels, then its accuracy in one column a kind."""
     right = {(row.selection, row.kind): f"{row.accuracy:.0%}" for row in tallies}
     chance = {row.kind: f"{row.chance:.0%}" for row in tallies}
     cells = [
@@ -162,7 +162,7 @@ def table_by_kind(tallies: Sequence[Tally], kinds: Sequence[str], labels: Labels
 
 
 def correlations_table(correlations: Sequence[Correlation]) -> Table:
-    """Spearman's rho of every diagnostic with the accuracy over all questions."""
+    """Make a table of Spearman's rho of every diagnostic with the accuracy over all questions."""
     cells = [
         [
             row.diagnostic,
@@ -176,7 +176,7 @@ def correlations_table(correlations: Sequence[Correlation]) -> Table:
 
 
 def difference_text(difference: Difference | None, *, wide: bool) -> str:
-    """Percentage points, a star where they are not 0 by chance, `wide` their interval."""
+    """Return percentage points, with a star where their interval excludes 0, `wide` with it."""
     if difference is None:
         return ""
     value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
@@ -185,7 +185,7 @@ def difference_text(difference: Difference | None, *, wide: bool) -> str:
 
 
 def lines(tallies: Sequence[Tally]) -> list[str]:
-    """A line for every tally: what it counts, accuracy with its bounds, chance, and the differences
+    """Return a line for every tally: labels, accuracy with its bounds, chance, and the differences
     to unpruned and to random with theirs, empty where there is none.
     """
     names = series_names(tallies)
@@ -203,14 +203,14 @@ def lines(tallies: Sequence[Tally]) -> list[str]:
 
 
 def bounds(difference: Difference | None) -> list[str]:
-    """Value, low and high as texts."""
+    """Return value, low and high as texts."""
     if difference is None:
         return ["", "", ""]
     return [f"{x:.4f}" for x in (difference.value, difference.low, difference.high)]
 
 
 def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
-    """A panel for all questions, then one for every kind where there are several.
+    """Draw a panel for all questions, then one for every kind where there are several.
 
     Points stand at the fraction of tokens really kept, which a method's own rule may put off the
     budget. Bars and the band around `unpruned` are 95 % intervals; the dotted line is guessing.
@@ -233,7 +233,7 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
 
 
 def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
-    """Draw one kind of question: every method's line over what it is measured against."""
+    """Draw one kind of question: the line of every method, and its references."""
     names = series_names([tally for tally in tallies if tally.method != UNPRUNED])
     looks = looks_of(names.values())
     for number, (series, name) in enumerate(names.items()):
@@ -254,7 +254,7 @@ def draw_line(
     accuracy = [tally.accuracy for tally in points]
     below = [tally.accuracy - tally.low for tally in points]
     above = [tally.high - tally.accuracy for tally in points]
-    # The values stay what they are: only the drawing moves.
+    # The values do not change, only their places in the drawing.
     moved = ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.errorbar(
         [tally.kept_fraction for tally in points],

@@ -1,4 +1,4 @@
-"""A comparison of selections as a document: what was kept, diagnostics, overlaps of masks."""
+"""A comparison of selections as a document: tokens kept, diagnostics, overlaps of masks."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CELL = 0.24
-"""Inches of a row of the overlaps."""
+"""The inches of a row of the overlaps."""
 MOST_WRITTEN = 20
-"""Selections up to which the overlaps are written into their cells."""
+"""The most selections whose overlaps are written into their cells."""
 DARK = 0.6
-"""Overlap from which writing is white."""
+"""The overlap from which text is white."""
 
 REMARK = (
     "`share`: of the tokens before pruning. `choosing`: time of the choice alone, a mean over "
@@ -76,7 +76,7 @@ PANELS: dict[str, Callable[[Row], float | None]] = {
 
 
 def document_of(comparison: Comparison) -> Document:
-    """All that a comparison of at least one video found."""
+    """Return all findings of a comparison of at least one video."""
     rows, overlaps = comparison.rows, comparison.overlaps
     videos = count_text(len(comparison.measured), "video")
     title = (
@@ -98,14 +98,14 @@ def document_of(comparison: Comparison) -> Document:
 
 
 def rows_table(rows: Sequence[Row], columns: Columns) -> Table:
-    """A line for every selection; columns without a single value are left out."""
+    """Make a line for every selection. Columns without a single value are left out."""
     cells = {name: [text(row) for row in rows] for name, text in columns.items()}
     shown = {name: column for name, column in cells.items() if any(column)}
     return table_of(list(shown), zip(*shown.values(), strict=True))
 
 
 def overlaps_table(rows: Sequence[Row], overlaps: Sequence[Sequence[float]]) -> Table:
-    """Intersection over union of the masks of every two selections; columns are the rows' `#`."""
+    """Make a table of the masks' intersections over unions; columns are the rows' `#`."""
     places = [str(place) for place in range(1, len(rows) + 1)]
     cells = [
         [place, row.name, row.budget, *(f"{share:.0%}" for share in shares[: int(place)])]
@@ -115,30 +115,30 @@ def overlaps_table(rows: Sequence[Row], overlaps: Sequence[Sequence[float]]) -> 
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """Every number of every selection, with an empty cell where there is none."""
+    """Return every number of every selection, with an empty cell where there is none."""
     names = [each.name for each in fields(Row)]
     return tab_separated(names, ([plain(getattr(row, name)) for name in names] for row in rows))
 
 
 def number(value: float | None) -> str:
-    """Three decimals; nothing for None."""
+    """Return a number with three decimals, or an empty text for None."""
     return "" if value is None else f"{value:.3f}"
 
 
 def percent(value: float | None) -> str:
-    """Whole percent; nothing for None."""
+    """Return whole percent, or an empty text for None."""
     return "" if value is None else f"{value:.0%}"
 
 
 def plain(value: object) -> str:
-    """A cell of a line for programs."""
+    """Return a value as a cell of a line for programs."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return "" if value is None else str(value)
 
 
 def draw_figure(rows: Sequence[Row], overlaps: Sequence[Sequence[float]], title: str) -> Figure:
-    """The panels that any selection has a number for, but for one of zeros, and the overlaps.
+    """Draw the panels that any selection has a number for, but for one of zeros, and the overlaps.
 
     Every panel has one line for each method, its points at the share of tokens really kept.
     """
@@ -154,7 +154,7 @@ def draw_figure(rows: Sequence[Row], overlaps: Sequence[Sequence[float]], title:
         upper, {name: partial(draw_panel, rows, value) for name, value in shown.items()}
     )
     shares = [row.share for row in rows]
-    # Ticks stand at what was kept, roughly the same once.
+    # Budgets that kept roughly the same share have one tick.
     set_budget_axis(axes[0], budgets={float(f"{share:.2g}") for share in shares}, kept=shares)
     add_legend(upper, axes[0])
     draw_overlaps(lower.subplots(), rows, overlaps)

@@ -1,4 +1,4 @@
-"""A result in every form in which it is written: JSON, Markdown, and a plot as PNG and SVG."""
+"""A result in every form of file: JSON, Markdown, and a plot as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from evscli.store.durable import make_folder, replace_file
 from evscli.tables import as_markdown
 
 WIDE = 100
-"""Columns of a terminal from which tables show all that they have; a page has as many."""
+"""The columns from which tables show everything. A page has as many."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Document:
-    """What was found out, for people and for programs. Nothing is rounded in its JSON."""
+    """The findings of an evaluation, for people and for programs. Its JSON is not rounded."""
 
     name: str
-    """What the files are called, without their endings."""
+    """The name of the files without their endings."""
     title: str
     values: Mapping[str, Any]
-    """All of it as JSON values."""
+    """The whole result as JSON values."""
     lines: Sequence[str]
-    """Its numbers, tab-separated below a head."""
+    """The numbers of the result, tab-separated below a head."""
     tables: Callable[[int], Mapping[str, Table]]
-    """The tables for a width in columns, by what they show."""
+    """The tables for a width in columns, by their titles."""
     remarks: Sequence[str]
-    """What stands below the tables on a page."""
+    """The remarks below the tables on a page."""
     draw: Callable[[], Figure]
 
     @cached_property
     def json(self) -> str:
-        """The values as indented JSON."""
+        """Return the values as indented JSON."""
         return json.dumps(self.values, indent=2)
 
     @property
     def markdown(self) -> str:
-        """The tables as a page."""
+        """Return the tables as a page."""
         tables = self.tables(WIDE).items()
         parts = [f"## {name}\n\n{as_markdown(table)}" for name, table in tables]
         return "\n".join([f"# {self.title}\n", *parts, *(f"{text}\n" for text in self.remarks)])

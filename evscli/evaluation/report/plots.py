@@ -1,6 +1,6 @@
 """The common parts of all plots: panels, lines, an axis of budgets, files that repeat exactly.
 
-Figures are built without pyplot, so nothing of them is global, and the same values give the same
+Figures are built without pyplot, so they share no global state. The same values give the same
 bytes with the same release of matplotlib: no clock, no random ids, no settings of the user's own.
 """
 
@@ -93,7 +93,7 @@ def settle(figure: Figure) -> None:
 @contextmanager
 def own_style() -> Iterator[None]:
     """Apply the settings of all plots, whatever a person set for matplotlib."""
-    # Styles leave the salt of ids in SVG alone, and without one they are random.
+    # Styles do not set the salt of ids in SVG, and without one they are random.
     with (
         matplotlib.style.context(["default", STYLE]),
         matplotlib.rc_context({"svg.hashsalt": "evs"}),
@@ -112,7 +112,7 @@ def look_of(number: int) -> dict[str, Any]:
 
 
 def looks_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The look of the line of every selection; that of `random` is grey."""
+    """Return the look of the line of every selection, which is grey for `random`."""
     return {
         name: RANDOM_LOOK if name.split()[0] == RANDOM else look_of(number)
         for number, name in enumerate(names)
@@ -120,7 +120,7 @@ def looks_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def lines_of(panels: int, columns: int = MOST_COLUMNS) -> int:
-    """The number of lines that panels take, `columns` in each."""
+    """Return the number of lines that panels take, `columns` in each."""
     return ceil(panels / columns)
 
 
@@ -131,9 +131,9 @@ def draw_panels(
     columns: int = MOST_COLUMNS,
     label: str | None = None,
 ) -> list[Axes]:
-    """Draw what each title says into a panel of its own, all over the same axis of tokens kept.
+    """Draw the function of each title into a panel of its own, all over one axis of tokens kept.
 
-    With a `label` the panels share its axis too, which it names. `figure` may be a part of one.
+    A `label` names an axis that the panels share too. `figure` may be a part of one.
     """
     lines = lines_of(len(panels), columns)
     shared = {"sharex": True, "sharey": label is not None, "squeeze": False}
@@ -141,7 +141,7 @@ def draw_panels(
     for place, (one, (title, draw)) in enumerate(zip(axes, panels.items(), strict=False)):
         draw(one)
         one.set_title(title, parse_math=False)
-        one.tick_params(labelbottom=True)  # also where no panel is below
+        one.tick_params(labelbottom=True)  # also above an empty place
         if label is not None and place % columns == 0:
             one.set_ylabel(label)
         if place >= len(panels) - columns:

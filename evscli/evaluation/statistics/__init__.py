@@ -1,1 +1,1 @@
-"""Answers counted, whoever asked: accuracies, their intervals, and what goes with them."""
+"""Answers counted, whatever was asked: accuracies, their intervals, and correlations."""

@@ -1,7 +1,7 @@
-"""Do diagnostics of a mask go with the accuracy of answers? Spearman's rank correlation.
+"""Spearman's rank correlation of diagnostics of masks with the accuracy of answers.
 
-Over all selections the budget alone makes most numbers rise together, so what tells something is
-the correlation among methods at one budget.
+The budget alone makes most numbers rise together over all selections, so the correlation that is
+informative is the one among methods at one budget.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Correlation:
-    """How one diagnostic ranks selections against how their accuracy does."""
+    """The rank correlation of one diagnostic with the accuracy, over selections."""
 
     diagnostic: str
     kind: str
     """The kind of question, or all."""
     overall: float | None
-    """Spearman's rho over all pruned selections; None where one of the two is constant."""
+    """Spearman's rho over all pruned selections, None where one of the two is constant."""
     within_budget: float | None
-    """Its mean over budgets with at least three methods; None where there is none."""
+    """The mean of rho over budgets with at least three methods, None where there is none."""
     selections: int
 
 
@@ -46,8 +46,8 @@ def correlations(
 ) -> list[Correlation]:
     """Correlate the mean of every diagnostic with the accuracy, overall and by kind.
 
-    `diagnostics` are by selection and video, `asked` counts the questions by kind and video: a mean
-    weighs a video as the accuracy does, by its questions.
+    `diagnostics` are by selection and video; `asked` counts the questions by kind and video. A mean
+    weighs a video by its questions, as the accuracy does.
     """
     kinds = dict.fromkeys(tally.kind for tally in tallies)
     names = dict.fromkeys(
@@ -76,7 +76,7 @@ class Point:
 
 
 def questions_by_kind(answered: Sequence[Answered]) -> dict[str, Counter[str]]:
-    """How many questions of each kind, and of all, every video was asked."""
+    """Count the questions of each kind, and of all, that every video was asked."""
     first = answered[0].selection if answered else None
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for answer in answered:
@@ -87,7 +87,7 @@ def questions_by_kind(answered: Sequence[Answered]) -> dict[str, Counter[str]]:
 
 
 def mean_of(rows: Mapping[str, Numbers], name: str, weights: Mapping[str, int]) -> float | None:
-    """The mean of a number over the videos that have it, weighted."""
+    """Return the weighted mean of a number over the videos that have it."""
     values = {video: value for video in weights if (value := rows[video][name]) is not None}
     if not values:
         return None
@@ -96,7 +96,7 @@ def mean_of(rows: Mapping[str, Numbers], name: str, weights: Mapping[str, int]) 
 
 
 def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlation:
-    """Over all points, and the mean over budgets; what kept more than its budget is of none."""
+    """Correlate all points, and those within each budget that kept about what it asks for."""
     inside = []
     for budget in sorted({point.tally.budget for point in points}):
         own = [p for p in points if p.tally.budget == budget if p.tally.kept_as_asked]
@@ -112,13 +112,13 @@ def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlatio
 
 
 def spearman_of(points: Sequence[Point]) -> float | None:
-    """Spearman's rho of diagnostic and accuracy."""
+    """Return Spearman's rho of diagnostic and accuracy, None where one of the two is constant."""
     pairs = np.array([(point.value, point.tally.accuracy) for point in points]).reshape(-1, 2)
     return spearman(pairs[:, 0], pairs[:, 1])
 
 
 def spearman(one: Floats, other: Floats) -> float | None:
-    """Pearson's correlation of the ranks, equal values sharing their mean rank."""
+    """Return Pearson's correlation of the ranks, None where one side is constant."""
     a, b = ranks(one), ranks(other)
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
@@ -126,7 +126,7 @@ def spearman(one: Floats, other: Floats) -> float | None:
 
 
 def ranks(values: Floats) -> Floats:
-    """Ranks from 0, equal values sharing their mean rank."""
+    """Return ranks from 0, equal values sharing their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     shared: Floats = (ends - counts + ends - 1)[inverse] / 2

@@ -1,4 +1,4 @@
-"""What all answers of an evaluation come to. Knows neither tables nor files."""
+"""The findings of an evaluation from all of its answers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from evscli.evaluation.statistics.results import (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
-    """Accuracies, and what was asked for beside them."""
+    """Accuracies, and the baselines and correlations that were requested."""
 
     tallies: Sequence[Tally]
     baselines: Sequence[Tally] = ()
-    """The tallies of views, whose names stand in place of methods."""
+    """The tallies of reduced views, whose names stand in place of methods."""
     correlations: Sequence[Correlation] = ()
 
     @classmethod
@@ -40,7 +40,7 @@ class Findings:
 
     @property
     def notes(self) -> list[str]:
-        """What must be known to compare methods fairly: who kept more or less than was asked."""
+        """Return remarks for a fair comparison: the methods that kept more or less than asked."""
         names = series_names(self.tallies)
         return [
             f"{names[row.series]} at budget {row.budget:g} kept {row.kept_fraction:.1%} of the "

@@ -1,4 +1,4 @@
-"""95 % confidence intervals for accuracies over questions that share videos. Knows numbers only.
+"""95 % confidence intervals for accuracies over questions that share videos.
 
 Questions about one video are not independent: the videos are what was sampled, so the spread
 between videos decides (clustered standard errors, Miller 2024, arXiv 2411.00640). Both intervals
@@ -7,7 +7,7 @@ covers the truth less often where it matters here, at accuracies near 1 and for 
 few answers: with little to resample its interval shrinks to a point. The tests repeat the
 comparison.
 
-Neither interval knows how much a random method's draw matters beyond what differs between videos.
+Neither interval includes the variance of a random method's draw beyond that between videos.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 from evscli.records import IntArray
 
 Z = 1.959963984540054
-"""Two-sided 95 % quantile of the normal distribution."""
+"""The two-sided 95 % quantile of the normal distribution."""
 
 
 def accuracy_interval(correct: IntArray, asked: IntArray) -> tuple[float, float]:
-    """Bounds of the share of right answers, from what each video got right of what was asked, [V].
+    """Return bounds of the share of right answers. `correct` and `asked` are counts by video, [V].
 
-    Wilson's score interval (JASA 22, 1927) with the effective sample size in place of the number
-    of questions, the form that Franco, Little, Louis and Slud (J. Survey Statistics and
-    Methodology 7, 2019) recommend for clustered data.
+    The bounds are Wilson's score interval (JASA 22, 1927) with the effective sample size in place
+    of the number of questions, the form that Franco, Little, Louis and Slud (J. Survey Statistics
+    and Methodology 7, 2019) recommend for clustered data.
     """
     size = effective_size(correct, asked)
     share = correct.sum() / asked.sum()
@@ -37,14 +37,14 @@ def accuracy_interval(correct: IntArray, asked: IntArray) -> tuple[float, float]
 
 
 def effective_size(correct: IntArray, asked: IntArray) -> float:
-    """Independent questions that would estimate the share of right answers as well as these.
+    """Return the number of independent questions that estimate the share as well as these.
 
-    The questions divided by the design effect, estimated from the spread between videos. Where
-    that shows no spread at all, as when every answer is right, dependence within a video cannot be
-    estimated, and every video counts as one question.
+    It is the number of questions divided by the design effect, estimated from the spread between
+    videos. Where there is no spread at all, as when every answer is right, dependence within a
+    video cannot be estimated, and every video counts as one question.
     """
     videos, total, right = len(asked), int(asked.sum()), int(correct.sum())
-    # In whole numbers, so that no spread is exactly 0.
+    # The sums are whole numbers, so that no spread is exactly 0.
     residual = correct * total - right * asked
     if videos == 1 or not residual.any():
         return float(videos)
@@ -54,13 +54,13 @@ def effective_size(correct: IntArray, asked: IntArray) -> float:
 
 
 def difference_interval(gained: IntArray, asked: IntArray) -> tuple[float, float]:
-    """Bounds of the difference between two selections' shares of right answers.
+    """Return bounds of the difference between two selections' shares of right answers.
 
-    Paired: `gained` [V] is how many more of a video's questions the first got right, `asked` [V]
-    how many both were asked. Two imaginary videos of one question each are added, one won and one
-    lost, as the adjusted Wald interval for paired proportions does (Bonett and Price, J.
-    Educational and Behavioral Statistics 37, 2012), so that few or no changed answers do not pass
-    for certainty; the spread is that between videos.
+    The interval is paired: `gained` [V] counts how many more of a video's questions the first got
+    right, `asked` [V] the questions of both. Two imaginary videos of one question each are added,
+    one won and one lost, as the adjusted Wald interval for paired proportions does (Bonett and
+    Price, J. Educational and Behavioral Statistics 37, 2012), so that few or no changed answers do
+    not pass for certainty. The spread is that between videos.
     """
     gained, asked = np.append(gained, [1, -1]), np.append(asked, [1, 1])
     videos, total = len(asked), asked.sum()

@@ -1,6 +1,6 @@
 """Answers counted: accuracy of every selection, overall and by kind of question.
 
-Knows neither models nor videos nor who asked: everything that evaluates hands in `Answered`.
+The counts do not depend on models or videos: every evaluation hands in `Answered`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ ALL = "all"
 """The kind of a tally over all questions."""
 
 SAME_SHARE = 0.005
-"""Fractions of tokens kept that differ by more are not the same budget."""
+"""The difference of two fractions of tokens kept from which they are not the same budget."""
 
 Numbers = Mapping[str, float | None]
-"""Diagnostics of one mask, by name."""
+"""The diagnostics of one mask, by name."""
 
 Series = tuple[str, tuple[tuple[str, OptionValue], ...]]
-"""Method, options by name: what a table or plot draws as one line."""
+"""A method and its options by name: one line of a table or plot."""
 
 Selection = tuple[Series, float]
 """A series at one budget."""
 
 
 class Selected:
-    """Something about one selection, to group by."""
+    """A part of one selection's results, which can be grouped by the selection."""
 
     method: str
     options: Mapping[str, OptionValue]
@@ -39,12 +39,12 @@ class Selected:
 
     @property
     def series(self) -> Series:
-        """The line it belongs to."""
+        """The method and options, which are one line of a table or plot."""
         return self.method, tuple(sorted(self.options.items()))
 
     @property
     def selection(self) -> Selection:
-        """What was asked of the pruner."""
+        """The series and its budget."""
         return self.series, self.budget
 
 
@@ -59,26 +59,26 @@ class Answered(Selected):
     budget: float
     correct: bool
     chance: float
-    """Probability that a guess is right."""
+    """The probability that a guess is right."""
     kept: int
-    """Tokens kept of the video."""
+    """The number of tokens kept of the video."""
     total: int
-    """Tokens of the video before pruning."""
+    """The number of tokens of the video before pruning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What an evaluation saw. A video that failed for one selection counts for none."""
+    """The answers of an evaluation. A video that failed for one selection counts for none."""
 
     answered: tuple[Answered, ...]
     failures: tuple[Failure, ...] = ()
     diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
-    """Numbers about the masks, by selection and video."""
+    """The numbers about the masks, by selection and video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Accuracy of one selection minus another's on the same questions, with its 95 % interval."""
+    """The accuracy of one selection minus another's on the same questions, with a 95 % interval."""
 
     value: float
     low: float
@@ -87,33 +87,33 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Tally(Selected):
-    """One selection's answers to one kind of question, or to all."""
+    """The count of one selection's answers to one kind of question, or to all."""
 
     kind: str
     method: str
     options: Mapping[str, OptionValue]
     budget: float
-    """Fraction of tokens asked to be kept."""
+    """The fraction of tokens to keep."""
     kept_fraction: float
-    """Fraction of tokens kept, over all questions."""
+    """The fraction of tokens kept, over all questions."""
     videos: int
     asked: int
     correct: int
     accuracy: float
     low: float
     high: float
-    """`low` and `high` bound the accuracy with 95 % confidence."""
+    """The upper bound of the accuracy with 95 % confidence; `low` is the lower one."""
     chance: float
-    """Accuracy of guessing."""
+    """The accuracy of guessing."""
     versus_none: Difference | None
-    """The difference to the unpruned videos; None in their own tally and where they have none."""
+    """The difference to the unpruned videos. It is None for these, and where they are missing."""
     versus_random: Difference | None
     """The difference to method `random` at the same budget. It is None likewise, and where a
     method kept another share of the tokens by its own rule."""
 
     @property
     def kept_as_asked(self) -> bool:
-        """Whether the method kept about what its budget says."""
+        """Whether the method kept about the share that its budget asks for."""
         return same_share(self.kept_fraction, self.budget)
 
 
@@ -121,7 +121,7 @@ def tally(answered: Sequence[Answered]) -> list[Tally]:
     """Count the answers: first over all questions, then by kind where there are several kinds.
 
     Kinds come in alphabetical order, selections in the order of their first answer. Raises
-    ValueError where two selections were asked different questions: they could not be compared.
+    ValueError where selections were asked different questions, which could not be compared.
     """
     kinds = sorted({answer.kind for answer in answered})
     rows = count(ALL, answered)
@@ -132,7 +132,7 @@ def tally(answered: Sequence[Answered]) -> list[Tally]:
 
 
 def count(kind: str, answered: Sequence[Answered]) -> list[Tally]:
-    """One tally for every selection among `answered`."""
+    """Make one tally for every selection among `answered`."""
     videos = {name: i for i, name in enumerate(dict.fromkeys(a.video for a in answered))}
     groups: dict[Selection, list[Answered]] = {}
     for answer in answered:
@@ -149,17 +149,17 @@ def count(kind: str, answered: Sequence[Answered]) -> list[Tally]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Score:
-    """Right answers and questions by video, and how much was kept for them."""
+    """Right answers and questions by video, and the share of tokens kept."""
 
     correct: IntArray
-    """[V]"""
+    """[V] numbers of right answers."""
     asked: IntArray
-    """[V]"""
+    """[V] numbers of questions."""
     kept_fraction: float
 
     @classmethod
     def of(cls, group: Sequence[Answered], videos: Mapping[str, int]) -> Score:
-        """The answers of one selection, videos numbered by `videos`."""
+        """Count the answers of one selection, videos numbered by `videos`."""
         correct, asked = (np.zeros(len(videos), dtype=np.int64) for _ in range(2))
         for answer in group:
             correct[videos[answer.video]] += answer.correct
@@ -168,7 +168,7 @@ class Score:
         return cls(correct=correct, asked=asked, kept_fraction=kept)
 
     def minus(self, other: Score | None) -> Difference | None:
-        """The difference to `other`, if there is one."""
+        """Return the difference to `other`, or None without it."""
         if other is None:
             return None
         gained = self.correct - other.correct
@@ -179,7 +179,7 @@ class Score:
 def references(
     selection: Selection, scores: Mapping[Selection, Score]
 ) -> tuple[Score | None, Score | None]:
-    """What `selection` is measured against: unpruned, and random that kept as many tokens."""
+    """Return the references of `selection`: unpruned, and random that kept as many tokens."""
     (method, _), budget = selection
     others = {(name, at): score for ((name, _), at), score in scores.items() if name != method}
     random = others.get((RANDOM, budget))
@@ -199,7 +199,7 @@ def make_tally(
     score: Score,
     references: tuple[Score | None, Score | None],
 ) -> Tally:
-    """The tally of one selection's answers to one kind."""
+    """Make the tally of one selection's answers to one kind."""
     low, high = accuracy_interval(score.correct, score.asked)
     asked, correct = len(group), int(score.correct.sum())
     unpruned, random = references
@@ -222,7 +222,7 @@ def make_tally(
 
 
 def series_names(tallies: Sequence[Tally]) -> dict[Series, str]:
-    """A name for every line, in their order: the method, and the options that tell it from others.
+    """Return a name for every line, in their order: the method, and the options that set it apart.
 
     A method that was run with one set of options is called by its name alone.
     """
@@ -236,7 +236,7 @@ def series_names(tallies: Sequence[Tally]) -> dict[Series, str]:
 def telling(
     method: str, options: tuple[tuple[str, OptionValue], ...], found: Sequence[Series]
 ) -> list[str]:
-    """The options as `name=value` that not every line of `method` has."""
+    """Return the options as `name=value` that not every line of `method` has."""
     others = [set(given) for name, given in found if name == method]
     return [
         f"{name}={value}"
@@ -246,5 +246,5 @@ def telling(
 
 
 def kinds_of(tallies: Sequence[Tally]) -> list[str]:
-    """Every kind once, in their order."""
+    """Return every kind once, in their order."""
     return list(dict.fromkeys(tally.kind for tally in tallies))

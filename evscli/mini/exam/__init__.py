@@ -1,1 +1,1 @@
-"""Questions about procedural videos that `mini` was not trained on, whole, pruned or in part."""
+"""Questions about held-out procedural videos, whole, pruned or in part."""

@@ -1,4 +1,4 @@
-"""Held-out procedural videos as the encoder, the pruners and the diagnostics want them."""
+"""Held-out procedural videos as inputs of the encoder, the pruners and the diagnostics."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from evscli.records import FrameChunk, FramePlan
 
 
 def held_out_films(count: int, *, seed: int) -> Iterator[tuple[str, Film]]:
-    """The first `count` held-out videos of a seed with their names, of all sizes and lengths.
+    """Yield the first `count` held-out videos of a seed with their names, of all sizes and lengths.
 
-    Four frames a second each. `seed` is below 2**32, as everywhere with procedural videos.
+    The videos have four frames a second. `seed` is below 2**32, as for all procedural videos.
     """
     for number in range(count):
         rng = np.random.default_rng([seed, 3, number])
@@ -30,18 +30,18 @@ def held_out_films(count: int, *, seed: int) -> Iterator[tuple[str, Film]]:
 
 
 def any_form(rng: np.random.Generator) -> Form:
-    """Frames and area evenly over their logarithms; width to height from 1:2 to 2:1, about."""
+    """Draw frames and area evenly over their logarithms; width to height from 1:2 to 2:1, about."""
     return Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
 
 
 def frames_of(film: Film, view: str, *, seed: int) -> Tensor:
-    """[F, 3, H, W] uint8 frames of a view; `seed` shuffles."""
+    """Return [F, 3, H, W] uint8 frames of a view; `seed` shuffles."""
     frames = view_frames(film.frames, view, np.random.default_rng(seed))
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
 def film_plan(film: Film) -> FramePlan:
-    """The plan of a video whose every frame is used at its own size."""
+    """Return the plan of a video whose every frame is used at its own size."""
     form = film.scene.form
     times = form.interval * np.arange(form.frames, dtype=np.float64)
     return FramePlan(
@@ -59,12 +59,12 @@ def film_plan(film: Film) -> FramePlan:
 
 
 def film_chunks(frames: Tensor) -> Iterator[FrameChunk]:
-    """All frames as one chunk."""
+    """Yield all frames as one chunk."""
     yield FrameChunk(start=0, pixels=frames)
 
 
 def event_masks(film: Film) -> list[Tensor]:
-    """[T, h, w] bool of the cells of each brief event: things that pop up, and every flash."""
+    """Return [T, h, w] bool masks of the cells of each brief event: pops and flashes."""
     owner = torch.from_numpy(film.drawing.owner)
     brief = [index for index, thing in enumerate(film.scene.things) if thing.role == "pop"]
     masks = [owner == index for index in brief]

@@ -1,8 +1,8 @@
-"""Asks `mini` about held-out procedural videos, pruned in every way that is compared.
+"""Questions about held-out procedural videos, asked of `mini` after every kind of pruning.
 
 Every video is drawn and encoded once, by the encoder that `evs prune` uses. All questions of a
-selection run side by side through the language model's own weights, each seeing the video and
-itself only.
+selection run side by side through the language model's own weights, each attending to the video
+and itself only.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def evaluate_views(
     seed: int = 0,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Ask the same questions where something was taken away: what can be guessed.
+    """Ask the same questions as `evaluate_films` about reduced views, to measure guessing.
 
     The method of an answer is the name of its view.
     """
@@ -109,10 +109,10 @@ def evaluate_views(
 def held_out_tallies(
     model: Path, *, videos: int, seed: int, advance: Callable[[int], None] = lambda _: None
 ) -> list[Tally]:
-    """Accuracy by kind of the checkpoint in `model`: of whole videos, and of each view of them.
+    """Return the accuracy by kind of the checkpoint in `model`: of whole videos, and of each view.
 
     The method of a tally is the name of its view. Nothing is pruned. `advance` is called after
-    every video, and after every video again when its views were asked about.
+    every video, and again for every video after the questions about its views.
     """
     checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
     whole = evaluate_films(
@@ -124,7 +124,7 @@ def held_out_tallies(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Examiner:
-    """One checkpoint and one video."""
+    """A checkpoint that is asked about one video."""
 
     encoder: VideoEncoder
     model: Any
@@ -134,10 +134,10 @@ class Examiner:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, film: Film) -> Examiner:
-        """The examiner of a video, with the prompt that holds all of it.
+        """Return the examiner of a video, with the prompt that holds all of it.
 
-        Raises UsageError where the tokenizer would not read its questions as they are, as that of
-        a model with another vocabulary.
+        Raises UsageError where the tokenizer would not read the questions as typed, as that of a
+        model with another vocabulary.
         """
         language = checkpoint.language
         texts = [text for asked in film.questions for text in (asked.text, *asked.options)]
@@ -151,13 +151,13 @@ class Examiner:
         )
 
     def encode(self, frames: Tensor) -> VideoTokens:
-        """Visual tokens of [F, 3, H, W] uint8 frames."""
+        """Return the visual tokens of [F, 3, H, W] uint8 frames."""
         return self.encoder.encode(film_chunks(frames), film_plan(self.film))
 
     def select(
         self, request: PruneRequest, tokens: VideoTokens, frames: Tensor, *, seed: int
     ) -> Tensor:
-        """The mask [T, h, w] of a selection."""
+        """Return the mask [T, h, w] of a selection."""
         pixels = None
         if "pixels" in request.needs:
             size = self.encoder.form.temporal_patch_size
@@ -168,7 +168,7 @@ class Examiner:
     def answer(
         self, tokens: VideoTokens, mask: Tensor, *, name: str, request: PruneRequest
     ) -> list[Answered]:
-        """Every question of the video, asked of the kept tokens."""
+        """Ask every question of the video with the kept tokens."""
         questions = self.film.questions
         if not questions:
             return []
@@ -189,7 +189,7 @@ class Examiner:
         ]
 
     def scores(self, tokens: VideoTokens, mask: Tensor, questions: Sequence[Question]) -> Tensor:
-        """Logits [Q, V] of the first token of each answer, float32 on the CPU."""
+        """Return logits [Q, V] of the first token of each answer, float32 on the CPU."""
         device = self.model.device
         asked = on_device(ask_all(self.tokenizer, [questions], most=len(questions)), device)
         seen = on_device(kept_tokens(tokens, mask), device)
@@ -200,7 +200,7 @@ class Examiner:
         return linear(last.float(), self.model.lm_head.weight.float()).cpu()
 
     def choose(self, scores: Tensor, question: Question) -> str | None:
-        """The likeliest option of a question; None where two are as likely."""
+        """Return the likeliest option of a question, or None where two are as likely."""
         ids = self.tokenizer.convert_tokens_to_ids(list(question.options))
         own = scores[ids]
         best = (own == own.max()).nonzero().flatten()
@@ -208,14 +208,14 @@ class Examiner:
 
 
 def kept_tokens(tokens: VideoTokens, mask: Tensor) -> Seen:
-    """The kept ones as a batch of one video."""
+    """Return the kept tokens as a batch of one video."""
     if tokens.deepstack is None:
         raise ValueError("mini's tokens come with DeepStack planes")
     return Seen(embeds=tokens.embeds[mask][None], planes=tokens.deepstack[:, mask][:, None])
 
 
 def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
-    """The prompt without the places of dropped tokens; the others keep their positions."""
+    """Return the prompt without the dropped tokens. The others keep their positions."""
     keep = torch.ones(len(prompt.ids), dtype=torch.bool)
     keep[prompt.visual] = mask.flatten()
     return VideoPrompt(
@@ -227,7 +227,7 @@ def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
 
 
 def refuse_others(files: ModelFiles) -> None:
-    """Raise UsageError for a checkpoint that was not made as `mini` was."""
+    """Raise UsageError for a checkpoint that is not of the form of `mini`."""
     config = files.get("config.json")
     if config is None or "evs_training" not in read_json(config, model=files.name):
         raise UsageError(
@@ -237,7 +237,7 @@ def refuse_others(files: ModelFiles) -> None:
 
 
 def asked_about_films(videos: int) -> dict[str, Any]:
-    """What was asked, and how options were scored, as JSON values."""
+    """Return the questions and the way options were scored, as JSON values."""
     return {
         "questions": "held-out procedural videos",
         "videos": videos,

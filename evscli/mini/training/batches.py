@@ -1,6 +1,6 @@
-"""Batches of procedural videos: batch `step` of a seed is always the same.
+"""Batches of procedural videos, which follow from a seed and the number of a step.
 
-The form of the videos, their number and their contents all follow from the step, so that
+The form of the videos, their number and their contents do not depend on earlier steps, so that
 training can go on exactly where it stopped, in any number of processes.
 """
 
@@ -29,33 +29,33 @@ from evscli.mini.world.views import WHOLE, view_frames
 
 MOST_VIDEOS = 20
 MOST_LOOKS = 96
-"""Videos in a batch of single moments."""
+"""The most videos in a batch of single moments."""
 LOOK_SHARE = 0.6
-"""Visual tokens in such a batch against others: many small pictures take long to draw."""
+"""The visual tokens of such a batch against others: many small pictures take long to draw."""
 MOST_QUESTIONS = 8
 
 SMALLEST, SMALL, LARGEST = 16, 26, MAX_CELLS
-"""Cells of a frame."""
+"""The numbers of cells of a frame: the least, the most of a small one, the most of all."""
 SMALL_UNTIL = 0.2
-"""Share of the training in which all frames are small, to begin with what is quickly done."""
+"""The share of the training in which all frames are small, so that it begins with fast steps."""
 SMALL_SHARE = 0.4
-"""Share of the batches with small frames after that."""
+"""The share of the batches with small frames after that."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """B videos of one form with their questions and what is on each visual token."""
+    """B videos of one form, their questions, and the labels of every visual token."""
 
     form: Form
     frames: Tensor
-    """[B, F, 3, H, W] uint8"""
+    """[B, F, 3, H, W] uint8 frames."""
     asked: Asked
     labels: dict[str, Tensor]
-    """Each [B, K] int64; `IGNORED` where nothing is asked."""
+    """[B, K] int64 classes by name of the label. `IGNORED` marks tokens without one."""
 
 
 class FilmBatches(Dataset[Batch]):
-    """Batch after batch of new videos."""
+    """Batches of new videos, by the number of the step."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, plan: TrainingPlan) -> None:
         self.tokenizer = tokenizer
@@ -81,12 +81,12 @@ class FilmBatches(Dataset[Batch]):
 
 
 def look_at(rng: Generator) -> Form:
-    """The form of a batch of single temporal patches."""
+    """Draw the form of a batch of single temporal patches."""
     return Form(frames=TEMPORAL_PATCH, cells=any_cells(rng, LARGEST))
 
 
 def form_at(rng: Generator, progress: float) -> Form:
-    """The form of a batch: small ones first, later all that the processor of `mini` allows."""
+    """Draw the form of a batch: small at first, later up to what `mini`'s processor allows."""
     if progress < SMALL_UNTIL or rng.random() < SMALL_SHARE:
         frames, cells = int(rng.choice([8, 12, 16, 24, 32])), any_cells(rng, SMALL)
     else:
@@ -96,12 +96,12 @@ def form_at(rng: Generator, progress: float) -> Form:
 
 
 def any_frames(rng: Generator) -> int:
-    """An even number from 8 to what the processor of `mini` allows, evenly over the logarithm."""
+    """Draw an even number of frames from 8 to the processor's most, evenly over the logarithm."""
     return int(2 * round(np.exp(rng.uniform(np.log(4), np.log(MAX_FRAMES / 2)))))
 
 
 def any_cells(rng: Generator, most: int) -> tuple[int, int]:
-    """(h, w) with 16 to `most` cells, evenly over the logarithm; sides about 1:2 to 2:1."""
+    """Draw (h, w) with 16 to `most` cells, evenly over the logarithm; sides about 1:2 to 2:1."""
     area = np.exp(rng.uniform(np.log(SMALLEST), np.log(most)))
     h = int(np.clip(round(np.sqrt(area * np.exp(rng.uniform(-0.6, 0.6)))), 3, 16))
     return h, int(np.clip(round(area / h), 3, most // h))
@@ -115,7 +115,7 @@ def make_batch(
     *,
     view: str = WHOLE,
 ) -> Batch:
-    """Films of one form as a batch, their questions in random order; none about single moments."""
+    """Make a batch of films of one form. Questions are in random order; a moment has none."""
     asked: list[list[Question]] = [[] for _ in films]
     if form.frames > TEMPORAL_PATCH:
         asked = [[f.questions[i] for i in rng.permutation(len(f.questions))] for f in films]

@@ -1,6 +1,6 @@
 """One differentiable pass over videos of one form and all their questions.
 
-The weights and the mathematics are those of transformers' own modules, the order of work is for
+The weights and the mathematics are those of transformers' own modules. The order of work is for
 speed on few cores: frames are a batch, the questions of a video stand side by side behind it,
 matrix products run in the model's dtype and attention in float32, whose backward pass is several
 times faster than bfloat16's for rows this short.
@@ -22,36 +22,36 @@ from evscli.models.qwen3_vl.tower import FrameLayout, frame_layout, merge
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """What the vision tower made of B videos."""
+    """The visual tokens of B videos, and their DeepStack planes."""
 
     embeds: Tensor
-    """[B, K, D]"""
+    """[B, K, D] tokens."""
     planes: Tensor
-    """[L, B, K, D]"""
+    """[L, B, K, D] DeepStack planes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class States:
-    """Hidden states of the language model."""
+    """The hidden states of the language model."""
 
     visual: Tensor
-    """[B, K, C] of the visual tokens, between two layers"""
+    """[B, K, C] states of the visual tokens, between two layers."""
     questions: Tensor
-    """[B, Q, L, C] of the questions, after the last layer"""
+    """[B, Q, L, C] states of the questions, after the last layer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sight:
-    """Where the tokens of a prompt stand and which see which."""
+    """The positions of a prompt's tokens and the mask of their attention."""
 
     cos: Tensor
-    """[S, 1, d] float32"""
+    """[S, 1, d] float32 cosines of the rotary embedding."""
     sin: Tensor
-    """[S, 1, d] float32"""
+    """[S, 1, d] float32 sines of the rotary embedding."""
     prefix: int
-    """Tokens before the questions."""
+    """The number of tokens before the questions."""
     mask: Tensor
-    """[Q * L, S] bool: what the questions see"""
+    """[Q * L, S] bool: the tokens that each token of a question attends to."""
 
 
 def see(model: Any, patches: Tensor, cells: tuple[int, int]) -> Seen:
@@ -78,7 +78,7 @@ def see(model: Any, patches: Tensor, cells: tuple[int, int]) -> Seen:
 
 
 def within_frames(attention: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
-    """Self-attention of the vision tower on [N, S, C], each frame by itself."""
+    """Compute the vision tower's self-attention on [N, S, C], each frame by itself."""
     states = attention.qkv(hidden).unflatten(-1, (3, attention.num_heads, -1)).float()
     cos, sin = layout.rotary.cos[:, 0], layout.rotary.sin[:, 0]
     query, key, value = states.unbind(2)
@@ -92,7 +92,7 @@ def within_frames(attention: Any, hidden: Tensor, layout: FrameLayout) -> Tensor
 
 
 def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of [..., S, heads, d]: (a, b) becomes (a cos - b sin, b cos + a sin)."""
+    """Rotate [..., S, heads, d] by its positions: (a, b) becomes (a cos - b sin, b cos + a sin)."""
     first, second = states.chunk(2, dim=-1)
     half = first.shape[-1]
     cos, sin = cos[..., :half], sin[..., :half]
@@ -123,7 +123,7 @@ def read(model: Any, prompt: VideoPrompt, seen: Seen, questions: Tensor, *, tap:
 
 
 def sight_of(text: Any, prompt: VideoPrompt, count: int, length: int) -> Sight:
-    """Positions and visibility of `count` questions of `length` tokens behind a video."""
+    """Return positions and mask of `count` questions of `length` tokens behind a video."""
     steps = torch.arange(length, device=prompt.positions.device)
     behind = (prompt.end + steps).repeat(count).expand(3, -1)
     positions = torch.cat([prompt.positions, behind], dim=1)
@@ -137,7 +137,7 @@ def sight_of(text: Any, prompt: VideoPrompt, count: int, length: int) -> Sight:
 
 
 def run_layer(layer: Any, hidden: Tensor, sight: Sight) -> Tensor:
-    """One layer of the language model on [B, S, C]."""
+    """Run one layer of the language model on [B, S, C]."""
     hidden = hidden + look_back(layer.self_attn, normalise(layer.input_layernorm, hidden), sight)
     normed = normalise(layer.post_attention_layernorm, hidden)
     mlp = layer.mlp
@@ -146,14 +146,14 @@ def run_layer(layer: Any, hidden: Tensor, sight: Sight) -> Tensor:
 
 
 def normalise(norm: Any, hidden: Tensor) -> Tensor:
-    """Root mean square norm over the last dimension."""
+    """Apply a root mean square norm over the last dimension."""
     return rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
 def look_back(attention: Any, hidden: Tensor, sight: Sight) -> Tensor:
-    """Self-attention on [B, S, C]: the prefix causal, the questions as their mask says.
+    """Compute self-attention on [B, S, C]: causal for the prefix, masked for the questions.
 
-    Two calls, since the long prefix needs no mask.
+    Prefix and questions are two calls, since the long prefix needs no mask.
     """
     heads = (-1, attention.head_dim)
     query, key, value = (
@@ -175,6 +175,6 @@ def look_back(attention: Any, hidden: Tensor, sight: Sight) -> Tensor:
 
 
 def supervised(states: States, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """States [n, C] and targets [n] where a target is given."""
+    """Return states [n, C] and targets [n] at the places that have a target."""
     given = targets >= 0
     return states.questions[given], targets[given]

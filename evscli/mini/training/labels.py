@@ -1,7 +1,4 @@
-"""What every visual token of a procedural video is asked for beside the questions.
-
-Says what is on a token, how that moves, and what has happened by its time; draws nothing.
-"""
+"""The labels of every visual token of a procedural video: content, motion, and past events."""
 
 from __future__ import annotations
 
@@ -28,11 +25,11 @@ CLASSES = {
     "popped": 3,
     "alike": MOST_ALIKE + 1,
 }
-"""Number of classes of what is asked of every visual token."""
+"""The number of classes of each label of a visual token."""
 
 
 def label(film: Film) -> dict[str, Tensor]:
-    """What is on each visual token [K], and what has happened by its time."""
+    """Return the labels of each visual token by name, [K]: its content and the events so far."""
     owner = torch.from_numpy(film.drawing.owner.astype(np.int64))
     patches, h, w = owner.shape
     things = film.scene.things
@@ -59,14 +56,14 @@ def label(film: Film) -> dict[str, Tensor]:
 
 
 def so_far(starts: tuple[int, ...], last: np.ndarray) -> Tensor:
-    """[T] how many of the frames `starts` have come by the last frame of each temporal patch."""
+    """Return [T]: the number of `starts` up to the last frame of each temporal patch."""
     return torch.from_numpy((np.array(starts, np.int64)[None] <= last[:, None]).sum(1))
 
 
 def alike(film: Film) -> Tensor:
-    """[things + 2, T] still things of its shape in its scene, by owner; nothing for all others.
+    """Return [things + 2, T] by owner: the still things of its shape in its scene, 0 for others.
 
-    A token of a scene's first temporal patch cannot know what comes behind it.
+    A token of a scene's first temporal patch cannot depend on later ones.
     """
     things, patches = film.scene.things, film.scene.form.grid_thw[0]
     stills = [
@@ -76,7 +73,7 @@ def alike(film: Film) -> Tensor:
     ]
     counts = torch.zeros(len(things) + 2, patches, dtype=torch.int64)
     groups = Counter((shape, begin) for _, shape, begin in stills)
-    if film.scene.tour:  # nothing shows how many there are
+    if film.scene.tour:  # their number is not visible
         counts[[index for index, _, _ in stills]] = IGNORED
         return counts
     for index, shape, begin in stills:
@@ -86,7 +83,7 @@ def alike(film: Film) -> Tensor:
 
 
 def centres(film: Film) -> Tensor:
-    """[T, h, w] 1 where the centre of a thing is, in either frame of the temporal patch."""
+    """Return [T, h, w]: 1 where the centre of a thing is, in a frame of the temporal patch."""
     scene = film.scene
     t, h, w = scene.form.grid_thw
     marks = torch.zeros(t, h, w, dtype=torch.int64)
@@ -100,7 +97,7 @@ def centres(film: Film) -> Tensor:
 
 
 def motion(film: Film, index: int) -> Tensor:
-    """[T] how a thing moves, as far as that can be known by the end of each temporal patch."""
+    """Return [T]: the motion of a thing, as far as it is visible by each temporal patch."""
     thing = film.scene.things[index]
     patches = film.scene.form.grid_thw[0]
     if thing.role != "mover":

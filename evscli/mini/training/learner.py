@@ -1,4 +1,4 @@
-"""`mini` in training: it learns to answer, and to name what is on every visual token."""
+"""The learner of `mini`: it learns to answer, and to classify every visual token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL, NAMING = "model", "naming"
 
 
 class MiniLearner(Learner[Batch]):
-    """A new model, and the heads by which it names what it sees."""
+    """A new model, and the linear heads that classify its visual tokens."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, plan: TrainingPlan, device: torch.device = CPU
@@ -33,7 +33,7 @@ class MiniLearner(Learner[Batch]):
         self.looks = plan.looks
 
     def look(self, number: int, batch: Batch) -> Pass:
-        """See videos of one form: the first steps with the vision tower alone."""
+        """Run the model on videos of one form, in the first steps the vision tower alone."""
         batch = on_device(batch, self.device)
         model, naming = self.workers[MODEL], self.workers[NAMING]
         if number < self.looks:
@@ -57,7 +57,7 @@ def in_the_model(name: str) -> bool:
 
 
 def mini_task(tokenizer: PreTrainedTokenizerFast, plan: TrainingPlan) -> Task[Batch]:
-    """All that training needs to know of `mini`."""
+    """Return the plan, the learner and the batches of `mini`."""
     return Task(
         plan=plan,
         make_learner=lambda device: MiniLearner(tokenizer, plan, device),

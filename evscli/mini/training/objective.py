@@ -1,7 +1,7 @@
-"""What training minimises: the answers' cross entropy, and that of naming every visual token.
+"""The loss of training: the cross entropy of the answers, and that of naming every visual token.
 
-Naming is asked of the vision tower's tokens (what is here?) and of the language model's states of
-them (how does it move, what has happened by now?), through linear heads thrown away afterwards.
+Naming classifies a token of the vision tower by its content, and the language model's state of it
+by motion and past events, through linear heads that are thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ANSWER = "answer"
 SEEN_BY_VISION = ("shape", "color", "centre")
 RUNNING_COUNTS = ("scene", "flash", "popped")
 NAMING = 0.5
-"""Weight of each naming loss."""
+"""The weight of each naming loss."""
 
 KIND_WEIGHTS = {"direction": 1.5, "order": 1.5, "count": 1.5, "times": 2.0, "scenes": 2.0}
-"""Of answers, against 1: these kinds are asked less often, and are learned last."""
+"""The weights of answers against 1, for kinds that are asked less often and learned last."""
 
 RARE = 4.0
-"""Weight of a token with something on it against one with nothing."""
+"""The weight of a token with something on it against one with nothing."""
 
 PIXEL_FORMAT = QwenPixels(
     patch_size=CELL // MERGE,
@@ -45,7 +45,7 @@ PIXEL_FORMAT = QwenPixels(
 
 
 class Naming(nn.Module):
-    """A linear head for each thing asked of visual tokens of width `width`."""
+    """A linear head for each label of visual tokens of width `width`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Naming(nn.Module):
     def forward(
         self, seen: Tensor, states: Tensor | None, labels: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Losses by name, of the tower's tokens and, if given, of the language model's states.
+        """Compute losses by name, of the tower's tokens and of the language model's states, if any.
 
         Both are [B, K, C].
         """
@@ -74,13 +74,13 @@ class Naming(nn.Module):
 
 
 def patches_of(frames: Tensor) -> Tensor:
-    """[B, F, 3, H, W] uint8 to normalised patches [B, T, S, P]."""
+    """Return [B, F, 3, H, W] uint8 frames as normalised patches [B, T, S, P]."""
     patches = patchify(frames.flatten(0, 1), PIXEL_FORMAT)
     return patches.view(len(frames), -1, *patches.shape[1:])
 
 
 def name_all(model: Any, naming: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """The naming losses of the vision tower alone."""
+    """Compute the naming losses of the vision tower alone."""
     seen = see(model, patches_of(batch.frames), batch.form.cells)
     losses: dict[str, Tensor] = naming(seen.embeds, None, batch.labels)
     return losses
@@ -89,7 +89,7 @@ def name_all(model: Any, naming: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def losses_of(
     model: Any, naming: nn.Module, prompt: VideoPrompt, batch: Batch
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """All losses of a batch, and which of the answers' tokens [n] were the likeliest ones."""
+    """Compute all losses of a batch, and whether each of the answers' tokens [n] was right."""
     seen = see(model, patches_of(batch.frames), batch.form.cells)
     tap = model.config.text_config.num_hidden_layers - 2
     states = read(model, prompt, seen, batch.asked.ids, tap=tap)
@@ -101,23 +101,23 @@ def losses_of(
 
 
 def kinds_of_targets(asked: Asked) -> Tensor:
-    """[n] the kind of every target that is given, as an index of `KINDS`."""
+    """Return [n]: the kind of every target that is given, as an index of `KINDS`."""
     return asked.kinds[:, :, None].expand_as(asked.targets)[asked.targets >= 0]
 
 
 def answer_loss(logits: Tensor, targets: Tensor, kinds: Tensor) -> Tensor:
-    """The mean cross entropy of [n, V], weighted by kind."""
+    """Compute the mean cross entropy of [n, V], weighted by kind."""
     weights = logits.new_tensor([KIND_WEIGHTS.get(kind, 1.0) for kind in KINDS])[kinds]
     return (cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:
-    """The weighted sum."""
+    """Compute the weighted sum of all losses."""
     weighted = [loss if name == ANSWER else NAMING * loss for name, loss in losses.items()]
     return torch.stack(weighted).sum()
 
 
 def naming_loss(losses: Mapping[str, float]) -> float:
-    """The mean of all losses but that of the answers."""
+    """Return the mean of all losses but that of the answers."""
     naming = [loss for name, loss in losses.items() if name != ANSWER]
     return sum(naming) / len(naming)

@@ -1,4 +1,4 @@
-"""What a training run is: everything that its result follows from."""
+"""The plan of a training run: every setting that its result follows from."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from evscli.errors import UsageError
 from evscli.mini.world.views import FIRST_FRAME, SHUFFLED, WHOLE
 
 TRAINABLE = (WHOLE, FIRST_FRAME, SHUFFLED)
-"""Views of a video that a model can be trained with."""
+"""The views of a video that a model can be trained with."""
 
 ALGORITHM = 3
-"""Counted up with every change after which the same plan gives other weights."""
+"""The version of the training, raised with every change that gives one plan other weights."""
 
 AGAIN = 0.5
-"""How high the learning rate rises once more behind `steps`, against the first time."""
+"""The height to which the learning rate rises after `steps`, against the first time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """Settings of a run; two runs of one plan on one machine give the same weights."""
+    """The settings of a run. Two runs of one plan on one machine give the same weights."""
 
     seed: int = 1
     steps: int = 12000
     looks: int = -1
-    """The first steps, in which the vision tower alone learns to name what single moments show; by
-    default about a fifth."""
+    """The number of first steps, in which the vision tower alone learns to name what single moments
+    show. The default is about a fifth."""
     tokens: int = 2560
-    """Visual tokens in a batch, about."""
+    """The number of visual tokens in a batch, about."""
     rate: float = 2e-3
-    """Highest learning rate."""
+    """The highest learning rate."""
     warmup: int = 100
-    """Steps in which the learning rate rises, again when the language model joins in; otherwise it
-    falls in a straight line to 0 at the end of `steps`."""
+    """The steps in which the learning rate rises, again when the language model joins in. Otherwise
+    it falls in a straight line to 0 at the end of `steps`."""
     weight_decay: float = 0.02
     more: int = 0
-    """Steps behind `steps`, in which the learning rate rises once more, to half its height, and
-    falls to 0 again. They may be given to a run that is finished."""
+    """The number of steps after `steps`, in which the learning rate rises once more, to half its
+    height, and falls to 0 again. A finished run may be given some too."""
     view: str = WHOLE
-    """What is left of every video: to learn what can be answered without the rest."""
+    """The view of every video, to learn what can be answered without the rest."""
 
     def __post_init__(self) -> None:
-        """Fill in what follows from the rest; refuse what cannot be trained."""
+        """Fill in the defaults that follow from other settings. Raises UsageError for bad ones."""
         if self.looks == -1:
             object.__setattr__(self, "looks", 5 * self.steps // 24)
         for name in ("steps", "tokens", "warmup"):
@@ -64,7 +64,7 @@ class TrainingPlan:
 
     @property
     def total(self) -> int:
-        """All steps."""
+        """The number of all steps."""
         return self.steps + self.more
 
     @property
@@ -73,7 +73,7 @@ class TrainingPlan:
         return ALGORITHM
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of step 0, 1, ..."""
+        """Return the learning rate of step 0, 1, ..."""
         if step >= self.steps:
             begun = step - self.steps
             rise = min(1.0, (begun + 1) / self.warmup)
@@ -83,5 +83,5 @@ class TrainingPlan:
         return self.rate * rise * (1 - step / self.steps)
 
     def values(self) -> dict[str, float | str]:
-        """All settings by name, with the version of the training itself."""
+        """Return all settings by name, with the version of the training itself."""
         return {**asdict(self), "algorithm": self.algorithm}

@@ -1,6 +1,6 @@
 """Prompts of many questions about one video, and of many videos of one form.
 
-All questions of a video stand behind it side by side: each sees the video and itself, at the
+All questions of a video stand behind it side by side. Each attends to the video and itself, at the
 positions it would have alone, so that one pass answers them all as if asked one by one.
 """
 
@@ -17,7 +17,7 @@ from evscli.mini.world.questions import KINDS, Question
 from evscli.mini.world.scene import Form
 
 IGNORED = -100
-"""The target that cross entropy passes over."""
+"""The target that the cross entropy ignores."""
 
 PAD = "<|video_pad|>"
 KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
@@ -25,32 +25,32 @@ KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoPrompt:
-    """What stands before the questions, the same for every video of a form."""
+    """The prompt before the questions, which all videos of a form share."""
 
     ids: Tensor
-    """[P] int64"""
+    """[P] int64 token ids."""
     positions: Tensor
-    """[3, P] int64 (t, h, w)"""
+    """[3, P] int64 positions (t, h, w)."""
     visual: Tensor
-    """[P] bool: visual tokens"""
+    """[P] bool: whether a token is a visual one."""
     end: int
-    """The position of the first token after it."""
+    """The position of the first token after the prompt."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
-    """Questions as tokens; Q for each of B videos, each of at most L tokens."""
+    """Questions as tokens: Q for each of B videos, each of at most L tokens."""
 
     ids: Tensor
-    """[B, Q, L] int64, filled up on the right"""
+    """[B, Q, L] int64 token ids, padded on the right."""
     targets: Tensor
-    """[B, Q, L] int64: the token that must follow, or `IGNORED` outside answers"""
+    """[B, Q, L] int64: the token that must follow, or `IGNORED` outside answers."""
     kinds: Tensor
-    """[B, Q] int64: the kind as an index of `KINDS`, -1 where a video has fewer questions"""
+    """[B, Q] int64: the kind as an index of `KINDS`, -1 where a video has fewer questions."""
 
 
 def video_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:
-    """The prompt up to the end of the video, as Qwen3-VL's processor makes it.
+    """Make the prompt up to the end of the video, as Qwen3-VL's processor makes it.
 
     The releases of transformers that `evs` works with keep the template's own start and end of
     vision around those of each temporal patch.
@@ -73,14 +73,14 @@ def video_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:
 
 
 def prompt_times(form: Form) -> list[float]:
-    """Seconds that the prompt says for each temporal patch: the mean of its frames' times."""
+    """Return the prompt's seconds of each temporal patch: the mean of its frames' times."""
     return [form.interval * (2 * patch + 0.5) for patch in range(form.grid_thw[0])]
 
 
 def ask_all(
     tokenizer: PreTrainedTokenizerBase, asked: Sequence[Sequence[Question]], *, most: int
 ) -> Asked:
-    """The first `most` questions of every video as tokens with their answers as targets."""
+    """Return the first `most` questions of every video as tokens, their answers as targets."""
     rows = [[tokens_of(tokenizer, q.text, q.answer) for q in each[:most]] for each in asked]
     length = max((len(ids) for row in rows for ids, _ in row), default=0)
     count = max(len(row) for row in rows)
@@ -102,7 +102,7 @@ def ask_all(
 def tokens_of(
     tokenizer: PreTrainedTokenizerBase, question: str, answer: str
 ) -> tuple[list[int], int]:
-    """The rest of the prompt with its answer, and how many of these tokens are the prompt's."""
+    """Return the rest of the prompt with its answer, and the number of tokens of the prompt."""
     prompt = _ids(tokenizer, f"{question}<|im_end|>\n<|im_start|>assistant\n")
     return [*prompt, *_ids(tokenizer, f"{answer}<|im_end|>")], len(prompt)
 

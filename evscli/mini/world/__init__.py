@@ -1,4 +1,4 @@
-"""Procedural videos with questions whose answers are known: what `mini` learns from.
+"""Procedural videos with questions whose answers are known, on which `mini` is trained.
 
-Everything follows from a seed and a number, with numpy alone. Knows no model and no tokenizer.
+Everything follows from a seed and a number, with numpy alone.
 """

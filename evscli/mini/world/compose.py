@@ -1,6 +1,6 @@
-"""Thinks up scenes. Nothing that a question asks for follows from another part of the scene.
+"""The composition of scenes, in which no answer follows from another part of the scene.
 
-Says what there is and where; `timing` says when, `motion` how it moves.
+This module places the things; `timing` chooses their frames, `motion` their paths.
 """
 
 from __future__ import annotations
@@ -41,33 +41,33 @@ from evscli.mini.world.timing import (
 )
 
 MOVERS = (0.15, 0.45, 0.25, 0.15)
-"""Chances of none, one, two, three movers in a video that has no cuts."""
+"""The chances of 0, 1, 2 and 3 movers in a video that has no cuts."""
 
 MOVERS_OF_MANY = (0.42, 0.36, 0.14, 0.08)
-"""The same for each scene of a video that may have cuts."""
+"""The chances of 0, 1, 2 and 3 movers in each scene of a video that may have cuts."""
 
 SAME_SHAPE = 0.45
-"""Chance that a mover has the shape of the one before: then its colour says which one is meant."""
+"""The chance that a mover has the shape of the one before, so that only its colour names it."""
 
 ROOM_FOR_A_POP = 6
-"""Frames; with two in a shorter video some thirds would be rarer than others."""
+"""The least frames for each pop. In a shorter video with two some thirds would be rarer."""
 
 TOURS = 0.12
-"""Share of the videos without cuts, among those long enough to be asked for scenes, whose camera
-goes along a wall: a changing picture is no cut."""
+"""The share of tours among the videos without cuts that are long enough for scenes. Their camera
+goes along a wall, so that the picture changes without a cut."""
 
 HUNG = 9
-"""Most things on such a wall."""
+"""The most things on the wall of a tour."""
 
 HIDDEN = 45
-"""Pixels beside the picture from which on nothing of a thing is seen in it."""
+"""The pixels outside the picture from which nothing of a thing is seen in it."""
 
 SHADOW = 4
-"""Pixels that a thing's shadow may stand out."""
+"""The most pixels by which the shadow of a thing extends beyond it."""
 
 
 def compose(rng: Generator, form: Form) -> Scene:
-    """A scene for a video of this form."""
+    """Compose a scene for a video of this form."""
     cuts = choose_cuts(rng, form.frames)
     if not cuts and form.frames >= COUNTS_SCENES and rng.random() < TOURS:
         return compose_tour(rng, form)
@@ -82,9 +82,9 @@ def compose(rng: Generator, form: Form) -> Scene:
 
 
 def compose_tour(rng: Generator, form: Form) -> Scene:
-    """A wall that the camera goes along; all that can be asked is how many scenes there are.
+    """Compose a wall that the camera goes along, about which only the number of scenes is asked.
 
-    It begins as any other video, so that the first frame does not tell.
+    It begins as any other video does, so that the first frame does not give it away.
     """
     camera, zoom = tour(rng, form)
     stage = Stage(rng=rng, form=form, cuts=(), camera=np.zeros_like(camera))
@@ -109,7 +109,7 @@ def compose_tour(rng: Generator, form: Form) -> Scene:
 
 @dataclass(kw_only=True)
 class Stage:
-    """A scene in the making: what has been placed so far, and where there is room."""
+    """A scene in the making: the things placed so far, and the room left."""
 
     rng: Generator
     form: Form
@@ -118,7 +118,7 @@ class Stage:
     zoom: Floats | None = None
     things: list[Thing] = field(default_factory=list)
     taken: list[tuple[slice, float, float, float]] = field(default_factory=list)
-    """(frames, x, y, radius) that nothing else may cover."""
+    """The discs (frames, x, y, radius) that nothing else may cover."""
 
     @property
     def spans(self) -> list[slice]:
@@ -126,7 +126,7 @@ class Stage:
         return spans_of(self.cuts, self.form.frames)
 
     def furnish(self) -> Light | None:
-        """Place all that is there for a whole scene; the lamp, if there is one."""
+        """Place everything that is there for a whole scene. Return the lamp, if there is one."""
         self.place_groups()
         self.place_stills()
         light = self.place_light()
@@ -134,16 +134,16 @@ class Stage:
         return light
 
     def span_at(self, frame: int) -> slice:
-        """The scene that a frame belongs to."""
+        """Return the scene that a frame belongs to."""
         return next(span for span in self.spans if span.start <= frame < span.stop)
 
     def radius(self) -> float:
-        """A size that can be told apart in cells of 16 pixels and leaves room for others."""
+        """Draw a radius that is visible in cells of 16 pixels and leaves room for others."""
         largest = max(9.0, 0.17 * min(self.form.size))
         return float(self.rng.uniform(7.0, min(largest, 30.0)))
 
     def inside(self, span: slice, radius: float) -> Region:
-        """Where a centre may be so that the camera sees the whole thing in all of `span`."""
+        """Return the region of centres for which the whole thing is in view in all of `span`."""
         high, low = self.camera[span].max(0), self.camera[span].min(0)
         height, width = self.form.size
         near = 1.0 if self.zoom is None else float(self.zoom[span].max())
@@ -156,14 +156,14 @@ class Stage:
         )
 
     def outside(self, span: slice, radius: float) -> Region:
-        """From where on, to each side, the camera sees nothing of a thing in all of `span`."""
+        """Return the region of centres outside which a thing is out of view in all of `span`."""
         high, low = self.camera[span].max(0), self.camera[span].min(0)
         height, width = self.form.size
         reach = 1.3 * radius + SHADOW
         return (low[0] - reach, low[1] - reach, width + high[0] + reach, height + high[1] + reach)
 
     def room(self, span: slice, radius: float) -> tuple[float, float, float]:
-        """A free place and the radius that fits there: (x, y, radius)."""
+        """Find a free place and the radius that fits there: (x, y, radius)."""
         while True:
             x0, y0, x1, y1 = self.inside(span, radius)
             for x, y in self.rng.uniform((x0, y0), (max(x0, x1), max(y0, y1)), (40, 2)):
@@ -183,13 +183,13 @@ class Stage:
         )
 
     def shown(self, span: slice) -> Flags:
-        """[F] true within `span`."""
+        """Return [F] flags that are true within `span`."""
         flags = np.zeros(self.form.frames, bool)
         flags[span] = True
         return flags
 
     def add_still(self, span: slice, role: Role, shape: str, color: str, scene: slice) -> None:
-        """Something that does not move: there during `span`, kept clear during `scene`."""
+        """Add a thing that does not move: there during `span`, kept clear during `scene`."""
         x, y, radius = self.room(scene, self.radius())
         self.taken.append((scene, x, y, radius))
         path = np.tile(np.array([x, y], np.float32), (self.form.frames, 1))
@@ -198,7 +198,7 @@ class Stage:
     def add(
         self, span: slice, role: Role, shape: str, color: str, radius: float, path: Floats
     ) -> None:
-        """Put a thing on the stage."""
+        """Add a thing to the stage."""
         self.things.append(
             Thing(
                 shape=shape,
@@ -212,17 +212,17 @@ class Stage:
         )
 
     def any_shape(self) -> str:
-        """Any of the shapes."""
+        """Draw one of the shapes."""
         return SHAPES[int(self.rng.integers(len(SHAPES)))]
 
     def any_color(self) -> str:
-        """Any of the colours."""
+        """Draw one of the colours."""
         return tuple(COLORS)[int(self.rng.integers(len(COLORS)))]
 
     def place_groups(self) -> None:
-        """In every scene one to four still things of a shape; those placed first are counted.
+        """Place one to four still things of a shape in every scene. The first ones are counted.
 
-        Every scene is as full as any other: the first does not say how many follow.
+        Every scene is as full as any other, so the first does not give their number away.
         """
         shapes = self.rng.permutation(SHAPES)[: len(self.spans)]
         for number in self.rng.permutation(len(self.spans)):
@@ -231,7 +231,7 @@ class Stage:
                 self.add_still(scene, "still", str(shapes[number]), self.any_color(), scene)
 
     def place_stills(self) -> None:
-        """Up to two things of other shapes in every scene."""
+        """Place up to two things of other shapes in every scene."""
         grouped = {thing.shape for thing in self.things}
         others = [shape for shape in SHAPES if shape not in grouped]
         for scene in self.spans:
@@ -240,7 +240,7 @@ class Stage:
                 self.add_still(scene, "still", shape, self.any_color(), scene)
 
     def place_movers(self) -> None:
-        """Up to three things in every scene that move to one side."""
+        """Place up to three things in every scene that move to one side."""
         chances = MOVERS_OF_MANY if self.form.frames >= LONG_ENOUGH else MOVERS
         for scene in self.spans:
             shape = self.any_shape()
@@ -249,7 +249,7 @@ class Stage:
                 shape = shape if self.rng.random() < SAME_SHAPE else self.any_shape()
 
     def add_mover(self, scene: slice, shape: str) -> None:
-        """Something that moves all through a scene."""
+        """Add a thing that moves all through a scene."""
         axis = choose_axis(self.rng, self.camera[scene])
         radius = self.radius()
         region, outside = self.inside(scene, radius), self.outside(scene, radius)
@@ -258,7 +258,7 @@ class Stage:
         self.add(scene, "mover", shape, self.any_color(), radius, path)
 
     def place_pops(self) -> None:
-        """Up to two things that are there for a moment, never at the same time."""
+        """Place up to two things that are there for a moment, never at the same time."""
         count = int(self.rng.choice(3, p=[0.15, 0.4, 0.45]))
         count = min(count, self.form.frames // ROOM_FOR_A_POP)
         times: list[slice] = []
@@ -272,17 +272,17 @@ class Stage:
             self.add_still(moment, "pop", str(shape), str(color), self.span_at(moment.start))
 
     def moment(self, others: Sequence[slice]) -> slice | None:
-        """When something brief may happen, apart from the `others`."""
+        """Choose the frames of a brief event, apart from the `others`."""
         return choose_moment(self.rng, self.form.frames, self.spans, others)
 
     def place_light(self) -> Light | None:
-        """A lamp in half of the videos."""
+        """Place a lamp in half of the videos."""
         if self.rng.random() < 0.5:
             return None
         flashes = self.flashes()
         if not flashes:
             return None
-        always = slice(0, self.form.frames)  # or the scene it is in would say when it flashes
+        always = slice(0, self.form.frames)  # or its scene would give the time of a flash away
         x, y, radius = self.room(always, float(self.rng.uniform(3, 7)))
         self.taken.append((always, x, y, 1.3 * radius))
         lit = np.zeros(self.form.frames, bool)
@@ -297,7 +297,7 @@ class Stage:
         )
 
     def flashes(self) -> list[slice]:
-        """When the lamp is lit: once, or up to four times where there are no cuts."""
+        """Choose the frames of flashes: one, or up to four where there are no cuts."""
         repeats = not self.cuts and self.form.frames >= LONG_ENOUGH
         count = int(self.rng.integers(1, 5)) if repeats else 1
         if count > 1:

@@ -1,7 +1,4 @@
-"""Turns a scene into frames, and says what is to be seen in each cell of the encoder's grid.
-
-Knows no question.
-"""
+"""The frames of a scene, and the thing in each cell of the encoder's grid."""
 
 from __future__ import annotations
 
@@ -19,43 +16,43 @@ from evscli.mini.world.texture import background, clouds
 Floats = NDArray[np.float32]
 
 LAMP = -1
-"""Stands for the light where things are numbered."""
+"""The number of the light among those of the things."""
 
 GLOW = np.array([255, 246, 200], np.float32)
 """The colour of light."""
 
 SPOTS = 24
-"""Side of the pattern on a thing."""
+"""The pixels on a side of the pattern of a thing."""
 
 PRINTED = 0.36
-"""Where the noise of a pattern is below it there is print."""
+"""The level of a pattern's noise below which there is print."""
 
 SEEN = 0.12
-"""Share of a cell that something must cover to be what is seen there."""
+"""The least share of a cell that its owner must cover."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawing:
-    """The frames of a scene and who covers what."""
+    """The frames of a scene, and the owners of its cells."""
 
     frames: NDArray[np.uint8]
-    """[F, H, W, 3]"""
+    """[F, H, W, 3] frames."""
     owner: NDArray[np.int8]
-    """[T, h, w] index of the thing on each cell; -1 a lit lamp, -2 nothing"""
+    """[T, h, w] index of the thing on each cell: -1 for a lit lamp, -2 for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """How the surface of one thing looks."""
+    """The surface of one thing."""
 
     color: Floats
-    """[3]"""
+    """The RGB colour, [3]."""
     shaded: bool
-    """Lit from the upper left; a circle as the ball it then is."""
+    """Whether it is lit from the upper left. A circle then looks like a ball."""
     grain: float
     shadow: bool
     spots: Floats | None
-    """[SPOTS, SPOTS] brightness of a pattern on it, about 1; turns with a rolling circle."""
+    """[SPOTS, SPOTS] brightness of its pattern, about 1, which turns with a rolling circle."""
 
 
 def draw(rng: Generator, scene: Scene) -> Drawing:
@@ -75,7 +72,7 @@ def draw(rng: Generator, scene: Scene) -> Drawing:
 
 
 def draw_stills(rng: Generator, canvas: Canvas, looks: Sequence[Look]) -> None:
-    """Draw the background of every scene with all that does not move on it."""
+    """Draw the background of every scene with all things on it that do not move."""
     scene = canvas.scene
     for span in scene.spans:
         canvas.begin(rng, span)
@@ -88,7 +85,7 @@ def draw_stills(rng: Generator, canvas: Canvas, looks: Sequence[Look]) -> None:
 
 
 def any_look(rng: Generator, thing: Thing) -> Look:
-    """A surface of about the thing's colour."""
+    """Draw a surface of about the thing's colour."""
     pure = np.array(COLORS[thing.color], np.float32)
     tint = pure * rng.uniform(0.88, 1.1) + rng.normal(0, 6, 3)
     return Look(
@@ -101,7 +98,7 @@ def any_look(rng: Generator, thing: Thing) -> Look:
 
 
 def any_spots(rng: Generator) -> Floats:
-    """A pattern of brighter and darker spots, soft ones or as printed on it."""
+    """Draw a pattern of brighter and darker spots, soft or as print."""
     pattern = clouds(rng, (SPOTS, SPOTS), SPOTS // int(rng.integers(2, 6)))
     if rng.random() < 0.3:
         return np.asarray(np.where(pattern > PRINTED, 1, rng.uniform(0.35, 0.7)), np.float32)
@@ -119,7 +116,7 @@ class Canvas:
         self.margin = int(np.abs(scene.camera).max()) + 1
 
     def begin(self, rng: Generator, span: slice) -> None:
-        """A new background, larger than the picture by the camera's moves."""
+        """Begin a new background, larger than the picture by the camera's moves."""
         height, width = (side + 2 * self.margin for side in self.scene.form.size)
         seen = [thing.color for thing in self.scene.things if thing.shown[span].any()]
         self.wall = background(rng, (height, width), seen)
@@ -139,7 +136,7 @@ class Canvas:
         self.wall[window] = self.wall[window] * (1 - 0.5 * disc) * (1 - rim) + 150 * rim
 
     def film(self, span: slice) -> None:
-        """Copy what the camera sees of the background into the frames."""
+        """Copy the camera's view of the background into the frames."""
         height, width = self.scene.form.size
         for frame in range(span.start, span.stop):
             x, y = self.scene.camera[frame] + self.margin
@@ -162,7 +159,7 @@ class Canvas:
         self.ids[frame][window][distance < 1.3] = LAMP
 
     def magnify(self) -> None:
-        """Enlarge the middle of every frame as the scene's zoom says."""
+        """Enlarge the middle of every frame by the scene's zoom."""
         if self.scene.zoom is None:
             return
         for frame, zoom in enumerate(self.scene.zoom):
@@ -175,13 +172,13 @@ class Canvas:
 
 
 def inner(side: int, zoom: float) -> NDArray[np.float64]:
-    """[side] where pixels of an enlarged line come from, between 0 and side - 1."""
+    """Return [side] source places of the pixels of an enlarged line, between 0 and side - 1."""
     places = (np.arange(side) + 0.5 - side / 2) / zoom + side / 2 - 0.5
     return np.clip(places, 0, side - 1)
 
 
 def enlarged(picture: Floats, zoom: float) -> Floats:
-    """The middle of [H, W, 3], as large as the whole, interpolated."""
+    """Return the middle of [H, W, 3], as large as the whole, interpolated."""
     for axis in (0, 1):
         places = inner(picture.shape[axis], zoom)
         low = np.floor(places).astype(np.int64)
@@ -195,7 +192,7 @@ def enlarged(picture: Floats, zoom: float) -> Floats:
 def around(
     size: tuple[int, ...], x: float, y: float, reach: float
 ) -> tuple[tuple[slice, slice], Floats, Floats]:
-    """The window of pixels near a point, and their distances (dx, dy) from it."""
+    """Return the window of pixels near a point, and their distances (dx, dy) from it."""
     y0, y1 = max(0, int(y - reach)), min(size[0], int(y + reach) + 2)
     x0, x1 = max(0, int(x - reach)), min(size[1], int(x + reach) + 2)
     window = (slice(y0, max(y0, y1)), slice(x0, max(x0, x1)))
@@ -229,7 +226,7 @@ def paint(
 
 
 def brightness(thing: Thing, look: Look, dx: Floats, dy: Floats, x: float) -> Floats:
-    """[h, w] factor on the colour of pixels at (dx, dy) from the centre of a thing at `x`."""
+    """Return [h, w] factors on the colour of pixels at (dx, dy) from a thing's centre at `x`."""
     radius, light = thing.radius, np.ones_like(dx)
     if look.spots is not None:
         turn = x / radius if thing.shape == "circle" else 0.0
@@ -249,7 +246,7 @@ def brightness(thing: Thing, look: Look, dx: Floats, dy: Floats, x: float) -> Fl
 
 
 def finish(rng: Generator, frames: Floats) -> NDArray[np.uint8]:
-    """Sensor noise and exposure, then whole numbers."""
+    """Add sensor noise and exposure, and return whole numbers."""
     exposure = rng.uniform(0.85, 1.12)
     if rng.random() < 0.2:  # flickering light
         frames *= (exposure * rng.uniform(0.97, 1.03, len(frames)))[:, None, None, None]
@@ -261,7 +258,7 @@ def finish(rng: Generator, frames: Floats) -> NDArray[np.uint8]:
 
 
 def add_noise(rng: Generator, frames: Floats, size: float) -> None:
-    """Add sensor noise in place: for every frame another part of one larger picture of noise."""
+    """Add sensor noise in place, for every frame from another part of one larger picture of it."""
     height, width = frames.shape[1:3]
     reach = 32
     noise = size * rng.standard_normal((height + reach, width + reach, 3), np.float32)
@@ -270,7 +267,7 @@ def add_noise(rng: Generator, frames: Floats, size: float) -> None:
 
 
 def cell_owner(ids: NDArray[np.int8]) -> NDArray[np.int8]:
-    """[F, H, W] owners of pixels to [T, h, w] owners of cells: whoever covers most of one."""
+    """Return [T, h, w] owners of cells, each the one of most of its pixels [F, H, W]."""
     frames, height, width = ids.shape
     h, w = height // CELL, width // CELL
     cells = ids.reshape(frames, h, CELL, w, CELL).transpose(0, 1, 3, 2, 4).reshape(frames, h, w, -1)

@@ -1,4 +1,4 @@
-"""Makes the n-th video of a seed: its frames, its questions and what is to be seen in each cell."""
+"""The n-th video of a seed: its frames, its questions and the thing in each cell."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from evscli.mini.world.questions import Question, ask
 from evscli.mini.world.scene import Form, Scene
 
 COMPRESSED = 0.1
-"""Share of the videos that went through H.264."""
+"""The share of the videos that went through H.264."""
 
 REPEATABLE = "threads=1:mbtree=0:weightp=0"
-"""On small pictures x264's macroblock tree and weighted prediction differ from run to run, even
-with one thread (seen with the x264 of PyAV 18.1)."""
+"""The options that make H.264 repeatable. On small pictures x264's macroblock tree and weighted
+prediction differ from run to run, even with one thread (seen with the x264 of PyAV 18.1)."""
 
 SPLITS = {"train": 0, "held-out": 1}
 
@@ -34,12 +34,12 @@ class Film:
 
     @property
     def frames(self) -> NDArray[np.uint8]:
-        """[F, H, W, 3]"""
+        """[F, H, W, 3] uint8 frames."""
         return self.drawing.frames
 
 
 def make_film(form: Form, *, seed: int, number: int, split: str = "train") -> Film:
-    """Video `number` of a seed, the same whenever it is asked for.
+    """Make video `number` of a seed, which is always the same.
 
     Splits never share a video, as long as seeds and numbers are below 2**32.
     """

@@ -1,6 +1,6 @@
-"""How the camera and the movers move. Knows no scene: regions and numbers of frames are given.
+"""The paths of the camera and the movers, from regions and numbers of frames.
 
-A mover's path is drawn without its direction, which a coin then decides: neither where it is in
+The path of a mover is drawn without its direction, which a coin then decides. Neither its place in
 the first frame nor the set of its places gives the direction away.
 """
 
@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from evscli.mini.world.scene import Floats, Form
 
 Region = tuple[float, float, float, float]
-"""x0, y0, x1, y1"""
+"""A box [x0, y0, x1, y1] in pixels."""
 
 NEEDED = 96
-"""Pixels of a picture's side that a wide pan must leave in view all the time."""
+"""The pixels of a picture's side that a wide pan must leave in view all the time."""
 
 ZOOMS = 0.15
-"""Share of the videos whose camera zooms."""
+"""The share of the videos whose camera zooms."""
 
 MOST_ZOOM = 1.5
-"""Of a video in which all that is asked about stays in view."""
+"""The largest zoom of a video in which everything that is asked about stays in view."""
 
 LEAST_PAN = 4
-"""Pixels between a camera's first and last place from which on it may hide a movement."""
+"""The pixels between a camera's first and last place from which it may hide a movement."""
 
 
 def move_camera(rng: Generator, form: Form, cuts: Sequence[int]) -> NDArray[np.int64]:
-    """[F, 2] offsets: half of the cameras stand still, others shake, sway, or pan in each scene."""
+    """Draw [F, 2] offsets: half of the cameras stand still, others shake, sway, or pan by scene."""
     offsets = np.zeros((form.frames, 2))
     style = rng.choice(["stand", "shake", "sway", "pan"], p=[0.5, 0.15, 0.15, 0.2])
     if style == "shake":
@@ -53,7 +53,7 @@ def move_camera(rng: Generator, form: Form, cuts: Sequence[int]) -> NDArray[np.i
 
 
 def move_zoom(rng: Generator, frames: int, cuts: Sequence[int]) -> Floats | None:
-    """[F] magnification, from or to 1 in every scene; None where the camera does not zoom."""
+    """Draw [F] magnifications, from or to 1 in every scene. Return None without a zoom."""
     if rng.random() >= ZOOMS:
         return None
     zoom = np.ones(frames, np.float32)
@@ -64,10 +64,10 @@ def move_zoom(rng: Generator, frames: int, cuts: Sequence[int]) -> Floats | None
 
 
 def tour(rng: Generator, form: Form) -> tuple[NDArray[np.int64], Floats]:
-    """Offsets [F, 2] and magnification [F] of a camera that goes from place to place on a wall.
+    """Draw offsets [F, 2] and magnifications [F] of a camera that goes along places on a wall.
 
-    It begins as any other and hurries between some places more than between others, as people film
-    what hangs there.
+    It begins as any other camera and moves faster between some places, as people film pictures on a
+    wall.
     """
     stops = int(rng.integers(2, 6))
     height, width = form.size
@@ -86,13 +86,13 @@ def tour(rng: Generator, form: Form) -> tuple[NDArray[np.int64], Floats]:
 
 
 def choose_axis(rng: Generator, camera: NDArray[np.int64]) -> int:
-    """0 to move along x, 1 along y: across the way of a camera [F, 2] that pans, else either."""
+    """Return 0 to move along x, 1 along y: across a pan of the camera [F, 2], else either one."""
     drift = np.abs(camera[-1] - camera[0])
     return int(drift.argmin()) if drift.max() > LEAST_PAN else int(rng.integers(2))
 
 
 def wander(rng: Generator, frames: int, axis: int, region: Region, outside: Region) -> Floats:
-    """A path [frames, 2] along one axis: within the region, into it, out of it or across it."""
+    """Draw a path [frames, 2] on one axis: within the region, into it, out of it or across it."""
     along = one_way(rng, frames, region[axis::2], outside[axis::2])
     low, high = region[1 - axis], region[3 - axis]
     across = rng.uniform(low, max(low, high)) + sway(rng, frames)
@@ -105,11 +105,11 @@ def wander(rng: Generator, frames: int, axis: int, region: Region, outside: Regi
 def one_way(
     rng: Generator, frames: int, inside: Sequence[float], outside: Sequence[float]
 ) -> NDArray[np.float64]:
-    """[frames] places on a line: part of it, wherever that touches the inside, or all across.
+    """Draw [frames] places on a line: a part of it that touches the inside, or all across.
 
-    A part of given length may begin anywhere, and a coin says which of its ends comes first. So
-    from a first place inside either way is as likely, and the same places are passed in either
-    order. Where an end would only peek in it is out of sight, or it would tell.
+    A part of given length may begin anywhere, and a coin decides which of its ends comes first.
+    From a first place inside either way is thus as likely, and the same places are passed in either
+    order. An end that is only partly in view is moved out of sight, since it would give this away.
     """
     low, high = inside
     if rng.random() < 0.3:
@@ -125,14 +125,14 @@ def one_way(
 
 
 def pace(rng: Generator, frames: int) -> NDArray[np.float64]:
-    """[frames] from 0 to 1: rest, move for at least half of the time, rest."""
+    """Draw [frames] from 0 to 1: rest, move for at least half of the time, rest."""
     moving = max(4, round(rng.uniform(0.5, 1.0) * frames))
     start = int(rng.integers(0, max(1, frames - moving + 1)))
     return np.clip((np.arange(frames) - start) / max(1, moving - 1), 0, 1)
 
 
 def sway(rng: Generator, frames: int) -> NDArray[np.float64]:
-    """[frames] pixels to the side of the path: none, waves or hops."""
+    """Draw [frames] pixels to the side of the path: none, waves or hops."""
     size, cycles, phase = rng.uniform(1, 5), rng.uniform(0.5, 4), rng.uniform(0, 2 * np.pi)
     wave = np.sin(np.arange(frames) / frames * 2 * np.pi * cycles + phase)
     style = rng.choice(["straight", "waves", "hops"], p=[0.5, 0.25, 0.25])

@@ -1,7 +1,7 @@
-"""Asks about a scene in plain English, in several wordings, what has one clear answer.
+"""Questions about a scene in plain English, in several wordings, each with one clear answer.
 
-An answer is one word. Within a kind every answer is equally likely whatever the question says;
-where a question names options, they stand in either order equally often.
+An answer is one word. Within a kind every answer is equally likely whatever the question contains.
+Options that a question names stand in either order equally often.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ NUMBERS = ("one", "two", "three", "four")
 THIRDS = ("beginning", "middle", "end")
 
 COUNTS_FLASHES = 16
-"""Frames from which on a light may flash one to four times."""
+"""The number of frames from which a light may flash one to four times."""
 
 UNPUNCTUATED = 0.15
-"""Share of the questions that end without a mark, as people type them."""
+"""The share of the questions that end without a mark, as people type them."""
 
 LEAST_WAY = 4
-"""Pixels that a mover must be seen to go its way; a few leave the picture within one frame."""
+"""The pixels of a mover's way in view that a question needs. A few movers leave within a frame."""
 
 WORDS_FOR = {"circle": ("circle", "ball"), "square": ("square", "box")}
-"""What people call a shape, where that is not one word."""
+"""The usual words for a shape that has several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Question:
     text: str
     answer: str
     options: tuple[str, ...]
-    """What may be answered, the right answer among them."""
+    """The possible answers, the right one among them."""
 
 
 KINDS = {
@@ -60,7 +60,7 @@ KINDS = {
     "times": "How many times does the light flash?",
     "scenes": "How many scenes are there?",
 }
-"""Kinds of question."""
+"""The kinds of question."""
 
 WORDINGS = {
     "color": (
@@ -153,13 +153,13 @@ WORDINGS = {
 
 
 def ask(rng: Generator, scene: Scene) -> list[Question]:
-    """Every question that the scene answers, each in one wording."""
+    """Return every question that the scene answers, each in one wording."""
     kinds = (scenes,) if scene.tour else (colors, pops, directions, groups, flashes, scenes)
     return [question for about in kinds for question in about(rng, scene)]
 
 
 def colors(rng: Generator, scene: Scene) -> Iterator[Question]:
-    """What color still and moving things are, where the shape says which one is meant."""
+    """Ask for the color of still and moving things where the shape names one of them."""
     shapes = [thing.shape for thing in scene.things]
     moving = [thing for thing in scene.things if thing.role == "mover"]
     named = [t for t in scene.things if t.role != "pop" and shapes.count(t.shape) == 1]
@@ -171,7 +171,7 @@ def colors(rng: Generator, scene: Scene) -> Iterator[Question]:
 
 
 def pops(rng: Generator, scene: Scene) -> Iterator[Question]:
-    """What appears for a moment, when, and which of two comes first."""
+    """Ask for the things that appear for a moment, their times, and the first of two."""
     brief = [thing for thing in scene.things if thing.role == "pop"]
     if len(brief) == 1:
         yield from only_pop(rng, scene, brief[0])
@@ -181,14 +181,14 @@ def pops(rng: Generator, scene: Scene) -> Iterator[Question]:
 
 
 def only_pop(rng: Generator, scene: Scene, thing: Thing) -> Iterator[Question]:
-    """What the only brief thing is, and when it appears."""
+    """Ask for the only brief thing and for its time."""
     yield worded(rng, "flash", "flash shape", thing.shape, SHAPES)
     yield worded(rng, "flash", "flash color", thing.color, tuple(COLORS))
     yield worded(rng, "when", "when pop", third(scene, thing.shown), THIRDS)
 
 
 def named_pops(rng: Generator, scene: Scene, brief: Sequence[Thing]) -> Iterator[Question]:
-    """When brief things appear that words can tell from all others of the scene."""
+    """Ask for the times of brief things that words can name among all others of the scene."""
     shapes = [thing.shape for thing in scene.things]
     pairs = [(thing.color, thing.shape) for thing in scene.things]
     for thing in brief:
@@ -200,7 +200,7 @@ def named_pops(rng: Generator, scene: Scene, brief: Sequence[Thing]) -> Iterator
 
 
 def order(rng: Generator, scene: Scene, brief: Sequence[Thing]) -> Iterator[Question]:
-    """Which of two brief events comes first; other things may not be mistaken for either."""
+    """Ask for the first of two brief events, which no other thing may be mistaken for."""
     pairs = [(thing.color, thing.shape) for thing in scene.things]
     first, second = sorted(brief, key=lambda thing: int(np.argmax(thing.shown)))
     if all(pairs.count((thing.color, thing.shape)) == 1 for thing in brief):
@@ -214,14 +214,14 @@ def order(rng: Generator, scene: Scene, brief: Sequence[Thing]) -> Iterator[Ques
 
 
 def third(scene: Scene, flags: Flags) -> str:
-    """Which third of the video the middle of an event lies in."""
+    """Return the third of the video that holds the middle of an event."""
     frames = np.flatnonzero(flags)
     middle = (frames[0] + frames[-1] + 1) / 2
     return THIRDS[min(2, int(3 * middle / scene.form.frames))]
 
 
 def directions(rng: Generator, scene: Scene) -> Iterator[Question]:
-    """Which of the two ways along its axis a mover takes."""
+    """Ask for the one of the two ways along its axis that a mover takes."""
     movers = [thing for thing in scene.things if thing.role == "mover"]
     for thing in movers:
         it = described(rng, thing, scene.things, alone=len(movers) == 1)
@@ -236,7 +236,7 @@ def directions(rng: Generator, scene: Scene) -> Iterator[Question]:
 
 
 def described(rng: Generator, thing: Thing, others: Sequence[Thing], *, alone: bool) -> str | None:
-    """Words that mean this thing and no other of the scene, if there are any."""
+    """Return words that name this thing alone in the scene, or None without any."""
     names = []
     if [other.shape for other in others].count(thing.shape) == 1:
         names.append(called(rng, thing.shape))
@@ -248,7 +248,7 @@ def described(rng: Generator, thing: Thing, others: Sequence[Thing], *, alone: b
 
 
 def groups(rng: Generator, scene: Scene) -> Iterator[Question]:
-    """How many things there are of the shape that was placed as a group."""
+    """Ask for the number of things of the shape that was placed as a group."""
     shape = scene.things[0].shape
     alike = [thing for thing in scene.things if thing.shape == shape]
     if len(alike) <= len(NUMBERS) and all(thing.role == "still" for thing in alike):
@@ -258,7 +258,7 @@ def groups(rng: Generator, scene: Scene) -> Iterator[Question]:
 
 
 def flashes(rng: Generator, scene: Scene) -> Iterator[Question]:
-    """When the light flashes, and how many times."""
+    """Ask for the time of a flash of the light, or for their number."""
     light = scene.light
     if light is None:
         return
@@ -269,13 +269,13 @@ def flashes(rng: Generator, scene: Scene) -> Iterator[Question]:
 
 
 def scenes(rng: Generator, scene: Scene) -> Iterator[Question]:
-    """How many scenes there are; without cuts asked less often, so that one is not the rule."""
+    """Ask for the number of scenes, less often without cuts, so that one is not the rule."""
     if scene.form.frames >= COUNTS_SCENES and (scene.cuts or scene.tour or rng.random() < 0.17):
         yield worded(rng, "scenes", "scenes", NUMBERS[len(scene.cuts)], NUMBERS)
 
 
 def called(rng: Generator, shape: str) -> str:
-    """A word for the shape."""
+    """Draw a word for the shape."""
     names = WORDS_FOR.get(shape, (shape,))
     return names[int(rng.integers(len(names)))]
 
@@ -283,7 +283,7 @@ def called(rng: Generator, shape: str) -> str:
 def worded(
     rng: Generator, kind: str, wording: str, answer: str, options: tuple[str, ...], **parts: str
 ) -> Question:
-    """One of the ways to ask."""
+    """Make a question in one of its wordings."""
     texts = WORDINGS[wording]
     text = texts[int(rng.integers(len(texts)))].format(**parts)
     if rng.random() < UNPUNCTUATED:

@@ -1,4 +1,4 @@
-"""Textures made of many small overlapping things, as gravel, grass and leaves are.
+"""Textures of many small overlapping shapes, like gravel, grass and leaves.
 
 Each is [H, W] float32 from 0 to 1. Overlapping opaque shapes of all sizes have the statistics of
 natural pictures ("dead leaves": Lee, Mumford and Huang, IJCV 41, 2001).
@@ -17,14 +17,14 @@ Floats = NDArray[np.float32]
 Size = tuple[int, int]
 
 DENSITY = 2.2
-"""Area of all the things of a texture, as a multiple of the picture's."""
+"""The area of all shapes of a texture, as a multiple of the picture's."""
 
 MOST = 1500
-"""Things in one texture."""
+"""The most shapes in one texture."""
 
 
 def stones(rng: Generator, size: Size) -> Floats:
-    """Rounded stones of one size with dark gaps."""
+    """Draw rounded stones of one size with dark gaps."""
     radius = rng.uniform(2.5, 7)
     places = _places(rng, size, np.pi * radius**2)
     image, draw = _sheet(size, 0.1)
@@ -34,7 +34,7 @@ def stones(rng: Generator, size: Size) -> Floats:
 
 
 def leaves(rng: Generator, size: Size) -> Floats:
-    """Angular pieces of all sizes, most of them small."""
+    """Draw angular pieces of all sizes, most of them small."""
     radii = np.minimum(1.5 / np.sqrt(rng.uniform(0.0025, 1, MOST)), 0.12 * max(size) + 3)
     places = _places(rng, size, float(np.pi * np.mean(radii**2)))
     image, draw = _sheet(size, 0.5)
@@ -44,7 +44,7 @@ def leaves(rng: Generator, size: Size) -> Floats:
 
 
 def grass(rng: Generator, size: Size) -> Floats:
-    """Short strokes in about one direction."""
+    """Draw short strokes in about one direction."""
     length, lean = rng.uniform(5, 14), rng.uniform(0, np.pi)
     image, draw = _sheet(size, 0.3)
     for x, y, turn, shade in _places(rng, size, 2 * length).tolist():
@@ -60,7 +60,7 @@ def _sheet(size: Size, shade: float) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 
 def _places(rng: Generator, size: Size, area: float) -> NDArray[np.float64]:
-    """[n, 4] (x, y, turn, shade) of as many things of an area as the density asks for."""
+    """Draw [n, 4] places (x, y, turn, shade) of the shapes of an area at the density."""
     count = int(min(MOST, DENSITY * size[0] * size[1] / area + 1))
     high = (size[1] + 4.0, size[0] + 4.0, 2 * np.pi, 1.0)
     return rng.uniform((-4.0, -4.0, 0.0, 0.0), high, (count, 4))
@@ -73,7 +73,7 @@ def _polygons(
     radii: NDArray[np.float64],
     spread: float,
 ) -> Iterator[tuple[list[float], float]]:
-    """Corners as x, y, x, y, ... of irregular polygons, and their shades."""
+    """Yield corners as x, y, x, y, ... of irregular polygons, and their shades."""
     angles = places[:, 2:3] + np.arange(corners) * 2 * np.pi / corners
     far = radii[:, None] * rng.uniform(1 - spread, 1 + spread, angles.shape)
     points = places[:, None, :2] + far[..., None] * np.stack([np.cos(angles), np.sin(angles)], -1)

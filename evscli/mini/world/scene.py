@@ -1,4 +1,4 @@
-"""What is in a procedural video, frame by frame: the description that drawing and asking share.
+"""The description of a procedural video, frame by frame, which drawing and questions share.
 
 Points are (x, y) in pixels of the picture before the camera moved; arrays run over frames.
 """
@@ -25,13 +25,13 @@ COLORS = {
     "white": (242, 242, 242),
     "black": (22, 22, 24),
 }
-"""sRGB; each thing varies a little around its colour."""
+"""The colours in sRGB. Each thing varies a little around its colour."""
 
 CELL = 16
-"""Pixels a side of what becomes one visual token of `mini`."""
+"""The pixels on a side of one visual token of `mini`."""
 
 TEMPORAL_PATCH = 2
-"""Frames in one temporal patch of `mini`."""
+"""The number of frames in one temporal patch of `mini`."""
 
 Role = Literal["still", "mover", "pop"]
 Floats = NDArray[np.float32]
@@ -40,22 +40,22 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """The outer shape of a video as the encoder gets it."""
+    """The shape of a video as an input of the encoder."""
 
     frames: int
     cells: tuple[int, int]
-    """(h, w) of the merged grid"""
+    """The (h, w) of the merged grid."""
     interval: float = 0.25
-    """Seconds between two frames."""
+    """The seconds between two frames."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """The (height, width) in pixels."""
         return CELL * self.cells[0], CELL * self.cells[1]
 
     @property
     def grid_thw(self) -> tuple[int, int, int]:
-        """(T, h, w) of the visual tokens."""
+        """The (T, h, w) of the visual tokens."""
         return (self.frames // TEMPORAL_PATCH, *self.cells)
 
 
@@ -68,11 +68,11 @@ class Thing:
     role: Role
     radius: float
     turn: float
-    """Radians it is turned by."""
+    """The radians that it is turned by."""
     path: Floats
-    """[F, 2] its centre"""
+    """[F, 2] places of its centre."""
     shown: Flags
-    """[F] whether it is in the scene"""
+    """[F] flags: whether it is in the scene."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,31 +82,31 @@ class Light:
     centre: tuple[float, float]
     radius: float
     shown: Flags
-    """[F] whether the lamp is in the scene"""
+    """[F] flags: whether the lamp is in the scene."""
     lit: Flags
-    """[F]"""
+    """[F] flags: whether it is lit."""
     starts: tuple[int, ...]
     """The first frame of each flash."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
-    """Everything there is to be seen in one video."""
+    """The visible contents of one video."""
 
     form: Form
     cuts: tuple[int, ...]
     """The first frame of every scene after the first."""
     camera: NDArray[np.int64]
-    """[F, 2] where the upper left corner of the picture is"""
+    """[F, 2] places of the upper left corner of the picture."""
     things: tuple[Thing, ...]
     light: Light | None
     zoom: Floats | None = None
-    """[F] magnification about the middle of the picture, 1 or more; None: 1 everywhere"""
+    """[F] magnifications about the middle of the picture, 1 or more. None is 1 everywhere."""
     tour: bool = False
     """Whether the camera goes along a wall of which it never sees all."""
 
     def in_picture(self, path: Floats) -> NDArray[np.float64]:
-        """[F, 2] where points [F, 2] are in the pictures."""
+        """Return the places of points [F, 2] in the pictures, [F, 2]."""
         seen = path - self.camera
         if self.zoom is None:
             return np.asarray(seen, np.float64)
@@ -121,19 +121,19 @@ class Scene:
 
 
 def spans_of(cuts: Sequence[int], frames: int) -> list[slice]:
-    """The frames of each scene of a video that is cut before the frames `cuts`."""
+    """Return the frames of each scene of a video that is cut before the frames `cuts`."""
     return [slice(start, stop) for start, stop in pairwise((0, *cuts, frames))]
 
 
 def displacement(thing: Thing) -> tuple[float, float]:
-    """How far (x, y) a thing moved from its first frame to its last."""
+    """Return the distance (x, y) of a thing from its first frame to its last."""
     seen = thing.path[thing.shown]
     x, y = seen[-1] - seen[0]
     return float(x), float(y)
 
 
 def way_in_view(scene: Scene, thing: Thing) -> tuple[float, float]:
-    """How far (x, y) it moved between its first and its last frame in view, against the picture."""
+    """Return its distance (x, y) from its first to its last frame in view, against the picture."""
     seen = scene.in_picture(thing.path)[thing.shown]
     height, width = scene.form.size
     edge = thing.radius if scene.zoom is None else thing.radius * scene.zoom[thing.shown, None]

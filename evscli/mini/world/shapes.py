@@ -1,4 +1,4 @@
-"""How much of each pixel a shape covers. Knows no scene and no colour."""
+"""The share of each pixel that a shape covers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Floats = NDArray[np.float32]
 
 ANGLES = 720
 RING_HOLE = 0.5
-"""Radius of a ring's hole, as a share of its own."""
+"""The radius of a ring's hole, as a share of its own."""
 
 
 def coverage(shape: str, radius: float, turn: float, dx: Floats, dy: Floats) -> Floats:
-    """How much of pixels at (dx, dy) [h, w] from the centre is covered, 0 to 1."""
+    """Return the share of pixels at (dx, dy) [h, w] from the centre that is covered, 0 to 1."""
     distance = np.hypot(dx, dy)
     inside: Floats = np.clip(radius * _edge(shape, turn, dx, dy) - distance + 0.5, 0, 1)
     if shape == "ring":
@@ -24,7 +24,7 @@ def coverage(shape: str, radius: float, turn: float, dx: Floats, dy: Floats) -> 
 
 
 def _edge(shape: str, turn: float, dx: Floats, dy: Floats) -> Floats | float:
-    """Distance of the outline in the direction of each pixel, for a shape of radius 1."""
+    """Return the outline's distance in the direction of each pixel, for a shape of radius 1."""
     if shape in ("circle", "ring"):
         return 1.0
     angle = (np.arctan2(dy, dx) - turn) / (2 * np.pi)
@@ -34,7 +34,7 @@ def _edge(shape: str, turn: float, dx: Floats, dy: Floats) -> Floats | float:
 
 @lru_cache
 def _outline(shape: str) -> Floats:
-    """[ANGLES] distance of a polygon's outline from its centre in every direction."""
+    """Return [ANGLES] distances of a polygon's outline from its centre in every direction."""
     corners = _corners(shape)
     angles = np.arange(ANGLES) * 2 * np.pi / ANGLES
     ray = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -54,7 +54,7 @@ def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _corners(shape: str) -> NDArray[np.float64]:
-    """[n, 2] the corners of a polygon about the origin, y downwards."""
+    """Return [n, 2] corners of a polygon about the origin, y downwards."""
     if shape == "square":
         return np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.86
     if shape == "cross":

@@ -1,6 +1,6 @@
 """Backgrounds: surfaces of many kinds, bands of them, photographs, or walls that these hang on.
 
-A texture is [H, W, 3] float32, 0 to 255. Knows nothing of what stands before it.
+A texture is [H, W, 3] float32, 0 to 255.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Floats = NDArray[np.float32]
 Size = tuple[int, int]
 
 CLEAR_OF = 85.0
-"""Least distance in RGB between a background's mean colours and those of the things on it."""
+"""The least distance in RGB of a background's mean colours from those of the things on it."""
 
 
 SMALLEST_PHOTO = 56
-"""Pixels a side of what hangs on a wall: nothing that is asked about is as large."""
+"""The pixels on a side of the smallest picture on a wall, larger than all things asked about."""
 
 
 def background(rng: Generator, size: Size, colors: Sequence[str]) -> Floats:
-    """A background of (height, width) on which things of these colours can be seen."""
+    """Draw a background of (height, width) on which things of these colours can be seen."""
     style = rng.random()
     if style < 0.2:
         return photo(rng, size, colors)
@@ -38,7 +38,7 @@ def background(rng: Generator, size: Size, colors: Sequence[str]) -> Floats:
 
 
 def wall(rng: Generator, size: Size, colors: Sequence[str]) -> Floats:
-    """One surface, or two or three one below the other."""
+    """Draw one surface, or two or three one below the other."""
     picture = surface(rng, size, palette(rng, colors))
     bands = int(rng.choice([0, 1, 2], p=[0.65, 0.25, 0.1]))
     for horizon in np.sort(rng.uniform(0.2, 0.8, bands)):
@@ -48,7 +48,7 @@ def wall(rng: Generator, size: Size, colors: Sequence[str]) -> Floats:
 
 
 def photo(rng: Generator, size: Size, colors: Sequence[str]) -> Floats:
-    """Soft patches of several colours, in light and shade: a photograph of nothing."""
+    """Draw soft patches of several colours, in light and shade, like a photograph."""
     inks = np.concatenate(
         [palette(rng, colors, vivid=True) for _ in range(int(rng.integers(2, 4)))]
     )
@@ -80,7 +80,7 @@ def hang(rng: Generator, picture: Floats, colors: Sequence[str]) -> None:
 
 
 def palette(rng: Generator, colors: Sequence[str], *, vivid: bool = False) -> Floats:
-    """[2, 3] two related colours, clear of those of the things where that can be had."""
+    """Draw [2, 3] related colours, clear of those of the things where that can be had."""
     things = np.array([COLORS[color] for color in colors] or [(999, 999, 999)], np.float32)
     tries = any_colors(rng, 24, vivid=vivid)
     clear = np.linalg.norm(tries[:, None] - things[None], axis=-1).min(1)
@@ -91,7 +91,7 @@ def palette(rng: Generator, colors: Sequence[str], *, vivid: bool = False) -> Fl
 
 
 def any_colors(rng: Generator, count: int, *, vivid: bool) -> Floats:
-    """[count, 3] colours as walls, ground and sky have them, mostly muted; or as pictures have."""
+    """Draw [count, 3] colours: mostly muted as of walls, ground and sky, or as of pictures."""
     grey, strength = rng.uniform((30, 0), (225, 70 if vivid else 45), (count, 2)).T
     tint = rng.standard_normal((count, 3))
     tint -= tint.mean(1, keepdims=True)
@@ -99,7 +99,7 @@ def any_colors(rng: Generator, count: int, *, vivid: bool) -> Floats:
 
 
 def surface(rng: Generator, size: Size, colors: Floats) -> Floats:
-    """A texture of two colours; one of many small things has more contrast."""
+    """Draw a texture of two colours. One of many small shapes has more contrast."""
     texture = PATTERNS[int(rng.integers(len(PATTERNS)))]
     dark, bright = colors
     if texture in SCATTERED:
@@ -112,14 +112,14 @@ def surface(rng: Generator, size: Size, colors: Floats) -> Floats:
 
 
 def clouds(rng: Generator, size: Size, step: int) -> Floats:
-    """[H, W] smooth noise, 0 to 1, with features of about `step` pixels."""
+    """Draw [H, W] smooth noise, 0 to 1, with features of about `step` pixels."""
     small = rng.random((size[0] // step + 2, size[1] // step + 2), np.float32)
     image = Image.fromarray(small).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     return np.asarray(np.clip(np.asarray(image), 0, 1), np.float32)
 
 
 def plain(rng: Generator, size: Size) -> Floats:
-    """[H, W] one slope from one colour to the other."""
+    """Draw [H, W] one slope from one colour to the other."""
     y, x = np.mgrid[0 : size[0], 0 : size[1]]
     angle = rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * x / size[1] + np.sin(angle) * y / size[0]
@@ -127,19 +127,19 @@ def plain(rng: Generator, size: Size) -> Floats:
 
 
 def noise(rng: Generator, size: Size) -> Floats:
-    """[H, W] noise of several sizes, as on grass, clouds or stone."""
+    """Draw [H, W] noise of several sizes, as on grass, clouds or stone."""
     steps = [int(rng.integers(2, 6)), int(rng.integers(8, 20)), 40]
     return np.asarray(sum(clouds(rng, size, step) for step in steps) / len(steps), np.float32)
 
 
 def gravel(rng: Generator, size: Size) -> Floats:
-    """[H, W] spots with hard edges."""
+    """Draw [H, W] spots with hard edges."""
     spots = clouds(rng, size, int(rng.integers(4, 9)))
     return np.asarray(np.clip((spots - 0.5) * 8 + 0.5, 0, 1), np.float32)
 
 
 def bricks(rng: Generator, size: Size) -> Floats:
-    """[H, W] 1 on the joints, 0 on the bricks."""
+    """Draw [H, W] bricks: 1 on the joints, 0 on the bricks."""
     tall = int(rng.integers(7, 20))
     wide = int(tall * rng.uniform(1.6, 3.0))
     y, x = np.mgrid[0 : size[0], 0 : size[1]]
@@ -148,7 +148,7 @@ def bricks(rng: Generator, size: Size) -> Floats:
 
 
 def stripes(rng: Generator, size: Size) -> Floats:
-    """[H, W] soft stripes at any angle."""
+    """Draw [H, W] soft stripes at any angle."""
     y, x = np.mgrid[0 : size[0], 0 : size[1]]
     angle, period = rng.uniform(0, np.pi), rng.uniform(8, 40)
     wave = np.sin((np.cos(angle) * x + np.sin(angle) * y) * 2 * np.pi / period)
@@ -156,7 +156,7 @@ def stripes(rng: Generator, size: Size) -> Floats:
 
 
 def checks(rng: Generator, size: Size) -> Floats:
-    """[H, W] a checkerboard."""
+    """Draw [H, W] a checkerboard."""
     side = int(rng.integers(8, 28))
     y, x = np.mgrid[0 : size[0], 0 : size[1]]
     return np.asarray((y // side + x // side) % 2, np.float32)

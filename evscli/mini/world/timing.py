@@ -1,4 +1,4 @@
-"""When things happen: where scenes begin, brief moments, flashes. Knows no place and no shape.
+"""The times of scenes, brief moments and flashes.
 
 Events never touch the first temporal patch.
 """
@@ -13,20 +13,20 @@ from numpy.random import Generator
 from evscli.mini.world.scene import TEMPORAL_PATCH
 
 SHORTEST_SCENE = 6
-"""Frames."""
+"""The least frames of a scene."""
 
 COUNTS_SCENES = 24
-"""Frames from which on a video may have one to four scenes."""
+"""The number of frames from which a video may have one to four scenes."""
 
 LONG_ENOUGH = 16
-"""Frames from which on a video has cuts and repeated flashes."""
+"""The number of frames from which a video has cuts and repeated flashes."""
 
 DARK = 3
-"""Frames at least between two flashes: one whole temporal patch among them is dark."""
+"""The least frames between two flashes, so that one whole temporal patch of them is dark."""
 
 
 def choose_cuts(rng: Generator, frames: int) -> tuple[int, ...]:
-    """Where scenes begin: none in more than half of the videos, else one to three."""
+    """Draw the first frames of scenes: none in more than half of the videos, else one to three."""
     if frames < LONG_ENOUGH or rng.random() < 0.55:
         return ()
     count = int(rng.integers(1, 4))
@@ -40,7 +40,7 @@ def choose_cuts(rng: Generator, frames: int) -> tuple[int, ...]:
 def choose_moment(
     rng: Generator, frames: int, scenes: Sequence[slice], others: Sequence[slice]
 ) -> slice | None:
-    """One to three frames inside a scene, clear of the borders between the thirds."""
+    """Draw one to three frames inside a scene, clear of the borders between the thirds."""
     third = int(rng.integers(3))
     for _ in range(60):
         length = int(rng.integers(1, 2 + min(2, frames // 12)))
@@ -70,7 +70,7 @@ def apart(one: slice, other: slice) -> bool:
 
 
 def choose_flashes(rng: Generator, frames: int, count: int) -> list[slice]:
-    """`count` flashes of one or a few frames, with darkness between them."""
+    """Draw `count` flashes of one or a few frames, with darkness between them."""
     longest = 1 if frames < 24 else 3
     lengths = rng.integers(1, longest + 1, count)
     first = TEMPORAL_PATCH

@@ -1,4 +1,4 @@
-"""What may be left of a video, to learn what can be answered without the rest.
+"""Reduced views of a video, to measure what can be answered without the rest.
 
 A good question cannot be answered from its own words, and one about time neither from the first
 frame nor from shuffled frames.
@@ -23,11 +23,11 @@ VIEWS = {
     FIRST_FRAME: "the first frame, repeated",
     SHUFFLED: "all frames in random order",
 }
-"""What may be left of a video to see what can be guessed."""
+"""The views and their contents."""
 
 
 def view_frames(frames: NDArray[np.uint8], view: str, rng: Generator) -> NDArray[np.uint8]:
-    """The frames [F, H, W, 3] of a view, as many as before; tokens are not taken away here."""
+    """Return the frames [F, H, W, 3] of a view, as many as before. No tokens are removed here."""
     if view == FIRST_FRAME:
         return frames[:1].repeat(len(frames), axis=0)
     if view == SHUFFLED:

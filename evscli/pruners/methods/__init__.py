@@ -1,7 +1,7 @@
-"""The methods that come with evs. Each is one file of this folder, and is found by being here.
+"""The built-in methods. Each file of this folder is one, and is found without being listed.
 
 A file holds the method's options (a frozen dataclass, where it has any), its rule, its count where
-that is no other's, and a `PRUNER` that names them. Importing it must not import torch.
+it has one of its own, and a `PRUNER` that names them. Importing it must not import torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ from evscli.pruners.method import Pruner
 
 @cache
 def built_in() -> Mapping[str, Pruner]:
-    """The method of every file of this folder by its name, in the order of lists."""
+    """Return the method of every file of this folder by its name, in the order of lists."""
     found = [import_module(f"{__name__}.{file.name}").PRUNER for file in iter_modules(__path__)]
     return {pruner.name: pruner for pruner in sorted(found, key=lambda one: (one.order, one.name))}

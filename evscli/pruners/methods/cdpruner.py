@@ -1,8 +1,8 @@
 """CDPruner (arXiv 2506.10967): a diverse subset, conditioned on a question.
 
-A determinantal point process over the cosines between tokens, weighted by how far each is from the
-question: the authors' sign, which favours tokens UNLIKE the text. They compare in CLIP's space;
-here the question's words are the language model's own input embeddings.
+The rule is a determinantal point process over the cosines between tokens, weighted by how far each
+is from the question: the authors' sign, which favours tokens UNLIKE the text. They compare in
+CLIP's space; here the question's words are the language model's own input embeddings.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ PRUNER = Pruner(
 
 
 def _quality(embeds: Tensor, query: Tensor) -> Tensor:
-    """The negated mean cosine to the query's rows, rescaled to 0..1 over the video: [T, h*w]."""
+    """Return the negated mean cosine to the query's rows, rescaled to 0..1 by video: [T, h*w]."""
     from evscli.pruners.ops.cosines import unit_tokens
     from evscli.pruners.ops.frames import float_chunks
 
@@ -77,10 +77,10 @@ def _quality(embeds: Tensor, query: Tensor) -> Tensor:
 
 
 def determinantal_points(unit: Tensor, quality: Tensor, count: int) -> Tensor:
-    """`count` rows of `unit [n, D]` that a determinantal point process finds likeliest: [count].
+    """Choose `count` of `unit [n, D]` by a determinantal point process: row numbers [count].
 
-    Greedy maximisation of the determinant of `diag(q) cos diag(q)` with `quality q [n]`, by
-    Cholesky updates. Rows that the chosen ones span already come last, the better ones first. The
+    The determinant of `diag(q) cos diag(q)` with `quality q [n]` is maximised greedily, by
+    Cholesky updates. Rows in the span of the chosen ones come last, the better ones first. The
     steps are a loop by nature; nothing in it waits for a device.
     """
     kernel = quality[:, None] * (unit @ unit.T) * quality

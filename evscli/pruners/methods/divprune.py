@@ -1,7 +1,7 @@
 """DivPrune (arXiv 2503.02175): the most diverse subset, by distances between tokens.
 
-Every token kept is as far as can be from those kept before it. That compares all pairs, so long
-videos are cut into parts of whole frames.
+Every token kept is as far as can be from those kept before it. The rule compares all pairs, so
+long videos are cut into parts of whole frames.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ PRUNER = Pruner(
 
 
 def farthest_points(unit: Tensor, count: int) -> Tensor:
-    """`count` of the rows of `unit [n, D]`, each as far from those before as can be: [count] int64.
+    """Choose `count` of the rows of `unit [n, D]`, each far from those before: [count] int64.
 
-    Distance is 1 - cos. The first is the row whose nearest neighbour is farthest. The steps are a
-    loop by nature; nothing in it waits for a device.
+    The distance is 1 - cos. The first is the row whose nearest neighbour is farthest. The steps are
+    a loop by nature; nothing in it waits for a device.
     """
     distance = 1 - unit @ unit.T
     order = unit.new_zeros(count).long()

@@ -1,4 +1,4 @@
-"""DTD, Differential Token Drop (TimeChat-Online, arXiv 2504.17343): drop what repeats itself.
+"""DTD, Differential Token Drop (TimeChat-Online, arXiv 2504.17343): drop repeated tokens.
 
 A token that is like its own cell of the real previous frame is dropped. Frame 0 is always kept.
 """
@@ -17,7 +17,7 @@ from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of DTD. Raises UsageError for a `threshold` outside what it is compared with."""
+    """The options of DTD. Raises UsageError for a `threshold` outside the range of its scores."""
 
     space: Annotated[
         Literal["feature", "pixel"],
@@ -38,11 +38,10 @@ class Options:
 
 
 def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
-    """Keep what differs most from the frame before, as many tokens as the budget allows.
+    """Keep the tokens that differ most from the frame before, as many as the budget allows.
 
-    With a threshold tokens are dropped besides, whatever the budget, whose cosine to the frame
-    before is above it (the authors use 0.5) or whose mean absolute pixel difference, in 0..1, is
-    below it.
+    A threshold drops further tokens, whatever the budget: those whose cosine to the frame before is
+    above it (the authors use 0.5), or whose mean absolute pixel difference, in 0..1, is below it.
     """
     from evscli.pruners.ops.frame_change import token_change
     from evscli.pruners.ops.ranking import keep_highest
@@ -62,7 +61,7 @@ def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
 
 
 def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens; with a threshold the most."""
+    """Count the tokens kept of `frames` temporal patches of `cells`; the most with a threshold."""
     return max(cells, floor_count(frames * cells, budget))
 
 

@@ -1,4 +1,4 @@
-"""DyCoke's temporal stage (TTM, arXiv 2411.15024): drop what a group of four frames repeats.
+"""DyCoke's temporal stage (TTM, arXiv 2411.15024): drop repetitions in groups of four frames.
 
 The first frame of every four is kept whole. The second is compared with it, the third with it too,
 and the fourth with the third; of each the least similar tokens stay.
@@ -21,8 +21,8 @@ GROUP = 4
 def dycoke(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     """Keep every fourth frame and, of the others, the tokens least like the frame compared with.
 
-    What the budget leaves beside the whole frames is shared out evenly over the others; where it is
-    no multiple of them, the earliest keep one token more.
+    The budget beside the whole frames is shared evenly over the others. Where it is not a multiple
+    of them, the earliest keep one token more.
     """
     from evscli.pruners.ops.ranking import keep_highest_per_frame
 
@@ -39,7 +39,7 @@ def dycoke(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
 
 
 def expected_count(frames: int, cells: int, budget: float) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens: at least every fourth frame."""
+    """Count the tokens kept of `frames` temporal patches of `cells`: at least every fourth one."""
     return max(_whole_frames(frames) * cells, round_count(frames * cells, budget))
 
 
@@ -58,7 +58,7 @@ def _whole_frames(frames: int) -> int:
 
 
 def _difference(embeds: Tensor) -> Tensor:
-    """[T, h, w] float32: 1 - cos to the frame each is compared with; 2 for whole frames."""
+    """Return 1 - cos to the frame each is compared with, [T, h, w] float32; 2 for whole frames."""
     from evscli.pruners.ops.frame_change import embedding_change
 
     scores = embedding_change(embeds)
@@ -68,7 +68,7 @@ def _difference(embeds: Tensor) -> Tensor:
 
 
 def _frame_budgets(frames: int, cells: int, count: int) -> Tensor:
-    """[T] int64, summing to `count`."""
+    """Return the budget of each frame, [T] int64 that sum to `count`."""
     import torch
 
     budgets = torch.full((frames,), cells)

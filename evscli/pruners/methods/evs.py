@@ -1,7 +1,7 @@
 """EVS, Efficient Video Sampling (arXiv 2510.14624): keep the tokens that changed most over time.
 
-Frame 0 is always kept whole; the others compete in one ranking over the video. Two ways to count
-are in use, and two spaces to measure change in.
+Frame 0 is always kept whole; the others compete in one ranking over the video. There are two ways
+to count, and two spaces to measure change in.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Options:
 
 
 def evs(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
-    """Keep what changed most since the frame before.
+    """Keep the tokens that changed most since the frame before.
 
     The paper's rule keeps frame 0 and, of the later frames, every score at or above the percentile
     `1 - budget`.
@@ -51,7 +51,7 @@ def evs(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
 
 
 def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens.
+    """Count the tokens kept of `frames` temporal patches of `cells` tokens.
 
     With `paper` scores that tie at the percentile are kept on top. Raises UsageError where rate and
     budget disagree.
@@ -78,7 +78,7 @@ PRUNER = Pruner(
 
 
 def _below_percentile(ranked: int, rate: float) -> int:
-    """How many of `ranked` distinct scores lie below their linearly interpolated percentile."""
+    """Count the scores of `ranked` distinct ones below their interpolated percentile."""
     return max(0, math.ceil(rate * (ranked - 1) - 1e-9))
 
 
@@ -99,7 +99,7 @@ def _keep(scores: Tensor, count: int, options: Options) -> Tensor:
 def _first_frame_note(frames: int, cells: int, budget: float, count: int) -> tuple[str, ...]:
     if frames == 1 and budget < 1:
         return (
-            f"EVS keeps the first frame whole and here is no other, so budget {budget:g} keeps all "
+            f"EVS keeps the first frame whole and there is no other: budget {budget:g} keeps all "
             "of it; sample more frames, or choose another method, to keep less.",
         )
     if frames == 1 or count > cells:

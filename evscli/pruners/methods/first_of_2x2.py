@@ -1,4 +1,4 @@
-"""Baseline: the first token of every 2x2 block of cells; looks at no content.
+"""Baseline without a look at content: the first token of every 2x2 block of cells.
 
 A quarter of the tokens is exactly the first of every block; other budgets take further tokens of
 the blocks, or leave blocks out.

@@ -16,7 +16,7 @@ def keep_all(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTok
 
 
 def expected_count(frames: int, cells: int, budget: float) -> int:
-    """All tokens of `frames` temporal patches of `cells` tokens."""
+    """Count all tokens of `frames` temporal patches of `cells` tokens."""
     return frames * cells
 
 

@@ -1,4 +1,4 @@
-"""Baseline: a random subset of all tokens. No comparison of methods is honest without it."""
+"""Baseline: a random subset of all tokens, the reference of every comparison of methods."""
 
 from __future__ import annotations
 

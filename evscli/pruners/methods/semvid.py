@@ -1,9 +1,9 @@
 """Query-aware selection in the style of SemVID: frames by relevance and motion, then tokens.
 
-A frame's budget follows how near its tokens are to the question and how much it moves. Of each
+A frame's budget follows how near its tokens are to the question and how much it moves. In each
 frame a prototype is kept, then tokens near the question that are unlike each other, then tokens
-that move. The segments that the authors cut a video into first are left out. Frames are worked on
-side by side: the steps of a choice are a loop, the frames are not.
+that move. The authors' cut of a video into segments is left out. Frames are computed side by side:
+only the steps of a choice are a loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _RELEVANT = 0.6
-"""Share of a frame's tokens, beside its prototype, that are chosen for the question."""
+"""The share of a frame's tokens, beside its prototype, that are chosen for the question."""
 _PAIRS = 1 << 26  # of tokens of a frame compared at once; more frames wait for the next round
 
 
@@ -45,7 +45,7 @@ def semvid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptToken
 
 
 def expected_count(frames: int, cells: int, budget: float) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens: at least one of every frame."""
+    """Count the tokens kept of `frames` temporal patches of `cells`: at least one of each frame."""
     return max(frames, round_count(frames * cells, budget))
 
 
@@ -61,9 +61,9 @@ PRUNER = Pruner(
 
 
 def motion(embeds: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each unit token of `embeds [T, h, w, D]` moves: to the frame before, and around it.
+    """Return two motions of each unit token of `embeds [T, h, w, D]`: one step, and a mean of two.
 
-    Both [T, h*w] float32: `||u[t] - u[t-1]||`, 0 in frame 0; and its mean with the step that
+    Both are [T, h*w] float32: `||u[t] - u[t-1]||`, 0 in frame 0; and its mean with the step that
     follows, where there are both.
     """
     import torch
@@ -84,10 +84,10 @@ def motion(embeds: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frame_weights(near: Tensor, moved: Tensor) -> Tensor:
-    """Share of the budget of each frame [T], summing to 1, of relevance and motion [T, N].
+    """Return the share of the budget of each frame [T], from relevance and motion [T, N].
 
-    `0.7 relu(rel) + 0.3 motion`, rel being the mean of a frame's two largest relevances; even
-    where all of it is 0.
+    It is `0.7 relu(rel) + 0.3 motion`, scaled to sum to 1, where rel is the mean of a frame's two
+    largest relevances. It is even where all of it is 0.
     """
     relevance = near.topk(min(2, near.shape[1]), dim=1).values.mean(dim=1)
     weights = 0.7 * relevance.relu() + 0.3 * moved.mean(dim=1)
@@ -96,10 +96,10 @@ def frame_weights(near: Tensor, moved: Tensor) -> Tensor:
 
 
 def choose(embeds: Tensor, near: Tensor, moved: Tensor, budgets: Tensor) -> Tensor:
-    """Mask [T, N] of `budgets[t]` tokens of each frame of `embeds [T, h, w, D]`.
+    """Return the mask [T, N] of `budgets[t]` tokens of each frame of `embeds [T, h, w, D]`.
 
-    The token nearest to the frame's mean; then a share of the rest by relevance `near`
-    against likeness to what is chosen; then by motion `moved` (both [T, N]).
+    The first is the token nearest to the frame's mean, then a share of the rest is chosen by
+    relevance `near` against likeness to those chosen, then by motion `moved` (both [T, N]).
     """
     import torch
 
@@ -124,7 +124,7 @@ def choose(embeds: Tensor, near: Tensor, moved: Tensor, budgets: Tensor) -> Tens
 
 
 def _nearest_to_mean(unit: Tensor) -> Tensor:
-    """Mask [f, N] of the one token of each frame of `unit [f, N, D]` most like its mean."""
+    """Return the mask [f, N] of the token of each frame of `unit [f, N, D]` most like its mean."""
     likeness = unit.bmm(unit.mean(dim=1)[..., None])[..., 0]
     mask = likeness.new_zeros(likeness.shape).bool()
     return mask.scatter_(1, likeness.argmax(dim=1, keepdim=True), True)

@@ -1,7 +1,7 @@
-"""STTS (arXiv 2603.18004): a learned scorer says which windows the encoder goes on with.
+"""STTS (arXiv 2603.18004): a learned scorer chooses the windows that the encoder goes on with.
 
 Three pure steps on the hidden states after one block of a vision tower: score its windows, choose,
-and bias the next block's attention towards what scored high. Running the tower is not done here.
+and bias the next block's attention towards high scores. The tower is run elsewhere.
 Frame 0 is always kept.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LEAST = exp(-2)
-"""The least of a rescaled score, so that the bias of attention is between -2 and 0."""
+"""The least rescaled score, so that the bias of attention is between -2 and 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Options:
 def stts(
     windows: VideoWindows, inputs: PruneInputs, budget: float, options: Options
 ) -> WindowChoice:
-    """Keep the windows that the scorer of `inputs` finds worth it, over the whole video."""
+    """Keep the windows that the scorer of `inputs` scores highest, over the whole video."""
     if inputs.scorer is None or inputs.heads is None:
         raise UsageError("stts needs trained weights: give them with --scorer FILE")
     t, h, w = windows.grid_thw
@@ -51,7 +51,7 @@ def stts(
 
 
 def expected_count(frames: int, windows: int, budget: float, options: Options) -> int:
-    """Windows kept of `frames` frames of `windows`: all but `int(windows * (1 - R) * frames)`.
+    """Count the windows kept of `frames` of `windows`: all but `int(windows * (1 - R) * frames)`.
 
     The first frame counts within the budget and is always kept.
     """
@@ -77,8 +77,8 @@ def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) 
 
     Each window is pooled by attention from its mean to its patches; a small network compares it
     with the same window of the frame before. `scorer` holds `patch_token_pooler.{wq,wk,wv,wo}` and
-    `mlp.{w1,w2,w3}`, each with `.weight` and `.bias`. Computed where these are, in their dtype and
-    a few frames at a time.
+    `mlp.{w1,w2,w3}`, each with `.weight` and `.bias`. The scores are computed on their device, in
+    their dtype and a few frames at a time.
     """
     import torch
 
@@ -97,7 +97,7 @@ def window_scores(windows: Tensor, scorer: Mapping[str, Tensor], *, heads: int) 
 
 
 def _compare(before: Tensor, pooled: Tensor, scorer: Mapping[str, Tensor]) -> Tensor:
-    """Scores [t, P] of pooled windows [t, P, C], given those of the frames before."""
+    """Return scores [t, P] of pooled windows [t, P, C], given those of the frames before."""
     import torch
     from torch.nn.functional import silu
 
@@ -108,7 +108,7 @@ def _compare(before: Tensor, pooled: Tensor, scorer: Mapping[str, Tensor]) -> Te
 
 
 def keep_windows(scores: Tensor, count: int) -> Tensor:
-    """Mask of `count` windows: the first frame, and the highest `scores [T, ...]` of the others."""
+    """Return the mask of `count` windows: frame 0, and the highest other `scores [T, ...]`."""
     from evscli.pruners.ops.ranking import keep_highest
 
     ranked = scores.clone()
@@ -117,10 +117,10 @@ def keep_windows(scores: Tensor, count: int) -> Tensor:
 
 
 def attention_bias(scores: Tensor) -> Tensor:
-    """What is added to the attention logits of every key of a window: [T, h, w] of `scores`.
+    """Return the bias of the attention logits of every key of a window: [T, h, w] of `scores`.
 
-    The logarithm of the scores rescaled to e^-2..1 over each ROW of windows, as the authors' code
-    has it; 0 in the first frame.
+    It is the logarithm of the scores rescaled to e^-2..1 over each ROW of windows, as in the
+    authors' code, and 0 in the first frame.
     """
     low, high = scores.aminmax(dim=-1, keepdim=True)
     bias = (_LEAST + (scores - low) * (1 - _LEAST) / (high - low + 1e-6)).log()
@@ -129,7 +129,7 @@ def attention_bias(scores: Tensor) -> Tensor:
 
 
 def _pool(windows: Tensor, scorer: Mapping[str, Tensor], heads: int) -> Tensor:
-    """Attention of each window's mean to its patches: [T, P, p, C] to [T, P, C]."""
+    """Compute the attention of each window's mean to its patches: [T, P, p, C] to [T, P, C]."""
     from torch.nn.functional import scaled_dot_product_attention
 
     name = "patch_token_pooler"

@@ -1,4 +1,4 @@
-"""Baseline: whole temporal patches evenly spread over time; looks at no content."""
+"""Baseline without a look at content: whole temporal patches evenly spread over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from evscli.records import KeptTokens, PruneInputs, VideoTokens
 def uniform_frames(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     """Keep evenly spread frames whole.
 
-    The nearest whole number of tokens to the budget is kept; where it is no multiple of a frame,
+    The nearest whole number of tokens to the budget is kept. Where it is not a multiple of a frame,
     the last of the spread frames keeps the rest, evenly spread over its cells.
     """
     import torch

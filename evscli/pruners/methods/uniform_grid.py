@@ -1,4 +1,4 @@
-"""Baseline: the same evenly spread cells of every frame; looks at no content."""
+"""Baseline without a look at content: the same evenly spread cells of every frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from evscli.records import KeptTokens, PruneInputs, VideoTokens
 def uniform_grid(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     """Keep the same evenly spread cells of every frame.
 
-    The nearest whole number of tokens to the budget is kept; where it is no multiple of the
+    The nearest whole number of tokens to the budget is kept. Where it is not a multiple of the
     number of frames, evenly spread frames keep one cell more.
     """
     from evscli.pruners.ops.spread import spread, spread_cells

@@ -63,7 +63,7 @@ def vcast(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Opti
 
 
 def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens: all of a single frame."""
+    """Count the tokens kept of `frames` temporal patches of `cells`: all of a single frame."""
     if frames <= 1:
         return frames * cells
     return max(round_count(frames * cells, budget), frames * min(options.min_k, cells))
@@ -81,7 +81,7 @@ PRUNER = Pruner(
 
 
 def frame_directions_and_scores(embeds: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit mean of each frame, [T, D], and score of each token, [T, N]; both float32.
+    """Return each frame's unit mean, [T, D], and each token's score, [T, N]; both float32.
 
     The score is `1 - cos(x[t,i], mean[t])` plus the token's norm rescaled to 0..1 over its frame.
     One walk over the tokens computes both.
@@ -104,7 +104,7 @@ def frame_directions_and_scores(embeds: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _products(direction: Tensor, x: Tensor) -> Tensor:
-    """`direction[t] . x[t,i]` of [f, D] and [f, N, D]: [f, N].
+    """Return `direction[t] . x[t,i]` of [f, D] and [f, N, D]: [f, N].
 
     A matrix product is the fastest form on a CPU. On CUDA it could run in TF32 where the caller
     allows that for a model, which is too coarse for scores.
@@ -115,13 +115,13 @@ def _products(direction: Tensor, x: Tensor) -> Tensor:
 
 
 def _rescaled(norms: Tensor) -> Tensor:
-    """Each row of `norms [f, N]` rescaled to 0..1."""
+    """Return each row of `norms [f, N]` rescaled to 0..1."""
     low, high = norms.aminmax(dim=1, keepdim=True)
     return (norms - low) / (high - low + _EPS)
 
 
 def curvature(directions: Tensor) -> Tensor:
-    """`1 - cos(f[t]-f[t-1], f[t+1]-f[t])` of `directions f [T, D]`: [T]; 1 at both ends.
+    """Return `1 - cos(f[t]-f[t-1], f[t+1]-f[t])` of `directions f [T, D]`: [T]; 1 at both ends.
 
     Where the curve stands still the cosine is 0, so the curvature is 1 there too.
     """
@@ -136,7 +136,7 @@ def curvature(directions: Tensor) -> Tensor:
 
 
 def frame_weights(bends: Tensor, tau: float) -> Tensor:
-    """The share of the budget of each frame: [T], summing to 1."""
+    """Return the share of the budget of each frame: [T], summing to 1."""
     weights = (bends / tau).softmax(dim=0)
     # The authors' code divides by the sum once more, which moves the last bit, and so the floor.
     return weights / weights.sum()

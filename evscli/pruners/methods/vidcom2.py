@@ -1,8 +1,8 @@
 """VidCom2 (arXiv 2505.14454): more budget for unusual frames, and the unusual tokens of each.
 
-Unusual is what lies far from the mean of the video and of its frame, seen in the half of the
+Unusual tokens lie far from the mean of the video and of its frame, seen in the half of the
 channels that vary least. Three walks over the tokens, a few frames at a time, compute the scores.
-No copy of the chosen channels is made: the others are zeroed in the few vectors that tokens are
+The chosen channels are not copied: the others are zeroed in the few vectors that tokens are
 multiplied with.
 """
 
@@ -41,9 +41,9 @@ def vidcom2(
 ) -> KeptTokens:
     """Keep the tokens least like the video and their frame, more of them in unusual frames.
 
-    The authors' counts per frame do not add up to the budget. With `exact` the video then gives up
-    its most usual kept tokens, or takes its most unusual others, until they do. Without it the
-    authors' own stand, but for budget 1, which keeps all here.
+    The authors' counts per frame do not add up to the budget. With `exact` the most usual kept
+    tokens are then dropped, or the most unusual others added, until they do. Without it the
+    authors' own counts stay, except for budget 1, which keeps all here.
     """
     from evscli.pruners.ops.ranking import keep_highest_per_frame
 
@@ -64,7 +64,7 @@ def vidcom2(
 
 
 def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
-    """Tokens kept of `frames` temporal patches of `cells` tokens; without `exact` only about.
+    """Count the tokens kept of `frames` temporal patches of `cells`; without `exact` about.
 
     Raises UsageError where rate and budget disagree.
     """
@@ -84,7 +84,7 @@ PRUNER = Pruner(
 
 
 def _reconcile(mask: Tensor, scores: Tensor, count: int) -> Tensor:
-    """`count` tokens: of those in `mask` the highest `scores`, then the highest of the others."""
+    """Keep `count` tokens: of `mask` the highest `scores`, then the highest of the others."""
     order = scores.flatten().argsort(descending=True, stable=True)
     kept_first = mask.flatten()[order].int().argsort(descending=True, stable=True)
     exact = mask.new_zeros(mask.shape)
@@ -93,7 +93,7 @@ def _reconcile(mask: Tensor, scores: Tensor, count: int) -> Tensor:
 
 
 def frame_shares(to_video: Tensor, budget: float) -> Tensor:
-    """The share of its tokens that each frame keeps: [T] in 0..1, larger for unusual frames.
+    """Return the share of its tokens that each frame keeps: [T] in 0..1, larger for unusual frames.
 
     `to_video [T, N]` is the likeness to the video.
     """
@@ -103,10 +103,10 @@ def frame_shares(to_video: Tensor, budget: float) -> Tensor:
 
 
 def likeness(embeds: Tensor) -> tuple[Tensor, Tensor]:
-    """Likeness of each token of `embeds [T, h, w, D]` to the video's mean and to its frame's.
+    """Return the likeness of each token of `embeds [T, h, w, D]` to the means of video and frame.
 
-    Both [T, h*w] float32 in 0..5: `sum over a of exp(-||x - c||^2 / 2a)` of unit tokens and means
-    that are not scaled again.
+    Both are [T, h*w] float32 in 0..5: `sum over a of exp(-||x - c||^2 / 2a)` of unit tokens and
+    means that are not scaled again.
     """
     import torch
 
@@ -136,7 +136,7 @@ def likeness(embeds: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def steady_channels(embeds: Tensor) -> Tensor:
-    """1 for the `int(D / 2)` channels of lowest variance over all tokens, else 0: [D] float32."""
+    """Return 1 for the `int(D / 2)` channels of lowest variance, else 0: [D] float32."""
     variance = channel_variance(embeds)
     order = variance.argsort(stable=True)
     chosen = variance.new_zeros(len(variance)).float()
@@ -145,7 +145,7 @@ def steady_channels(embeds: Tensor) -> Tensor:
 
 
 def channel_variance(embeds: Tensor) -> Tensor:
-    """Population variance of each channel of `embeds [T, h, w, D]`: [D] float64.
+    """Return the population variance of each channel of `embeds [T, h, w, D]`: [D] float64.
 
     Squares are summed around the mean of the first frames, so that nothing cancels where a channel
     lies far from 0.
@@ -170,7 +170,7 @@ def channel_variance(embeds: Tensor) -> Tensor:
 
 
 def _dots(direction: Tensor, x: Tensor) -> Tensor:
-    """[f, N] of x [f, N, D] with [D] or [f, D]; a batched product runs several times faster here.
+    """Return [f, N] products of x [f, N, D] with [D] or [f, D]; batched they run much faster here.
 
     The other forms of this product, and sums by reduction, run on one thread or strided.
     """
@@ -179,7 +179,7 @@ def _dots(direction: Tensor, x: Tensor) -> Tensor:
 
 
 def _sum(x: Tensor) -> Tensor:
-    """[D] of x [f, N, D]."""
+    """Sum x [f, N, D] to [D]."""
     return x.new_ones(len(x), 1, x.shape[1]).bmm(x).sum(dim=(0, 1))
 
 

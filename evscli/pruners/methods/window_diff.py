@@ -1,8 +1,8 @@
-"""Windows inside an encoder that changed most since the frame before: a heuristic of ours.
+"""The windows inside an encoder that changed most since the frame before: a heuristic of evs.
 
 It ranks by the number that STTS trains its scorer to predict, `1 - cos` of a window's patches and
-those of the frame before (arXiv 2603.18004), without any training. Frame 0 is always kept. Imports
-torch only when it runs.
+those of the frame before (arXiv 2603.18004), without any training. Frame 0 is always kept. torch
+is imported only when it runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> Wi
 
 
 def expected_count(frames: int, windows: int, budget: float) -> int:
-    """Windows kept of `frames` frames of `windows`."""
+    """Count the windows kept of `frames` frames of `windows`."""
     return max(windows, floor_count(frames * windows, budget))
 
 

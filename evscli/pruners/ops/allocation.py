@@ -1,6 +1,6 @@
-"""Share a budget out over frames by weight. Knows no method and sees no tokens.
+"""The shares of a budget that frames get by weight.
 
-Nothing here waits for a device.
+These functions wait for no device.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import Tensor
 def frame_budgets(
     weights: Tensor, *, cells: int, total: int, min_k: int, largest_remainder: bool
 ) -> Tensor:
-    """How many of its `cells` tokens each frame keeps: [T] int64, summing to `total`.
+    """Return how many of its `cells` tokens each frame keeps: [T] int64, summing to `total`.
 
     Every frame gets `min_k`; the rest follows `weights [T]`, which sum to 1, rounded down and
-    capped at `cells`. What is left over fills the frame with the largest fraction first, and when
-    that is full the next; with `largest_remainder` it is dealt one token a frame in the same order.
+    capped at `cells`. The remainder fills the frame with the largest fraction first, and when that
+    is full the next; with `largest_remainder` it is dealt one token a frame in the same order.
     """
     shares = weights * (total - len(weights) * min_k)
     budgets = min_k + shares.floor().clamp(max=cells - min_k).long()

@@ -1,7 +1,7 @@
 """Cosines between tokens, and to a question's words, in the language model's own input space.
 
 Tokens and words are rows that the language model reads, so they are compared as they are, without a
-text encoder. Knows no budget.
+text encoder.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from evscli.records import PruneInputs
 
 
 def unit_tokens(embeds: Tensor) -> Tensor:
-    """`embeds [..., D]` as float32 rows of length 1, [n, D]; zero vectors stay zero.
+    """Return `embeds [..., D]` as float32 rows of length 1, [n, D]; zero vectors stay zero.
 
-    Exact for values of any size: a square of large ones would overflow, and of small ones vanish.
+    The scaling is exact for values of any size: squares of large ones would overflow, and of small
+    ones vanish.
     """
     rows = embeds.detach().flatten(0, -2).float()
     peaks = rows.abs().amax(dim=-1, keepdim=True)
@@ -26,9 +27,9 @@ def unit_tokens(embeds: Tensor) -> Tensor:
 
 
 def unit_query(inputs: PruneInputs, embeds: Tensor) -> Tensor:
-    """The rows of the query, each of length 1, where `embeds [..., D]` are: [Q, D] float32.
+    """Return the rows of the query on the device of `embeds`, of length 1: [Q, D] float32.
 
-    Raises UsageError where there is none, or it is not of the tokens' width.
+    Raises UsageError where there is no query, or it is not of the tokens' width D.
     """
     width = embeds.shape[-1]
     if inputs.query is None or len(inputs.query) == 0:
@@ -42,9 +43,9 @@ def unit_query(inputs: PruneInputs, embeds: Tensor) -> Tensor:
 
 
 def relevance(embeds: Tensor, query: Tensor) -> Tensor:
-    """Cosine of each token of `embeds [T, h, w, D]` to its nearest row of unit `query [Q, D]`.
+    """Return the cosine of each token of `embeds [T, h, w, D]` to its nearest row of unit `query`.
 
-    [T, h*w] float32; 0 for zero vectors.
+    The result is [T, h*w] float32, 0 for zero vectors. `query` is [Q, D].
     """
     t, h, w, _ = embeds.shape
     nearest = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)

@@ -1,7 +1,7 @@
-"""How much each token differs from its own cell one temporal patch earlier.
+"""The difference of each token from its own cell one temporal patch earlier.
 
-EVS (arXiv 2510.14624) compares embeddings or pixels; both are here. Scores only: which tokens
-stay is not decided here. The first frame has no predecessor and gets the largest value there is.
+EVS (arXiv 2510.14624) compares embeddings or pixels; both are here. These are scores only, from
+which methods choose. The first frame has no predecessor and gets the largest value there is.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from evscli.records import PixelSource, PruneInputs, VideoTokens
 
 
 def token_change(tokens: VideoTokens, inputs: PruneInputs, *, of_pixels: bool) -> Tensor:
-    """How much each token differs from its predecessor, by embeddings or pixels: [T, h, w]."""
+    """Return each token's difference from its predecessor, by embeddings or pixels: [T, h, w]."""
     if not of_pixels:
         return embedding_change(tokens.embeds)
-    assert inputs.pixels is not None, "a method says by `needs_by_option` that it needs them"
+    assert inputs.pixels is not None, "a method names in `needs_by_option` what it needs"
     return pixel_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device)
 
 
 def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
-    """`1 - cos(x[t,i], x[t-lag,i])` of `embeds [T, h, w, D]`: [T, h, w] float32 in 0..2.
+    """Return `1 - cos(x[t,i], x[t-lag,i])` of `embeds [T, h, w, D]`: [T, h, w] float32 in 0..2.
 
     The first `lag` frames are 2. A token bit-equal to its predecessor gets exactly 0; a zero vector
     has cosine 0 to any other.
@@ -48,11 +48,11 @@ def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
 
 
 def pixel_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:
-    """Mean absolute pixel difference of each merged cell: [T, h, w] float32 in 0..1; frame 0 is 1.
+    """Return the mean absolute pixel difference of each cell: [T, h, w] float32 in 0..1.
 
-    Ranks as `||cell[t] - cell[t-1]||_1` over both frames of a temporal patch in order; divided by
-    the cell's number of values and by 255 so that grids compare. Computed on the CPU. Raises
-    UsageError where the pixels do not make the grid.
+    It ranks as `||cell[t] - cell[t-1]||_1` over both frames of a temporal patch in order, divided
+    by the cell's number of values and by 255 so that grids compare. Frame 0 is 1. It is computed on
+    the CPU. Raises UsageError where the pixels do not make the grid.
     """
     t, h, w = grid_thw
     patch = pixels.temporal_patch_size
@@ -82,7 +82,7 @@ def _other_grid(grid_thw: tuple[int, int, int], patch: int) -> UsageError:
 
 
 def _one_minus_cosine(norms: Tensor, earlier_norms: Tensor, steps: Tensor) -> Tensor:
-    """1 - cos of two vectors from both norms and the norm of their difference.
+    """Return 1 - cos of two vectors from both norms and the norm of their difference.
 
     `1 - x.y / |x||y|` would cancel: its rounding noise of 2e-7 orders a still background at
     random. The law of cosines keeps small changes exact, and gives 0 for equal vectors.
@@ -94,7 +94,7 @@ def _one_minus_cosine(norms: Tensor, earlier_norms: Tensor, steps: Tensor) -> Te
 
 
 def _whole_patches(pixels: PixelSource) -> Iterator[Tensor]:
-    """Every frame [3, H, W] in order, the last repeated until its temporal patch is whole."""
+    """Yield every frame [3, H, W] in order, the last repeated until its temporal patch is whole."""
     count = 0
     for chunk in pixels.chunks():
         for frame in chunk.cpu():
@@ -107,7 +107,7 @@ def _whole_patches(pixels: PixelSource) -> Iterator[Tensor]:
 
 
 def _cell_distance(frame: Tensor, earlier: Tensor, h: int, w: int) -> Tensor:
-    """L1 distance of two uint8 frames [3, H, W] within each cell: [h, w] int64."""
+    """Return the L1 distance of two uint8 frames [3, H, W] within each cell: [h, w] int64."""
     difference = torch.maximum(frame, earlier) - torch.minimum(frame, earlier)
     channels, height, width = difference.shape
     cells = difference.view(channels, h, height // h, w, width // w)

@@ -1,7 +1,7 @@
-"""Walk over a video's tokens a few frames at a time, in float32.
+"""Walks over a video's tokens a few frames at a time, in float32.
 
-Tokens may be gigabytes on disk. A chunk that fits the processor's cache is read once however
-often a score looks at it, and bounds every temporary. Knows no method.
+Tokens may be gigabytes on disk. A chunk that fits the processor's cache is read once for all
+scores of it, and bounds every temporary.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _ACCELERATOR_VALUES = 1 << 25
 
 
 def frame_spans(embeds: Tensor, device: torch.device | None = None) -> Iterator[tuple[int, int]]:
-    """(start, stop) of runs of frames that cover `embeds [T, h, w, D]` in order.
+    """Yield (start, stop) of runs of frames that cover `embeds [T, h, w, D]` in order.
 
-    As long as is good where they are worked on: on `device`, by default their own.
+    The runs are as long as suits the device of the computation: `device`, by default their own.
     """
     length = span_length(embeds, device)
     for start in range(0, embeds.shape[0], length):
@@ -29,7 +29,7 @@ def frame_spans(embeds: Tensor, device: torch.device | None = None) -> Iterator[
 
 
 def span_length(embeds: Tensor, device: torch.device | None = None) -> int:
-    """Frames of `embeds [T, h, w, D]` that make one chunk."""
+    """Return the number of frames of `embeds [T, h, w, D]` in one chunk."""
     where = device or embeds.device
     values = _CACHED_VALUES if where.type == "cpu" else _ACCELERATOR_VALUES
     return min(max(1, values // max(1, embeds[:1].numel())), max(1, embeds.shape[0]))
@@ -49,10 +49,10 @@ def all_finite(embeds: Tensor) -> bool:
 
 
 def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int, Tensor]]:
-    """(start, stop, x) with x the frames start-overlap..stop-1 as float32 [f, h*w, D].
+    """Yield (start, stop, x) with x the frames start-overlap..stop-1 as float32 [f, h*w, D].
 
-    Frames before the first are left out. Outside autograd. x is valid until the next step: one
-    buffer serves all chunks, because fresh memory for each costs more than the conversion.
+    Frames before the first are left out, and there is no autograd. x is valid until the next step:
+    one buffer serves all chunks, because fresh memory for each costs more than the conversion.
     """
     embeds = embeds.detach()
     shape = (span_length(embeds) + overlap, *embeds.shape[1:])
@@ -64,10 +64,10 @@ def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int
 
 
 def parts(frames: int, cells: int, count: int, most: int) -> Iterator[tuple[int, int, int]]:
-    """(start, stop, share) of runs of whole frames of at most `most` tokens, or of one frame.
+    """Yield (start, stop, share) of runs of whole frames of at most `most` tokens, or of one frame.
 
-    For rules that compare all pairs. The runs are as even as can be and the shares, in proportion
-    to their frames, sum to `count`.
+    The runs are for rules that compare all pairs. They are as even as can be and the shares, in
+    proportion to their frames, sum to `count`.
     """
     runs = -(-frames // max(1, most // cells))
     edges = [frames * run // runs for run in range(runs + 1)]

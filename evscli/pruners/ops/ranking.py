@@ -1,7 +1,6 @@
-"""From scores to masks: keep the highest, over the whole video or frame by frame.
+"""Masks from scores: the highest, over the whole video or frame by frame.
 
-Ties go to the earlier token. Knows no method; counts are given, so nothing here waits for a
-device.
+Ties go to the earlier token. Counts are given, so these functions wait for no device.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from torch import Tensor
 
 
 def keep_highest(scores: Tensor, count: int) -> Tensor:
-    """Mask of the `count` highest of `scores`, of any shape."""
+    """Return the mask of the `count` highest of `scores`, of any shape."""
     order = scores.flatten().argsort(descending=True, stable=True)
     mask = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
     mask[order[:count]] = True
@@ -19,7 +18,7 @@ def keep_highest(scores: Tensor, count: int) -> Tensor:
 
 
 def keep_highest_per_frame(scores: Tensor, budgets: Tensor) -> Tensor:
-    """Mask [T, N] of the `budgets[t]` (int64 [T]) highest of each row of `scores [T, N]`."""
+    """Return the mask [T, N] of the `budgets[t]` (int64 [T]) highest of each row of `scores`."""
     order = scores.argsort(dim=1, descending=True, stable=True)
     rank = torch.arange(scores.shape[1], device=scores.device)
     mask = torch.zeros_like(scores, dtype=torch.bool)

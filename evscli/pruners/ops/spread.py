@@ -1,4 +1,4 @@
-"""Evenly spread positions on a line and on a grid, for the baselines that look at no content."""
+"""Evenly spread positions on a line and on a grid, for baselines without a look at content."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def spread(count: int, size: int) -> Tensor:
-    """`count` of the integers 0..size-1, evenly spread and centred: int64, ascending, distinct."""
+    """Return `count` of 0..size-1, evenly spread and centred: int64, ascending, distinct."""
     return (2 * torch.arange(count) + 1) * size // (2 * max(count, 1))
 
 
 def spread_cells(count: int, h: int, w: int) -> Tensor:
-    """Mask [h, w] with `count` cells evenly spread: spread rows, and spread cells in each row."""
+    """Return the mask [h, w] of `count` evenly spread cells: spread rows, and cells in each."""
     mask = torch.zeros((h, w), dtype=torch.bool)
     if count == 0:
         return mask

@@ -113,7 +113,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
     monkeypatch.setattr(memory_check, "main_memory", lambda: 1_000_000)
     tell_loss([video], job_of(store), as_json=False)
     assert capsys.readouterr().out == (
-        "store dtype int8: not measured what it does to the next token (mini needs about 0.0151 "
+        "store dtype int8: its effect on the next token was not measured (mini needs about 0.0151 "
         "GB and 0.001 GB of main memory are free: try one video on a larger machine)\n"
     )
 

@@ -83,8 +83,8 @@ class TestEventCells:
         ("change", "words"),
         [
             ({"box": (0, 0, 9, 5)}, r"\[0, 0, 9, 5\].* 8 wide and 6 high: give x0, y0"),
-            ({"box": (4, 2, 4, 5)}, r"no part of a picture"),
-            ({"box": (-1, 0, 4, 5)}, r"no part of a picture"),
+            ({"box": (4, 2, 4, 5)}, r"not inside a picture"),
+            ({"box": (-1, 0, 4, 5)}, r"not inside a picture"),
             ({"end": 2}, r"'it' goes from frame 2 until before 2: give an end"),
         ],
     )

@@ -27,7 +27,7 @@ def test_a_video_that_nothing_is_known_of_has_none(tmp_path: Path) -> None:
 )
 def test_a_malformed_one_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "truth.json").write_text(text)
-    with pytest.raises(UsageError, match=r"truth\.json does not say events"):
+    with pytest.raises(UsageError, match=r"truth\.json does not list events"):
         known_events(tmp_path / "clip.mp4")
 
 

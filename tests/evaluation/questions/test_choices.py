@@ -70,7 +70,7 @@ def test_a_list_named_without_folder_is_found_beside_its_videos(
 
 
 FAULTS: dict[str, tuple[object, str]] = {
-    "no object": ([1], "no JSON object; write"),
+    "no object": ([1], "not a JSON object; write"),
     "missing key": ({"video": "a", "options": []}, "missing 'question' and 'answer'; write"),
     "missing video": ({**GOOD, "video": "gone.mp4"}, '"gone.mp4"; paths are relative'),
     "a folder": ({**GOOD, "video": "clips"}, "no such video"),
