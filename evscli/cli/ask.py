@@ -64,8 +64,8 @@ def ask(
         )
     for warning in caught:
         note(str(warning.message))
-    hear = None if as_json else show
-    result = answer(language, inputs, max_new_tokens=max_new_tokens, on_text=hear)
+    on_text = None if as_json else show
+    result = answer(language, inputs, max_new_tokens=max_new_tokens, on_text=on_text)
     if as_json:
         print(json.dumps(as_values(video, question, language.name, result), indent=2))
     else:

@@ -78,7 +78,7 @@ def compare(
     Example: evs compare clips/ --method vcast --prune-at 1
     """
     from evscli.cli.evaluation_report import report_comparison
-    from evscli.cli.left_out import tell_left_out
+    from evscli.cli.left_out import report_left_out
     from evscli.evaluation.compare.agreement import usual_question
     from evscli.evaluation.compare.comparison import compare as compare_all
     from evscli.evaluation.compare.measure import Bench
@@ -86,7 +86,7 @@ def compare(
 
     job = replace(job, selection=job.selection.with_random())
     check_output(Path(output))
-    videos = job.find_videos(inputs, left_out=partial(tell_left_out, as_json=False))
+    videos = job.find_videos(inputs, left_out=partial(report_left_out, as_json=False))
     refuse_held(videos)
     name_model(job.encoding.name)
     job = job.resolved()

@@ -8,7 +8,7 @@ from evscli.corpus.inputs import LeftOut
 from evscli.texts import count_text
 
 
-def tell_left_out(left_out: LeftOut, *, as_json: bool) -> None:
+def report_left_out(left_out: LeftOut, *, as_json: bool) -> None:
     """Print a note, or the event `left_out`."""
     if as_json:
         emit("left_out", {"files": left_out.count, "kinds": dict(left_out.kinds)})

@@ -36,12 +36,12 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     if job.execution.engine == "local":
         warm_up()  # it imports torch while this process does
     from evscli.cli.events import Events
-    from evscli.cli.left_out import tell_left_out
+    from evscli.cli.left_out import report_left_out
     from evscli.cli.report import Report
-    from evscli.cli.store_dtype_loss import tell_loss
+    from evscli.cli.store_dtype_loss import report_loss
     from evscli.job.run import run_job
 
-    videos = job.find_videos(inputs, left_out=partial(tell_left_out, as_json=as_json))
+    videos = job.find_videos(inputs, left_out=partial(report_left_out, as_json=as_json))
     name_model(job.encoding.name)
     job = job.resolved()
     catch_termination()
@@ -50,7 +50,7 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
         summaries = run_job(job, videos, listener=listener)
     listener.finish(summaries)
     if job.storage.store_dtype != "auto":
-        tell_loss(videos, job, as_json=as_json)
+        report_loss(videos, job, as_json=as_json)
     raise typer.Exit(exit_code(summaries))
 
 

@@ -20,7 +20,7 @@ from evscli.store import open_store
 from evscli.texts import one_line
 
 
-def tell_loss(videos: Sequence[VideoInput], job: Job, *, as_json: bool) -> None:
+def report_loss(videos: Sequence[VideoInput], job: Job, *, as_json: bool) -> None:
     """Measure the first of `videos` in the first store and print it, where a dtype is narrower."""
     store, asked = job.folders[0], job.storage
     opened = open_store(store)

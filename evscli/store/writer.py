@@ -155,7 +155,7 @@ class StoreWriter:
         self._hidden = StagingFolder(hidden, fingerprint(self._config.settings))
         stack.callback(self._hidden.remove)
         claim_run(self.folder, self._config, temporary=hidden / "run")
-        self._take_stock()
+        self._read_state()
         recovered = self._hidden.recover(self._finished)
         logger.info(
             "writer %d of %s begins: %d videos are finished, %d more had no shard yet",
@@ -167,7 +167,7 @@ class StoreWriter:
         for video in recovered:
             self._enlist(video)
 
-    def _take_stock(self) -> None:
+    def _read_state(self) -> None:
         """Read the finished videos, and list own shards that a killed run did not come to list."""
         catalogue = read_catalogue(self.folder, keep=attrgetter("origin"))
         check_sizes(self.folder, catalogue)

@@ -34,16 +34,16 @@ from evscli.video import VideoIndex, decode_frames, index_video
 from evscli.video_errors import video_errors
 
 
-def serve(link: Connection) -> None:
+def serve(connection: Connection) -> None:
     """Decode the requested videos until the other end is closed."""
     # A crash is expected here, and a dump of its memory is useless.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
     source = OpenSource()
     with suppress(EOFError, ConnectionError), closing(source):
-        link.send(Ready())
+        connection.send(Ready())
         while True:
-            _answer(link, link.recv(), source)
+            _answer(connection, connection.recv(), source)
 
 
 class OpenSource:
@@ -92,30 +92,32 @@ def _mark(video: VideoInput) -> object:
     return video.path, now.st_ino, now.st_size, now.st_mtime_ns
 
 
-def _answer(link: Connection, request: Request, source: OpenSource) -> None:
+def _answer(connection: Connection, request: Request, source: OpenSource) -> None:
     try:
-        _decode(link, request, source)
+        _decode(connection, request, source)
     except VideoError as error:
         trace = traceback_of(error)
-        link.send(Failed(stage=error.stage, kind=error.kind, message=str(error), traceback=trace))
+        connection.send(
+            Failed(stage=error.stage, kind=error.kind, message=str(error), traceback=trace)
+        )
     except EvsError as error:
-        link.send(Refused(message=str(error), traceback=traceback_of(error)))
+        connection.send(Refused(message=str(error), traceback=traceback_of(error)))
     finally:
         if not request.video.is_part:
             source.close()
 
 
-def _decode(link: Connection, request: Request, source: OpenSource) -> None:
+def _decode(connection: Connection, request: Request, source: OpenSource) -> None:
     source.open(request)
-    link.send(Opened(source=source.info))
+    connection.send(Opened(source=source.info))
     index = source.index(request)
-    link.send(Indexed(index=replace(index, path=request.video.path)))
-    plan = link.recv()
+    connection.send(Indexed(index=replace(index, path=request.video.path)))
+    plan = connection.recv()
     if plan is None:
         return
     for chunk in _chunks(request, index, plan):
-        send_chunk(link, chunk)
-    link.send(Ended())
+        send_chunk(connection, chunk)
+    connection.send(Ended())
 
 
 def _chunks(request: Request, index: VideoIndex, plan: FramePlan) -> Iterator[FrameChunk]:

@@ -91,43 +91,43 @@ class Clock:
         """The most seconds to wait."""
         self.waited = 0.0
 
-    def wait(self, link: Connection) -> None:
+    def wait(self, connection: Connection) -> None:
         """Wait until something can be read, the end of the other process included.
 
         Raises TimeoutError beyond the limit.
         """
         began = time.monotonic()
-        ready = link.poll(max(0.0, self.limit - self.waited))
+        ready = connection.poll(max(0.0, self.limit - self.waited))
         self.waited += time.monotonic() - began
         if not ready:
             raise TimeoutError
 
 
-def send_chunk(link: Connection, chunk: FrameChunk) -> None:
+def send_chunk(connection: Connection, chunk: FrameChunk) -> None:
     """Send frames, without a copy on this side. Raises OSError where the other end is closed."""
     pixels = chunk.pixels.contiguous()
-    link.send(Pixels(start=chunk.start, shape=tuple(pixels.shape)))
+    connection.send(Pixels(start=chunk.start, shape=tuple(pixels.shape)))
     rest = pixels.view(-1).numpy().data
     while rest:
-        rest = rest[os.write(link.fileno(), rest) :]
+        rest = rest[os.write(connection.fileno(), rest) :]
 
 
-def receive(link: Connection, clock: Clock) -> Any:
+def receive(connection: Connection, clock: Clock) -> Any:
     """Return the next message, chunks with their pixels.
 
     Raises EOFError or ConnectionError where the other process has ended, TimeoutError.
     """
-    clock.wait(link)
-    message = link.recv()
-    return _chunk(link, clock, message) if isinstance(message, Pixels) else message
+    clock.wait(connection)
+    message = connection.recv()
+    return _chunk(connection, clock, message) if isinstance(message, Pixels) else message
 
 
-def _chunk(link: Connection, clock: Clock, place: Pixels) -> FrameChunk:
+def _chunk(connection: Connection, clock: Clock, place: Pixels) -> FrameChunk:
     pixels = torch.empty(place.shape, dtype=torch.uint8)
     rest = pixels.view(-1).numpy().data
     while rest:
-        clock.wait(link)
-        count = os.readv(link.fileno(), [rest])
+        clock.wait(connection)
+        count = os.readv(connection.fileno(), [rest])
         if not count:
             raise EOFError
         rest = rest[count:]

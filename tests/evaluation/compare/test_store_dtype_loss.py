@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evscli.bundled import MINI
-from evscli.cli.store_dtype_loss import loss_line, tell_loss
+from evscli.cli.store_dtype_loss import loss_line, report_loss
 from evscli.encoders import files as files_module
 from evscli.encoders.files import HubRepository, LocalFolder
 from evscli.errors import DeviceError, MismatchError, ModelError
@@ -111,7 +111,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(memory_check, "main_memory", lambda: 1_000_000)
-    tell_loss([video], job_of(store), as_json=False)
+    report_loss([video], job_of(store), as_json=False)
     assert capsys.readouterr().out == (
         "store dtype int8: its effect on the next token was not measured (mini needs about 0.0151 "
         "GB and 0.001 GB of main memory are free: try one video on a larger machine)\n"
@@ -121,7 +121,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
 def test_nothing_is_said_where_nothing_is_stored(
     store: Path, video: VideoInput, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell_loss([replace(video, id="other")], job_of(store), as_json=False)
+    report_loss([replace(video, id="other")], job_of(store), as_json=False)
     assert capsys.readouterr().out == ""
 
 
