@@ -6,10 +6,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from statistics import median
 
 import evscli
+from evscli.models.registry import FOLDERS
 
 PACKAGE = Path(evscli.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -46,14 +48,29 @@ def test_help_imports_nothing_heavy() -> None:
     assert "prune" in done.stdout
 
 
-def test_the_walk_of_the_contributing_page_is_there() -> None:
+def walk() -> list[tuple[Path, list[str]]]:
+    """Return the files of the walk in CONTRIBUTING.md, each with the names that its item says."""
     page = (ROOT / "CONTRIBUTING.md").read_text()
-    steps = re.findall(r"^\d+\. `(evscli/\S+\.py)`:((?:.|\n   +)*)", page, re.MULTILINE)
+    items = re.findall(r"^\d+\. `(evscli/\S+\.py)`:((?:.|\n   +)*)", page, re.MULTILINE)
+    return [(ROOT / path, re.findall(r"`([A-Za-z_.]+)`", text)) for path, text in items]
 
-    assert 5 < len(steps) <= 10
-    for path, text in steps:
-        code = (ROOT / path).read_text()
-        named = re.findall(r"`([A-Za-z_.]+)`", text)
-        assert named
-        missing = [name for name in named if name.split(".")[-1] not in code]
-        assert not missing, f"{path} does not know {missing}"
+
+def test_the_walk_leads_from_the_command_to_the_shard_in_ten_files() -> None:
+    steps = walk()
+
+    assert len(steps) <= 10
+    assert (steps[0][0].name, steps[-1][0].name) == ("prune.py", "writer.py")
+    for number, (path, names) in enumerate(steps):
+        code = path.read_text()
+        here = [name for name in names if name.rsplit(".", 1)[-1] in code]
+        assert here, f"nothing that item {number + 1} names is in {path}"
+        others = "".join(other.read_text() for other, _ in steps)
+        assert all(name.rsplit(".", 1)[-1] in others for name in names)
+        defined = [name for name in names if f"def {name.rsplit('.', 1)[-1]}(" in code]
+        assert defined, f"item {number + 1} names no function of {path}"
+
+
+def test_every_family_is_in_the_contract_of_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (families,) = (one for one in contracts["contracts"] if "Families" in one["name"])
+    assert families["modules"] == [f"evscli.models.{folder}" for folder in FOLDERS]

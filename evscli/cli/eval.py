@@ -15,7 +15,7 @@ from evscli.cli.command import command
 from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.errors import UsageError
 from evscli.job import Encoding, Selection
-from evscli.option import Checked, Option
+from evscli.option import Checked, Option, option_fields
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
@@ -184,10 +184,10 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
 def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:
     """Raise UsageError for options that need a file of questions."""
     if per_token or sampling != Sampling():
+        names = ", ".join(option.names[-1] for option in option_fields(Sampling))
         raise UsageError(
-            "--fps, --num-frames, --max-frames, --min-pixels, --max-pixels, --total-pixels and "
-            "--per-token are for your own videos: give a file of questions with --questions, or "
-            "leave them out"
+            f"{names} and --per-token are for your own videos: give a file of questions with "
+            "--questions, or leave them out"
         )
 
 

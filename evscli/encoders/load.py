@@ -22,15 +22,15 @@ from evscli.encoders.files import ModelFiles, find_model
 from evscli.encoders.processor import load_video_processor, processor_digest
 from evscli.errors import UsageError
 from evscli.models.contract import SamplingRules, VisionShape
-from evscli.models.parts.rules import check_sampling
 from evscli.models.spec import load_name
 from evscli.records import ModelInfo, Sampling
 
 ALGORITHM = 1
 """Raised whenever the same settings would give other tokens than before."""
 
-LATER = ("min_pixels", "max_pixels", "total_pixels")
-"""The fields of a `Sampling` that the first stores did not know."""
+FIRST = ("fps", "num_frames", "max_frames")
+"""The fields of a `Sampling` that stores always name. Others are left out at their default, so that
+stores which did not know them go on."""
 
 BY_CHECKPOINT = Sampling()
 """Frames chosen as the checkpoint's processor does on its own."""
@@ -59,7 +59,6 @@ def load_encoder(
     used and DeviceError for a device that is not there.
     """
     _check_resize(resize)
-    check_sampling(sampling)
     target = resolve_device(device)
     files = find_model(model, revision=revision)
     checkpoint = read_checkpoint(files)
@@ -122,10 +121,8 @@ def _settings(
     resize: str,
 ) -> dict[str, Any]:
     asked = asdict(rules.sampling)
-    # What came later is written where it is asked for only, so that older stores go on.
-    sampling = {key: asked[key] for key in asked if key not in LATER or asked[key] is not None}
-    if sampling["by"] == Sampling().by:
-        del sampling["by"]
+    default = asdict(Sampling())
+    sampling = {key: asked[key] for key in asked if key in FIRST or asked[key] != default[key]}
     sampling["min_frames"] = getattr(processor, "min_frames", None)
     settings = {
         "algorithm": ALGORITHM,

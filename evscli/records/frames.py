@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from math import inf
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, get_args
 
-from evscli.option import Option
+from evscli.errors import UsageError
+from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +24,19 @@ KEPT_AS_NULL = {"null": True}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """The density at which videos are sampled. None is left to the checkpoint's processor."""
+class Sampling(Checked):
+    """The density at which videos are sampled. None is left to the checkpoint's processor.
+
+    Raises UsageError for values that no video could be sampled with.
+    """
 
     GROUP: ClassVar = "Frames"
 
     fps: Annotated[float | None, Option("Frames per second to sample.", metavar="RATE")] = None
-    num_frames: Annotated[int | None, Option("Frames to sample per video.", metavar="N")] = None
-    max_frames: Annotated[int | None, Option("Most frames to sample.", metavar="N")] = None
+    num_frames: Annotated[
+        int | None, Option("Frames to sample per video.", metavar="N", least=1)
+    ] = None
+    max_frames: Annotated[int | None, Option("Most frames to sample.", metavar="N", least=1)] = None
     by: Annotated[
         SampleBy,
         Option(
@@ -39,15 +46,33 @@ class Sampling:
         ),
     ] = "index"
     min_pixels: Annotated[
-        int | None, Option("Pixels that a resized frame has at least.", metavar="N")
+        int | None, Option("Pixels that a resized frame has at least.", metavar="N", least=1)
     ] = None
     max_pixels: Annotated[
-        int | None, Option("Pixels that a resized frame has at most.", metavar="N")
+        int | None, Option("Pixels that a resized frame has at most.", metavar="N", least=1)
     ] = None
     total_pixels: Annotated[
         int | None,
-        Option("Pixels that all sampled frames of a video have together at most.", metavar="N"),
+        Option(
+            "Pixels that all sampled frames of a video have together at most.", metavar="N", least=1
+        ),
     ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fps is not None and self.num_frames is not None:
+            raise UsageError("--fps and --num-frames exclude each other; give one of them")
+        if self.fps is not None and not 0 < self.fps < inf:
+            raise UsageError(f"--fps must be a number above 0, got {self.fps}; try --fps 2")
+        if self.by not in get_args(SampleBy):
+            known = ", ".join(get_args(SampleBy))
+            raise UsageError(f"frames can be sampled by {known}, not by {self.by!r}")
+        for name, most in (("max", self.max_pixels), ("total", self.total_pixels)):
+            if most is not None and self.min_pixels is not None and self.min_pixels > most:
+                raise UsageError(
+                    f"--min-pixels {self.min_pixels} is more than --{name}-pixels {most}; lower "
+                    "the one or raise the other"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,7 +48,7 @@ def test_pixels_are_taken_by_a_call_from_python(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--max-pixels", "0"), "--max-pixels must be at least 1, got 0"),
+        (("--max-pixels", "0"), "--max-pixels must be 1 or more, got 0"),
         (("--min-pixels", "900", "--max-pixels", "800"), "--min-pixels 900 is more than --max-pix"),
         (("--total-pixels", "9"), "--total-pixels 9 is less than one token"),
     ],

@@ -101,7 +101,7 @@ def make_blank(model: PreTrainedModel, clip: Clip, **info: str) -> PrunedVideo:
     padded = np.append(times, times[-1:].repeat(len(times) % 2)).reshape(-1, 2)
     return PrunedVideo(
         info=make_info(model, clip, **info),
-        embeds=torch.zeros(mask.numel(), model.config.vision_config.out_hidden_size),
+        embeds=torch.zeros(mask.numel(), model.config.get_text_config().hidden_size),
         position_ids=mask.nonzero().int(),
         keep_mask=mask,
         source_index=torch.tensor(clip.indices),
@@ -131,7 +131,7 @@ def make_info(
             vision_bf16_sha256=bf16,
             processor_sha256="0",
             dtype="float32",
-            embed_dim=vision.out_hidden_size,
+            embed_dim=model.config.get_text_config().hidden_size,
             deepstack_planes=len(getattr(vision, "deepstack_visual_indexes", [])),
             patch_size=vision.patch_size,
             temporal_patch_size=2,

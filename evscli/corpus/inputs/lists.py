@@ -18,7 +18,6 @@ from typing import IO, Any
 from evscli.corpus.inputs.parquet import parquet_rows
 from evscli.errors import UsageError
 
-LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet", ".txt"})
 TEXTS, SECONDS = ("path", "id", "query"), ("start", "end")
 COLUMNS = (*TEXTS, *SECONDS)
 MORE = "\0"
@@ -167,3 +166,6 @@ READERS: Mapping[str, Callable[[IO[bytes], str], Iterator[tuple[str, RowValues]]
     ".parquet": _table,
     ".txt": _lines,
 }
+"""The readers of lists, by the ending of their names."""
+
+LIST_SUFFIXES = frozenset(READERS)

@@ -14,7 +14,7 @@ import numpy as np
 from transformers.video_utils import VideoMetadata
 
 from evscli.errors import UsageError, VideoError
-from evscli.models.parts.rules import check_sampling, takes_all
+from evscli.models.parts.rules import takes_all
 from evscli.records import FloatArray, IntArray, Sampling
 
 
@@ -28,7 +28,6 @@ class Molmo2Rules:
 
         Raises UsageError for what no video could be sampled by, and for numbers of pixels.
         """
-        check_sampling(asked)
         self.takes_all = takes_all(processor, asked, own_fps)
         self.sampling = asked if self.takes_all else resolve_sampling(processor, asked)
         self.patch_size = int(processor.patch_size)

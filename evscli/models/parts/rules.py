@@ -7,14 +7,14 @@ between releases. Knows no video file and no pixel.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from transformers.video_utils import VideoMetadata
 
 from evscli.errors import UsageError, VideoError
 from evscli.models.parts.sizing import check_pixels, size_by_rule, size_only
-from evscli.records import FloatArray, IntArray, SampleBy, Sampling
+from evscli.records import FloatArray, IntArray, Sampling
 
 
 class ProcessorRules:
@@ -26,7 +26,6 @@ class ProcessorRules:
         `own_fps` is the rate of a family whose processor samples nothing by itself. Raises
         UsageError for what no video could be sampled by.
         """
-        check_sampling(asked)
         self.sampling = resolve_sampling(processor, asked, own_fps)
         self.takes_all = takes_all(processor, asked, own_fps)
         if self.takes_all and asked.by == "time":
@@ -116,36 +115,6 @@ class ProcessorRules:
             f"{frames} frames at {fps:g} per second ({reason}); use a longer video or change "
             "--fps, --num-frames or --max-frames"
         )
-
-
-def check_sampling(asked: Sampling) -> None:
-    """Raise UsageError for values no video could be sampled with."""
-    if asked.fps is not None and asked.num_frames is not None:
-        raise UsageError("--fps and --num-frames exclude each other; give one of them")
-    if asked.fps is not None and not 0 < asked.fps < float("inf"):
-        raise UsageError(f"--fps must be a number above 0, got {asked.fps}; try --fps 2")
-    if asked.by not in get_args(SampleBy):
-        known = ", ".join(get_args(SampleBy))
-        raise UsageError(f"frames can be sampled by {known}, not by {asked.by!r}")
-    for option, value in (("num-frames", asked.num_frames), ("max-frames", asked.max_frames)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{option} must be at least 1, got {value}; try --{option} 32")
-    _check_pixels_asked(asked)
-
-
-def _check_pixels_asked(asked: Sampling) -> None:
-    least, limits = asked.min_pixels, {"max": asked.max_pixels, "total": asked.total_pixels}
-    for name, value in {"min": least, **limits}.items():
-        if value is not None and value < 1:
-            raise UsageError(
-                f"--{name}-pixels must be at least 1, got {value}; try --{name}-pixels 100000"
-            )
-    for name, value in limits.items():
-        if value is not None and least is not None and least > value:
-            raise UsageError(
-                f"--min-pixels {least} is more than --{name}-pixels {value}; lower the one or "
-                "raise the other"
-            )
 
 
 def takes_all(processor: Any, asked: Sampling, own_fps: float | None) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.processor import load_video_processor
-from evscli.errors import UsageError, VideoError
+from evscli.errors import VideoError
 from evscli.models.parts.rules import ProcessorRules
 from evscli.models.registry import built_in
 from evscli.records import Sampling
@@ -98,24 +98,6 @@ def test_checkpoint_that_names_a_number_of_frames_is_followed(family: str, tmp_p
 
     assert len(rules_of(processor, family, Sampling()).sample(300, 30.0)) == 6
     assert len(rules_of(processor, family, Sampling(fps=1)).sample(300, 30.0)) == 10
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        (Sampling(fps=1.0, num_frames=8), "--fps and --num-frames exclude each other"),
-        (Sampling(fps=0.0), "--fps must be a number above 0, got 0.0"),
-        (Sampling(fps=float("nan")), "--fps must be a number above 0, got nan"),
-        (Sampling(fps=float("inf")), "--fps must be a number above 0, got inf"),
-        (Sampling(num_frames=0), "--num-frames must be at least 1, got 0"),
-        (Sampling(max_frames=-3), "--max-frames must be at least 1, got -3"),
-    ],
-)
-def test_sampling_no_video_could_follow_is_refused(
-    asked: Sampling, message: str, processors: dict[str, Any]
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        ProcessorRules(processors["qwen3_vl"], asked)
 
 
 def test_more_frames_than_there_are_is_an_error_where_the_rule_says_so(

@@ -13,7 +13,7 @@ from torch import Tensor
 from evscli.pruners import check_selection, list_pruners, prune, select_tokens
 from evscli.pruners.budget_rule import Demand, parse_rule
 from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
-from tests.pruners.videos import noise, still, tokens
+from tests.pruners.videos import noise, pictures, source, still, tokens
 
 METHODS = [p.name for p in list_pruners() if not p.keeps_all and p.inside is None]
 VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
@@ -38,7 +38,9 @@ def select(embeds: Tensor, variant: str, budget: float, seed: int = 0) -> KeptTo
     method, options = VARIANTS[variant]
     request = check_selection(method, budget, options)
     query = noise(1, 1, 3, embeds.shape[-1], seed=9).view(3, -1)
-    inputs = PruneInputs(seed=seed, query=query)
+    t, h, w, _ = embeds.shape
+    pixels = source(pictures(2 * t, 2 * h, 2 * w))
+    inputs = PruneInputs(seed=seed, query=query, pixels=pixels)
     return select_tokens(request, VideoTokens.from_embeds(embeds), inputs)
 
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from evscli.pruners import check_selection, list_pruners, select_tokens
 from evscli.records import PruneInputs, VideoTokens
-from tests.pruners.videos import noise
+from tests.pruners.videos import noise, pictures, source
 
 GRID = (96, 8, 8)
 WIDTH = 512
@@ -47,7 +47,8 @@ def test_no_step_makes_a_copy_of_all_tokens(method: str) -> None:
     embeds = noise(*GRID, WIDTH).bfloat16()
     options = {"part": 1024} if method in {"divprune", "cdpruner"} else {}
     request = check_selection(method, 0.25, options)
-    inputs = PruneInputs(query=noise(1, 1, 3, WIDTH).view(3, -1))
+    pixels = source(pictures(2 * GRID[0], 2 * GRID[1], 2 * GRID[2]))
+    inputs = PruneInputs(query=noise(1, 1, 3, WIDTH).view(3, -1), pixels=pixels)
     with Largest(embeds) as largest:
         kept = select_tokens(request, VideoTokens.from_embeds(embeds), inputs)
     assert kept.count == kept.expected
