@@ -13,10 +13,9 @@ from pathlib import Path
 
 from evscli.errors import StoreError
 from evscli.records import Origin, PrunedVideo, VideoInfo
-from evscli.store.checks import stored_problems, tensor_problems
 from evscli.store.durable import sync_file
 from evscli.store.quantize import quantized
-from evscli.store.shard import Shard, ShardPart, digest, write_shard
+from evscli.store.shard import Shard, ShardPart, digest, tensor_problems, write_shard
 from evscli.store.shard_header import description_of
 
 
@@ -105,7 +104,7 @@ class StagingFolder:
             shard = Shard(path)
             (video_id,) = shard.videos
             is_ours = shard.header.fingerprint == self._fingerprint
-            if is_ours and not stored_problems(shard, video_id):
+            if is_ours and not shard.problems(video_id):
                 return shard.info(video_id)
         except (StoreError, ValueError):
             pass
@@ -113,12 +112,7 @@ class StagingFolder:
 
 
 def _waiting(info: VideoInfo, path: Path) -> StagedVideo:
-    return StagedVideo(
-        id=info.id,
-        origin=info.origin,
-        path=path,
-        size=path.stat().st_size,
-    )
+    return StagedVideo(id=info.id, origin=info.origin, path=path, size=path.stat().st_size)
 
 
 def _refused(video_id: str, reason: str) -> StoreError:
