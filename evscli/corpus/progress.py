@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evscli.corpus.outcome import file_size
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Task, file_size
 from evscli.records import Failure
 
 TINY = 1e-6

@@ -17,11 +17,9 @@ from evscli.corpus.estimate.forecast import Forecast, StoreForecast
 from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
 from evscli.corpus.estimate.survey import SplitTask, SurveyedVideo, SurveyResult, survey
 from evscli.corpus.executors.engine import Engine, MakePruner
-from evscli.corpus.outcome import Summary
-from evscli.corpus.reconcile import read_state
-from evscli.corpus.resume import StoreState, work_left
+from evscli.corpus.resume import Backlog, read_state
 from evscli.corpus.segments import cut_video, uncut
-from evscli.corpus.tasks import Task
+from evscli.corpus.tasks import Summary, Task
 from evscli.pipeline import VideoPruner
 from evscli.records import Failure, ModelInfo, VideoInput
 from evscli.store.run import check_run
@@ -90,14 +88,17 @@ def prepare(
     for folder, config in zip(folders, pruner.configs, strict=True):
         check_run(folder, config)
     mine = engine.share.of(videos)
-    summaries = [Summary() for _ in folders]
-    states = [read_state(folder) for folder in folders]
-    tasks, cut = _work(mine, states, summaries, engine)
+    backlog = Backlog(
+        states=[read_state(folder) for folder in folders],
+        summaries=[Summary() for _ in folders],
+        retries=engine.retries,
+    )
+    tasks, cut = _work(mine, backlog, engine.segment)
     return Prepared(
         pruner=pruner,
         engine=engine,
         videos=len(mine),
-        summaries=summaries,
+        summaries=backlog.summaries,
         sample=take_sample(tasks, usual_size(tasks) if most is None else most or len(tasks)),
         load_seconds=loaded,
         cut=cut,
@@ -105,22 +106,18 @@ def prepare(
 
 
 def _work(
-    videos: Sequence[VideoInput],
-    states: Sequence[StoreState],
-    summaries: Sequence[Summary],
-    engine: Engine,
+    videos: Sequence[VideoInput], backlog: Backlog, seconds: float | None
 ) -> tuple[list[Task], SplitTask]:
     """Return the tasks that are left, one per file, and the function that splits each of them."""
-    seconds, retries = engine.segment, engine.retries
     if seconds is None:
-        return work_left(videos, states, summaries, retries=retries), lambda task, _: [task]
-    left = uncut(videos, seconds, states, summaries, retries=retries)
+        return backlog.tasks(videos), lambda task, _: [task]
+    left = uncut(videos, seconds, backlog)
 
     def cut(task: Task, index: VideoIndex) -> list[Task]:
-        segments = cut_video(task.video, index, seconds)
-        return work_left(segments, states, summaries, retries=retries, compared=True)
+        return backlog.tasks(cut_video(task.video, index, seconds), compared=True)
 
-    return [Task(video=video, tries=dict.fromkeys(range(len(states)), 1)) for video in left], cut
+    tries = dict.fromkeys(range(len(backlog.states)), 1)
+    return [Task(video=video, tries=tries) for video in left], cut
 
 
 def survey_sample(

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from evscli.corpus.inputs.remote import is_url
-from evscli.corpus.outcome import file_size
-from evscli.corpus.tasks import Task
+from evscli.corpus.tasks import Task, file_size
 from evscli.records import VideoInput
 
 MOST_LOCAL = 200

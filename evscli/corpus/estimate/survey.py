@@ -17,8 +17,7 @@ from evscli.corpus.estimate.forecast import (
 )
 from evscli.corpus.executors.pruning import planner_of, request_of
 from evscli.corpus.inputs import refuse_name
-from evscli.corpus.outcome import failure_of
-from evscli.corpus.tasks import Task
+from evscli.corpus.tasks import Task, failure_of
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.records import Failure, SourceInfo

@@ -14,8 +14,7 @@ from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Planner
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.decoding.wire import Request
 from evscli.corpus.inputs import refuse_name
-from evscli.corpus.outcome import Outcome, failure_of
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Outcome, Task, failure_of
 from evscli.encoders import VideoEncoder
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
