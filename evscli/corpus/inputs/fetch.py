@@ -96,12 +96,8 @@ def _copy(held: HeldVideo, target: IO[bytes], name: str) -> None:
     target.flush()
 
 
-@contextmanager
-def _opened(held: HeldVideo) -> Iterator[IO[bytes]]:
+def _opened(held: HeldVideo) -> IO[bytes]:
     if not is_url(held.url):
-        with Path(held.url).open("rb") as file:
-            yield file
-        return
+        return Path(held.url).open("rb")
     remote = Remote(held.url)
-    with remote.open() if held.offset else remote.stream(held.size) as file:
-        yield file
+    return remote.open() if held.offset else remote.stream(held.size)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -111,29 +110,27 @@ class Remote:
         ]
         return sorted(files, key=lambda file: file.below.split("/"))
 
-    @contextmanager
-    def open(self, *, block: int = TRANSFER_BYTES, ahead: bool = False) -> Iterator[IO[bytes]]:
+    def open(self, *, block: int = TRANSFER_BYTES, ahead: bool = False) -> IO[bytes]:
         """Open the file, read in requests of `block` bytes; `ahead` reads that many more each time.
 
         Raises whatever the back end does.
         """
         cache = "readahead" if ahead else "none"
-        with self.fs.open(self.path, "rb", block_size=block, cache_type=cache) as file:
-            yield file
+        return self._opened(block_size=block, cache_type=cache)
 
-    @contextmanager
-    def stream(self, size: int) -> Iterator[IO[bytes]]:
+    def stream(self, size: int) -> IO[bytes]:
         """Open the file of `size` bytes at this address, to be read once from its beginning.
 
         Raises whatever the back end does.
         """
-        options: dict[str, Any] = {
-            "block_size": 0 if self.url.startswith(STREAMED) else TRANSFER_BYTES
-        }
-        if self.url.startswith(WEB):
-            options["size"] = size  # it would be asked for again
-        with self.fs.open(self.path, "rb", cache_type="none", **options) as file:
-            yield file
+        block = 0 if self.url.startswith(STREAMED) else TRANSFER_BYTES
+        # The size would be asked for again.
+        known = {"size": size} if self.url.startswith(WEB) else {}
+        return self._opened(block_size=block, cache_type="none", **known)
+
+    def _opened(self, **options: Any) -> IO[bytes]:
+        file: IO[bytes] = self.fs.open(self.path, "rb", **options)
+        return file
 
     def _attempt(self, action: Callable[[], T]) -> T:
         return attempt(self.name, action)

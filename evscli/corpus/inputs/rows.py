@@ -13,8 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from evscli.corpus.inputs.folders import dangling
-from evscli.corpus.inputs.found import Found, Item
+from evscli.corpus.inputs.found import Found, Item, dangling
 from evscli.corpus.inputs.lists import Listed
 from evscli.corpus.inputs.lookup import url_files, url_tars
 from evscli.corpus.inputs.names import span_id, url_path, video_id
