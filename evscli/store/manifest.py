@@ -73,12 +73,17 @@ def append_entries(folder: Path, writer: int, entries: Sequence[Entry]) -> None:
         append_lines(path, [canonical_json(entry) for entry in entries])
 
 
-def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -> None:
-    """Take the stale lines out of a manifest, and remove the file with its last line.
+def drop_lines(
+    folder: Path, writer: int, stale: Callable[[Entry], bool], *, temporary: Path
+) -> None:
+    """Take the stale lines out of a writer's manifest, and remove the file with its last line.
 
     The file is whole at any moment. `temporary` is a path on the same file system. Only the holder
     of the writer's lock may call it. Raises DamagedError, OSError.
     """
+    path = lines_path(folder, MANIFEST, writer)
+    if not path.exists():
+        return
     left = dropped = 0
     with temporary.open("wb") as file:
         for line, entry in zip(read_lines(path), read_manifest(path), strict=True):

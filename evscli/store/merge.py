@@ -20,14 +20,7 @@ from evscli.store.durable import FULL, publish, sync_file, sync_folder
 from evscli.store.locks import every_lock
 from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries, shard_of
 from evscli.store.reader import require_store, store_fingerprint
-from evscli.store.schema import (
-    MANIFEST,
-    lines_path,
-    list_shards,
-    shard_name,
-    shard_number,
-    staging_folder,
-)
+from evscli.store.schema import list_shards, shard_name, shard_number, staging_folder
 from evscli.store.shard import Shard, ShardPart, write_shard
 from evscli.store.shard_header import check_fingerprint, damaged_shard
 from evscli.store.staging import StagingFolder
@@ -204,8 +197,7 @@ class StoreMerge:
 
         if self._listed - there:
             for writer in self._writers:
-                if (path := lines_path(self.folder, MANIFEST, writer)).exists():
-                    drop_lines(path, stale, temporary=self._temporary("lines"))
+                drop_lines(self.folder, writer, stale, temporary=self._temporary("lines"))
 
     def _temporary(self, name: str) -> Path:
         """Return a free path. A file there is unlinked: it may be a second name of a shard."""

@@ -14,13 +14,7 @@ from torch import Tensor
 from evscli.records import PrunedVideo, VideoInfo
 from evscli.store.codec import canonical_json
 from evscli.store.quantize import widened
-from evscli.store.schema import (
-    METADATA_KEY,
-    TensorSpec,
-    layout_problems,
-    split_key,
-    tensor_key,
-)
+from evscli.store.schema import METADATA_KEY, TensorSpec, layout_problems, split_key, tensor_key
 from evscli.store.shard_header import (
     ShardHeader,
     damaged_shard,

@@ -15,13 +15,7 @@ from safetensors import SafetensorError, safe_open
 from evscli.errors import DamagedError, StoreError
 from evscli.records import VideoInfo
 from evscli.store.codec import canonical_json, from_json, json_object, to_json
-from evscli.store.schema import (
-    FORMAT_VERSION,
-    METADATA_KEY,
-    NARROW_VERSION,
-    RUN_NAME,
-    id_problem,
-)
+from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, NARROW_VERSION, RUN_NAME, id_problem
 
 T = TypeVar("T")
 

@@ -140,7 +140,7 @@ def test_a_second_run_looks_into_no_file(
     folder: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(folder, pruner)
-    monkeypatch.setattr(DecoderProcess, "start", lambda _: pytest.fail("it started a decoder"))
+    monkeypatch.setattr(DecoderProcess, "make_ready", lambda _: pytest.fail("it started a decoder"))
     summary, seen = run(folder, pruner)
     assert (seen.files, seen.ids) == ([], [])
     assert (summary.skipped, summary.failed_earlier) == (4, 1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.estimate.calibrate import Effort, calibrate
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast, StoreForecast
@@ -127,16 +126,15 @@ def survey_sample(
 
     Raises StoreError where the disk for copies of remote videos is full.
     """
+    engine, tasks = prepared.engine, prepared.sample.tasks
+    count = max(1, min(len(tasks), engine.lanes * len(engine.devices)))
+    decoders = [engine.decoder() for _ in range(count)]
     looks = []
-    with closing(_survey(prepared)) as looking:
+    with closing(survey(tasks, prepared.pruner, decoders, cut=prepared.cut)) as looking:
         for look in looking:
             looks.append(look)
             advance(1)
     return looks
-
-
-def _survey(prepared: Prepared) -> Generator[SurveyResult]:
-    return survey(prepared.sample.tasks, prepared.pruner, _decoders(prepared), cut=prepared.cut)
 
 
 def estimate(prepared: Prepared, looks: Sequence[SurveyResult], *, timed: bool) -> Estimate:
@@ -145,21 +143,30 @@ def estimate(prepared: Prepared, looks: Sequence[SurveyResult], *, timed: bool) 
     Raises StoreError where the disk for temporary files is full.
     """
     pruner = prepared.pruner
-    seen = [look.outcome for look in looks if isinstance(look.outcome, SurveyedVideo)]
+    seen = [look for look in looks if isinstance(look, SurveyedVideo)]
     factor = prepared.sample.factor
     forecast = sum((each.forecast for each in seen), Forecast()).scaled(factor)
     stores = [_store(seen, number).scaled(factor) for number in range(len(prepared.summaries))]
-    effort = _effort(prepared, looks) if timed else Effort()
+    effort = _effort(prepared, seen) if timed else Effort()
     return Estimate(
         model=pruner.encoder.info,
         sample=prepared.sample,
         forecast=forecast,
         stores=stores,
         seen=len(seen),
-        failures=[look.outcome for look in looks if isinstance(look.outcome, Failure)],
+        failures=[look for look in looks if isinstance(look, Failure)],
         token_bytes=token_bytes(pruner.encoder.info, pruner.store_dtype),
         store_dtype=pruner.store_dtype,
-        duration=_duration(prepared, forecast, stores, effort) if effort.videos else None,
+        duration=duration_of(
+            forecast,
+            sum(store.stored for store in stores),
+            effort,
+            prepared.engine,
+            tasks=prepared.sample.of,
+            load=prepared.load_seconds,
+        )
+        if effort.videos
+        else None,
     )
 
 
@@ -167,27 +174,7 @@ def _store(seen: Sequence[SurveyedVideo], number: int) -> StoreForecast:
     return sum((each.stores.get(number, StoreForecast()) for each in seen), StoreForecast())
 
 
-def _effort(prepared: Prepared, looks: Sequence[SurveyResult]) -> Effort:
-    seen = [look.outcome for look in looks if isinstance(look.outcome, SurveyedVideo)]
+def _effort(prepared: Prepared, seen: Sequence[SurveyedVideo]) -> Effort:
     good = [task for each in seen for task in each.tasks[:1]]
     decoder = prepared.engine.decoder()
     return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)
-
-
-def _duration(
-    prepared: Prepared, forecast: Forecast, stores: Sequence[StoreForecast], effort: Effort
-) -> Duration:
-    return duration_of(
-        forecast,
-        sum(store.stored for store in stores),
-        effort,
-        prepared.engine,
-        tasks=prepared.sample.of,
-        load=prepared.load_seconds,
-    )
-
-
-def _decoders(prepared: Prepared) -> list[DecoderProcess]:
-    engine, tasks = prepared.engine, len(prepared.sample.tasks)
-    count = max(1, min(tasks, engine.lanes * len(engine.devices)))
-    return [engine.decoder() for _ in range(count)]

@@ -9,12 +9,7 @@ from queue import SimpleQueue
 
 from evscli.corpus.decoding.ahead import Planner
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.estimate.forecast import (
-    Forecast,
-    StoreForecast,
-    forecast_of,
-    store_forecast,
-)
+from evscli.corpus.estimate.forecast import Forecast, StoreForecast, forecast_of, store_forecast
 from evscli.corpus.executors.pruning import planner_of, request_of
 from evscli.corpus.inputs import refuse_name
 from evscli.corpus.tasks import Task, failure_of
@@ -39,12 +34,8 @@ class SurveyedVideo:
     """The task itself, or its segments that are left to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurveyResult:
-    """The forecast of one task, or its failure."""
-
-    task: Task
-    outcome: SurveyedVideo | Failure
+SurveyResult = SurveyedVideo | Failure
+"""The forecast of one task, or its failure."""
 
 
 def survey(
@@ -67,9 +58,9 @@ def survey(
     def look(task: Task) -> SurveyResult:
         decoder = free.get()
         try:
-            return SurveyResult(task=task, outcome=_seen(task, pruner, planner, decoder, cut))
+            return _seen(task, planned_parts(task, pruner, planner, decoder, cut), pruner)
         except VideoError as error:
-            return SurveyResult(task=task, outcome=failure_of(task.video, error))
+            return failure_of(task.video, error)
         finally:
             free.put(decoder)
 
@@ -85,10 +76,7 @@ def survey(
             decoder.kill()
 
 
-def _seen(
-    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: SplitTask
-) -> SurveyedVideo:
-    parts = planned_parts(task, pruner, planner, decoder, cut)
+def _seen(task: Task, parts: Sequence[PlannedTask], pruner: VideoPruner) -> SurveyedVideo:
     return SurveyedVideo(
         forecast=sum((forecast_of(planned) for _, planned in parts), Forecast()),
         stores={number: _in_store(parts, pruner, number) for number in task.tries},

@@ -20,8 +20,9 @@ ADDRESS = "RAY_ADDRESS"
 ANSWER_SECONDS = 5.0
 """The seconds within which something must answer at an address."""
 
-OBJECT_STORE_BYTES = 80 << 20
-"""The object store of a cluster started here: about the least for Ray, since no tensor is sent."""
+STARTED_HERE = {"include_dashboard": False, "object_store_memory": 80 << 20}
+"""The options of a cluster started here. The memory is about the least for Ray, since no tensor is
+sent."""
 
 
 @contextmanager
@@ -56,12 +57,8 @@ def import_ray() -> Any:
     logging.getLogger("ray").setLevel(logging.ERROR)
     # A dead actor is a paragraph on standard output, whatever `log_to_driver` is; evs reports it in
     # a line, and standard output is for its own events.
-    worker.print_to_stdstream = _say_nothing
+    worker.print_to_stdstream = lambda *_, **__: None
     return ray
-
-
-def _say_nothing(*_: object, **__: object) -> None:
-    pass
 
 
 def _checked(address: str | None) -> str:
@@ -108,7 +105,12 @@ def _join(ray: Any, address: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about later versions of Ray
-            _init(ray, address)
+            ray.init(
+                address=None if address == "here" else address,
+                log_to_driver=False,
+                configure_logging=False,
+                **(STARTED_HERE if address == "local" else {}),
+            )
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         token = "" if "RAY_AUTH_MODE" in os.environ else "; RAY_AUTH_MODE=token if it wants tokens"
@@ -116,16 +118,6 @@ def _join(ray: Any, address: str) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray replaces it
-
-
-def _init(ray: Any, address: str) -> None:
-    new = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    ray.init(
-        address=None if address == "here" else address,
-        log_to_driver=False,
-        configure_logging=False,
-        **(new if address == "local" else {}),
-    )
 
 
 def _no_cluster(address: str, reason: str) -> EvsError:
