@@ -38,10 +38,6 @@ class Task:
         tries = {number: left for number, left in self.tries.items() if number != store}
         return replace(self, tries=tries) if tries else None
 
-    def joined(self, other: Task) -> Task:
-        """Return the task for the stores of both."""
-        return replace(self, tries={**self.tries, **other.tries})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:

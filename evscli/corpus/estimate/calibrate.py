@@ -133,7 +133,7 @@ class Clip:
     def first(self, count: int) -> Clip:
         """Return the first chunks. The seconds stay those of all."""
         chunks = self.chunks[:count]
-        return replace(self, planned=beginning(self.planned, _frames(chunks)), chunks=chunks)
+        return replace(self, planned=beginning(self.planned, chunks), chunks=chunks)
 
 
 def decode_clip(
@@ -159,11 +159,12 @@ def decode_clip(
             taken = time.perf_counter() - began
             if taken > seconds or sum(each.pixels.nbytes for each in chunks) > BUFFER_BYTES:
                 break
-    return Clip(planned=beginning(planned[0], _frames(chunks)), chunks=chunks, seconds=taken)
+    return Clip(planned=beginning(planned[0], chunks), chunks=chunks, seconds=taken)
 
 
-def beginning(planned: PlannedVideo, frames: int) -> PlannedVideo:
-    """Return the plan of a video as if only its first `frames` frames had been chosen."""
+def beginning(planned: PlannedVideo, chunks: Sequence[FrameChunk]) -> PlannedVideo:
+    """Return the plan of a video as if only its first frames, those of `chunks`, were chosen."""
+    frames = sum(len(chunk.pixels) for chunk in chunks)
     plan, (_, h, w) = planned.plan, planned.plan.grid_thw
     patches = -(-frames // planned.model.temporal_patch_size)
     short = replace(
@@ -174,7 +175,3 @@ def beginning(planned: PlannedVideo, frames: int) -> PlannedVideo:
         grid_thw=(patches, h, w),
     )
     return replace(planned, plan=short)
-
-
-def _frames(chunks: Sequence[FrameChunk]) -> int:
-    return sum(len(chunk.pixels) for chunk in chunks)

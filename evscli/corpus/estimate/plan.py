@@ -13,8 +13,16 @@ import torch
 from evscli.corpus.estimate.calibrate import Effort, calibrate
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast, StoreForecast
-from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
-from evscli.corpus.estimate.survey import SplitTask, SurveyedVideo, SurveyResult, survey
+from evscli.corpus.estimate.survey import (
+    Sample,
+    SplitTask,
+    SurveyedVideo,
+    SurveyResult,
+    in_hash_order,
+    survey,
+    take_sample,
+    usual_size,
+)
 from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.resume import Backlog, read_state
 from evscli.corpus.segments import cut_video, uncut

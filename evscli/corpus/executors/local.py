@@ -18,7 +18,7 @@ from evscli.corpus.executors.pruning import prune_tasks
 from evscli.corpus.executors.queue import TaskQueue
 from evscli.corpus.resume import Backlog, StoreState, read_state, recover_orphans
 from evscli.corpus.segments import Cutter, lost_segments, segment_tasks, uncut
-from evscli.corpus.tasks import Done, Summary, Task
+from evscli.corpus.tasks import Summary, Task
 from evscli.errors import StoreError
 from evscli.records import VideoInput
 from evscli.store import StoreWriter
@@ -77,10 +77,6 @@ class CorpusRun:
             to_come = segment_tasks(cutter.cut(left), engine.segment, backlog)
             yield TaskQueue(to_come, summaries, stop=cutter.stop), len(left)
 
-    def settle(self, queue: TaskQueue, done: Done) -> None:
-        """Count a result, and report it to the listener."""
-        self.listener.done(done, again=queue.settle(done))
-
     def refuse_lost(self) -> None:
         """Raise StoreError where a video, or a segment of it, is neither in a store nor failed."""
         for folder in self.folders:
@@ -102,7 +98,7 @@ def prune_by_pool(run: CorpusRun, backend: Backend[HandleKind]) -> list[Summary]
     pool = WorkerPool(backend, run.make, run.folders, run.engine)
     with pool, run.begun([read_state(folder) for folder in run.folders]) as (queue, _):
         for done in pool.results(queue):
-            run.settle(queue, done)
+            run.listener.done(done, again=queue.settle(done))
     run.refuse_lost()
     return queue.summaries
 
@@ -125,5 +121,5 @@ def _prune_here(run: CorpusRun) -> list[Summary]:
         decoders = engine.decoders(most=None if engine.segment else tasks)
         with closing(prune_tasks(queue, pruner, writers, decoders)) as results:
             for done in results:
-                run.settle(queue, done)
+                run.listener.done(done, again=queue.settle(done))
     return queue.summaries

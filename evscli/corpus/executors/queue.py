@@ -89,8 +89,8 @@ class TaskQueue:
             if retry is None:
                 self.summaries[done.store].add(done.outcome)
             else:
-                before = self._again.get(video)
-                self._again[video] = before.joined(retry) if before else retry
+                before = self._again.get(video, retry)
+                self._again[video] = replace(before, tries={**before.tries, **retry.tries})
             left = self._out.pop(video).without(done.store)
             if left is not None:
                 self._out[video] = left

@@ -116,20 +116,18 @@ class Remote:
         Raises whatever the back end does.
         """
         cache = "readahead" if ahead else "none"
-        return self._opened(block_size=block, cache_type=cache)
+        file: IO[bytes] = self.fs.open(self.path, "rb", block_size=block, cache_type=cache)
+        return file
 
     def stream(self, size: int) -> IO[bytes]:
         """Open the file of `size` bytes at this address, to be read once from its beginning.
 
         Raises whatever the back end does.
         """
-        block = 0 if self.url.startswith(STREAMED) else TRANSFER_BYTES
-        # The size would be asked for again.
-        known = {"size": size} if self.url.startswith(WEB) else {}
-        return self._opened(block_size=block, cache_type="none", **known)
-
-    def _opened(self, **options: Any) -> IO[bytes]:
-        file: IO[bytes] = self.fs.open(self.path, "rb", **options)
+        if not self.url.startswith(STREAMED):
+            return self.open()
+        known = {"size": size} if self.url.startswith(WEB) else {}  # it would be asked for again
+        file: IO[bytes] = self.fs.open(self.path, "rb", block_size=0, cache_type="none", **known)
         return file
 
     def _attempt(self, action: Callable[[], T]) -> T:

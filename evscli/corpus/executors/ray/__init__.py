@@ -13,8 +13,7 @@ from pathlib import Path
 from evscli.corpus.executors.engine import Engine, Listener, MakePruner
 from evscli.corpus.executors.local import CorpusRun, prune_by_pool
 from evscli.corpus.executors.ray.actors import Actors
-from evscli.corpus.executors.ray.cluster import connected
-from evscli.corpus.executors.ray.placement import find_placement
+from evscli.corpus.executors.ray.cluster import connected, find_placement
 from evscli.corpus.tasks import Summary
 from evscli.records import VideoInput
 
