@@ -10,10 +10,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
-from typing import Self
 
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.inputs.names import span_id
@@ -44,7 +44,7 @@ class CutVideo:
     """The reason why the video cannot be cut; there are no `parts` then."""
 
 
-class Cutter:
+class Cutter(AbstractContextManager["Cutter"]):
     """A thread that cuts videos every `seconds`; use it in a `with` statement."""
 
     def __init__(self, seconds: float, decoder: DecoderProcess) -> None:
@@ -52,9 +52,6 @@ class Cutter:
         self._decoder = decoder
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._under_way: deque[Future[CutVideo]] = deque()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop cutting, and end the decoder process."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from evscli.errors import StoreError
@@ -38,7 +39,7 @@ class StagingFolder:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._fingerprint = fingerprint
-        self._number = 0
+        self._paths = (folder / f"{number:05d}.safetensors" for number in count())
 
     def recover(self, finished: Container[str]) -> list[StagedVideo]:
         """Return the whole videos that a killed run left here; all other files here are removed."""
@@ -60,7 +61,7 @@ class StagingFolder:
         as_computed = replace(record.info, store_dtype=None)
         if problems := tensor_problems(as_computed, record.tensors()):
             raise _refused(record.id, problems[0])
-        path = self._next_path()
+        path = next(path for path in self._paths if not path.exists())
         info, tensors = quantized(record)
         said = description_of(info, digest(tensors))
         part = ShardPart(id=record.id, description=said, tensors=tensors)
@@ -90,13 +91,6 @@ class StagingFolder:
                 for path in self.folder.iterdir():
                     path.unlink()
                 self.folder.rmdir()
-
-    def _next_path(self) -> Path:
-        while True:
-            path = self.folder / f"{self._number:05d}.safetensors"
-            self._number += 1
-            if not path.exists():
-                return path
 
     def _intact_info(self, path: Path) -> VideoInfo | None:
         """Return a whole video's description; None for a partial file or another run's."""

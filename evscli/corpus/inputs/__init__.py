@@ -6,8 +6,7 @@
 - `ids.py`: ids by one of three rules, and clashes
 - `paths.py`: one input on this machine, such as a folder
 - `urls.py`: one input at an address
-- `remote.py`: listing and reading by fsspec
-- `lookup.py`: many addresses in parallel
+- `remote.py`: listing and reading by fsspec, many in parallel
 - `attempts.py`: requests that are tried again
 - `lists.py`: lines, CSV, JSON lines and Parquet
 - `rows.py`: the videos of a list's rows

@@ -61,8 +61,7 @@ def attempt(name: str, action: Callable[[], T]) -> T:
 def may_pass(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     for cause in _causes(error):
-        status = _status(cause)
-        if status is not None:
+        if (status := _status(cause)) is not None:
             return status in PASSING_STATUS
         if isinstance(cause, OSError) and cause.errno in PASSING_ERRNO:
             return True
