@@ -20,8 +20,7 @@ from benchmarks.harness import Benchmark, Report
 from evscli.corpus.executors.engine import Engine
 from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.outcome import Summary
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.encoders import load_encoder
 from evscli.pipeline import VideoPruner, encode, plan_video
 from evscli.pipeline.frames import decoded_once, resized

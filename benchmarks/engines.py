@@ -26,8 +26,7 @@ from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.executors.ray import prune_on_ray
 from evscli.corpus.executors.ray.cluster import connected
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.outcome import Summary
-from evscli.corpus.tasks import Task
+from evscli.corpus.tasks import Summary, Task
 from evscli.job import Pruning, Selection
 from evscli.records import VideoInput
 from evscli.store import open_store

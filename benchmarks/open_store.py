@@ -34,7 +34,7 @@ def make_store(folder: Path, videos: int) -> None:
     from evscli.store import StoreWriter
     from evscli.store.codec import fingerprint
     from evscli.store.manifest import append_entries, shard_entries
-    from evscli.store.schema import MANIFEST, lines_path, shard_name
+    from evscli.store.schema import shard_name
     from evscli.store.shard import write_shard
 
     config = RunConfig(settings={"made": "for benchmarks.open_store"})
@@ -46,7 +46,7 @@ def make_store(folder: Path, videos: int) -> None:
         path = folder / shard_name(writer, number)
         numbers = range(start, min(start + SHARD_VIDEOS, videos))
         write_shard(path, fingerprint(config.settings), list(map(make_part, numbers)))
-        append_entries(lines_path(folder, MANIFEST, writer), shard_entries(path))
+        append_entries(folder, writer, shard_entries(path))
 
 
 def part_maker() -> Callable[[int], ShardPart]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from evscli.bundled import MINI
 from evscli.corpus.executors.engine import Listener
 from evscli.corpus.inputs.names import span_id
-from evscli.corpus.outcome import Summary
+from evscli.corpus.tasks import Summary
 from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError
 from evscli.job import Encoding, Job, Reading, Selection, Storage

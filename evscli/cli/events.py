@@ -18,9 +18,8 @@ from typing import Any
 
 from evscli.cli.notes import SECONDS_BETWEEN_LINES, show_traceback
 from evscli.cli.report import print_safely
-from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.records import Failure, VideoInfo
 from evscli.store.run import encoder_dtypes
 

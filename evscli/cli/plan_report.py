@@ -16,7 +16,7 @@ from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
 from evscli.cli.notes import show_traceback
 from evscli.cli.pairs import Pairs, print_pairs
 from evscli.cli.units import duration_text, size_text
-from evscli.corpus.outcome import Summary
+from evscli.corpus.tasks import Summary
 from evscli.tables import new_table
 from evscli.texts import count_text, one_line
 

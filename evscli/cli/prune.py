@@ -16,7 +16,7 @@ from evscli.cli.notes import logged_as
 from evscli.job import Job
 
 if TYPE_CHECKING:
-    from evscli.corpus.outcome import Summary
+    from evscli.corpus.tasks import Summary
 
 
 @command

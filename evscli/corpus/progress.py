@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evscli.corpus.outcome import file_size
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Task, file_size
 from evscli.records import Failure
 
 TINY = 1e-6
@@ -69,17 +68,16 @@ class Progress:
     def add(self, done: Done) -> float:
         """Count a result that stands; return the seconds of video that it completes."""
         video, outcome = done.task.video, done.outcome
-        left = self._stores_left.setdefault(video.id, len(done.task.tries))
-        self._stores_left[video.id] = left - 1
+        left = self._stores_left.pop(video.id, len(done.task.tries)) - 1
         if isinstance(outcome, Failure):
             self._failed.add(video.id)
         else:
             self._lengths[video.id] = outcome.duration
             self._tokens += outcome.tokens
             self._kept += outcome.kept
-        if self._stores_left[video.id]:
+        if left:
+            self._stores_left[video.id] = left
             return 0.0
-        del self._stores_left[video.id]
         self._done += done.task.share
         self._done_bytes += done.task.share * (file_size(video) or 0)
         seconds = self._lengths.pop(video.id, 0.0)

@@ -5,16 +5,21 @@ Contents of videos are read only where their hashes are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from operator import attrgetter
+from pathlib import Path
 
 from evscli.corpus.inputs import local_file
-from evscli.corpus.outcome import Summary, file_size
-from evscli.corpus.tasks import Task
-from evscli.errors import MismatchError
+from evscli.corpus.tasks import Summary, Task, file_size
+from evscli.errors import MismatchError, StoreBusyError
 from evscli.provenance import file_digest
-from evscli.records import Failure, Origin, Part, VideoInput
+from evscli.records import Failure, Origin, Part, RunConfig, VideoInput
+from evscli.store import StoreWriter
+from evscli.store.catalogue import read_catalogue
+from evscli.store.failures import read_failures
+from evscli.store.schema import list_writers, staging_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,65 +41,71 @@ class Retries:
         return max(0, self.attempts - failure.attempt)
 
 
-class StoreState(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class StoreState:
     """The finished and failed videos of a store."""
 
-    @property
-    def finished(self) -> Mapping[str, Origin]:
-        """The origin of every video in the store, by id."""
-
-    @property
-    def failed(self) -> Mapping[str, Failure]:
-        """The last failure of every video that ever failed, by id."""
+    finished: Mapping[str, Origin]
+    """The origin of every video in the store, by id."""
+    failed: Mapping[str, Failure]
+    """The last failure of every video that ever failed, by id."""
 
 
-def work_left(
-    videos: Sequence[VideoInput],
-    states: Sequence[StoreState],
-    summaries: Sequence[Summary],
-    *,
-    retries: Retries,
-    check_sources: bool = False,
-    compared: bool = False,
-) -> list[Task]:
-    """Return the tasks of a run, in the order of `videos`; count the other videos in `summaries`.
+def read_state(folder: Path) -> StoreState:
+    """Return the state of a store, empty where there is none. Raises StoreError."""
+    if not folder.exists():
+        return StoreState(finished={}, failed={})
+    finished = read_catalogue(folder, keep=attrgetter("origin")).finished
+    return StoreState(finished=finished, failed=read_failures(folder))
 
-    Finished means the same id and size, with `check_sources` also the same hash. Raises
-    MismatchError where a store holds another source or query under the same id, unless that was
-    `compared` before.
+
+def recover_orphans(stores: Iterable[tuple[Path, RunConfig]], *, but: Container[int]) -> None:
+    """Put into shards the videos that killed runs of other writer numbers left without one.
+
+    The numbers in `but`, and runs that are alive, are left alone. One of several runs that begin at
+    a time must not call it: it would hold their numbers for a moment. Raises StoreError.
     """
-    tasks = []
-    for video in videos:
-        if not compared:
-            refuse_any_changed(video, states, check_sources=check_sources)
-        tries = dict(_tries(video, states, summaries, retries))
-        if tries:
-            tasks.append(Task(video=video, tries=tries))
-    return tasks
+    for folder, config in stores:
+        for writer in list_writers(folder) if folder.is_dir() else ():
+            if writer not in but and staging_folder(folder, writer).exists():
+                with suppress(StoreBusyError), StoreWriter(folder, config, writer=writer):
+                    pass
 
 
-def _tries(
-    video: VideoInput,
-    states: Sequence[StoreState],
-    summaries: Sequence[Summary],
-    retries: Retries,
-) -> Iterator[tuple[int, int]]:
-    for number, (state, summary) in enumerate(zip(states, summaries, strict=True)):
-        if video.id in state.finished:
-            summary.skipped += 1
-        elif left := retries.left(state.failed.get(video.id), video):
-            yield number, left
-        else:
-            summary.failed_earlier += 1
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """The stores of a run, and the rules by which they lack videos."""
 
+    states: Sequence[StoreState]
+    summaries: Sequence[Summary]
+    """The counts for each store, to which videos that need no work are added."""
+    retries: Retries
+    check_sources: bool = False
+    """Whether the content of finished videos is compared by hashes, and not by sizes alone."""
 
-def refuse_any_changed(
-    video: VideoInput, states: Iterable[StoreState], *, check_sources: bool
-) -> None:
-    """Raise MismatchError where one of the stores was made from another `video`."""
-    for state in states:
-        if (stored := state.finished.get(video.id)) is not None:
-            refuse_changed(video, stored, check_sources=check_sources)
+    def tasks(self, videos: Iterable[VideoInput], *, compared: bool = False) -> list[Task]:
+        """Return the tasks that are left, in the order of `videos`; count the other videos.
+
+        Raises MismatchError where a store holds another source or query under the same id, unless
+        that was `compared` before.
+        """
+        tasks = []
+        for video in videos:
+            for state in self.states:
+                if not compared and (stored := state.finished.get(video.id)) is not None:
+                    refuse_changed(video, stored, check_sources=self.check_sources)
+            if tries := dict(self._tries(video)):
+                tasks.append(Task(video=video, tries=tries))
+        return tasks
+
+    def _tries(self, video: VideoInput) -> Iterator[tuple[int, int]]:
+        for number, (state, summary) in enumerate(zip(self.states, self.summaries, strict=True)):
+            if video.id in state.finished:
+                summary.skipped += 1
+            elif left := self.retries.left(state.failed.get(video.id), video):
+                yield number, left
+            else:
+                summary.failed_earlier += 1
 
 
 def refuse_changed(video: VideoInput, stored: Origin, *, check_sources: bool) -> None:

@@ -10,15 +10,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
-from typing import Self
 
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.inputs.names import span_id
-from evscli.corpus.outcome import Summary
-from evscli.corpus.resume import Retries, StoreState, refuse_changed, work_left
+from evscli.corpus.resume import Backlog, Retries, StoreState, refuse_changed
 from evscli.corpus.tasks import Task
 from evscli.errors import UsageError, VideoError
 from evscli.records import Failure, Origin, VideoInput
@@ -45,7 +44,7 @@ class CutVideo:
     """The reason why the video cannot be cut; there are no `parts` then."""
 
 
-class Cutter:
+class Cutter(AbstractContextManager["Cutter"]):
     """A thread that cuts videos every `seconds`; use it in a `with` statement."""
 
     def __init__(self, seconds: float, decoder: DecoderProcess) -> None:
@@ -53,9 +52,6 @@ class Cutter:
         self._decoder = decoder
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._under_way: deque[Future[CutVideo]] = deque()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop cutting, and end the decoder process."""
@@ -123,29 +119,24 @@ def check_segment(seconds: float, videos: Iterable[VideoInput]) -> None:
             )
 
 
-def uncut(
-    videos: Sequence[VideoInput],
-    seconds: float,
-    states: Sequence[StoreState],
-    summaries: Sequence[Summary],
-    *,
-    retries: Retries,
-    check_sources: bool = False,
-) -> list[VideoInput]:
-    """Return the videos of which a store may lack segments; count the others in `summaries`.
+def uncut(videos: Iterable[VideoInput], seconds: float, backlog: Backlog) -> list[VideoInput]:
+    """Return the videos of which a store may lack segments; count the segments of the others.
 
-    Raises MismatchError as `work_left` does.
+    Raises MismatchError as `Backlog.tasks` does.
     """
-    tallies = [tally_of(state) for state in states]
+    tallies = [tally_of(state) for state in backlog.states]
     left = []
     for video in videos:
         for tally in tallies:
-            tally.refuse_changed(video, check_sources=check_sources)
-        counts = [tally.settled(part_of(video, 0.0, seconds), retries) for tally in tallies]
+            tally.refuse_changed(video, check_sources=backlog.check_sources)
+        first = part_of(video, 0.0, seconds)
+        counts = [tally.settled(first, backlog.retries) for tally in tallies]
         if None in counts:
             left.append(video)
             continue
-        for summary, (finished, failed) in zip(summaries, filter(None, counts), strict=True):
+        for summary, (finished, failed) in zip(
+            backlog.summaries, filter(None, counts), strict=True
+        ):
             summary.skipped += finished
             summary.failed_earlier += failed
     return left
@@ -159,22 +150,15 @@ def lost_segments(
     return [v for v in videos if tally.settled(part_of(v, 0.0, seconds), never) is None]
 
 
-def segment_tasks(
-    cuts: Iterable[CutVideo],
-    seconds: float,
-    states: Sequence[StoreState],
-    summaries: Sequence[Summary],
-    *,
-    retries: Retries,
-) -> Iterator[Task]:
-    """Yield the tasks of videos that are cut; count segments that need none in `summaries`.
+def segment_tasks(cuts: Iterable[CutVideo], seconds: float, backlog: Backlog) -> Iterator[Task]:
+    """Yield the tasks of videos that are cut; count segments that need none.
 
     A video that cannot be cut has one task, which fails: its first segment that a store lacks.
     """
     for cut in cuts:
         fault = cut.fault
-        parts = cut.parts if fault is None else [first_left(cut.video, seconds, states)]
-        tasks = work_left(parts, states, summaries, retries=retries, compared=True)
+        parts = cut.parts if fault is None else [first_left(cut.video, seconds, backlog.states)]
+        tasks = backlog.tasks(parts, compared=True)
         for task in tasks:
             # It would fail again within this run.
             tries = task.tries if fault is None else dict.fromkeys(task.tries, 1)

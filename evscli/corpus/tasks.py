@@ -1,13 +1,16 @@
-"""The tasks that are handed out to workers, and the results that come back."""
+"""The tasks that are handed out to workers, the results that come back, and their sums."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from evscli.corpus.outcome import Outcome
+from evscli.corpus.inputs import source_size
 from evscli.errors import VideoError
-from evscli.records import VideoInput
+from evscli.records import Failure, VideoInfo, VideoInput
+from evscli.tracebacks import traceback_of
+
+Outcome = VideoInfo | Failure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,14 +38,6 @@ class Task:
         tries = {number: left for number, left in self.tries.items() if number != store}
         return replace(self, tries=tries) if tries else None
 
-    def joined(self, other: Task) -> Task:
-        """Return the task for the stores of both."""
-        return replace(self, tries={**self.tries, **other.tries})
-
-    def after_crash(self) -> Task:
-        """Return the task with one dead worker more."""
-        return replace(self, crashes=self.crashes + 1)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
@@ -51,3 +46,53 @@ class Done:
     task: Task
     store: int
     outcome: Outcome
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """The work of one run on one store, in numbers that do not grow with it."""
+
+    pruned: int = 0
+    skipped: int = 0
+    """The number of videos that were in the store before."""
+    failed: int = 0
+    """The number of videos whose last try in this run failed."""
+    failed_earlier: int = 0
+    """The number of videos not tried in this run, because they failed in earlier ones."""
+    tokens: int = 0
+    """The visual tokens before pruning, of the videos pruned in this run."""
+    kept: int = 0
+    """The tokens kept, of the videos pruned in this run."""
+    seconds: float = 0.0
+    """The seconds of video pruned in this run."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one video's result."""
+        if isinstance(outcome, Failure):
+            self.failed += 1
+            return
+        self.pruned += 1
+        self.tokens += outcome.tokens
+        self.kept += outcome.kept
+        self.seconds += outcome.duration
+
+
+def failure_of(video: VideoInput, error: VideoError) -> Failure:
+    """Return the record of a video that failed."""
+    return Failure(
+        id=video.id,
+        path=video.relative,
+        stage=error.stage,
+        kind=error.kind,
+        message=str(error),
+        size=file_size(video),
+        traceback=traceback_of(error),
+    )
+
+
+def file_size(video: VideoInput) -> int | None:
+    """Return the bytes of a video's file; None where the file cannot be read."""
+    try:
+        return source_size(video)
+    except OSError:
+        return None

@@ -10,10 +10,10 @@ from functools import partial
 from evscli.corpus.executors.engine import Engine, Listener
 from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.executors.ray import connected, prune_on_ray, units_on_ray
-from evscli.corpus.outcome import Summary
 from evscli.corpus.resume import Retries
 from evscli.corpus.roots import remember
 from evscli.corpus.share import parse_share
+from evscli.corpus.tasks import Summary
 from evscli.encoders.device import common_units, worker_devices
 from evscli.job.job import Job
 from evscli.job.loading import query_rows, run_settled

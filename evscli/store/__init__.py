@@ -9,13 +9,11 @@
 - `manifest.py`: lines of finished videos
 - `failures.py`: lines of failed videos
 - `catalogue.py`: every video of a store
-- `shard.py`: the tensors of one shard file
-- `checks.py`: the check of one video
+- `shard.py`: the tensors of one shard file, and their check
 - `staging.py`: videos without a shard yet
 - `writer.py`: StoreWriter
 - `reader.py`: open_store
 - `merge.py`: StoreMerge
-- `compaction.py`: the plan of a merge
 - `integrity.py`: the check of a whole store
 - `processes.py`: work in several processes
 - `quantize.py`: tokens in narrower dtypes

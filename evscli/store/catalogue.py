@@ -7,7 +7,7 @@ needs is kept of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, TypeVar
 from evscli.errors import DamagedError
 from evscli.store.locks import writer_lock
 from evscli.store.manifest import Entry, append_entries, read_manifest, shard_entries
-from evscli.store.schema import MANIFEST, lines_path, list_lines, list_shards, shard_number
+from evscli.store.schema import MANIFEST, list_lines, list_shards, shard_number
 from evscli.store.shard_header import damaged_shard
 
 T = TypeVar("T")
@@ -44,14 +44,19 @@ class Catalogue(Generic[T]):
     sizes: Mapping[str, ShardSize]
     """The size of each shard that is there or that a manifest names."""
 
-    def unlisted_by(self, writer: int) -> list[Entry]:
-        """Return the lines that one writer's manifest lacks."""
-        return [
+    def list_missing(self, folder: Path, writer: int) -> int:
+        """Append the lines that one writer's manifest lacks; return their number. Raises OSError.
+
+        Only the holder of the writer's lock may call it.
+        """
+        missing = [
             entry
             for shard, entries in self.unlisted.items()
             if (key := shard_number(shard)) and key[0] == writer
             for entry in entries
         ]
+        append_entries(folder, writer, missing)
+        return len(missing)
 
     def next_number(self, writer: int) -> int:
         """Return the first shard number that a writer never used, not even for a lost shard."""
@@ -97,10 +102,7 @@ def rebuild_manifest(folder: Path) -> int:
 
 def _rebuild_writer(folder: Path, writer: int) -> int:
     with writer_lock(folder, writer):
-        missing = read_catalogue(folder, keep=lambda _: None).unlisted_by(writer)
-        if missing:
-            append_entries(lines_path(folder, MANIFEST, writer), missing)
-    return len(missing)
+        return read_catalogue(folder, keep=lambda _: None).list_missing(folder, writer)
 
 
 class _Look(Generic[T]):
@@ -126,15 +128,11 @@ class _Look(Generic[T]):
     def catalogue(self) -> Catalogue[T]:
         """Return what was found. Raises FileNotFoundError where something listed is gone by now."""
         for path in self.manifests:
-            for entry in read_manifest(path):
-                self._cover(entry)
-                self._take(entry)
+            self._take(read_manifest(path))
         shards = [name for name, there in self.there.items() if there]
         unlisted = {name: self._unlisted(name) for name in shards if name not in self.whole}
         for entries in unlisted.values():
-            for entry in entries:
-                self._cover(entry)
-                self._take(entry)
+            self._take(entries)
         return Catalogue(
             finished=self.finished,
             lost={key: shard for key, shard in self.missing.items() if key not in self.finished},
@@ -143,11 +141,13 @@ class _Look(Generic[T]):
             sizes=self.sizes,
         )
 
-    def _take(self, entry: Entry) -> None:
-        if self._is_there(entry.shard):
-            self.finished[entry.id] = self.keep(entry)
-        else:
-            self.missing[entry.id] = entry.shard
+    def _take(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._cover(entry)
+            if self._is_there(entry.shard):
+                self.finished[entry.id] = self.keep(entry)
+            else:
+                self.missing[entry.id] = entry.shard
 
     def _is_there(self, name: str) -> bool:
         if name not in self.there:

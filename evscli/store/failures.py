@@ -12,7 +12,7 @@ from evscli.records import Failure
 from evscli.store.codec import canonical_json, to_json
 from evscli.store.durable import append_lines
 from evscli.store.manifest import decode_lines
-from evscli.store.schema import FAILURES, TRACEBACKS, list_lines
+from evscli.store.schema import FAILURES, TRACEBACKS, lines_path, list_lines
 
 TRACEBACK_BYTES = 16 << 20
 """The size in bytes of a file of tracebacks from which on no more are added to it."""
@@ -27,21 +27,16 @@ class Traceback:
     traceback: str
 
 
-def append_failure(path: Path, failure: Failure) -> None:
-    """Append one failure durably, without its traceback.
+def append_failure(folder: Path, writer: int, failure: Failure) -> None:
+    """Append one failure durably, and its traceback to a file of its own where there is room.
 
     Only the holder of the writer's lock may call it. Raises OSError.
     """
     # A file's name need not be text; its failure has a line all the same.
     known = to_json(replace(failure, traceback=None))
-    append_lines(path, [canonical_json({key: _readable(value) for key, value in known.items()})])
-
-
-def append_traceback(path: Path, failure: Failure) -> None:
-    """Append the traceback of a failure durably, where it has one and there is room.
-
-    Only the holder of the writer's lock may call it. Raises OSError.
-    """
+    text = canonical_json({key: _readable(value) for key, value in known.items()})
+    append_lines(lines_path(folder, FAILURES, writer), [text])
+    path = lines_path(folder, TRACEBACKS, writer)
     full = path.exists() and path.stat().st_size >= TRACEBACK_BYTES
     if failure.traceback is not None and not full:
         line = Traceback(id=failure.id, attempt=failure.attempt, traceback=failure.traceback)

@@ -22,18 +22,9 @@ def stored_bytes(info: VideoInfo, *, frames: int, scores: bool = False) -> int:
     The parts that all videos of a shard or store share are left out, and so is the length of
     offsets in a large shard.
     """
-    layout = layout_of(info, frames=frames, scores=scores)
-    return _tensor_bytes(layout) + _header_bytes(info, layout) + _line_bytes(info)
-
-
-def layout_of(info: VideoInfo, *, frames: int, scores: bool = False) -> dict[str, TensorSpec]:
-    """Return the dtype and shape of every tensor; with `scores` also of those on request."""
-    layout = expected_layout(info, frames=frames)
-    return {**layout, "scores": TensorSpec("F16", info.grid_thw)} if scores else layout
-
-
-def _tensor_bytes(layout: Mapping[str, TensorSpec]) -> int:
-    return sum(spec.nbytes for spec in layout.values())
+    layout = expected_layout(info, frames=frames, scores=scores)
+    tensors = sum(spec.nbytes for spec in layout.values())
+    return tensors + _header_bytes(info, layout) + _line_bytes(info)
 
 
 def _header_bytes(info: VideoInfo, layout: Mapping[str, TensorSpec]) -> int:
@@ -48,7 +39,7 @@ def _header_bytes(info: VideoInfo, layout: Mapping[str, TensorSpec]) -> int:
     if info.store_dtype is not None:
         info = replace(info, store_rms_error=SOME_ERROR, store_max_error=SOME_ERROR)
     said = canonical_json({info.id: description_of(info, SOME_DIGEST)})
-    return _length(canonical_json(places)) + _length(canonical_json(said))
+    return _length(places) + _length(said)
 
 
 def _line_bytes(info: VideoInfo) -> int:
@@ -63,8 +54,9 @@ def _line_bytes(info: VideoInfo) -> int:
         kept=info.kept,
         part=info.part,
     )
-    return _length(canonical_json(entry)) + 1
+    return _length(entry) + 1
 
 
-def _length(text: str) -> int:
-    return len(text.encode())
+def _length(value: object) -> int:
+    """Return the bytes of a value in JSON."""
+    return len(canonical_json(value).encode())

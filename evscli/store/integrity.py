@@ -125,12 +125,10 @@ def check_shard(check: ShardCheck) -> list[Problem]:
 
 def _video_problems(shard: Shard, video_id: str, entry: Entry | None) -> list[str]:
     """Return the problems of a video; `entry` is None where a later shard holds the same one."""
-    from evscli.store.checks import stored_problems
-
     if video_id not in shard.videos:
         return ["the manifest lists it, the shard lacks it"]
     try:
-        problems = stored_problems(shard, video_id)
+        problems = shard.problems(video_id)
         if entry and entry.source != shard.info(video_id).source:
             problems.append("the manifest names another source")
         if entry and entry.sha256 != shard.header.sha256(video_id):

@@ -82,18 +82,15 @@ def _allow_open_files(locks: int) -> None:
 def _acquire(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ExitStack() as stack:
+            stack.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreBusyError(_busy(path, handle)) from None
             if _is_named(handle, path):
+                stack.pop_all()
                 return handle
-        except BlockingIOError:
-            message = _busy(path, handle)
-            os.close(handle)
-            raise StoreBusyError(message) from None
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
 
 
 def _is_named(handle: int, path: Path) -> bool:

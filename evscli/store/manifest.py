@@ -17,6 +17,7 @@ from evscli.errors import DamagedError, StoreError
 from evscli.records import Origin, Part, SourceInfo
 from evscli.store.codec import canonical_json, decoder
 from evscli.store.durable import append_lines, read_lines, sync_file, sync_folder
+from evscli.store.schema import MANIFEST, lines_path
 from evscli.store.shard_header import read_header
 
 T = TypeVar("T")
@@ -62,17 +63,27 @@ def shard_of(entry: Entry) -> str:
     return intern(entry.shard)
 
 
-def append_entries(path: Path, entries: Sequence[Entry]) -> None:
-    """Append lines durably. Only the holder of the writer's lock may call it. Raises OSError."""
-    append_lines(path, [canonical_json(entry) for entry in entries])
+def append_entries(folder: Path, writer: int, entries: Sequence[Entry]) -> None:
+    """Append lines to a writer's manifest durably, where there are some.
+
+    Only the holder of the writer's lock may call it. Raises OSError.
+    """
+    if entries:
+        path = lines_path(folder, MANIFEST, writer)
+        append_lines(path, [canonical_json(entry) for entry in entries])
 
 
-def drop_lines(path: Path, stale: Callable[[Entry], bool], *, temporary: Path) -> None:
-    """Take the stale lines out of a manifest, and remove the file with its last line.
+def drop_lines(
+    folder: Path, writer: int, stale: Callable[[Entry], bool], *, temporary: Path
+) -> None:
+    """Take the stale lines out of a writer's manifest, and remove the file with its last line.
 
     The file is whole at any moment. `temporary` is a path on the same file system. Only the holder
     of the writer's lock may call it. Raises DamagedError, OSError.
     """
+    path = lines_path(folder, MANIFEST, writer)
+    if not path.exists():
+        return
     left = dropped = 0
     with temporary.open("wb") as file:
         for line, entry in zip(read_lines(path), read_manifest(path), strict=True):

@@ -2,35 +2,25 @@
 
 One new shard at a time is written, made durable and listed; only then are the files it was made of
 removed. So every video is there at every moment, at worst twice, and the disk needs room for one
-more shard. The plan of files that go together is made in compaction.py.
+more shard.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from evscli.errors import StoreError
 from evscli.store.catalogue import Catalogue, ShardSize, check_sizes, read_catalogue
-from evscli.store.checks import stored_problems
-from evscli.store.compaction import MergeSource, plan_shards
 from evscli.store.durable import FULL, publish, sync_file, sync_folder
 from evscli.store.locks import every_lock
 from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entries, shard_of
 from evscli.store.reader import require_store, store_fingerprint
-from evscli.store.schema import (
-    MANIFEST,
-    lines_path,
-    list_shards,
-    shard_name,
-    shard_number,
-    staging_folder,
-)
+from evscli.store.schema import list_shards, shard_name, shard_number, staging_folder
 from evscli.store.shard import Shard, ShardPart, write_shard
 from evscli.store.shard_header import check_fingerprint, damaged_shard
 from evscli.store.staging import StagingFolder
@@ -71,12 +61,7 @@ class StoreMerge:
             self._claim = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._claim.close()
 
     def totals(self) -> ShardTotals:
@@ -109,8 +94,7 @@ class StoreMerge:
         catalogue = read_catalogue(self.folder, keep=shard_of)
         check_sizes(self.folder, catalogue)
         for writer in self._writers:
-            if missing := catalogue.unlisted_by(writer):
-                append_entries(lines_path(self.folder, MANIFEST, writer), missing)
+            catalogue.list_missing(self.folder, writer)
         self._number = catalogue.next_number(self._target)
         self._listed = frozenset(catalogue.sizes)
         self._holder = catalogue.finished
@@ -175,7 +159,7 @@ class StoreMerge:
         path = self.folder / shard_name(self._target, self._number)
         publish(temporary, path)
         self._number += 1
-        append_entries(lines_path(self.folder, MANIFEST, self._target), shard_entries(path))
+        append_entries(self.folder, self._target, shard_entries(path))
         for source in sources:
             source.path.unlink()
         sync_folder(self.folder)
@@ -190,7 +174,7 @@ class StoreMerge:
         if len(counting) != source.videos:
             raise damaged_shard(source.path, "it lacks videos that the manifest says it holds")
         for video_id in counting:
-            if problems := stored_problems(shard, video_id):
+            if problems := shard.problems(video_id):
                 raise damaged_shard(source.path, f"video {video_id!r}: {problems[0]}")
             yield shard.part(video_id)
 
@@ -213,8 +197,7 @@ class StoreMerge:
 
         if self._listed - there:
             for writer in self._writers:
-                if (path := lines_path(self.folder, MANIFEST, writer)).exists():
-                    drop_lines(path, stale, temporary=self._temporary("lines"))
+                drop_lines(self.folder, writer, stale, temporary=self._temporary("lines"))
 
     def _temporary(self, name: str) -> Path:
         """Return a free path. A file there is unlinked: it may be a second name of a shard."""
@@ -234,3 +217,54 @@ class StoreMerge:
                 what, advice = "cannot write to", "check the folder and its permissions"
             reason = error.strerror or error
             raise StoreError(f"{what} {self.folder} ({reason}): {again.format(advice)}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSource:
+    """A file with videos that count: a shard, or a video that waits for one."""
+
+    path: Path
+    videos: int
+    bytes: int
+    must: bool
+    """Whether the file has to move: it waits for a shard, or also holds copies that do not
+    count."""
+
+
+def plan_shards(
+    sources: Iterable[MergeSource], *, shard_bytes: int, shard_videos: int
+) -> list[list[MergeSource]]:
+    """Return the sources of every new shard: each goes into the first that has room for it.
+
+    Beside those that must move, only shards less than half full do, so that little is written anew.
+    Any two of these fit together: one at most is left over, and stays as it is.
+    """
+    groups: list[_Group] = []
+    for source in sources:
+        if (
+            not source.must
+            and 2 * max(source.bytes / shard_bytes, source.videos / shard_videos) >= 1
+        ):
+            continue
+        group = next((group for group in groups if group.has_room(source)), None)
+        if group is None:
+            groups.append(group := _Group(shard_bytes, shard_videos))
+        group.add(source)
+    return [group.sources for group in groups if len(group.sources) > 1 or group.sources[0].must]
+
+
+class _Group:
+    """One new shard, and the room that is left in it."""
+
+    def __init__(self, room_bytes: int, room_videos: int) -> None:
+        self.sources: list[MergeSource] = []
+        self._bytes, self._videos = room_bytes, room_videos
+
+    def has_room(self, source: MergeSource) -> bool:
+        return source.bytes <= self._bytes and source.videos <= self._videos
+
+    def add(self, source: MergeSource) -> None:
+        """Add a source of any size: one larger than a shard has a shard of its own."""
+        self.sources.append(source)
+        self._bytes -= source.bytes
+        self._videos -= source.videos

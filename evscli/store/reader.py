@@ -122,7 +122,7 @@ class Store(Mapping[str, PrunedVideo]):
 
     def entries(self) -> Catalogue[Entry]:
         """Return the manifest lines that count, read anew. Raises StoreError, DamagedError."""
-        return look_into(self.path, keep=_itself)
+        return look_into(self.path, keep=lambda entry: entry)
 
     def open_shard(self, name: str) -> Shard:
         """Open a shard by file name, to read tensors from. Raises as `read_header` does."""
@@ -180,8 +180,10 @@ def open_store(path: str | Path) -> Store:
     """
     path = Path(path)
     catalogue = look_into(path, keep=shard_of)
+    is_folder = path.is_dir()
     try:
-        run, failures = _beside(path) if path.is_dir() else (None, {})
+        run = read_run(path) if is_folder and (path / RUN_NAME).exists() else None
+        failures = read_failures(path) if is_folder else {}
     except OSError as error:
         raise _unreadable(path, error) from None
     left = {key: failure for key, failure in failures.items() if key not in catalogue.finished}
@@ -212,12 +214,6 @@ def _look_into_file(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
     return Catalogue(finished=finished, lost={}, unlisted={}, shards=shards, sizes={})
 
 
-def _beside(folder: Path) -> tuple[RunConfig | None, dict[str, Failure]]:
-    """Return the run.json and the failures of a store."""
-    run = read_run(folder) if (folder / RUN_NAME).exists() else None
-    return run, read_failures(folder)
-
-
 def _unreadable(path: Path, error: OSError) -> StoreError:
     return StoreError(f"cannot read {path} ({error.strerror}): check its permissions")
 
@@ -237,10 +233,6 @@ def store_fingerprint(path: Path) -> str:
     if (path / RUN_NAME).exists():
         return fingerprint(read_run(path).settings)
     return read_header(list_shards(path)[0] if path.is_dir() else path).fingerprint
-
-
-def _itself(entry: Entry) -> Entry:
-    return entry
 
 
 def find_stores(path: Path) -> list[Path]:

@@ -17,8 +17,6 @@ from evscli.store.durable import publish, sync_file
 from evscli.store.schema import FORMAT_VERSION, RUN_NAME, list_shards
 from evscli.store.shard_header import check_format, read_header
 
-_ABSENT = object()
-
 
 def read_run(folder: Path) -> RunConfig:
     """Return a store's configuration. Raises DamagedError, or StoreError for a later format."""
@@ -88,9 +86,9 @@ def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
     """Return one text per key that differs, nested keys joined by dots, with both values."""
     old, new = _flatten(stored), _flatten(asked)
     return [
-        f"{key} is {_show(old.get(key, _ABSENT))} there and {_show(new.get(key, _ABSENT))} now"
+        f"{key} is {old.get(key, 'absent')} there and {new.get(key, 'absent')} now"
         for key in sorted(old.keys() | new.keys())
-        if _show(old.get(key, _ABSENT)) != _show(new.get(key, _ABSENT))
+        if old.get(key) != new.get(key)
     ]
 
 
@@ -123,15 +121,12 @@ def _run_text(config: RunConfig) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the JSON text of every setting, by its keys joined by dots."""
+    flat: dict[str, str] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             flat |= _flatten(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[f"{prefix}{key}"] = canonical_json(value)
     return flat
-
-
-def _show(value: Any) -> str:
-    return "absent" if value is _ABSENT else canonical_json(value)

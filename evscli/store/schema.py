@@ -152,8 +152,11 @@ def split_key(key: str) -> tuple[str, str]:
     return video_id, name
 
 
-def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
-    """Return every tensor that a video must have, for F = `frames` sampled frames."""
+def expected_layout(info: VideoInfo, *, frames: int, scores: bool = False) -> dict[str, TensorSpec]:
+    """Return every tensor that a video must have, for F = `frames` sampled frames.
+
+    `scores` adds those that are kept on request.
+    """
     model, grid = info.model, info.grid_thw
     embeds = _kept_in(model.dtype, info.store_dtype)
     layout = {
@@ -170,6 +173,8 @@ def expected_layout(info: VideoInfo, *, frames: int) -> dict[str, TensorSpec]:
     if info.store_dtype in SCALED:
         for name in layout.keys() & {"embeds", "deepstack"}:
             layout[f"{name}_scale"] = TensorSpec("F32", layout[name].shape[:-1])
+    if scores:
+        layout["scores"] = TensorSpec("F16", grid)
     return layout
 
 
@@ -202,9 +207,8 @@ def _kept_in(computed: str, store_dtype: str | None) -> str:
 def layout_problems(info: VideoInfo, found: Mapping[str, TensorSpec]) -> list[str]:
     """Return where a video's tensors differ from its description; empty if all is well."""
     index = found.get("source_index")
-    expected = expected_layout(info, frames=index.shape[0] if index and index.shape else 0)
-    if "scores" in found:
-        expected["scores"] = TensorSpec("F16", info.grid_thw)
+    frames = index.shape[0] if index and index.shape else 0
+    expected = expected_layout(info, frames=frames, scores="scores" in found)
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [
         f"{name} is {found[name]} where {spec} was expected"

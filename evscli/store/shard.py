@@ -1,4 +1,4 @@
-"""The tensors of one shard file: written in one fixed order, read without copying."""
+"""The tensors of one shard file: written in one fixed order, read without copying, and checked."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from torch import Tensor
 from evscli.records import PrunedVideo, VideoInfo
 from evscli.store.codec import canonical_json
 from evscli.store.quantize import widened
-from evscli.store.schema import (
-    METADATA_KEY,
-    TensorSpec,
-    layout_problems,
-    split_key,
-    tensor_key,
-)
+from evscli.store.schema import METADATA_KEY, TensorSpec, layout_problems, split_key, tensor_key
 from evscli.store.shard_header import (
     ShardHeader,
     damaged_shard,
@@ -88,6 +82,17 @@ class Shard:
         description = self.videos[video_id]
         return ShardPart(id=video_id, description=description, tensors=self.tensors(video_id))
 
+    def problems(self, video_id: str) -> list[str]:
+        """Return `tensor_problems` of one video, and a digest that is not its tensors'.
+
+        Raises DamagedError where its description cannot be read.
+        """
+        tensors = self.tensors(video_id)
+        problems = tensor_problems(self.info(video_id), tensors)
+        if digest(tensors) != self.header.sha256(video_id):
+            problems.append("the bytes of its tensors have changed since they were written")
+        return problems
+
     def record(self, video_id: str) -> PrunedVideo:
         """Return one video. Raises DamagedError where its tensors differ from its description."""
         info, tensors = self.info(video_id), self.tensors(video_id)
@@ -104,6 +109,20 @@ def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
         name: TensorSpec(_DTYPE_NAMES.get(value.dtype, str(value.dtype)), tuple(value.shape))
         for name, value in tensors.items()
     }
+
+
+def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return wrong shapes and dtypes, and differences of the mask from count and positions."""
+    if problems := layout_problems(info, specs(tensors)):
+        return problems
+    mask, positions, grid = tensors["keep_mask"], tensors["position_ids"], list(info.grid_thw)
+    if (count := int(mask.sum())) != info.kept:
+        problems.append(f"keep_mask keeps {count} cells where {info.kept} tokens are stored")
+    if bool(((positions < 0) | (positions >= torch.tensor(grid))).any()):
+        problems.append(f"position_ids lie outside the grid {grid}")
+    elif not torch.equal(mask.nonzero().to(torch.int32), positions):
+        problems.append("position_ids are not the kept cells of keep_mask in raster order")
+    return problems
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -15,24 +15,24 @@ from safetensors import SafetensorError, safe_open
 from evscli.errors import DamagedError, StoreError
 from evscli.records import VideoInfo
 from evscli.store.codec import canonical_json, from_json, json_object, to_json
-from evscli.store.schema import (
-    FORMAT_VERSION,
-    METADATA_KEY,
-    NARROW_VERSION,
-    RUN_NAME,
-    id_problem,
-)
+from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, NARROW_VERSION, RUN_NAME, id_problem
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShardHeader:
+class Metadata:
+    """The content of the text in a shard's header."""
+
+    fingerprint: str
+    videos: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardHeader(Metadata):
     """The metadata of a shard; a video is decoded when it is asked for."""
 
     path: Path
-    fingerprint: str
-    videos: Mapping[str, Mapping[str, Any]]
 
     def info(self, video_id: str) -> VideoInfo:
         """Return the description of one video. Raises DamagedError where it is incomplete."""
@@ -55,14 +55,6 @@ class TensorDigest:
     """The digest of a video's tensors."""
 
     sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """The content of the text in a shard's header."""
-
-    fingerprint: str
-    videos: Mapping[str, Mapping[str, Any]]
 
 
 def description_of(info: VideoInfo, sha256: str) -> dict[str, Any]:
@@ -99,9 +91,13 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> ShardHeader:
     try:
         data = json_object(metadata[METADATA_KEY])
         check_format(path, data)
-        return _header(path, data)
+        content = from_json(Metadata, data)
+        for video_id in content.videos:
+            if problem := id_problem(video_id):
+                raise ValueError(f"video id {video_id!r} {problem}")
     except ValueError as error:
         raise damaged_shard(path, str(error)) from None
+    return ShardHeader(path=path, fingerprint=content.fingerprint, videos=content.videos)
 
 
 def check_format(path: Path, data: Mapping[str, Any]) -> None:
@@ -153,11 +149,3 @@ def missing_shard(path: Path) -> DamagedError:
         f"{path} is missing: put it back, or run the same evs prune command again, which makes "
         "only its videos anew"
     )
-
-
-def _header(path: Path, data: Mapping[str, Any]) -> ShardHeader:
-    metadata = from_json(Metadata, data)
-    for video_id in metadata.videos:
-        if problem := id_problem(video_id):
-            raise ValueError(f"video id {video_id!r} {problem}")
-    return ShardHeader(path=path, fingerprint=metadata.fingerprint, videos=metadata.videos)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from evscli.errors import StoreError
 from evscli.records import Origin, PrunedVideo, VideoInfo
-from evscli.store.checks import stored_problems, tensor_problems
 from evscli.store.durable import sync_file
 from evscli.store.quantize import quantized
-from evscli.store.shard import Shard, ShardPart, digest, write_shard
+from evscli.store.shard import Shard, ShardPart, digest, tensor_problems, write_shard
 from evscli.store.shard_header import description_of
 
 
@@ -39,7 +39,7 @@ class StagingFolder:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._fingerprint = fingerprint
-        self._number = 0
+        self._paths = (folder / f"{number:05d}.safetensors" for number in count())
 
     def recover(self, finished: Container[str]) -> list[StagedVideo]:
         """Return the whole videos that a killed run left here; all other files here are removed."""
@@ -61,7 +61,7 @@ class StagingFolder:
         as_computed = replace(record.info, store_dtype=None)
         if problems := tensor_problems(as_computed, record.tensors()):
             raise _refused(record.id, problems[0])
-        path = self._next_path()
+        path = next(path for path in self._paths if not path.exists())
         info, tensors = quantized(record)
         said = description_of(info, digest(tensors))
         part = ShardPart(id=record.id, description=said, tensors=tensors)
@@ -92,20 +92,13 @@ class StagingFolder:
                     path.unlink()
                 self.folder.rmdir()
 
-    def _next_path(self) -> Path:
-        while True:
-            path = self.folder / f"{self._number:05d}.safetensors"
-            self._number += 1
-            if not path.exists():
-                return path
-
     def _intact_info(self, path: Path) -> VideoInfo | None:
         """Return a whole video's description; None for a partial file or another run's."""
         try:
             shard = Shard(path)
             (video_id,) = shard.videos
             is_ours = shard.header.fingerprint == self._fingerprint
-            if is_ours and not stored_problems(shard, video_id):
+            if is_ours and not shard.problems(video_id):
                 return shard.info(video_id)
         except (StoreError, ValueError):
             pass
@@ -113,12 +106,7 @@ class StagingFolder:
 
 
 def _waiting(info: VideoInfo, path: Path) -> StagedVideo:
-    return StagedVideo(
-        id=info.id,
-        origin=info.origin,
-        path=path,
-        size=path.stat().st_size,
-    )
+    return StagedVideo(id=info.id, origin=info.origin, path=path, size=path.stat().st_size)
 
 
 def _refused(video_id: str, reason: str) -> StoreError:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from errno import ENOENT
 from operator import attrgetter
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
 from evscli.errors import StoreError
@@ -21,19 +21,11 @@ from evscli.records import Failure, Origin, PrunedVideo, RunConfig
 from evscli.store.catalogue import check_sizes, read_catalogue
 from evscli.store.codec import fingerprint
 from evscli.store.durable import FULL, make_folder, publish
-from evscli.store.failures import append_failure, append_traceback, read_failures
+from evscli.store.failures import append_failure, read_failures
 from evscli.store.locks import writer_lock
 from evscli.store.manifest import append_entries, shard_entries
 from evscli.store.run import claim_run
-from evscli.store.schema import (
-    FAILURES,
-    MANIFEST,
-    TRACEBACKS,
-    check_id,
-    lines_path,
-    shard_name,
-    staging_folder,
-)
+from evscli.store.schema import check_id, shard_name, staging_folder
 from evscli.store.staging import StagedVideo, StagingFolder
 
 logger = logging.getLogger(__name__)
@@ -84,12 +76,7 @@ class StoreWriter:
             self._claimed = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -126,8 +113,7 @@ class StoreWriter:
         last = self._failed.get(failure.id)
         counted = replace(failure, attempt=last.attempt + 1 if last else 1)
         try:
-            append_failure(lines_path(self.folder, FAILURES, self._writer), counted)
-            append_traceback(lines_path(self.folder, TRACEBACKS, self._writer), counted)
+            append_failure(self.folder, self._writer, counted)
         except OSError as error:
             raise self._refusal(error) from error
         self._failed[failure.id] = replace(counted, traceback=None)  # many would fill memory
@@ -174,8 +160,7 @@ class StoreWriter:
         self._finished = catalogue.finished
         self._failed = read_failures(self.folder)
         self._number = catalogue.next_number(self._writer)
-        if missing := catalogue.unlisted_by(self._writer):
-            append_entries(lines_path(self.folder, MANIFEST, self._writer), missing)
+        catalogue.list_missing(self.folder, self._writer)
 
     def _enlist(self, video: StagedVideo) -> None:
         """Let a video wait for its shard, and close the shard at its limits."""
@@ -222,7 +207,7 @@ class StoreWriter:
         ids = {entry.id for entry in entries}
         listed = [video for video in self._waiting if video.id in ids]
         rest = [video for video in self._waiting if video.id not in ids]
-        append_entries(lines_path(self.folder, MANIFEST, self._writer), entries)
+        append_entries(self.folder, self._writer, entries)
         # One step, so that an interrupt cannot leave a video both listed and waiting.
         self._number, self._waiting = self._number + 1, rest
         for video in listed:

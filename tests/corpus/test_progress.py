@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evscli.corpus.outcome import Outcome
 from evscli.corpus.progress import Progress
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Outcome, Task
 from evscli.records import VideoInput
 from tests.store.samples import failure, record
 

@@ -11,11 +11,10 @@ from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.executors.engine import Engine
 from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.outcome import Summary
 from evscli.corpus.progress import Progress
 from evscli.corpus.resume import Retries
 from evscli.corpus.segments import Cutter, check_segment
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.encoders import load_encoder
 from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
@@ -141,7 +140,7 @@ def test_a_second_run_looks_into_no_file(
     folder: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(folder, pruner)
-    monkeypatch.setattr(DecoderProcess, "start", lambda _: pytest.fail("it started a decoder"))
+    monkeypatch.setattr(DecoderProcess, "make_ready", lambda _: pytest.fail("it started a decoder"))
     summary, seen = run(folder, pruner)
     assert (seen.files, seen.ids) == ([], [])
     assert (summary.skipped, summary.failed_earlier) == (4, 1)

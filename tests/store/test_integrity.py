@@ -23,7 +23,7 @@ def store_of(folder: Path, part: ShardPart) -> Path:
     with StoreWriter(folder, CONFIG):
         pass
     write_shard(folder / SHARD, fingerprint(SETTINGS), [part])
-    append_entries(folder / "manifest-0.jsonl", shard_entries(folder / SHARD))
+    append_entries(folder, 0, shard_entries(folder / SHARD))
     return folder
 
 

@@ -145,17 +145,17 @@ def test_the_last_line_of_a_video_counts(store: Path) -> None:
     with StoreWriter(store / "other", CONFIG, writer=1) as writer:
         writer.add(record("a"))
     (store / "other" / "shard-1-00000.safetensors").rename(store / "shard-1-00000.safetensors")
-    append_entries(store / "manifest-1.jsonl", shard_entries(store / "shard-1-00000.safetensors"))
+    append_entries(store, 1, shard_entries(store / "shard-1-00000.safetensors"))
     assert open_store(store).shard_name("a") == "shard-1-00000.safetensors"
-    append_entries(store / "manifest-1.jsonl", shard_entries(store / "shard-0-00000.safetensors"))
+    append_entries(store, 1, shard_entries(store / "shard-0-00000.safetensors"))
     assert open_store(store).shard_name("a") == "shard-0-00000.safetensors"
 
 
 def test_the_last_attempt_of_a_failure_counts(tmp_path: Path) -> None:
-    append_failure(tmp_path / "failures-1.jsonl", failure("x", attempt=2, kind="Late"))
-    append_failure(tmp_path / "failures-0.jsonl", failure("x", attempt=1, kind="Early"))
-    append_failure(tmp_path / "failures-0.jsonl", failure("y", attempt=3, kind="Old"))
-    append_failure(tmp_path / "failures-1.jsonl", failure("y", attempt=3, kind="New"))
+    append_failure(tmp_path, 1, failure("x", attempt=2, kind="Late"))
+    append_failure(tmp_path, 0, failure("x", attempt=1, kind="Early"))
+    append_failure(tmp_path, 0, failure("y", attempt=3, kind="Old"))
+    append_failure(tmp_path, 1, failure("y", attempt=3, kind="New"))
     assert {key: last.kind for key, last in read_failures(tmp_path).items()} == {
         "x": "Late",
         "y": "New",

@@ -15,21 +15,12 @@ from pathlib import Path
 
 import torch
 
-from evscli.corpus.decoding.wire import (
-    Ended,
-    Failed,
-    Indexed,
-    Opened,
-    Ready,
-    Refused,
-    Request,
-    send_chunk,
-)
+from evscli.corpus.decoding.wire import Ended, Failed, Indexed, Opened, Ready, Request, send_chunk
 from evscli.corpus.inputs import local_file
-from evscli.errors import EvsError, VideoError
+from evscli.errors import EvsError, StoreError, VideoError
 from evscli.provenance import source_info
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
-from evscli.tracebacks import traceback_of
+from evscli.tracebacks import note_traceback, traceback_of
 from evscli.video import VideoIndex, decode_frames, index_video
 from evscli.video_errors import video_errors
 
@@ -95,16 +86,20 @@ def _mark(video: VideoInput) -> object:
 def _answer(connection: Connection, request: Request, source: OpenSource) -> None:
     try:
         _decode(connection, request, source)
-    except VideoError as error:
-        trace = traceback_of(error)
-        connection.send(
-            Failed(stage=error.stage, kind=error.kind, message=str(error), traceback=trace)
-        )
     except EvsError as error:
-        connection.send(Refused(message=str(error), traceback=traceback_of(error)))
+        connection.send(Failed(error=_sent(error)))
     finally:
         if not request.video.is_part:
             source.close()
+
+
+def _sent(error: EvsError) -> VideoError | StoreError:
+    """Return an error as the run raises it, with the traceback that it has here."""
+    sent: VideoError | StoreError = StoreError(str(error))
+    if isinstance(error, VideoError):
+        sent = VideoError(str(error), stage=error.stage, kind=error.kind)
+    note_traceback(sent, traceback_of(error), process="decoder")
+    return sent
 
 
 def _decode(connection: Connection, request: Request, source: OpenSource) -> None:

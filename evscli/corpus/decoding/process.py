@@ -14,20 +14,10 @@ from typing import TypeVar
 from evscli.child import Child, how_it_ended
 from evscli.corpus.decoding.children import warm_up
 from evscli.corpus.decoding.decoder import serve
-from evscli.corpus.decoding.wire import (
-    Clock,
-    Failed,
-    Indexed,
-    Opened,
-    Ready,
-    Refused,
-    Request,
-    receive,
-)
+from evscli.corpus.decoding.wire import Clock, Failed, Indexed, Opened, Ready, Request, receive
 from evscli.corpus.inputs.fetch import copies_folder
-from evscli.errors import EvsError, StoreError, VideoError
+from evscli.errors import EvsError, VideoError
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
-from evscli.tracebacks import note_traceback
 from evscli.video import Damaged, VideoIndex
 
 START_SECONDS = 300.0
@@ -62,8 +52,11 @@ class DecoderProcess:
         self._busy = False
         self._copies: Path | None = None
 
-    def start(self) -> None:
-        """Start the child, unless there is one. Raises EvsError where the system refuses."""
+    def make_ready(self) -> None:
+        """Start the child, unless there is one, and wait until it can take a video.
+
+        Raises EvsError where that fails.
+        """
         if self._child is not None:
             return
         warm_up()
@@ -73,15 +66,6 @@ class DecoderProcess:
         except (OSError, EOFError) as error:
             raise _no_process(str(error)) from error
         self._link = self._child.pipe
-
-    def make_ready(self) -> None:
-        """Start the child, unless there is one, and wait until it can take a video.
-
-        Raises EvsError where that fails.
-        """
-        if self._child is not None:
-            return
-        self.start()
         self._clock = Clock(START_SECONDS)
         try:
             self._expect(Ready)
@@ -166,16 +150,11 @@ class DecoderProcess:
 
     def _receive(self) -> object:
         message = receive(self._link, self._clock)
-        if isinstance(message, Failed):
-            self._busy = False
-            error: EvsError
-            error = VideoError(message.message, stage=message.stage, kind=message.kind)
-        elif isinstance(message, Refused):
-            error = StoreError(message.message)
-        else:
+        if not isinstance(message, Failed):
             return message
-        note_traceback(error, message.traceback, process="decoder")
-        raise error
+        if isinstance(message.error, VideoError):
+            self._busy = False
+        raise message.error
 
     def _too_slow(self, video: VideoInput) -> VideoError:
         limit = self._clock.limit

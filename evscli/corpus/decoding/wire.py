@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from evscli.errors import StoreError, VideoError
 from evscli.models.contract import Resize
 from evscli.records import FrameChunk, SourceInfo, VideoInput
 from evscli.video import Damaged, VideoIndex
@@ -67,20 +68,13 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The message that this video cannot be decoded; the process is ready for the next."""
+    """The message that this video cannot be decoded, or that none can.
 
-    stage: str
-    kind: str
-    message: str
-    traceback: str
+    A VideoError is about this video, and the process is ready for the next. A StoreError is a fault
+    that all videos would meet, such as a full disk: the run must end.
+    """
 
-
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """The message of a fault that all videos would meet, such as a full disk. The run must end."""
-
-    message: str
-    traceback: str
+    error: VideoError | StoreError
 
 
 class Clock:

@@ -1,9 +1,7 @@
 """The estimate of a run, before any of its work.
 
-- `sample.py`: the videos that are surveyed
-- `survey.py`: their timelines, without pixels
+- `survey.py`: a sample of videos, and their timelines without pixels
 - `forecast.py`: frames, tokens and bytes, as sums
-- `clip.py`: the beginning of one video, decoded
 - `calibrate.py`: the speed of pruning a few videos
 - `duration.py`: the time, from sums and speeds
 - `plan.py`: the estimate of one run

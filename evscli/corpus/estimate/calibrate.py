@@ -10,19 +10,21 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.estimate.clip import Clip, decode_clip
 from evscli.corpus.estimate.forecast import Sums, decoding_of
+from evscli.corpus.executors.pruning import BUFFER_BYTES, planner_of, request_of
 from evscli.corpus.tasks import Task
+from evscli.encoders import VideoEncoder
 from evscli.errors import VideoError
-from evscli.pipeline import VideoPruner, resized_here
-from evscli.records import PrunedVideo
+from evscli.pipeline import PlannedVideo, VideoPruner, demand_of, resized_here
+from evscli.records import FrameChunk, FramePlan, PrunedVideo, SourceInfo, VideoInput
 from evscli.scratch import scratch_folder
 from evscli.store import StoreWriter
+from evscli.video import VideoIndex
 
 MOST_TIMED = 6
 SECONDS = 20.0
@@ -111,3 +113,65 @@ def _write(records: Mapping[int, Sequence[PrunedVideo]], pruner: VideoPruner) ->
         for tensor in record.tensors().values()
     )
     return Effort(stored=stored, write_seconds=seconds)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clip:
+    """Some first frames of a video."""
+
+    planned: PlannedVideo
+    """The plan of these frames only."""
+    chunks: Sequence[FrameChunk]
+    seconds: float
+    """The seconds from the request to the last chunk."""
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens before pruning."""
+        return demand_of(self.planned).tokens
+
+    def first(self, count: int) -> Clip:
+        """Return the first chunks. The seconds stay those of all."""
+        chunks = self.chunks[:count]
+        return replace(self, planned=beginning(self.planned, chunks), chunks=chunks)
+
+
+def decode_clip(
+    video: VideoInput, encoder: VideoEncoder, decoder: DecoderProcess, *, seconds: float
+) -> Clip:
+    """Decode a video for `seconds`, or until as many pixels wait as may in a run.
+
+    Raises VideoError where the video is at fault.
+    """
+    plan_of, request = planner_of(encoder), request_of(video, encoder)
+    planned: list[PlannedVideo] = []
+    chunks: list[FrameChunk] = []
+
+    def choose(source: SourceInfo, index: VideoIndex) -> FramePlan:
+        planned.append(plan_of(request, source, index))
+        return planned[0].plan
+
+    decoder.make_ready()
+    began = time.perf_counter()
+    with closing(decoder.decode(request, choose)) as decoded:
+        for chunk in decoded:
+            chunks.append(chunk)
+            taken = time.perf_counter() - began
+            if taken > seconds or sum(each.pixels.nbytes for each in chunks) > BUFFER_BYTES:
+                break
+    return Clip(planned=beginning(planned[0], chunks), chunks=chunks, seconds=taken)
+
+
+def beginning(planned: PlannedVideo, chunks: Sequence[FrameChunk]) -> PlannedVideo:
+    """Return the plan of a video as if only its first frames, those of `chunks`, were chosen."""
+    frames = sum(len(chunk.pixels) for chunk in chunks)
+    plan, (_, h, w) = planned.plan, planned.plan.grid_thw
+    patches = -(-frames // planned.model.temporal_patch_size)
+    short = replace(
+        plan,
+        source_index=plan.source_index[:frames],
+        frame_times=plan.frame_times[:frames],
+        prompt_times=plan.prompt_times[:patches],
+        grid_thw=(patches, h, w),
+    )
+    return replace(planned, plan=short)

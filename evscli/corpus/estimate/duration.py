@@ -35,12 +35,7 @@ class Duration:
     @property
     def parts(self) -> dict[str, float]:
         """The seconds of each part that the run may have to wait for, by its name."""
-        return {
-            "decode": self.decode,
-            "encode": self.encode,
-            "write": self.write,
-            "cores": self.cores,
-        }
+        return {name: getattr(self, name) for name in ("decode", "encode", "write", "cores")}
 
     @property
     def bottleneck(self) -> str:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.estimate.calibrate import Effort, calibrate
 from evscli.corpus.estimate.duration import Duration, duration_of
 from evscli.corpus.estimate.forecast import Forecast, StoreForecast
-from evscli.corpus.estimate.sample import Sample, in_hash_order, take_sample, usual_size
-from evscli.corpus.estimate.survey import SplitTask, SurveyedVideo, SurveyResult, survey
+from evscli.corpus.estimate.survey import (
+    Sample,
+    SplitTask,
+    SurveyedVideo,
+    SurveyResult,
+    in_hash_order,
+    survey,
+    take_sample,
+    usual_size,
+)
 from evscli.corpus.executors.engine import Engine, MakePruner
-from evscli.corpus.outcome import Summary
-from evscli.corpus.reconcile import read_state
-from evscli.corpus.resume import StoreState, work_left
+from evscli.corpus.resume import Backlog, read_state
 from evscli.corpus.segments import cut_video, uncut
-from evscli.corpus.tasks import Task
+from evscli.corpus.tasks import Summary, Task
 from evscli.pipeline import VideoPruner
 from evscli.records import Failure, ModelInfo, VideoInput
 from evscli.store.run import check_run
@@ -90,14 +95,17 @@ def prepare(
     for folder, config in zip(folders, pruner.configs, strict=True):
         check_run(folder, config)
     mine = engine.share.of(videos)
-    summaries = [Summary() for _ in folders]
-    states = [read_state(folder) for folder in folders]
-    tasks, cut = _work(mine, states, summaries, engine)
+    backlog = Backlog(
+        states=[read_state(folder) for folder in folders],
+        summaries=[Summary() for _ in folders],
+        retries=engine.retries,
+    )
+    tasks, cut = _work(mine, backlog, engine.segment)
     return Prepared(
         pruner=pruner,
         engine=engine,
         videos=len(mine),
-        summaries=summaries,
+        summaries=backlog.summaries,
         sample=take_sample(tasks, usual_size(tasks) if most is None else most or len(tasks)),
         load_seconds=loaded,
         cut=cut,
@@ -105,22 +113,18 @@ def prepare(
 
 
 def _work(
-    videos: Sequence[VideoInput],
-    states: Sequence[StoreState],
-    summaries: Sequence[Summary],
-    engine: Engine,
+    videos: Sequence[VideoInput], backlog: Backlog, seconds: float | None
 ) -> tuple[list[Task], SplitTask]:
     """Return the tasks that are left, one per file, and the function that splits each of them."""
-    seconds, retries = engine.segment, engine.retries
     if seconds is None:
-        return work_left(videos, states, summaries, retries=retries), lambda task, _: [task]
-    left = uncut(videos, seconds, states, summaries, retries=retries)
+        return backlog.tasks(videos), lambda task, _: [task]
+    left = uncut(videos, seconds, backlog)
 
     def cut(task: Task, index: VideoIndex) -> list[Task]:
-        segments = cut_video(task.video, index, seconds)
-        return work_left(segments, states, summaries, retries=retries, compared=True)
+        return backlog.tasks(cut_video(task.video, index, seconds), compared=True)
 
-    return [Task(video=video, tries=dict.fromkeys(range(len(states)), 1)) for video in left], cut
+    tries = dict.fromkeys(range(len(backlog.states)), 1)
+    return [Task(video=video, tries=tries) for video in left], cut
 
 
 def survey_sample(
@@ -130,16 +134,15 @@ def survey_sample(
 
     Raises StoreError where the disk for copies of remote videos is full.
     """
+    engine, tasks = prepared.engine, prepared.sample.tasks
+    count = max(1, min(len(tasks), engine.lanes * len(engine.devices)))
+    decoders = [engine.decoder() for _ in range(count)]
     looks = []
-    with closing(_survey(prepared)) as looking:
+    with closing(survey(tasks, prepared.pruner, decoders, cut=prepared.cut)) as looking:
         for look in looking:
             looks.append(look)
             advance(1)
     return looks
-
-
-def _survey(prepared: Prepared) -> Generator[SurveyResult]:
-    return survey(prepared.sample.tasks, prepared.pruner, _decoders(prepared), cut=prepared.cut)
 
 
 def estimate(prepared: Prepared, looks: Sequence[SurveyResult], *, timed: bool) -> Estimate:
@@ -148,21 +151,30 @@ def estimate(prepared: Prepared, looks: Sequence[SurveyResult], *, timed: bool) 
     Raises StoreError where the disk for temporary files is full.
     """
     pruner = prepared.pruner
-    seen = [look.outcome for look in looks if isinstance(look.outcome, SurveyedVideo)]
+    seen = [look for look in looks if isinstance(look, SurveyedVideo)]
     factor = prepared.sample.factor
     forecast = sum((each.forecast for each in seen), Forecast()).scaled(factor)
     stores = [_store(seen, number).scaled(factor) for number in range(len(prepared.summaries))]
-    effort = _effort(prepared, looks) if timed else Effort()
+    effort = _effort(prepared, seen) if timed else Effort()
     return Estimate(
         model=pruner.encoder.info,
         sample=prepared.sample,
         forecast=forecast,
         stores=stores,
         seen=len(seen),
-        failures=[look.outcome for look in looks if isinstance(look.outcome, Failure)],
+        failures=[look for look in looks if isinstance(look, Failure)],
         token_bytes=token_bytes(pruner.encoder.info, pruner.store_dtype),
         store_dtype=pruner.store_dtype,
-        duration=_duration(prepared, forecast, stores, effort) if effort.videos else None,
+        duration=duration_of(
+            forecast,
+            sum(store.stored for store in stores),
+            effort,
+            prepared.engine,
+            tasks=prepared.sample.of,
+            load=prepared.load_seconds,
+        )
+        if effort.videos
+        else None,
     )
 
 
@@ -170,27 +182,7 @@ def _store(seen: Sequence[SurveyedVideo], number: int) -> StoreForecast:
     return sum((each.stores.get(number, StoreForecast()) for each in seen), StoreForecast())
 
 
-def _effort(prepared: Prepared, looks: Sequence[SurveyResult]) -> Effort:
-    seen = [look.outcome for look in looks if isinstance(look.outcome, SurveyedVideo)]
+def _effort(prepared: Prepared, seen: Sequence[SurveyedVideo]) -> Effort:
     good = [task for each in seen for task in each.tasks[:1]]
     decoder = prepared.engine.decoder()
     return calibrate(in_hash_order(good, TRIED), prepared.pruner, decoder)
-
-
-def _duration(
-    prepared: Prepared, forecast: Forecast, stores: Sequence[StoreForecast], effort: Effort
-) -> Duration:
-    return duration_of(
-        forecast,
-        sum(store.stored for store in stores),
-        effort,
-        prepared.engine,
-        tasks=prepared.sample.of,
-        load=prepared.load_seconds,
-    )
-
-
-def _decoders(prepared: Prepared) -> list[DecoderProcess]:
-    engine, tasks = prepared.engine, len(prepared.sample.tasks)
-    count = max(1, min(tasks, engine.lanes * len(engine.devices)))
-    return [engine.decoder() for _ in range(count)]

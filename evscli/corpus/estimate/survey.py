@@ -1,32 +1,97 @@
-"""The survey of videos by decoder processes, several at a time: their timelines and no pixels."""
+"""The survey of a sample of videos by decoder processes: their timelines and no pixels.
+
+The sample follows from ids alone, so it is the same on every machine, and more videos change it
+little.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from queue import SimpleQueue
 
 from evscli.corpus.decoding.ahead import Planner
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.estimate.forecast import (
-    Forecast,
-    StoreForecast,
-    forecast_of,
-    store_forecast,
-)
+from evscli.corpus.estimate.forecast import Forecast, StoreForecast, forecast_of, store_forecast
 from evscli.corpus.executors.pruning import planner_of, request_of
 from evscli.corpus.inputs import refuse_name
-from evscli.corpus.outcome import failure_of
-from evscli.corpus.tasks import Task
+from evscli.corpus.inputs.remote import is_url
+from evscli.corpus.tasks import Task, failure_of, file_size
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
-from evscli.records import Failure, SourceInfo
+from evscli.records import Failure, SourceInfo, VideoInput
 from evscli.video import VideoIndex
+
+MOST_LOCAL = 200
+"""The number of videos that are surveyed unless another number is given."""
+
+MOST_FETCHED = 20
+"""The number of videos that are surveyed where one must be fetched first."""
 
 SplitTask = Callable[[Task, VideoIndex], Sequence[Task]]
 """A function that splits a task whose timeline is known, into itself or its segments left to do."""
 PlannedTask = tuple[Task, PlannedVideo]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The sampled tasks of a run, or all."""
+
+    tasks: Sequence[Task]
+    """The tasks, in the order of the run if all, else in that of their hashes."""
+    of: int
+    """The number of tasks of the run."""
+    bytes: int
+    """The bytes of the sources in the sample."""
+    bytes_of: int
+    """The bytes of the sources of the run."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left out."""
+        return len(self.tasks) == self.of
+
+    @property
+    def factor(self) -> float:
+        """The factor from the sample to the run, by the bytes of their sources."""
+        return self.bytes_of / self.bytes if self.bytes else 1.0
+
+    @property
+    def fetched(self) -> Sequence[VideoInput]:
+        """The videos that are downloaded for the survey."""
+        return [task.video for task in self.tasks if is_remote(task.video)]
+
+
+def take_sample(tasks: Sequence[Task], most: int) -> Sample:
+    """Return a sample of at most `most` tasks, by the hashes of their ids."""
+    chosen = tasks if most >= len(tasks) else in_hash_order(tasks, most)
+    return Sample(tasks=chosen, of=len(tasks), bytes=_bytes(chosen), bytes_of=_bytes(tasks))
+
+
+def in_hash_order(tasks: Sequence[Task], most: int) -> list[Task]:
+    """Return the first `most` tasks in an order that is unrelated to their content."""
+    return nsmallest(most, tasks, key=lambda task: _digest(task.video.id))
+
+
+def usual_size(tasks: Sequence[Task]) -> int:
+    """Return the number of videos to survey unless a number is given."""
+    return MOST_FETCHED if any(is_remote(task.video) for task in tasks) else MOST_LOCAL
+
+
+def is_remote(video: VideoInput) -> bool:
+    """Return whether a video must be downloaded, not only copied out of a tar."""
+    return video.held is not None and is_url(video.held.url)
+
+
+def _bytes(tasks: Sequence[Task]) -> int:
+    return sum(file_size(task.video) or 0 for task in tasks)
+
+
+def _digest(video_id: str) -> bytes:
+    return hashlib.sha256(video_id.encode("utf-8", "surrogateescape")).digest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +105,8 @@ class SurveyedVideo:
     """The task itself, or its segments that are left to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurveyResult:
-    """The forecast of one task, or its failure."""
-
-    task: Task
-    outcome: SurveyedVideo | Failure
+SurveyResult = SurveyedVideo | Failure
+"""The forecast of one task, or its failure."""
 
 
 def survey(
@@ -68,9 +129,9 @@ def survey(
     def look(task: Task) -> SurveyResult:
         decoder = free.get()
         try:
-            return SurveyResult(task=task, outcome=_seen(task, pruner, planner, decoder, cut))
+            return _seen(task, planned_parts(task, pruner, planner, decoder, cut), pruner)
         except VideoError as error:
-            return SurveyResult(task=task, outcome=failure_of(task.video, error))
+            return failure_of(task.video, error)
         finally:
             free.put(decoder)
 
@@ -86,10 +147,7 @@ def survey(
             decoder.kill()
 
 
-def _seen(
-    task: Task, pruner: VideoPruner, planner: Planner, decoder: DecoderProcess, cut: SplitTask
-) -> SurveyedVideo:
-    parts = planned_parts(task, pruner, planner, decoder, cut)
+def _seen(task: Task, parts: Sequence[PlannedTask], pruner: VideoPruner) -> SurveyedVideo:
     return SurveyedVideo(
         forecast=sum((forecast_of(planned) for _, planned in parts), Forecast()),
         stores={number: _in_store(parts, pruner, number) for number in task.tries},

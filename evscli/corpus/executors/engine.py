@@ -8,10 +8,9 @@ from os import sched_getaffinity
 from typing import Protocol
 
 from evscli.corpus.decoding.process import DecoderProcess
-from evscli.corpus.outcome import Summary
 from evscli.corpus.resume import Retries
 from evscli.corpus.share import Share
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.pipeline import VideoPruner
 from evscli.video import Damaged
 

@@ -117,14 +117,9 @@ class WorkerPool(Generic[HandleKind]):
     ) -> None:
         """Set the assignments. Nothing is started yet."""
         self._backend = backend
+        stores = tuple(folders)
         self._assignments = [
-            Assignment(
-                make=make,
-                device=device,
-                folders=tuple(folders),
-                engine=engine,
-                writer=number,
-            )
+            Assignment(make=make, device=device, folders=stores, engine=engine, writer=number)
             for device, number in zip(engine.devices, engine.numbers, strict=True)
         ]
         self._most = 2 * engine.lanes + 2

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Protocol
 
@@ -14,8 +14,7 @@ from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Planner
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.decoding.wire import Request
 from evscli.corpus.inputs import refuse_name
-from evscli.corpus.outcome import Outcome, failure_of
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Outcome, Task, failure_of
 from evscli.encoders import VideoEncoder
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
@@ -122,16 +121,13 @@ def refuse_suspect(task: Task) -> None:
         )
 
 
-class Writing:
+class Writing(AbstractContextManager["Writing"]):
     """A thread that writes to stores, in order; use it in a `with` statement."""
 
     def __init__(self, writers: Sequence[StoreWriter]) -> None:
         self._writers = writers
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._under_way: deque[Future[Done]] = deque()
-
-    def __enter__(self) -> Writing:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)

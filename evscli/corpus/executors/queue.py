@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from evscli.corpus.outcome import Summary
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.records import Failure
 
 
@@ -89,8 +89,8 @@ class TaskQueue:
             if retry is None:
                 self.summaries[done.store].add(done.outcome)
             else:
-                before = self._again.get(video)
-                self._again[video] = before.joined(retry) if before else retry
+                before = self._again.get(video, retry)
+                self._again[video] = replace(before, tries={**before.tries, **retry.tries})
             left = self._out.pop(video).without(done.store)
             if left is not None:
                 self._out[video] = left
@@ -103,11 +103,9 @@ class TaskQueue:
         """Queue the tasks of a dead worker again; count its crash against the `suspect` video."""
         with self._changed:
             tasks = [self._out.pop(video) for video in ids]
-            self._first.extendleft(
-                reversed(
-                    [task.after_crash() if task.video.id == suspect else task for task in tasks]
-                )
-            )
+            crashes = [task.crashes + (task.video.id == suspect) for task in tasks]
+            again = [replace(task, crashes=n) for task, n in zip(tasks, crashes, strict=True)]
+            self._first.extendleft(reversed(again))
             self._changed.notify_all()
 
     def close(self) -> None:

@@ -15,11 +15,10 @@ import torch
 
 from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.executors.pruning import TaskSource, prune_tasks
-from evscli.corpus.reconcile import recover_orphans
+from evscli.corpus.resume import recover_orphans
 from evscli.corpus.tasks import Done
 from evscli.errors import EvsError, StoreBusyError
 from evscli.installed import broken_torchvision
-from evscli.pipeline import VideoPruner
 from evscli.records import RunConfig
 from evscli.store import StoreWriter
 from evscli.tracebacks import note_traceback, traceback_of
@@ -106,11 +105,12 @@ def _stopping(error: Exception) -> EvsError:
 def _work(driver: Driver, assignment: Assignment) -> None:
     torch.set_num_threads(assignment.engine.threads)
     pruner = assignment.make(assignment.device)
+    stores = [*zip(assignment.folders, pruner.configs, strict=True)]
     if assignment.engine.is_alone and assignment.writer == assignment.engine.numbers[0]:
-        for folder, config in zip(assignment.folders, pruner.configs, strict=True):
-            recover_orphans(folder, config, but=assignment.engine.numbers)
+        recover_orphans(stores, but=assignment.engine.numbers)
+    until = time.monotonic() + (LOCK_SECONDS if assignment.replaces else 0.0)
     with ExitStack() as stack:
-        writers = _open(stack, assignment, pruner)
+        writers = [_open(stack, *store, assignment.writer, until) for store in stores]
         driver.send(Up())
         results = prune_tasks(
             driver,
@@ -124,23 +124,17 @@ def _work(driver: Driver, assignment: Assignment) -> None:
                 driver.send(done)
 
 
-def _open(stack: ExitStack, assignment: Assignment, pruner: VideoPruner) -> list[StoreWriter]:
-    until = time.monotonic() + (LOCK_SECONDS if assignment.replaces else 0.0)
-    writers = []
-    for folder, config in zip(assignment.folders, pruner.configs, strict=True):
-        writer = _claimed(stack, folder, config, assignment.writer, until)
-        writer.flush()  # what a killed run left is in a manifest before work is handed out
-        writers.append(writer)
-    return writers
-
-
-def _claimed(
+def _open(
     stack: ExitStack, folder: Path, config: RunConfig, number: int, until: float
 ) -> StoreWriter:
+    """Open a store once its lock is free, at the latest at `until`, by `time.monotonic`."""
     while True:
         try:
-            return stack.enter_context(StoreWriter(folder, config, writer=number))
+            writer = stack.enter_context(StoreWriter(folder, config, writer=number))
         except StoreBusyError:
             if time.monotonic() >= until:
                 raise
             time.sleep(0.2)
+        else:
+            writer.flush()  # what a killed run left is in a manifest before work is handed out
+            return writer

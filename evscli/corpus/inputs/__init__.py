@@ -4,14 +4,11 @@
 - `found.py`: videos, and files left out
 - `names.py`: suffixes, and names that no store can keep
 - `ids.py`: ids by one of three rules, and clashes
-- `paths.py`: one input on this machine
-- `folders.py`: the files in a folder
+- `paths.py`: one input on this machine, such as a folder
 - `urls.py`: one input at an address
-- `remote.py`: listing and reading by fsspec
-- `lookup.py`: many addresses in parallel
+- `remote.py`: listing and reading by fsspec, many in parallel
 - `attempts.py`: requests that are tried again
-- `lists.py`: lines, CSV and JSON lines
-- `parquet.py`: rows from Parquet
+- `lists.py`: lines, CSV, JSON lines and Parquet
 - `rows.py`: the videos of a list's rows
 - `tars.py`: members of a tar
 - `fetch.py`: a copy of a remote or packed file

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from evscli.errors import EvsError, VideoError
+from evscli.store.durable import FULL
 
 logger = logging.getLogger(__name__)
 
 RETRY_WAITS = (1.0, 4.0)
 """The seconds before the second and the third attempt, which is the last."""
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""The error numbers of a full disk on this machine."""
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 PASSING_ERRNO = frozenset({errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)})
 """The error numbers that s3fs gives for "slow down" and an internal error."""
@@ -49,7 +48,7 @@ def attempt(name: str, action: Callable[[], T]) -> T:
         except EvsError:
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in DISK:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise
             if wait is None or not may_pass(error):
                 raise explained(error, name) from error
@@ -62,8 +61,7 @@ def attempt(name: str, action: Callable[[], T]) -> T:
 def may_pass(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     for cause in _causes(error):
-        status = _status(cause)
-        if status is not None:
+        if (status := _status(cause)) is not None:
             return status in PASSING_STATUS
         if isinstance(cause, OSError) and cause.errno in PASSING_ERRNO:
             return True

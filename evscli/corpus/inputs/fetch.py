@@ -7,7 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -18,9 +18,8 @@ from evscli.records import HeldVideo, VideoInput
 from evscli.scratch import scratch_folder
 
 
-@contextmanager
-def local_file(video: VideoInput, *, folder: Path | None = None) -> Iterator[Path]:
-    """Yield the path of an ordinary file; else of a copy in `folder`, removed at the end.
+def local_file(video: VideoInput, *, folder: Path | None = None) -> AbstractContextManager[Path]:
+    """Give the path of an ordinary file; else of a copy in `folder`, removed at the end.
 
     The copy has the suffix of the video, and is never in memory as a whole. `folder` is
     `scratch_folder()` by default; a process that is killed leaves its copy there. Raises
@@ -28,10 +27,8 @@ def local_file(video: VideoInput, *, folder: Path | None = None) -> Iterator[Pat
     be written.
     """
     if video.held is None:
-        yield video.path
-        return
-    with local_copy(video.held, video.name, video.path.suffix, folder=folder) as path:
-        yield path
+        return nullcontext(video.path)
+    return local_copy(video.held, video.name, video.path.suffix, folder=folder)
 
 
 def copies_folder() -> Path:
@@ -96,12 +93,8 @@ def _copy(held: HeldVideo, target: IO[bytes], name: str) -> None:
     target.flush()
 
 
-@contextmanager
-def _opened(held: HeldVideo) -> Iterator[IO[bytes]]:
+def _opened(held: HeldVideo) -> IO[bytes]:
     if not is_url(held.url):
-        with Path(held.url).open("rb") as file:
-            yield file
-        return
+        return Path(held.url).open("rb")
     remote = Remote(held.url)
-    with remote.open() if held.offset else remote.stream(held.size) as file:
-        yield file
+    return remote.open() if held.offset else remote.stream(held.size)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from evscli.errors import UsageError, VideoError
 from evscli.records import VideoInput
 
 NO_ENDING = "without an ending"
@@ -51,6 +54,32 @@ class LeftOut:
 
 
 Item = Found | LeftOut
+ListedFile = Found | str
+"""A file that is wanted, or the kind of one that is left out."""
+
+
+def wanted(
+    seen: Iterable[ListedFile],
+    nothing: str,
+    advice: str = "files with other endings must be named one by one, tars by a glob such as *.tar",
+) -> Iterator[Item]:
+    """Yield the videos among some files, and at last the files left out.
+
+    Raises UsageError, from `nothing` to `advice`, where there is no video.
+    """
+    kinds: Counter[str] = Counter()
+    empty = True
+    for each in seen:
+        if isinstance(each, Found):
+            empty = False
+            yield each
+        else:
+            kinds[each] += 1
+    left_out = LeftOut(kinds=kinds)
+    if empty:
+        there = f" ({left_out} there)" if kinds else ""
+        raise UsageError(f"{nothing}{there}; {advice}")
+    yield left_out
 
 
 def ending_of(name: str) -> str:
@@ -62,3 +91,12 @@ def ending_of(name: str) -> str:
 def _counted(kind: str, count: int) -> str:
     plural = "s" if kind in (FOLDER_LINK, SPECIAL_FILE) and count > 1 else ""
     return f"{count:,} {kind}{plural}"
+
+
+def dangling(link: Path) -> VideoError:
+    """Return the error for a link that leads nowhere. Raises OSError where it is not a link."""
+    return VideoError(
+        f"{link} is a link to {link.readlink()}, which is not there; fetch what it leads to (as "
+        "git annex get and dvc pull do), or remove the link",
+        kind=FileNotFoundError.__name__,
+    )

@@ -1,6 +1,6 @@
 """Lists of videos: one path a line, or rows with the columns path, id, query, start and end.
 
-Rows come one by one: a list may be long.
+Rows come one by one: a list may be long. Parquet needs the extra `parquet`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from functools import partial
 from itertools import dropwhile
 from typing import IO, Any
 
-from evscli.corpus.inputs.parquet import parquet_rows
 from evscli.errors import UsageError
 
 TEXTS, SECONDS = ("path", "id", "query"), ("start", "end")
 COLUMNS = (*TEXTS, *SECONDS)
 MORE = "\0"
 """The key of cells beyond the named columns."""
+
+ROWS_PER_BATCH = 10_000
+"""The number of rows of a Parquet file that are held as Python values at once."""
 
 RowValues = Mapping[str, Any]
 
@@ -156,8 +158,33 @@ def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
 
 
 def _table(file: IO[bytes], name: str) -> Iterator[tuple[str, RowValues]]:
-    for number, row in enumerate(parquet_rows(file, name, COLUMNS), start=1):
-        yield f"{name} row {number}", row
+    """Yield the rows of a Parquet file, a batch of one row group at a time.
+
+    Tables of data sets hold captions, sizes and much else, so other columns are left out here, and
+    not a mistake, as they are in a list that was written for `evs`.
+    """
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise UsageError(
+            f"{name} needs a package that is not installed: pip install 'evscli[parquet]'"
+        ) from error
+    try:
+        with ParquetFile(file) as table:
+            there = table.schema_arrow.names
+            if "path" not in there:
+                raise UsageError(
+                    f"{name} has no column path (it has {', '.join(there)}); rename the one with "
+                    "the videos' paths"
+                )
+            wanted = [column for column in COLUMNS if column in there]
+            batches = table.iter_batches(batch_size=ROWS_PER_BATCH, columns=wanted)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            for number, row in enumerate(rows, start=1):
+                yield f"{name} row {number}", row
+    except (ArrowException, OSError) as error:
+        raise UsageError(f"{name} is not a whole Parquet file ({error}); write it again") from error
 
 
 READERS: Mapping[str, Callable[[IO[bytes], str], Iterator[tuple[str, RowValues]]]] = {

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evscli.corpus.inputs.folders import ListedFile, dangling, folder_files, glob_files, split_glob
-from evscli.corpus.inputs.found import Found, Item, LeftOut
+from evscli.corpus.inputs.found import (
+    FOLDER_LINK,
+    SPECIAL_FILE,
+    Found,
+    Item,
+    ListedFile,
+    dangling,
+    ending_of,
+    wanted,
+)
 from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
-from evscli.corpus.inputs.names import TAR_SUFFIXES, VIDEO_SUFFIXES, WILDCARDS, has_suffix, video_id
+from evscli.corpus.inputs.names import (
+    TAR_SUFFIXES,
+    VIDEO_SUFFIXES,
+    WILDCARDS,
+    has_suffix,
+    is_hidden,
+    video_id,
+)
 from evscli.corpus.inputs.rows import row_videos
 from evscli.corpus.inputs.tars import is_tar, local_tar
 from evscli.errors import UsageError, VideoError
@@ -77,24 +92,80 @@ def _tar(found: Found) -> Iterable[Item]:
     return [found] if tar.fault is not None else local_tar(tar.path, below=tar.relative)
 
 
-def wanted(seen: Iterable[ListedFile], nothing: str) -> Iterator[Item]:
-    """Yield the videos of a folder or a glob, and at last the files left out there.
+def folder_files(root: Path, below: str = "") -> Iterator[ListedFile]:
+    """Yield the files in a folder and its subfolders, videos wanted, hidden ones left out.
 
-    Raises UsageError, which begins with `nothing`, where there is no video.
+    `below` is the folder's path below `root`, and ends in `/`. Raises VideoError for a folder that
+    cannot be read.
     """
-    kinds: Counter[str] = Counter()
-    empty = True
-    for each in seen:
-        if isinstance(each, Found):
-            empty = False
-            yield each
+    for entry in _entries(root / below):
+        relative = f"{below}{entry.name}"
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from folder_files(root, f"{relative}/")
         else:
-            kinds[each] += 1
-    left_out = LeftOut(kinds=kinds)
-    if empty:
-        there = f" ({left_out} there)" if kinds else ""
-        raise UsageError(
-            f"{nothing}{there}; files with other endings must be named one by one, tars by a glob "
-            "such as *.tar"
-        )
-    yield left_out
+            yield _seen(entry, root, relative, VIDEO_SUFFIXES)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise VideoError(
+            f"cannot read folder {folder} ({error.strerror}); check its permissions, or "
+            "name the folders beside it"
+        ) from error
+
+
+def glob_files(root: Path, pattern: str, suffixes: frozenset[str]) -> Iterator[ListedFile]:
+    """Yield the files below `root` that match a glob, none of them hidden; `suffixes` are wanted.
+
+    Raises UsageError for a malformed glob.
+    """
+    try:
+        paths = sorted(_matches(root, pattern))
+    except ValueError as error:
+        raise UsageError(f"malformed glob {pattern!r} ({error}); write it as in **/*.mp4") from None
+    for path in paths:
+        relative = path.relative_to(root).as_posix()
+        if is_hidden(relative):
+            continue
+        seen = _seen(path, root, relative, suffixes)
+        if seen != FOLDER_LINK:  # folders match too, which a glob does not ask for
+            yield seen
+
+
+def _matches(root: Path, pattern: str) -> Iterable[Path]:
+    parent, _, name = pattern.rpartition("/")
+    if not parent or WILDCARDS & set(name):
+        return root.glob(pattern)
+    # glob() takes a link that leads nowhere for no file where the name has no wildcard.
+    return (folder / name for folder in root.glob(parent) if os.path.lexists(folder / name))
+
+
+def _seen(
+    entry: os.DirEntry[str] | Path, root: Path, relative: str, suffixes: frozenset[str]
+) -> ListedFile:
+    """Return the wanted file, or the kind, of an entry that is a file or a link."""
+    path, fault = root / relative, None
+    try:
+        if not entry.is_file():
+            if entry.is_dir():
+                return FOLDER_LINK
+            if not entry.is_symlink():
+                return SPECIAL_FILE
+            fault = dangling(path)
+    except OSError:  # a link to a forbidden place: it fails later, as a video
+        pass
+    if not has_suffix(relative, suffixes):
+        return ending_of(relative)
+    return Found(video=VideoInput(id=video_id(relative), path=path, root=root, fault=fault))
+
+
+def split_glob(path: Path) -> tuple[Path, str]:
+    """Return the part of a glob before its first wildcard, and the pattern below it."""
+    parts = path.parts
+    first = next(i for i, part in enumerate(parts) if WILDCARDS & set(part))
+    return Path(*parts[:first]), str(Path(*parts[first:]))

@@ -1,4 +1,4 @@
-"""Remote files by fsspec: the files at an address or below it, and their bytes.
+"""Remote files by fsspec: the files at an address or below it, and their bytes; tars at many.
 
 Every back end raises errors of its own: here they become VideoError, and passing faults are tried
 again. s3:// needs s3fs, gs:// gcsfs and https:// aiohttp: the extra `remote`.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urljoin
 
-from evscli.corpus.inputs.attempts import attempt
+from evscli.corpus.inputs.attempts import MissingError, attempt
+from evscli.corpus.inputs.found import Item
+from evscli.corpus.inputs.names import url_path
+from evscli.corpus.inputs.tars import tar_items
 from evscli.errors import UsageError, VideoError
+from evscli.records import HeldVideo
 from evscli.texts import without_secrets
 
 if TYPE_CHECKING:
@@ -27,6 +31,10 @@ STREAMED = (*WEB, "hf://")
 """The schemes where one request for a whole file is faster than one for each block."""
 TRANSFER_BYTES = 8 << 20
 """The bytes of one request for a file that is copied, held in memory."""
+TAR_BLOCK_BYTES = 64 << 10
+"""The bytes read at once for a tar's header; small files beside a video mostly lie within."""
+REQUESTS_AT_ONCE = 32
+"""The most requests under way at one time."""
 T = TypeVar("T")
 
 
@@ -111,29 +119,25 @@ class Remote:
         ]
         return sorted(files, key=lambda file: file.below.split("/"))
 
-    @contextmanager
-    def open(self, *, block: int = TRANSFER_BYTES, ahead: bool = False) -> Iterator[IO[bytes]]:
+    def open(self, *, block: int = TRANSFER_BYTES, ahead: bool = False) -> IO[bytes]:
         """Open the file, read in requests of `block` bytes; `ahead` reads that many more each time.
 
         Raises whatever the back end does.
         """
         cache = "readahead" if ahead else "none"
-        with self.fs.open(self.path, "rb", block_size=block, cache_type=cache) as file:
-            yield file
+        file: IO[bytes] = self.fs.open(self.path, "rb", block_size=block, cache_type=cache)
+        return file
 
-    @contextmanager
-    def stream(self, size: int) -> Iterator[IO[bytes]]:
+    def stream(self, size: int) -> IO[bytes]:
         """Open the file of `size` bytes at this address, to be read once from its beginning.
 
         Raises whatever the back end does.
         """
-        options: dict[str, Any] = {
-            "block_size": 0 if self.url.startswith(STREAMED) else TRANSFER_BYTES
-        }
-        if self.url.startswith(WEB):
-            options["size"] = size  # it would be asked for again
-        with self.fs.open(self.path, "rb", cache_type="none", **options) as file:
-            yield file
+        if not self.url.startswith(STREAMED):
+            return self.open()
+        known = {"size": size} if self.url.startswith(WEB) else {}  # it would be asked for again
+        file: IO[bytes] = self.fs.open(self.path, "rb", block_size=0, cache_type="none", **known)
+        return file
 
     def _attempt(self, action: Callable[[], T]) -> T:
         return attempt(self.name, action)
@@ -157,3 +161,52 @@ def _file_system(url: str) -> tuple[AbstractFileSystem, str]:
             "https:// or hf://"
         ) from error
     return fs, path
+
+
+def url_tars(urls: Iterable[str]) -> list[list[Item] | MissingError]:
+    """Return the items of each tar, or the error that it is not there.
+
+    Raises VideoError for a tar that cannot be read, and UsageError for one without videos.
+    """
+    return _side_by_side(_tar, urls)
+
+
+def url_files(urls: Iterable[str]) -> list[HeldVideo | VideoError]:
+    """Return the file at each address, or the error why there is none."""
+    return _side_by_side(_file, urls)
+
+
+def _side_by_side(ask: Callable[[Remote], T], urls: Iterable[str]) -> list[T]:
+    # Made here: fsspec makes a new connection for every thread that asks it for one.
+    places = [Remote(url) for url in urls]
+    if not places:
+        return []
+    with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, len(places))) as pool:
+        return list(pool.map(ask, places))
+
+
+def _tar(remote: Remote) -> list[Item] | MissingError:
+    try:
+        return attempt(remote.name, partial(_index, remote))
+    except MissingError as error:
+        return error
+
+
+def _index(remote: Remote) -> list[Item]:
+    try:
+        with remote.open(block=TAR_BLOCK_BYTES, ahead=True) as file:
+            return tar_items(file, remote.url, url_path(remote.url))
+    except ValueError as error:  # fsspec's error for a web server
+        raise VideoError(
+            f"the server gives no parts of {remote.name}; download it, and name the copy"
+        ) from error
+
+
+def _file(remote: Remote) -> HeldVideo | VideoError:
+    try:
+        size = remote.size()
+    except VideoError as error:
+        return error
+    if size is None:
+        return VideoError(f"{remote.name} is a folder; name the files in it")
+    return HeldVideo(url=remote.url, size=size)

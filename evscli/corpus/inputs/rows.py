@@ -13,12 +13,10 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from evscli.corpus.inputs.folders import dangling
-from evscli.corpus.inputs.found import Found, Item
+from evscli.corpus.inputs.found import Found, Item, dangling
 from evscli.corpus.inputs.lists import Listed
-from evscli.corpus.inputs.lookup import url_files, url_tars
 from evscli.corpus.inputs.names import span_id, url_path, video_id
-from evscli.corpus.inputs.remote import is_url, joined
+from evscli.corpus.inputs.remote import is_url, joined, url_files, url_tars
 from evscli.corpus.inputs.tars import is_tar, local_tar
 from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
@@ -110,20 +108,20 @@ def _located(row: Listed, error: VideoError) -> VideoError:
 
 
 def _members(row: Listed, below: str, items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items of a tar that a list names; several cannot share one id, start or end."""
+    """Return the items of a tar that a list names; several cannot share one id, start or end."""
     if (row.id, row.start, row.end) != (None, None, None):
         raise UsageError(
             f"{row.where}: {row.path} holds several videos; leave out its id, start and end"
         )
-    for item in within(below, items):
+    return within(below, items, query=row.query)
+
+
+def within(below: str, items: Iterable[Item], *, query: str | None = None) -> Iterator[Item]:
+    """Yield items with the path `below` of their tar under its input root, asked a `query`."""
+    for item in items:
         if isinstance(item, Found):
-            item = replace(item, video=replace(item.video, query=row.query))
+            item = replace(item, tar=below, video=replace(item.video, query=query))
         yield item
-
-
-def within(below: str, items: Iterable[Item]) -> Iterator[Item]:
-    """Return items with the path `below` of their tar under its input root."""
-    return (replace(item, tar=below) if isinstance(item, Found) else item for item in items)
 
 
 def _one(

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from evscli.corpus.inputs.found import Found, Item, LeftOut, ending_of
+from evscli.corpus.inputs.found import Found, Item, ListedFile, ending_of, wanted
 from evscli.corpus.inputs.names import TAR_SUFFIXES, has_suffix, is_hidden, is_video, video_id
 from evscli.errors import UsageError, VideoError
 from evscli.records import HeldVideo, VideoInput
@@ -49,22 +48,21 @@ def tar_items(file: IO[bytes], url: str, tar: Path, *, below: str | None = None)
     damaged or compressed, UsageError where there is no video.
     """
     name = without_secrets(url)
-    found: list[Item] = []
-    kinds: Counter[str] = Counter()
-    for member in _members(file, name):
+    seen = _seen(_members(file, name), url, tar, tar.name if below is None else below)
+    return [*wanted(seen, f"no videos in {name}", "name a tar that holds some")]
+
+
+def _seen(
+    members: Iterable[tarfile.TarInfo], url: str, tar: Path, below: str
+) -> Iterator[ListedFile]:
+    for member in members:
         relative = posixpath.normpath(member.name).lstrip("/")
         if member.isdir() or is_hidden(relative):
             continue
         if is_video(relative):
-            video = _video(member, relative, url, tar)
-            found.append(Found(video=video, tar=tar.name if below is None else below))
+            yield Found(video=_video(member, relative, url, tar), tar=below)
         else:
-            kinds[ending_of(relative)] += 1
-    left_out = LeftOut(kinds=kinds)
-    if not found:
-        there = f" ({left_out} there)" if kinds else ""
-        raise UsageError(f"no videos in {name}{there}; name a tar that holds some")
-    return [*found, left_out]
+            yield ending_of(relative)
 
 
 def _video(member: tarfile.TarInfo, relative: str, url: str, tar: Path) -> VideoInput:

@@ -10,10 +10,8 @@ from pathlib import Path
 
 from evscli.corpus.inputs.attempts import MissingError
 from evscli.corpus.inputs.fetch import local_copy
-from evscli.corpus.inputs.folders import ListedFile
-from evscli.corpus.inputs.found import Found, Item, ending_of
+from evscli.corpus.inputs.found import Found, Item, ListedFile, ending_of, wanted
 from evscli.corpus.inputs.lists import LIST_SUFFIXES, Listed, read_list
-from evscli.corpus.inputs.lookup import url_tars
 from evscli.corpus.inputs.names import (
     WILDCARDS,
     has_suffix,
@@ -22,8 +20,7 @@ from evscli.corpus.inputs.names import (
     url_path,
     video_id,
 )
-from evscli.corpus.inputs.paths import wanted
-from evscli.corpus.inputs.remote import WEB, Remote, RemoteFile, folder_of
+from evscli.corpus.inputs.remote import WEB, Remote, RemoteFile, folder_of, url_tars
 from evscli.corpus.inputs.rows import row_videos, within
 from evscli.corpus.inputs.tars import is_tar
 from evscli.errors import UsageError

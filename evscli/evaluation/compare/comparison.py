@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evscli.corpus.outcome import failure_of
+from evscli.corpus.tasks import failure_of
 from evscli.errors import VideoError
 from evscli.evaluation.compare.measure import Bench, Measured, measure
 from evscli.evaluation.metrics.events import known_events

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evscli.corpus.outcome import failure_of
+from evscli.corpus.tasks import failure_of
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import json_digest
 from evscli.encoders.load import BY_CHECKPOINT

@@ -7,8 +7,7 @@ import pytest
 
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.estimate import calibrate as module
-from evscli.corpus.estimate.calibrate import calibrate
-from evscli.corpus.estimate.clip import decode_clip
+from evscli.corpus.estimate.calibrate import calibrate, decode_clip
 from evscli.corpus.tasks import Task
 from evscli.encoders import load_encoder
 from evscli.pipeline import VideoPruner

@@ -10,9 +10,8 @@ import pytest
 from evscli.corpus.executors.engine import Engine
 from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.outcome import Outcome, Summary
 from evscli.corpus.resume import Retries
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Outcome, Summary, Task
 from evscli.encoders import load_encoder
 from evscli.errors import MismatchError, StoreError
 from evscli.pipeline import VideoPruner

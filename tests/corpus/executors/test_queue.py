@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from evscli.corpus.executors.queue import TaskQueue
-from evscli.corpus.outcome import Summary
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.records import VideoInput
 from tests.store.samples import failure, record
 

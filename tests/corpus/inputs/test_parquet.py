@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evscli.corpus.inputs import find_videos, parquet
+from evscli.corpus.inputs import find_videos, lists
 from evscli.errors import UsageError
 
 
@@ -43,7 +43,7 @@ def test_its_columns_are_those_of_a_list_and_others_are_passed_over(folder: Path
 def test_rows_are_read_in_order_over_all_row_groups(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "ROWS_PER_BATCH", 3)
+    monkeypatch.setattr(lists, "ROWS_PER_BATCH", 3)
     columns = {"path": ["a.mp4"] * 20, "start": [float(number) for number in range(20)]}
     videos = find_videos([write(folder, columns, row_group_size=7)])
     assert [video.start for video in videos] == columns["start"]

@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
-from evscli.corpus.inputs import LeftOut, attempts, fetch, find_videos, lookup
+from evscli.corpus.inputs import LeftOut, attempts, fetch, find_videos, remote
 from evscli.corpus.inputs.fetch import local_file
 from evscli.errors import UsageError, VideoError
 from tests.corpus.inputs.tar_files import write_tar
@@ -141,7 +141,7 @@ def test_members_of_tars_are_copied_by_their_bytes_alone(
     bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch, "TRANSFER_BYTES", 1000)
-    monkeypatch.setattr(lookup, "TAR_BLOCK_BYTES", 2000)
+    monkeypatch.setattr(remote, "TAR_BLOCK_BYTES", 2000)
     for number in range(3):
         members = {f"{number}-{name}.mp4": name.encode() * 3333 for name in "ab"}
         tar = write_tar(tmp_path / "made.tar", {"x.json": b"{}", **members})

@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from evscli.corpus.executors.engine import Engine, Listener, MakePruner
+from evscli.corpus.executors.local import CorpusRun, prune_by_pool
 from evscli.corpus.executors.ray.actors import Actors
-from evscli.corpus.executors.ray.cluster import connected
-from evscli.corpus.executors.ray.placement import find_placement
-from evscli.corpus.executors.run import CorpusRun, prune_by_pool
-from evscli.corpus.outcome import Summary
+from evscli.corpus.executors.ray.cluster import connected, find_placement
+from evscli.corpus.tasks import Summary
 from evscli.records import VideoInput
 
 __all__ = ["connected", "prune_on_ray", "units_on_ray"]
@@ -52,14 +51,8 @@ def prune_on_ray(
     """
     with connected(address) as nodes:
         placement = find_placement(nodes, device, workers)
-        engine = replace(
-            engine, devices=placement.devices, cores=placement.cpus * len(placement.devices)
-        )
-        run = CorpusRun(
-            videos=engine.share.of(videos),
-            make=make,
-            folders=folders,
-            listener=listener,
-            engine=engine,
-        )
+        cores = placement.cpus * len(placement.devices)
+        engine = replace(engine, devices=placement.devices, cores=cores)
+        mine = engine.share.of(videos)
+        run = CorpusRun(videos=mine, make=make, folders=folders, listener=listener, engine=engine)
         return prune_by_pool(run, Actors(placement))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evscli.corpus.executors.ray.actor import Process, Worker
-from evscli.corpus.executors.ray.cluster import import_ray
-from evscli.corpus.executors.ray.placement import Placement
+from evscli.corpus.executors.ray.cluster import Placement, import_ray
 from evscli.corpus.executors.worker import Assignment, Message, Stopped, Up
 from evscli.corpus.tasks import Task
 from evscli.encoders.device import common_units

@@ -1,4 +1,7 @@
-"""The connection to a Ray cluster, or to one started here, without Ray's output on the terminal."""
+"""The connection to a Ray cluster, or to one started here, and the workers it has room for.
+
+Ray's own output is kept off the terminal.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,20 @@ import signal
 import socket
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from evscli.corpus.executors.ray.placement import Node
-from evscli.errors import EvsError, UsageError
+from evscli.errors import DeviceError, EvsError, UsageError
 
 ADDRESS = "RAY_ADDRESS"
 ANSWER_SECONDS = 5.0
 """The seconds within which something must answer at an address."""
 
-OBJECT_STORE_BYTES = 80 << 20
-"""The object store of a cluster started here: about the least for Ray, since no tensor is sent."""
+STARTED_HERE = {"include_dashboard": False, "object_store_memory": 80 << 20}
+"""The options of a cluster started here. The memory is about the least for Ray, since no tensor is
+sent."""
 
 
 @contextmanager
@@ -56,12 +60,8 @@ def import_ray() -> Any:
     logging.getLogger("ray").setLevel(logging.ERROR)
     # A dead actor is a paragraph on standard output, whatever `log_to_driver` is; evs reports it in
     # a line, and standard output is for its own events.
-    worker.print_to_stdstream = _say_nothing
+    worker.print_to_stdstream = lambda *_, **__: None
     return ray
-
-
-def _say_nothing(*_: object, **__: object) -> None:
-    pass
 
 
 def _checked(address: str | None) -> str:
@@ -108,7 +108,12 @@ def _join(ray: Any, address: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about later versions of Ray
-            _init(ray, address)
+            ray.init(
+                address=None if address == "here" else address,
+                log_to_driver=False,
+                configure_logging=False,
+                **(STARTED_HERE if address == "local" else {}),
+            )
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         token = "" if "RAY_AUTH_MODE" in os.environ else "; RAY_AUTH_MODE=token if it wants tokens"
@@ -116,16 +121,6 @@ def _join(ray: Any, address: str) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray replaces it
-
-
-def _init(ray: Any, address: str) -> None:
-    new = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    ray.init(
-        address=None if address == "here" else address,
-        log_to_driver=False,
-        configure_logging=False,
-        **(new if address == "local" else {}),
-    )
 
 
 def _no_cluster(address: str, reason: str) -> EvsError:
@@ -141,3 +136,57 @@ def _nodes(ray: Any) -> list[Node]:
         for node in ray.nodes()
         if node["Alive"]
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """The resources of one machine of a cluster, in use or not."""
+
+    cpus: int
+    gpus: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """The workers of a run, all alike."""
+
+    devices: tuple[str, ...]
+    """The device of every worker, by its name there."""
+    cpus: int
+    """The CPUs of each worker."""
+    gpus: int
+    """The GPUs of each worker: 1 or 0."""
+
+    def __str__(self) -> str:
+        return f"{self.cpus} CPU{'s'[: self.cpus > 1]}" + " and 1 GPU" * self.gpus
+
+
+def find_placement(nodes: Sequence[Node], device: str, workers: int | None) -> Placement:
+    """Place a worker on each GPU, on each node where there is none, or the number in `workers`.
+
+    They share the CPUs of their nodes. Raises UsageError for a device that Ray cannot choose by,
+    DeviceError for GPUs that are not there, and EvsError where there is too little for all.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(
+            f"device {device!r}: Ray chooses which GPU a worker gets; use auto, cpu or cuda"
+        )
+    gpus = sum(node.gpus for node in nodes)
+    if device == "cuda" and not gpus:
+        raise DeviceError("cuda: the Ray cluster has no GPU; use --device cpu")
+    each = int(device != "cpu" and gpus > 0)
+    count = workers or (gpus if each else sum(node.cpus > 0 for node in nodes)) or 1
+    most = max((node.cpus for node in nodes), default=0)
+    for cpus in range(most, 0, -1):
+        if sum(_room(node, cpus, each) for node in nodes) >= count:
+            return Placement(devices=("cuda" if each else "cpu",) * count, cpus=cpus, gpus=each)
+    raise EvsError(
+        f"{count} workers need a CPU{' and a GPU' * each} each, and the nodes of the Ray cluster "
+        f"have {sum(node.cpus for node in nodes)} CPUs and {gpus} GPUs: give fewer --workers"
+        f"{', use --device cpu' * each} or add nodes"
+    )
+
+
+def _room(node: Node, cpus: int, gpus: int) -> int:
+    """Return the number of workers that a node has room for."""
+    return min(node.cpus // cpus, node.gpus) if gpus else node.cpus // cpus

@@ -23,8 +23,7 @@ from evscli.corpus.executors.ray import actors, prune_on_ray, units_on_ray
 from evscli.corpus.executors.ray.actor import Process
 from evscli.corpus.executors.worker import Assignment
 from evscli.corpus.inputs import find_videos
-from evscli.corpus.outcome import Summary
-from evscli.corpus.tasks import Done, Task
+from evscli.corpus.tasks import Done, Summary, Task
 from evscli.encoders.device import units_of
 from evscli.errors import EvsError, StoreError
 from evscli.job import Pruning, Selection

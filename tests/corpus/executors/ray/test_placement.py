@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evscli.corpus.executors.ray.placement import Node, find_placement
+from evscli.corpus.executors.ray.cluster import Node, find_placement
 from evscli.errors import DeviceError, EvsError, UsageError
 
 HEAD, LARGE = Node(cpus=8), Node(cpus=64, gpus=8)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evscli.corpus.estimate.sample import MOST_FETCHED, MOST_LOCAL, take_sample, usual_size
+from evscli.corpus.estimate.survey import MOST_FETCHED, MOST_LOCAL, take_sample, usual_size
 from evscli.corpus.tasks import Task
 from evscli.records import HeldVideo, VideoInput
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evscli.store.compaction import MergeSource, plan_shards
+from evscli.store.merge import MergeSource, plan_shards
 
 BYTES, VIDEOS = 100, 10
 

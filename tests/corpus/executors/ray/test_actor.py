@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from evscli.corpus.executors.ray.mailbox import Mailbox
+from evscli.corpus.executors.ray.actor import Mailbox
 from evscli.corpus.executors.worker import Begun, Finished, TaskWanted
 from tests.corpus.executors.test_queue import task
 
