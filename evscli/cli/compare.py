@@ -78,7 +78,7 @@ def compare(
     Example: evs compare clips/ --method vcast --prune-at 1
     """
     from evscli.cli.evaluation_report import report_comparison
-    from evscli.cli.left_out import report_left_out
+    from evscli.cli.events import report_left_out
     from evscli.evaluation.compare.agreement import usual_question
     from evscli.evaluation.compare.comparison import compare as compare_all
     from evscli.evaluation.compare.measure import Bench

@@ -187,7 +187,6 @@ HeldOut = Annotated[
     ),
 ]
 
-SeenStore = Annotated[Path, typer.Argument(metavar="STORE", help="Store made by `evs prune`.")]
 SeenVideo = Annotated[
     str | None,
     typer.Argument(metavar="[ID]", help="Video to draw; may be left out where there is one only."),

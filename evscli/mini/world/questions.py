@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from evscli.mini.world.motion import COUNTS_SCENES
 from evscli.mini.world.scene import (
     COLORS,
     SHAPES,
@@ -21,7 +22,6 @@ from evscli.mini.world.scene import (
     displacement,
     way_in_view,
 )
-from evscli.mini.world.timing import COUNTS_SCENES
 
 NUMBERS = ("one", "two", "three", "four")
 THIRDS = ("beginning", "middle", "end")

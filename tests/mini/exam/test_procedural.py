@@ -17,17 +17,15 @@ from evscli.evaluation.questions.options import best_option, score_options
 from evscli.evaluation.selections import selections
 from evscli.job import Encoding
 from evscli.language.prefill import prefill
-from evscli.mini.exam.films import (
+from evscli.mini.exam.procedural import (
+    Examiner,
+    evaluate_films,
+    evaluate_views,
     event_masks,
     film_chunks,
     film_plan,
     frames_of,
     held_out_films,
-)
-from evscli.mini.exam.procedural import (
-    Examiner,
-    evaluate_films,
-    evaluate_views,
     refuse_others,
 )
 from evscli.mini.form import build_mini
