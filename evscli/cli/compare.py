@@ -37,11 +37,7 @@ class ComparedSelection(Selection):
     ] = ("evs", "vcast", "vidcom2", "uniform-grid")
     budgets: Annotated[
         tuple[str, ...],
-        Option(
-            "As for `evs prune`; may be repeated.",
-            names=("--budget",),
-            metavar="BUDGET",
-        ),
+        Option("As for `evs prune`; may be repeated.", names=("--budget",), metavar="BUDGET"),
     ] = ("0.1", "0.25", "0.5")
 
     def with_random(self) -> ComparedSelection:

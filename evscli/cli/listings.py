@@ -72,8 +72,7 @@ def _needs_of(pruner: Pruner) -> str:
 @command
 def models(
     words: Annotated[
-        bool,
-        Option("List the words that the bundled mini understands.", names=("--words",)),
+        bool, Option("List the words that the bundled mini understands.", names=("--words",))
     ] = False,
     as_json: options.Json = False,
 ) -> None:

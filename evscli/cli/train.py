@@ -28,8 +28,7 @@ HELD_OUT = 200
 """The default number of held-out videos."""
 
 train = typer.Typer(
-    help="Train the learned parts.\n\nExample: evs train mini -o mini-run",
-    rich_markup_mode=None,
+    help="Train the learned parts.\n\nExample: evs train mini -o mini-run", rich_markup_mode=None
 )
 
 

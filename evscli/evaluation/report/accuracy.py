@@ -20,13 +20,7 @@ from evscli.evaluation.report import plots
 from evscli.evaluation.report.document import WIDE, Document
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.findings import Correlation, Findings
-from evscli.evaluation.statistics.results import (
-    ALL,
-    Difference,
-    Tally,
-    kinds_of,
-    series_names,
-)
+from evscli.evaluation.statistics.results import ALL, Difference, Tally, kinds_of, series_names
 from evscli.records import Failure
 from evscli.tables import tab_separated, table_of
 from evscli.texts import count_text

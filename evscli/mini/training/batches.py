@@ -21,10 +21,7 @@ from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import Asked, ask_all
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.questions import Question
-from evscli.mini.world.scene import (
-    TEMPORAL_PATCH,
-    Form,
-)
+from evscli.mini.world.scene import TEMPORAL_PATCH, Form
 from evscli.mini.world.views import WHOLE, view_frames
 
 MOST_VIDEOS = 20
