@@ -89,21 +89,21 @@ def correlated(answered: list[Answered], numbers: dict[tuple[str, float], float 
     return row
 
 
-RIGHT = {("a", 0.1): 3, ("b", 0.1): 2, ("c", 0.1): 1}
-RIGHT |= {("a", 0.5): 9, ("b", 0.5): 8, ("c", 0.5): 7, ("none", 1.0): 10}
+COUNTS = {("a", 0.1): 3, ("b", 0.1): 2, ("c", 0.1): 1}
+COUNTS |= {("a", 0.5): 9, ("b", 0.5): 8, ("c", 0.5): 7, ("none", 1.0): 10}
 
 
 def test_the_budget_is_told_apart_from_the_choice_of_tokens() -> None:
     # A number that rises with the budget and falls with accuracy at each budget.
     number = {"a": 0.0, "b": 0.1, "c": 0.2}
-    row = correlated(counted(RIGHT), {(m, b): b + number.get(m, 9.0) for m, b in RIGHT})
+    row = correlated(counted(COUNTS), {(m, b): b + number.get(m, 9.0) for m, b in COUNTS})
     assert row.selections == 6
     assert row.overall > 0
     assert row.within_budget == pytest.approx(-1)
 
 
 def test_what_kept_more_than_its_budget_is_not_compared_within_it() -> None:
-    row = correlated(counted(RIGHT, kept=0.3), {key: float(n) for key, n in RIGHT.items()})
+    row = correlated(counted(COUNTS, kept=0.3), {key: float(n) for key, n in COUNTS.items()})
     assert row.overall == pytest.approx(1)
     assert row.within_budget is None
 
