@@ -73,8 +73,7 @@ class Events:
         """Print the last `progress`, and a `summary` for each store."""
         self._progress()
         for store, summary in zip(self.stores, summaries, strict=True):
-            values = {"store": str(store), "model": self.model, **asdict(summary)}
-            emit("summary", values)
+            emit("summary", {"store": str(store), "model": self.model, **asdict(summary)})
 
     def _progress(self) -> None:
         state = self.progress.state()

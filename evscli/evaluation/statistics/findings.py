@@ -146,12 +146,12 @@ class Findings:
     correlations: Sequence[Correlation] = ()
 
     @classmethod
-    def of(cls, evaluation: Evaluation, *, baselines: Evaluation | None = None) -> Findings:
+    def of(cls, evaluation: Evaluation) -> Findings:
         """Count the answers."""
         tallies, asked = tally(evaluation.answered), questions_by_kind(evaluation.answered)
         return cls(
             tallies=tallies,
-            baselines=tally(baselines.answered) if baselines is not None else (),
+            baselines=tally(evaluation.baselines),
             correlations=correlations(tallies, evaluation.diagnostics, asked),
         )
 

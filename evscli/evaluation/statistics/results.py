@@ -74,6 +74,8 @@ class Evaluation:
     failures: tuple[Failure, ...] = ()
     diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
     """The numbers about the masks, by selection and video."""
+    baselines: tuple[Answered, ...] = ()
+    """The answers about reduced views, whose names stand in place of methods."""
 
 
 @dataclass(frozen=True, kw_only=True)

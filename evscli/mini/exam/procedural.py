@@ -85,7 +85,7 @@ def evaluate_views(
     videos: int,
     seed: int = 0,
     advance: Callable[[int], None] = lambda _: None,
-) -> Evaluation:
+) -> tuple[Answered, ...]:
     """Ask the same questions as `evaluate_films` about reduced views, to measure guessing.
 
     The method of an answer is the name of its view.
@@ -100,7 +100,7 @@ def evaluate_views(
             answers = examiner.answer(tokens, mask, name=name, request=request)
             answered += [replace(answer, method=view) for answer in answers]
         advance(1)
-    return Evaluation(answered=tuple(answered))
+    return tuple(answered)
 
 
 def held_out_tallies(
@@ -115,7 +115,7 @@ def held_out_tallies(
     whole = evaluate_films(
         checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
     ).answered
-    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance).answered
+    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
     return tally([*(replace(answer, method=WHOLE) for answer in whole), *parts])
 
 

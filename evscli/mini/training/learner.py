@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from evscli.mini.form import MERGE, new_model
 from evscli.mini.training.batches import Batch, FilmBatches
-from evscli.mini.training.forward import read, see
+from evscli.mini.training.forward import Seen, read, see
 from evscli.mini.training.labels import CLASSES
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt, video_prompt
@@ -68,11 +68,12 @@ class MiniLearner(Learner[Batch]):
         """Run the model on videos of one form, in the first steps the vision tower alone."""
         batch = on_device(batch, self.device)
         model, naming = self.workers[MODEL], self.workers[NAMING]
+        seen = see(model, patches_of(batch.frames), batch.form.cells)
         if number < self.looks:
-            losses = name_all(model, naming, batch)
+            losses = naming(seen.embeds, None, batch.labels)
             return Pass(total=total(losses), losses=losses)
         prompt = on_device(video_prompt(self.tokenizer, batch.form), self.device)
-        losses, right = losses_of(model, naming, prompt, batch)
+        losses, right = losses_of(model, naming, seen, prompt, batch)
         kinds = batch.asked.kinds
         names = list(KINDS)
         return Pass(
@@ -133,18 +134,10 @@ def patches_of(frames: Tensor) -> Tensor:
     return patches.view(len(frames), -1, *patches.shape[1:])
 
 
-def name_all(model: Any, naming: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """Compute the naming losses of the vision tower alone."""
-    seen = see(model, patches_of(batch.frames), batch.form.cells)
-    losses: dict[str, Tensor] = naming(seen.embeds, None, batch.labels)
-    return losses
-
-
 def losses_of(
-    model: Any, naming: nn.Module, prompt: VideoPrompt, batch: Batch
+    model: Any, naming: nn.Module, seen: Seen, prompt: VideoPrompt, batch: Batch
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Compute all losses of a batch, and whether each of the answers' tokens [n] was right."""
-    seen = see(model, patches_of(batch.frames), batch.form.cells)
     tap = model.config.text_config.num_hidden_layers - 2
     states = read(model, prompt, seen, batch.asked.ids, tap=tap)
     given = batch.asked.targets >= 0

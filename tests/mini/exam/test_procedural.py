@@ -155,7 +155,7 @@ def test_views_take_away_what_they_say(film: Film) -> None:
 
 @pytest.mark.slow
 def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
-    answered = evaluate_views(checkpoint, videos=2, seed=108).answered
+    answered = evaluate_views(checkpoint, videos=2, seed=108)
     assert {answer.method for answer in answered} == set(VIEWS)
     for answer in answered:
         assert answer.kept == (0 if answer.method == "question-only" else answer.total)
