@@ -37,11 +37,7 @@ class ComparedSelection(Selection):
     ] = ("evs", "vcast", "vidcom2", "uniform-grid")
     budgets: Annotated[
         tuple[str, ...],
-        Option(
-            "As for `evs prune`; may be repeated.",
-            names=("--budget",),
-            metavar="BUDGET",
-        ),
+        Option("As for `evs prune`; may be repeated.", names=("--budget",), metavar="BUDGET"),
     ] = ("0.1", "0.25", "0.5")
 
     def with_random(self) -> ComparedSelection:
@@ -78,7 +74,7 @@ def compare(
     Example: evs compare clips/ --method vcast --prune-at 1
     """
     from evscli.cli.evaluation_report import report_comparison
-    from evscli.cli.left_out import report_left_out
+    from evscli.cli.events import report_left_out
     from evscli.evaluation.compare.agreement import usual_question
     from evscli.evaluation.compare.comparison import compare as compare_all
     from evscli.evaluation.compare.measure import Bench

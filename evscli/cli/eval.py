@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -19,8 +19,10 @@ from evscli.option import Checked, Option, option_fields
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
-    from evscli.cli.evaluation_report import Result
+    from evscli.evaluation.statistics.results import Evaluation
     from evscli.pruners import PruneRequest
+
+    Asked = tuple[Evaluation, dict[str, Any]]
 
 VIDEOS = 100
 
@@ -99,11 +101,11 @@ def evaluate(
     check_output(Path(output))
     if questions is None:
         refuse_with_films(sampling, per_token=per_token)
-        result = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
+        evaluation, setup = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
     else:
         refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
-        result = ask_questions(task, questions, per_token)
-    raise typer.Exit(report_accuracy(result, Path(output), as_json=as_json))
+        evaluation, setup = ask_questions(task, questions, per_token)
+    raise typer.Exit(report_accuracy(evaluation, setup, Path(output), as_json=as_json))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,9 +118,8 @@ class Task:
     encoding: Encoding
 
 
-def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
+def ask_questions(task: Task, questions: Path, per_token: bool) -> Asked:
     """Ask a checkpoint the questions of a list."""
-    from evscli.cli.evaluation_report import Result
     from evscli.evaluation.questions.choices import read_choices
     from evscli.evaluation.questions.multiple_choice import asked_of, evaluate_choices, load_both
     from evscli.evaluation.setup import setup_of
@@ -139,13 +140,11 @@ def ask_questions(task: Task, questions: Path, per_token: bool) -> Result:
                 advance=advance,
             )
     asked = asked_of(choices, per_token=per_token)
-    setup = setup_of(checkpoint.encoder, seed=task.seed, **asked)
-    return Result(evaluation=evaluation, setup=setup)
+    return evaluation, setup_of(checkpoint.encoder, seed=task.seed, **asked)
 
 
-def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool) -> Result:
+def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool) -> Asked:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
-    from evscli.cli.evaluation_report import Result
     from evscli.evaluation.questions.multiple_choice import load_both
     from evscli.evaluation.setup import setup_of
     from evscli.mini.exam.procedural import (
@@ -171,14 +170,10 @@ def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool)
                 diagnostics=diagnostics,
                 advance=advance,
             )
-            views = None
             if baselines:
                 views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
-    return Result(
-        evaluation=evaluation,
-        setup=setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos)),
-        baselines=views,
-    )
+                evaluation = replace(evaluation, baselines=views)
+    return evaluation, setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos))
 
 
 def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,6 @@ from evscli.evaluation.statistics.findings import Findings
 from evscli.evaluation.statistics.results import Evaluation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Result:
-    """The answers of an evaluation, and the settings that they were made with."""
-
-    evaluation: Evaluation
-    setup: Mapping[str, Any]
-    baselines: Evaluation | None = None
-
-
 def report_comparison(found: Comparison, folder: Path, *, as_json: bool) -> int:
     """Write and print a comparison and return the exit code. Nothing is written without videos."""
     for failure in found.failures:
@@ -39,17 +29,18 @@ def report_comparison(found: Comparison, folder: Path, *, as_json: bool) -> int:
     return SOME_FAILED if found.failures else 0
 
 
-def report_accuracy(result: Result, folder: Path, *, as_json: bool) -> int:
+def report_accuracy(
+    evaluation: Evaluation, setup: Mapping[str, Any], folder: Path, *, as_json: bool
+) -> int:
     """Write and print an evaluation and return the exit code. Without answers write nothing."""
-    evaluation = result.evaluation
     for failure in evaluation.failures:
         say_failure(failure)
     if not evaluation.answered:
         if not evaluation.failures:
             print("error: no video gives rise to a question; raise --videos", file=sys.stderr)
         return NOTHING_DONE
-    findings = Findings.of(evaluation, baselines=result.baselines)
-    document = accuracy.document_of(findings, evaluation.failures, result.setup)
+    findings = Findings.of(evaluation)
+    document = accuracy.document_of(findings, evaluation.failures, setup)
     write(document, folder, as_json=as_json, notes=findings.notes)
     return SOME_FAILED if evaluation.failures else 0
 

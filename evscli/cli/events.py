@@ -16,12 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evscli.cli.notes import SECONDS_BETWEEN_LINES, show_traceback
+from evscli.cli.notes import SECONDS_BETWEEN_LINES, note, show_traceback
 from evscli.cli.report import print_safely
+from evscli.corpus.inputs import LeftOut
 from evscli.corpus.progress import Progress
 from evscli.corpus.tasks import Done, Summary, Task
 from evscli.records import Failure, VideoInfo
 from evscli.store.run import encoder_dtypes
+from evscli.texts import count_text
 
 
 class Events:
@@ -70,8 +72,7 @@ class Events:
         """Print the last `progress`, and a `summary` for each store."""
         self._progress()
         for store, summary in zip(self.stores, summaries, strict=True):
-            values = {"store": str(store), "model": self.model, **asdict(summary)}
-            emit("summary", values)
+            emit("summary", {"store": str(store), "model": self.model, **asdict(summary)})
 
     def _progress(self) -> None:
         state = self.progress.state()
@@ -88,6 +89,15 @@ def pruned_values(info: VideoInfo) -> dict[str, Any]:
         "seconds": info.duration,
         "notes": info.notes,
     }
+
+
+def report_left_out(left_out: LeftOut, *, as_json: bool) -> None:
+    """Print a note about files that are not taken as videos, or the event `left_out`."""
+    if as_json:
+        emit("left_out", {"files": left_out.count, "kinds": dict(left_out.kinds)})
+    else:
+        were = "was" if left_out.count == 1 else "were"
+        note(f"{count_text(left_out.count, 'file')} {were} left out: {left_out}")
 
 
 def emit(event: str, values: Mapping[str, Any]) -> None:

@@ -16,14 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from evscli.bundled import MINI, MINI_NOTICE
-from evscli.cli.pairs import Pairs, print_pairs
-from evscli.cli.units import duration_text, size_text
 from evscli.records import Failure, ModelInfo, RunConfig, VideoInfo
 from evscli.store.schema import token_bytes
-from evscli.texts import count_text
+from evscli.tables import Pairs, print_pairs
+from evscli.texts import count_text, duration_text, size_text
 
 if TYPE_CHECKING:
-    from evscli.cli.inspect_verify import Verified
     from evscli.store.summary import FrameSummary, StoreSummary, VideoSummary
 
 CHART_ROWS = 32
@@ -59,16 +57,6 @@ def print_failure(failure: Failure) -> None:
     print_pairs(Console(highlight=False), _failure_facts(failure))
     if failure.traceback is not None:
         print(failure.traceback)
-
-
-def print_problems(verified: Verified, *, named: bool) -> None:
-    """Print a line per problem of a store, with its name where `named`, and their number."""
-    folder = f"{verified.store}/" if named else ""
-    for problem in verified.problems:
-        where = f"{folder}{problem.shard}, video {problem.id}: " if problem.id else ""
-        print(f"{where}{problem.message}")
-    found = count_text(len(verified.problems), "problem") if verified.problems else "no problems"
-    print(f"{verified.store}: {found}, {count_text(verified.videos, 'video')} checked")
 
 
 def _table(videos: Sequence[VideoInfo], *, width: int) -> Table:

@@ -41,15 +41,11 @@ def methods(as_json: options.Json = False) -> None:
         print(json.dumps([*(pruner.describe() for pruner in pruners), *faults], indent=2))
         return
     rows = [
-        (pruner.name, pruner.summary, pruner.paper, _needs_of(pruner), _options_of(pruner))
-        for pruner in pruners
+        (p.name, p.summary, p.paper, _needs_of(p), "\n".join(map(_option_text, p.options)))
+        for p in pruners
     ]
     rows += [(name, one_line(f"broken: {reason}"), "", "", "") for name, reason in broken.items()]
     _show(("method", "what it does", "paper", "needs", "options"), rows)
-
-
-def _options_of(pruner: Pruner) -> str:
-    return "\n".join(map(_option_text, pruner.options))
 
 
 def _option_text(option: MethodOption) -> str:
@@ -72,8 +68,7 @@ def _needs_of(pruner: Pruner) -> str:
 @command
 def models(
     words: Annotated[
-        bool,
-        Option("List the words that the bundled mini understands.", names=("--words",)),
+        bool, Option("List the words that the bundled mini understands.", names=("--words",))
     ] = False,
     as_json: options.Json = False,
 ) -> None:

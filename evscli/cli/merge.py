@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evscli.cli import options
 from evscli.cli.command import command
 from evscli.cli.notes import progress
-from evscli.cli.units import size_text
-from evscli.texts import count_text
+from evscli.texts import count_text, size_text
 
 if TYPE_CHECKING:
     from evscli.store.merge import ShardTotals
@@ -36,13 +35,10 @@ def merge(store: options.Store, as_json: options.Json = False) -> None:
                 advance(1)
         after, waiting = work.totals(), work.waiting
     if as_json:
-        print(json.dumps(_document(str(store), before, after, waiting), indent=2))
+        sizes = {"before": asdict(before), "after": asdict(after)}
+        print(json.dumps({"store": str(store), **sizes, "waiting": waiting}, indent=2))
     else:
         print(_line(str(store), before, after, waiting))
-
-
-def _document(store: str, before: ShardTotals, after: ShardTotals, waiting: int) -> dict[str, Any]:
-    return {"store": store, "before": asdict(before), "after": asdict(after), "waiting": waiting}
 
 
 def _line(store: str, before: ShardTotals, after: ShardTotals, waiting: int) -> str:

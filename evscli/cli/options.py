@@ -42,10 +42,7 @@ SampleSize = Annotated[
         metavar="N",
     ),
 ]
-NoCalibrate = Annotated[
-    bool,
-    Option("Leave the time out, for which a few videos are pruned."),
-]
+NoCalibrate = Annotated[bool, Option("Leave the time out, for which a few videos are pruned.")]
 
 # evs ask
 
@@ -90,29 +87,16 @@ Baselines = Annotated[
     bool,
     Option(
         "Without --questions: also ask without visual tokens, with the first frame only and with "
-        "the frames shuffled.",
+        "the frames shuffled."
     ),
 ]
 Diagnostics = Annotated[
-    bool,
-    Option(
-        "Without --questions: also correlate diagnostics of the masks with accuracy.",
-    ),
+    bool, Option("Without --questions: also correlate diagnostics of the masks with accuracy.")
 ]
 PerToken = Annotated[
-    bool,
-    Option(
-        "Score an option by its tokens' mean log-likelihood instead of the sum.",
-    ),
+    bool, Option("Score an option by its tokens' mean log-likelihood instead of the sum.")
 ]
-Results = Annotated[
-    str,
-    Option(
-        "Folder for the results.",
-        names=("-o", "--output"),
-        metavar="DIR",
-    ),
-]
+Results = Annotated[str, Option("Folder for the results.", names=("-o", "--output"), metavar="DIR")]
 # evs compare
 
 Question = Annotated[
@@ -122,10 +106,7 @@ Question = Annotated[
         metavar="TEXT",
     ),
 ]
-NoLanguage = Annotated[
-    bool,
-    Option("Leave the language model out: no KL, no same token."),
-]
+NoLanguage = Annotated[bool, Option("Leave the language model out: no KL, no same token.")]
 
 # evs train
 
@@ -179,15 +160,9 @@ Processes = Annotated[
     int, Option("Processes that draw videos; 0 draws them between the steps.", metavar="N", least=0)
 ]
 HeldOut = Annotated[
-    int,
-    Option(
-        "Videos to ask about when it is trained; 0 asks about none.",
-        metavar="N",
-        least=0,
-    ),
+    int, Option("Videos to ask about when it is trained; 0 asks about none.", metavar="N", least=0)
 ]
 
-SeenStore = Annotated[Path, typer.Argument(metavar="STORE", help="Store made by `evs prune`.")]
 SeenVideo = Annotated[
     str | None,
     typer.Argument(metavar="[ID]", help="Video to draw; may be left out where there is one only."),
@@ -220,8 +195,7 @@ ShownFrames = Annotated[
     ),
 ]
 ShownTime = Annotated[
-    str | None,
-    Option("Seconds that a contact sheet shows, such as 12.5-20.", metavar="A-B"),
+    str | None, Option("Seconds that a contact sheet shows, such as 12.5-20.", metavar="A-B")
 ]
 Root = Annotated[str | None, Option("Folder that the videos were pruned from.", metavar="DIR")]
 SourceVideo = Annotated[

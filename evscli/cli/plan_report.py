@@ -14,11 +14,9 @@ from rich.text import Text
 
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
 from evscli.cli.notes import show_traceback
-from evscli.cli.pairs import Pairs, print_pairs
-from evscli.cli.units import duration_text, size_text
 from evscli.corpus.tasks import Summary
-from evscli.tables import new_table
-from evscli.texts import count_text, one_line
+from evscli.tables import Pairs, new_table, print_pairs
+from evscli.texts import count_text, duration_text, one_line, size_text
 
 if TYPE_CHECKING:
     from evscli.corpus.estimate import Estimate, Prepared
@@ -100,7 +98,7 @@ def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> 
 
 def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dict[str, Any]:
     """Return the whole report as JSON values."""
-    sample, whole = estimate.sample, estimate.forecast
+    sample, whole, time = estimate.sample, estimate.forecast, estimate.duration
     return {
         "model": estimate.model.name,
         "dtype": estimate.model.dtype,
@@ -117,7 +115,7 @@ def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dic
         "token_bytes": estimate.token_bytes,
         "stores": [row_values(row) for row in rows],
         "failures": [asdict(failure) for failure in estimate.failures],
-        "time": None if estimate.duration is None else time_values(estimate.duration),
+        "time": time and {**asdict(time), "seconds": time.seconds, "bottleneck": time.bottleneck},
     }
 
 
@@ -135,12 +133,6 @@ def row_values(row: Row) -> dict[str, Any]:
         "bytes": round(row.forecast.stored),
         "of_source": row.ratio,
     }
-
-
-def time_values(duration: Duration) -> dict[str, Any]:
-    """Return the time as JSON values."""
-    values = {**asdict(duration), "seconds": duration.seconds}
-    return {**values, "bottleneck": duration.bottleneck}
 
 
 def show(

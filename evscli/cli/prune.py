@@ -35,8 +35,7 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
 
     if job.execution.engine == "local":
         warm_up()  # it imports torch while this process does
-    from evscli.cli.events import Events
-    from evscli.cli.left_out import report_left_out
+    from evscli.cli.events import Events, report_left_out
     from evscli.cli.report import Report
     from evscli.cli.store_dtype_loss import report_loss
     from evscli.job.run import run_job

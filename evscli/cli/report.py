@@ -12,12 +12,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from evscli.cli.notes import SECONDS_BETWEEN_LINES, note, say_failure
-from evscli.cli.units import duration_text
 from evscli.corpus.progress import Progress, ProgressState
 from evscli.corpus.tasks import Done, Summary, Task
 from evscli.records import Failure, VideoInfo, dtype_text
 from evscli.store.run import encoder_dtypes
-from evscli.texts import count_text
+from evscli.texts import count_text, duration_text
 
 
 def print_safely(line: str) -> None:

@@ -28,8 +28,7 @@ HELD_OUT = 200
 """The default number of held-out videos."""
 
 train = typer.Typer(
-    help="Train the learned parts.\n\nExample: evs train mini -o mini-run",
-    rich_markup_mode=None,
+    help="Train the learned parts.\n\nExample: evs train mini -o mini-run", rich_markup_mode=None
 )
 
 
@@ -123,7 +122,7 @@ def finish(
     from evscli.mini.exam.procedural import held_out_tallies
     from evscli.mini.form import mini_tokenizer, write_checkpoint
     from evscli.mini.training.learner import MODEL
-    from evscli.train.report import training_report
+    from evscli.train.loop import training_report
 
     logging.disable_progress_bar()
     command = command_of(plan)

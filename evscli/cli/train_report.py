@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from tqdm import tqdm
 
 from evscli.cli.notes import note
-from evscli.cli.units import duration_text
 from evscli.evaluation.report.accuracy import baselines_table, lines
 from evscli.evaluation.statistics.results import Tally
-from evscli.mini.training.objective import ANSWER, naming_loss
+from evscli.mini.training.learner import ANSWER, naming_loss
 from evscli.mini.world.questions import KINDS
 from evscli.store.durable import replace_file
 from evscli.tables import tab_separated, table_of
+from evscli.texts import duration_text
 from evscli.train.loop import Run
-from evscli.train.report import thin_out
 
 ROWS = 12
 """The most rows of the table of the course of a run."""
@@ -106,32 +106,30 @@ def report(
             f"machine    {machine['processor']}, {machine['device']}, "
             f"{machine['threads']} threads, torch {machine['torch']}"
         )
-    show_course(document["history"])
+    head = ("step", "answer", "naming", "right", *KINDS)
+    rows = [course_row(entry) for entry in thin_out(document["history"], ROWS)]
+    show(table_of(head, rows), tab_separated(head, rows))
     if held_out:
-        show_held_out(held_out)
+        show(baselines_table(held_out), lines(held_out))
         again = f"evs eval --model {folder / 'mini'} --seed {plan['seed']}"
         note(f"`{again} --videos {held_out[0].videos}` asks about the same held-out videos")
     note(f"the checkpoint is {folder / 'mini'}, all figures are in {folder / 'report.json'}")
 
 
-def show_course(history: list[dict[str, Any]]) -> None:
-    """Print losses and accuracies over the run: a table on a terminal, else lines with tabs."""
-    head = ("step", "answer", "naming", "right", *KINDS)
-    rows = [course_row(entry) for entry in thin_out(history, ROWS)]
+def show(table: Table, lines: Sequence[str]) -> None:
+    """Print a table on a terminal, else its lines with tabs."""
     console = Console(highlight=False)
     if console.is_terminal:
-        console.print(table_of(head, rows))
+        console.print(table)
     else:
-        print(*tab_separated(head, rows), sep="\n")
+        print(*lines, sep="\n")
 
 
-def show_held_out(tallies: Sequence[Tally]) -> None:
-    """Print the accuracy on held-out videos, whole and in part."""
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(baselines_table(tallies))
-    else:
-        print(*lines(tallies), sep="\n")
+def thin_out(history: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Keep at most `count` entries, evenly spread, the first and the last among them."""
+    if len(history) <= count:
+        return list(history)
+    return [history[round(i * (len(history) - 1) / (count - 1))] for i in range(count)]
 
 
 def course_row(entry: Mapping[str, Any]) -> list[str]:

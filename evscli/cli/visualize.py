@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,22 +14,33 @@ from evscli.cli import options
 from evscli.cli.checks import check_output
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.notes import note
+from evscli.cli.notes import note, progress
 from evscli.errors import UsageError
+from evscli.store.durable import make_folder, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from evscli.records import PrunedVideo
     from evscli.render.views import View
     from evscli.video import VideoIndex
 
-FORMS = (".png", ".mp4", ".html")
+FRAMES = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The views to draw, and the frames to draw them over."""
+
+    views: list[View]
+    source: VideoIndex | None
+    frames: int | None
+    time: str | None
+    scores: bool
+    """Whether a report begins with the heatmap."""
 
 
 @command
 def visualize(
-    store: options.SeenStore,
+    store: options.Store,
     output: options.Picture,
     video_id: options.SeenVideo = None,
     against: options.Against = None,
@@ -48,10 +63,8 @@ def visualize(
 
     Example: evs visualize stores/vcast-0.25 clip --against stores/evs-0.25 -o difference.mp4
     """
-    from evscli.cli.visualize_forms import Asked, write_html, write_mp4, write_png
     from evscli.render.views import check_alike
     from evscli.store import open_store
-    from evscli.store.durable import make_folder
 
     form = form_of(output, beside=beside, frames=frames, time=time)
     if against is not None and (beside or scores):
@@ -76,7 +89,7 @@ def visualize(
     refuse_source(output, asked.source)
     catch_termination()
     make_folder(output.parent)
-    {".png": write_png, ".mp4": write_mp4, ".html": write_html}[form](asked, output)
+    FORMS[form](asked, output)
 
 
 def views_to_draw(
@@ -150,3 +163,71 @@ def source_of(
         "its folder with --root, or the file with --video"
     )
     return None
+
+
+def write_png(asked: Asked, output: Path) -> None:
+    """Write the contact sheet."""
+    from evscli.render.sheet import contact_sheet
+
+    view = asked.views[0]
+    start, stop = parse_time(asked.time)
+    total = len(view.record.source_index)
+    with progress(total, unit="frame") as advance:
+        sheet, shown = contact_sheet(
+            view,
+            asked.source,
+            frames=asked.frames or FRAMES,
+            start=start,
+            stop=stop,
+            advance=advance,
+        )
+    file = io.BytesIO()
+    sheet.save(file, format="PNG")
+    replace_file(output, file.getvalue())
+    print(f"{output}: {shown} of {total} sampled frames, {view.summary}")
+
+
+def write_mp4(asked: Asked, output: Path) -> None:
+    """Write the overlay video."""
+    from evscli.render.frames import shown_frames
+    from evscli.render.overlay import write_overlay
+
+    view = asked.views[0]
+    total = len(shown_frames(view.record, asked.source))
+    temporary = output.with_name(f".evs-{os.getpid()}.mp4")
+    try:
+        with progress(total, unit="frame") as advance:
+            write_overlay(view, asked.source, temporary, advance=advance)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    print(f"{output}: {total:,} frames, {view.summary}")
+
+
+def write_html(asked: Asked, output: Path) -> None:
+    """Write the report."""
+    from evscli.render.report import html_report
+
+    total = len(asked.views[0].record.source_index)
+    with progress(total, unit="frame") as advance:
+        page = html_report(asked.views, asked.source, heated=asked.scores, advance=advance)
+    replace_file(output, page.encode())
+    shown = "; ".join(view.summary for view in asked.views)
+    print(f"{output}: {len(page) / 1e6:.1f} MB, {shown}")
+
+
+def parse_time(text: str | None) -> tuple[float | None, float | None]:
+    """Return `12.5-20` as seconds. Either side may be missing. Raises UsageError for other text."""
+    if text is None:
+        return None, None
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)?-(\d+\.?\d*|\.\d+)?", text)
+    if match is None or not any(match.groups()):
+        raise UsageError(f"time {text!r} is not understood: write seconds such as 12.5-20")
+    start, stop = (None if side is None else float(side) for side in match.groups())
+    if start is not None and stop is not None and start > stop:
+        raise UsageError(f"time {text!r} goes backwards: write {stop:g}-{start:g}")
+    return start, stop
+
+
+FORMS = {".png": write_png, ".mp4": write_mp4, ".html": write_html}
+"""The functions that write a file, by its ending."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,15 @@ RECORD = "evs"
 class Progress:
     """The state of a run between two steps, except for the weights."""
 
-    step: int
+    step: int = 0
     """The number of steps done."""
-    seconds: float
+    seconds: float = 0.0
     """The seconds that they took, over all sessions."""
-    history: list[Report]
+    history: list[Report] = field(default_factory=list)
     """The reports so far."""
-    machines: list[dict[str, Any]]
+    machines: list[dict[str, Any]] = field(default_factory=list)
     """The machines of the run, one after the other."""
-    algorithms: list[int]
+    algorithms: list[int] = field(default_factory=list)
     """The versions of the training in this run, one after the other."""
 
 

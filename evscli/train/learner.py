@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Muon, Optimizer
 
 from evscli.train.task import CPU, B, Plan
+
+T = TypeVar("T")
 
 CLIP = 1.0
 """The largest norm of the gradient."""
@@ -156,3 +158,17 @@ def make_optimizers(
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
     """Return the parameters of an optimizer in order."""
     return [param for group in optimizer.param_groups for param in group["params"]]
+
+
+def on_device(value: T, device: torch.device) -> T:
+    """Return a dataclass or a dict with every tensor on a device, also those in its values."""
+    moved: Any = value
+    if isinstance(value, Tensor):
+        moved = value.to(device)
+    elif isinstance(value, dict):
+        moved = {name: on_device(each, device) for name, each in value.items()}
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {each.name: on_device(getattr(value, each.name), device) for each in fields(value)}
+        moved = replace(value, **parts)
+    typed: T = moved
+    return typed

@@ -17,10 +17,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from evscli.errors import EvsError
-from evscli.provenance import processor_name
+from evscli.provenance import processor_name, provenance
 from evscli.train.checkpoint import Checkpoint, Progress, Report, load_checkpoint, save_checkpoint
 from evscli.train.learner import Learned, Learner
-from evscli.train.task import CPU, B, Task
+from evscli.train.task import CPU, B, Plan, Task
 
 REPORT_EVERY = 50
 """The number of steps between two reports."""
@@ -75,13 +75,11 @@ class Run(Generic[B]):
         self.plan, self.kinds, self.folder = task.plan, task.kinds, folder
         found = load_checkpoint(folder, self.plan)
         self.learner = task.make_learner(device)
-        self.step, self.spent, self.history = 0, 0.0, list[Report]()
-        self.machines = list[dict[str, Any]]()
-        self.algorithms = list[int]()
         if found is not None:
             self.learner.restore(found.tensors)
-            self.step, self.spent, self.history = found.step, found.seconds, found.history
-            self.machines, self.algorithms = found.machines, found.algorithms
+        begun = found or Progress()
+        self.step, self.spent, self.history = begun.step, begun.seconds, begun.history
+        self.machines, self.algorithms = begun.machines, begun.algorithms
         self.moved = False
         if self.step < self.plan.total:  # no machine is noted where no steps are left
             self._sign(machine(device))
@@ -172,6 +170,25 @@ def train(
             if ending:
                 break
     return Trained(**run.progress(), learner=run.learner)
+
+
+def training_report(plan: Plan, trained: Trained, *, command: str) -> dict[str, Any]:
+    """Return a finished run as JSON values.
+
+    `hours` are those of all sessions, `machines` those it was trained on and `algorithms` the
+    versions of the training. `history` holds mean losses and accuracies of the steps since the
+    entry before, on batches that were new to the learner.
+    """
+    return {
+        "trained_by": command,
+        "plan": plan.values(),
+        "steps": trained.step,
+        "hours": round(trained.seconds / 3600, 3),
+        "machines": trained.machines,
+        "algorithms": trained.algorithms,
+        "finished_with": provenance(device=str(trained.learner.device)),
+        "history": trained.history,
+    }
 
 
 def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator[B]:

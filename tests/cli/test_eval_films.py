@@ -10,9 +10,9 @@ import pytest
 
 from evscli import cli
 from evscli.cli import notes
-from evscli.cli.evaluation_report import Result, report_accuracy
+from evscli.cli.evaluation_report import report_accuracy
 from evscli.evaluation.statistics.results import Evaluation
-from evscli.mini.exam.films import held_out_films
+from evscli.mini.exam.procedural import held_out_films
 from evscli.mini.form import build_mini
 from evscli.mini.world.questions import KINDS
 from tests.checkpoints import make_checkpoint
@@ -142,8 +142,8 @@ def test_progress_is_a_line_now_and_then_where_it_is_piped(
 def test_videos_that_raise_no_question_are_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = Result(evaluation=Evaluation(answered=()), setup={})
-    assert report_accuracy(nothing, tmp_path / "out", as_json=False) == 1
+    nothing = Evaluation(answered=())
+    assert report_accuracy(nothing, {}, tmp_path / "out", as_json=False) == 1
     assert capsys.readouterr().err == "error: no video gives rise to a question; raise --videos\n"
     assert not (tmp_path / "out").exists()
 

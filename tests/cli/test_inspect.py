@@ -14,10 +14,9 @@ import pytest
 from rich.cells import cell_len
 
 from evscli.cli import run
-from evscli.cli.units import duration_text, size_text
 from evscli.store import StoreWriter, integrity, open_store
 from evscli.store.integrity import Problem, ShardCheck
-from evscli.texts import count_text
+from evscli.texts import count_text, duration_text, size_text
 from tests.evs import wait_until
 from tests.store.samples import CONFIG, failure, record
 

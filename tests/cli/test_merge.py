@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from evscli.cli import run
-from evscli.cli.units import size_text
 from evscli.store import StoreWriter, open_store
+from evscli.texts import size_text
 from tests.evs import Running, run_evs, wait_until
 from tests.store.processes import start
 from tests.store.samples import CONFIG, record

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from evscli.cli.train import command_of
-from evscli.mini.exam.films import held_out_films
+from evscli.cli.train_report import thin_out
+from evscli.mini.exam.procedural import held_out_films
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.world.questions import KINDS
 from evscli.train.checkpoint import FILE
@@ -234,3 +236,11 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Example: evs train mini" in done.stdout
+
+
+def test_some_entries_stand_for_a_long_history() -> None:
+    history = [{"step": step} for step in range(1, 101)]
+    assert thin_out(history, 200) == history
+    shown = [entry["step"] for entry in thin_out(history, 12)]
+    assert (len(shown), shown[0], shown[-1]) == (12, 1, 100)
+    assert {b - a for a, b in pairwise(shown)} == {9}

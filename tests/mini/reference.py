@@ -10,7 +10,7 @@ import torch
 from transformers import BatchFeature
 from transformers.video_utils import VideoMetadata
 
-from evscli.mini.training.objective import patches_of
+from evscli.mini.training.learner import patches_of
 from evscli.mini.world.scene import Form
 from tests.language.reference import make_processor
 

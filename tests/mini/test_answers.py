@@ -15,8 +15,7 @@ from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER
 from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
 from evscli.evaluation.statistics.results import ALL, Tally
 from evscli.job import Encoding
-from evscli.mini.exam.films import frames_of, held_out_films
-from evscli.mini.exam.procedural import Examiner, held_out_tallies
+from evscli.mini.exam.procedural import Examiner, frames_of, held_out_films, held_out_tallies
 from evscli.mini.world.film import Film
 from evscli.mini.world.questions import KINDS, WORDINGS, Question
 from evscli.mini.world.views import QUESTION_ONLY, WHOLE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import torch
 
 from evscli.mini.form import mini_tokenizer
 from evscli.mini.training.batches import FilmBatches
-from evscli.mini.training.learner import MiniLearner, mini_task
-from evscli.mini.training.objective import naming_loss
+from evscli.mini.training.learner import MiniLearner, mini_task, naming_loss
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.world.questions import KINDS
 from evscli.train.checkpoint import (
@@ -33,8 +31,8 @@ from evscli.train.loop import (
     Window,
     refuse_nan,
     train,
+    training_report,
 )
-from evscli.train.report import thin_out, training_report
 from tests.store.processes import start
 
 pytestmark = pytest.mark.slow
@@ -246,11 +244,3 @@ def test_the_final_report_says_what_made_the_weights(tokenizer: Any, tmp_path: P
     assert machine["device"] == "cpu"
     assert machine["threads"] == torch.get_num_threads()
     assert machine["torch"] == document["finished_with"]["versions"]["torch"] == torch.__version__
-
-
-def test_some_entries_stand_for_a_long_history() -> None:
-    history = [{"step": step} for step in range(1, 101)]
-    assert thin_out(history, 200) == history
-    shown = [entry["step"] for entry in thin_out(history, 12)]
-    assert (len(shown), shown[0], shown[-1]) == (12, 1, 100)
-    assert {b - a for a, b in pairwise(shown)} == {9}

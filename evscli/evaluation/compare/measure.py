@@ -13,26 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from evscli import pipeline
 from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError, VideoError
 from evscli.evaluation.compare.agreement import Agreement, agreement, next_token
 from evscli.evaluation.metrics import Diagnostics, diagnose
 from evscli.evaluation.metrics.events import event_cells, known_events
 from evscli.language.generate import LanguageModel
-from evscli.pipeline import (
-    AfterPass,
-    EncoderPass,
-    Extras,
-    PlannedVideo,
-    QueryRows,
-    begin_pass,
-    check_blocks,
-    demand_of,
-    encode,
-    need_pixels,
-    plan_video,
-    query_of,
-)
 from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, VideoInput
@@ -51,13 +38,13 @@ class Bench:
     language: LanguageModel | None = None
     question: str = ""
     scorer: Mapping[str, Tensor] | None = None
-    queries: QueryRows | None = None
+    queries: pipeline.QueryRows | None = None
     seed: int = 0
     damaged: str = Damaged.trim
     """The policy about damaged videos."""
 
     def __post_init__(self) -> None:
-        check_blocks(self.encoder, self.requests)
+        pipeline.check_blocks(self.encoder, self.requests)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +82,16 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
 
     Raises VideoError for whatever goes wrong with this video.
     """
-    planned = plan_video(video, bench.encoder, damaged=bench.damaged)
-    extras = Extras(
-        query=query_of(video, bench.queries),
+    planned = pipeline.plan_video(video, bench.encoder, damaged=bench.damaged)
+    extras = pipeline.Extras(
+        query=pipeline.query_of(video, bench.queries),
         scorer=bench.scorer,
         seed=video_seed(bench.seed, video.id),
     )
-    pixels = need_pixels(bench.requests)
-    encoded = encode(planned, bench.encoder, pixels=pixels, extras=extras)
+    pixels = pipeline.need_pixels(bench.requests)
+    encoded = pipeline.encode(planned, bench.encoder, pixels=pixels, extras=extras)
     measuring = _Measuring(encoded, bench, extras)
-    demand = demand_of(planned)
+    demand = pipeline.demand_of(planned)
     return [
         measuring.measure(request.for_video(demand, seed=bench.seed)) for request in bench.requests
     ]
@@ -113,14 +100,14 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
 class _Measuring:
     """One encoded video, and the values that its selections share."""
 
-    def __init__(self, encoded: AfterPass, bench: Bench, extras: Extras) -> None:
+    def __init__(self, encoded: pipeline.AfterPass, bench: Bench, extras: pipeline.Extras) -> None:
         self.encoded, self.bench, self.extras = encoded, bench, extras
         self.events = event_masks(encoded.planned)
         self.unpruned: Tensor | None = None
         if bench.language is not None:
             whole = encoded.prune(check_selection("none"))
             self.unpruned = next_token(bench.language, whole, bench.question)
-        self.passes: dict[int | None, EncoderPass] = {None: encoded}
+        self.passes: dict[int | None, pipeline.EncoderPass] = {None: encoded}
 
     def measure(self, request: PruneRequest) -> Measured:
         """Measure one selection whose budget is settled."""
@@ -136,9 +123,9 @@ class _Measuring:
             inside=None if request.prune_at is None else self._against_after(request, record),
         )
 
-    def _pass(self, block: int | None) -> EncoderPass:
+    def _pass(self, block: int | None) -> pipeline.EncoderPass:
         if block not in self.passes:
-            self.passes[block] = begin_pass(
+            self.passes[block] = pipeline.begin_pass(
                 self.encoded.planned,
                 self.bench.encoder,
                 after=block,
@@ -147,7 +134,7 @@ class _Measuring:
             )
         return self.passes[block]
 
-    def _time(self, run: EncoderPass, request: PruneRequest) -> float:
+    def _time(self, run: pipeline.EncoderPass, request: PruneRequest) -> float:
         """Return the seconds of choosing alone, once warm."""
         start = self._now()
         run.select(request)
@@ -176,7 +163,7 @@ class _Measuring:
         return Inside(overlap=float(shared / torch.count_nonzero(mask)), cosine=cosine)
 
 
-def event_masks(planned: PlannedVideo) -> list[Tensor]:
+def event_masks(planned: pipeline.PlannedVideo) -> list[Tensor]:
     """Return the cells of each event, [T, h, w]. Raises VideoError for one outside."""
     plan = planned.plan
     try:

@@ -1,8 +1,8 @@
 """Numbers about a mask and the tokens it keeps, computed without a language model.
 
     rows.py    tokens by cell, in float32     coverage.py  distance of tokens to the nearest kept
-    span.py    the span of the kept tokens    counts.py    numbers from the mask alone
-    events.py  known events and their cells   summary.py   all numbers in one record
+    span.py    the span of the kept tokens    summary.py   numbers from the mask alone, and all
+    events.py  known events and their cells                numbers in one record
 
 None of these numbers is established as a predictor of answer accuracy: read them as diagnostics.
 They do not depend on the method or the model. Importing the package imports torch.
@@ -15,11 +15,10 @@ worst value. Memory beside the tokens is bounded: all-pairs products and sums ru
 fixed number of tokens.
 """
 
-from evscli.evaluation.metrics.counts import budget_entropy, event_survival
 from evscli.evaluation.metrics.coverage import facility_location, k_center_radius, nearest_cosine
 from evscli.evaluation.metrics.events import SourceEvent, event_cells
 from evscli.evaluation.metrics.span import projection_residual
-from evscli.evaluation.metrics.summary import Diagnostics, diagnose
+from evscli.evaluation.metrics.summary import Diagnostics, budget_entropy, diagnose, event_survival
 
 __all__ = [
     "Diagnostics",

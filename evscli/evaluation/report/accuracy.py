@@ -16,29 +16,11 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 from rich.table import Table
 
+from evscli.evaluation.report import plots
 from evscli.evaluation.report.document import WIDE, Document
-from evscli.evaluation.report.plots import (
-    FRAME_HEIGHT,
-    GREY,
-    MOST_COLUMNS,
-    PANEL_HEIGHT,
-    WIDTH,
-    add_legend,
-    draw_panels,
-    lines_of,
-    looks_of,
-    set_budget_axis,
-)
 from evscli.evaluation.selections import UNPRUNED
-from evscli.evaluation.statistics.correlation import Correlation
-from evscli.evaluation.statistics.findings import Findings
-from evscli.evaluation.statistics.results import (
-    ALL,
-    Difference,
-    Tally,
-    kinds_of,
-    series_names,
-)
+from evscli.evaluation.statistics.findings import Correlation, Findings
+from evscli.evaluation.statistics.results import ALL, Difference, Tally, kinds_of, series_names
 from evscli.records import Failure
 from evscli.tables import tab_separated, table_of
 from evscli.texts import count_text
@@ -216,18 +198,18 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
     budget. Bars and the band around `unpruned` are 95 % intervals; the dotted line is guessing.
     """
     kinds = kinds_of(tallies)
-    columns = min(MOST_COLUMNS, len(kinds))
-    height = lines_of(len(kinds), columns) * PANEL_HEIGHT + FRAME_HEIGHT
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    columns = min(plots.MOST_COLUMNS, len(kinds))
+    height = plots.lines_of(len(kinds), columns) * plots.PANEL_HEIGHT + plots.FRAME_HEIGHT
+    figure = Figure(figsize=(plots.WIDTH, height), layout="constrained")
     panels = {
         "all questions" if kind == ALL else kind: partial(
             draw_panel, [tally for tally in tallies if tally.kind == kind]
         )
         for kind in kinds
     }
-    axes = draw_panels(figure, panels, columns=columns, label="right answers")
+    axes = plots.draw_panels(figure, panels, columns=columns, label="right answers")
     set_scales(axes[0], tallies)
-    add_legend(figure, axes[0], last=("unpruned", "guessing"))
+    plots.add_legend(figure, axes[0], last=("unpruned", "guessing"))
     figure.suptitle(title, parse_math=False)
     return figure
 
@@ -235,7 +217,7 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
 def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
     """Draw one kind of question: the line of every method, and its references."""
     names = series_names([tally for tally in tallies if tally.method != UNPRUNED])
-    looks = looks_of(names.values())
+    looks = plots.looks_of(names.values())
     for number, (series, name) in enumerate(names.items()):
         points = [tally for tally in tallies if tally.series == series]
         draw_line(axes, points, name, DODGE * (number - (len(names) - 1) / 2), looks[name])
@@ -243,7 +225,9 @@ def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
         if tally.method == UNPRUNED:
             axes.axhspan(tally.low, tally.high, color="black", alpha=0.07, linewidth=0)
             axes.axhline(tally.accuracy, color="black", linewidth=1.2, label="unpruned")
-    axes.axhline(tallies[0].chance, color=GREY, linestyle=":", linewidth=1.2, label="guessing")
+    axes.axhline(
+        tallies[0].chance, color=plots.GREY, linestyle=":", linewidth=1.2, label="guessing"
+    )
 
 
 def draw_line(
@@ -271,7 +255,7 @@ def draw_line(
 def set_scales(axes: Axes, tallies: Sequence[Tally]) -> None:
     """Set the axes that all panels share: budgets in proportion, accuracies with room around."""
     pruned = [tally for tally in tallies if tally.method != UNPRUNED]
-    set_budget_axis(
+    plots.set_budget_axis(
         axes,
         budgets={tally.budget for tally in pruned},
         kept=[tally.kept_fraction for tally in pruned],

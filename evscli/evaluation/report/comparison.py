@@ -11,17 +11,8 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from evscli.evaluation.compare.comparison import Comparison, Row
+from evscli.evaluation.report import plots
 from evscli.evaluation.report.document import Document
-from evscli.evaluation.report.plots import (
-    FRAME_HEIGHT,
-    PANEL_HEIGHT,
-    WIDTH,
-    add_legend,
-    draw_panels,
-    lines_of,
-    looks_of,
-    set_budget_axis,
-)
 from evscli.tables import tab_separated, table_of
 from evscli.texts import count_text
 
@@ -144,19 +135,19 @@ def draw_figure(rows: Sequence[Row], overlaps: Sequence[Sequence[float]], title:
     """
     shown = {name: value for name, value in PANELS.items() if any(map(value, rows))}
     heights = [
-        lines_of(len(shown)) * PANEL_HEIGHT + FRAME_HEIGHT,
-        (len(rows) + 1) * CELL + FRAME_HEIGHT,
+        plots.lines_of(len(shown)) * plots.PANEL_HEIGHT + plots.FRAME_HEIGHT,
+        (len(rows) + 1) * CELL + plots.FRAME_HEIGHT,
     ]
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    figure = Figure(figsize=(plots.WIDTH, sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
     upper, lower = parts
-    axes = draw_panels(
+    axes = plots.draw_panels(
         upper, {name: partial(draw_panel, rows, value) for name, value in shown.items()}
     )
     shares = [row.share for row in rows]
     # Budgets that kept roughly the same share have one tick.
-    set_budget_axis(axes[0], budgets={float(f"{share:.2g}") for share in shares}, kept=shares)
-    add_legend(upper, axes[0])
+    plots.set_budget_axis(axes[0], budgets={float(f"{share:.2g}") for share in shares}, kept=shares)
+    plots.add_legend(upper, axes[0])
     draw_overlaps(lower.subplots(), rows, overlaps)
     figure.suptitle(title, parse_math=False)
     return figure
@@ -164,7 +155,7 @@ def draw_figure(rows: Sequence[Row], overlaps: Sequence[Sequence[float]], title:
 
 def draw_panel(rows: Sequence[Row], value: Callable[[Row], float | None], axes: Axes) -> None:
     """Draw one number against the tokens kept, a line for every method."""
-    for name, look in looks_of(dict.fromkeys(row.name for row in rows)).items():
+    for name, look in plots.looks_of(dict.fromkeys(row.name for row in rows)).items():
         points = sorted((row for row in rows if row.name == name), key=lambda row: row.share)
         known = [(row.share, y) for row in points if (y := value(row)) is not None]
         axes.plot([x for x, _ in known], [y for _, y in known], label=name, **look)

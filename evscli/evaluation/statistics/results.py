@@ -74,6 +74,8 @@ class Evaluation:
     failures: tuple[Failure, ...] = ()
     diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
     """The numbers about the masks, by selection and video."""
+    baselines: tuple[Answered, ...] = ()
+    """The answers about reduced views, whose names stand in place of methods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +143,7 @@ def count(kind: str, answered: Sequence[Answered]) -> list[Tally]:
     for selection, score in scores.items():
         if not np.array_equal(score.asked, next(iter(scores.values())).asked):
             raise ValueError(f"{selection} was asked other {kind} questions than the first one")
-    return [
-        make_tally(kind, group, scores[selection], references(selection, scores))
-        for selection, group in groups.items()
-    ]
+    return [make_tally(kind, group, scores) for group in groups.values()]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,16 +192,12 @@ def same_share(one: float, other: float) -> bool:
     return abs(one - other) <= SAME_SHARE
 
 
-def make_tally(
-    kind: str,
-    group: Sequence[Answered],
-    score: Score,
-    references: tuple[Score | None, Score | None],
-) -> Tally:
-    """Make the tally of one selection's answers to one kind."""
+def make_tally(kind: str, group: Sequence[Answered], scores: Mapping[Selection, Score]) -> Tally:
+    """Make the tally of one selection's answers to one kind, given the scores of all."""
+    score = scores[group[0].selection]
     low, high = accuracy_interval(score.correct, score.asked)
     asked, correct = len(group), int(score.correct.sum())
-    unpruned, random = references
+    unpruned, random = references(group[0].selection, scores)
     return Tally(
         kind=kind,
         method=group[0].method,

@@ -8,16 +8,16 @@ and itself only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from evscli.encoders import VideoEncoder
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import diagnose
@@ -33,22 +33,19 @@ from evscli.evaluation.statistics.results import (
 )
 from evscli.job import Encoding
 from evscli.language.words import check_texts
-from evscli.mini.exam.films import (
-    event_masks,
-    film_chunks,
-    film_plan,
-    frames_of,
-    held_out_films,
-)
+from evscli.mini.form import MAX_CELLS
+from evscli.mini.training.batches import any_cells, any_frames
 from evscli.mini.training.forward import Seen, read
-from evscli.mini.training.prompts import VideoPrompt, ask_all, tokens_of, video_prompt
-from evscli.mini.world.film import Film
+from evscli.mini.training.prompts import VideoPrompt, ask_all, prompt_times, tokens_of, video_prompt
+from evscli.mini.world.draw import LAMP
+from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.questions import Question
-from evscli.mini.world.views import QUESTION_ONLY, VIEWS, WHOLE
+from evscli.mini.world.scene import TEMPORAL_PATCH, Form, spans_of
+from evscli.mini.world.views import QUESTION_ONLY, VIEWS, WHOLE, view_frames
 from evscli.pruners import PruneRequest, check_selection, select_tokens
 from evscli.pruners.seeds import video_seed
-from evscli.records import PixelSource, PruneInputs, VideoTokens
-from evscli.train.device import on_device
+from evscli.records import FrameChunk, FramePlan, PixelSource, PruneInputs, VideoTokens
+from evscli.train.learner import on_device
 
 
 def evaluate_films(
@@ -88,7 +85,7 @@ def evaluate_views(
     videos: int,
     seed: int = 0,
     advance: Callable[[int], None] = lambda _: None,
-) -> Evaluation:
+) -> tuple[Answered, ...]:
     """Ask the same questions as `evaluate_films` about reduced views, to measure guessing.
 
     The method of an answer is the name of its view.
@@ -103,7 +100,7 @@ def evaluate_views(
             answers = examiner.answer(tokens, mask, name=name, request=request)
             answered += [replace(answer, method=view) for answer in answers]
         advance(1)
-    return Evaluation(answered=tuple(answered))
+    return tuple(answered)
 
 
 def held_out_tallies(
@@ -118,7 +115,7 @@ def held_out_tallies(
     whole = evaluate_films(
         checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
     ).answered
-    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance).answered
+    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
     return tally([*(replace(answer, method=WHOLE) for answer in whole), *parts])
 
 
@@ -126,9 +123,7 @@ def held_out_tallies(
 class Examiner:
     """A checkpoint that is asked about one video."""
 
-    encoder: VideoEncoder
-    model: Any
-    tokenizer: Any
+    checkpoint: Checkpoint
     film: Film
     prompt: VideoPrompt
 
@@ -139,20 +134,15 @@ class Examiner:
         Raises UsageError where the tokenizer would not read the questions as typed, as that of a
         model with another vocabulary.
         """
-        language = checkpoint.language
+        tokenizer = checkpoint.language.tokenizer
         texts = [text for asked in film.questions for text in (asked.text, *asked.options)]
-        check_texts(language.tokenizer, texts)
-        return cls(
-            encoder=checkpoint.encoder,
-            model=language.model,
-            tokenizer=language.tokenizer,
-            film=film,
-            prompt=video_prompt(language.tokenizer, film.scene.form),
-        )
+        check_texts(tokenizer, texts)
+        prompt = video_prompt(tokenizer, film.scene.form)
+        return cls(checkpoint=checkpoint, film=film, prompt=prompt)
 
     def encode(self, frames: Tensor) -> VideoTokens:
         """Return the visual tokens of [F, 3, H, W] uint8 frames."""
-        return self.encoder.encode(film_chunks(frames), film_plan(self.film))
+        return self.checkpoint.encoder.encode(film_chunks(frames), film_plan(self.film))
 
     def select(
         self, request: PruneRequest, tokens: VideoTokens, frames: Tensor, *, seed: int
@@ -160,7 +150,7 @@ class Examiner:
         """Return the mask [T, h, w] of a selection."""
         pixels = None
         if "pixels" in request.needs:
-            size = self.encoder.form.temporal_patch_size
+            size = self.checkpoint.encoder.form.temporal_patch_size
             pixels = PixelSource(chunks=lambda: iter([frames]), temporal_patch_size=size)
         return select_tokens(request, tokens, PruneInputs(pixels=pixels, seed=seed)).mask
 
@@ -190,18 +180,19 @@ class Examiner:
 
     def scores(self, tokens: VideoTokens, mask: Tensor, questions: Sequence[Question]) -> Tensor:
         """Return logits [Q, V] of the first token of each answer, float32 on the CPU."""
-        device = self.model.device
-        asked = on_device(ask_all(self.tokenizer, [questions], most=len(questions)), device)
+        model, tokenizer = self.checkpoint.language.model, self.checkpoint.language.tokenizer
+        device = model.device
+        asked = on_device(ask_all(tokenizer, [questions], most=len(questions)), device)
         seen = on_device(kept_tokens(tokens, mask), device)
         prompt = on_device(kept_prompt(self.prompt, mask), device)
-        states = read(self.model, prompt, seen, asked.ids, tap=0).questions[0]
-        lengths = [tokens_of(self.tokenizer, q.text, q.answer)[1] for q in questions]
+        states = read(model, prompt, seen, asked.ids, tap=0).questions[0]
+        lengths = [tokens_of(tokenizer, q.text, q.answer)[1] for q in questions]
         last = states[torch.arange(len(questions)), torch.tensor(lengths) - 1]
-        return linear(last.float(), self.model.lm_head.weight.float()).cpu()
+        return linear(last.float(), model.lm_head.weight.float()).cpu()
 
     def choose(self, scores: Tensor, question: Question) -> str | None:
         """Return the likeliest option of a question, or None where two are as likely."""
-        ids = self.tokenizer.convert_tokens_to_ids(list(question.options))
+        ids = self.checkpoint.language.tokenizer.convert_tokens_to_ids(list(question.options))
         own = scores[ids]
         best = (own == own.max()).nonzero().flatten()
         return question.options[int(best[0])] if len(best) == 1 else None
@@ -243,3 +234,58 @@ def asked_about_films(videos: int) -> dict[str, Any]:
         "videos": videos,
         "option_score": "likelihood of the option's one token",
     }
+
+
+def held_out_films(count: int, *, seed: int) -> Iterator[tuple[str, Film]]:
+    """Yield the first `count` held-out videos of a seed with their names, of all sizes and lengths.
+
+    Frames and area are even over their logarithms, width to height is from 1:2 to 2:1, about. The
+    videos have four frames a second. `seed` is below 2**32, as for all procedural videos.
+    """
+    for number in range(count):
+        rng = np.random.default_rng([seed, 3, number])
+        form = Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
+        film = make_film(form, seed=seed, number=number, split="held-out")
+        yield f"film-{number:05d}", film
+
+
+def frames_of(film: Film, view: str, *, seed: int) -> Tensor:
+    """Return [F, 3, H, W] uint8 frames of a view; `seed` shuffles."""
+    frames = view_frames(film.frames, view, np.random.default_rng(seed))
+    return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+
+
+def film_plan(film: Film) -> FramePlan:
+    """Return the plan of a video whose every frame is used at its own size."""
+    form = film.scene.form
+    times = form.interval * np.arange(form.frames, dtype=np.float64)
+    return FramePlan(
+        source_index=np.arange(form.frames),
+        frame_times=times,
+        prompt_times=np.array(prompt_times(form)),
+        source_fps=1 / form.interval,
+        source_frames=form.frames,
+        duration=form.interval * form.frames,
+        source_size=form.size,
+        rotation=0,
+        resized_size=form.size,
+        grid_thw=form.grid_thw,
+    )
+
+
+def film_chunks(frames: Tensor) -> Iterator[FrameChunk]:
+    """Yield all frames as one chunk."""
+    yield FrameChunk(start=0, pixels=frames)
+
+
+def event_masks(film: Film) -> list[Tensor]:
+    """Return [T, h, w] bool masks of the cells of each brief event: pops and flashes."""
+    owner = torch.from_numpy(film.drawing.owner)
+    brief = [index for index, thing in enumerate(film.scene.things) if thing.role == "pop"]
+    masks = [owner == index for index in brief]
+    light = film.scene.light
+    for flash in spans_of(light.starts, film.scene.form.frames)[1:] if light is not None else []:
+        shines = torch.zeros(owner.shape, dtype=torch.bool)
+        shines[flash.start // TEMPORAL_PATCH : flash.stop // TEMPORAL_PATCH] = True
+        masks.append((owner == LAMP) & shines)
+    return [mask for mask in masks if mask.any()]

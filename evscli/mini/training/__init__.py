@@ -1,1 +1,1 @@
-"""The training of `mini` on procedural videos: plan, batches, prompts, forward, objective."""
+"""The training of `mini` on procedural videos: plan, batches, prompts, forward, learner."""

@@ -21,10 +21,7 @@ from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import Asked, ask_all
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.questions import Question
-from evscli.mini.world.scene import (
-    TEMPORAL_PATCH,
-    Form,
-)
+from evscli.mini.world.scene import TEMPORAL_PATCH, Form
 from evscli.mini.world.views import WHOLE, view_frames
 
 MOST_VIDEOS = 20
@@ -68,7 +65,8 @@ class FilmBatches(Dataset[Batch]):
         plan = self.plan
         rng = np.random.default_rng([plan.seed, 2, step])
         if step < plan.looks:
-            form, tokens, most = look_at(rng), LOOK_SHARE * plan.tokens, MOST_LOOKS
+            form = Form(frames=TEMPORAL_PATCH, cells=any_cells(rng, LARGEST))
+            tokens, most = LOOK_SHARE * plan.tokens, MOST_LOOKS
         else:
             form = form_at(rng, (step - plan.looks) / (plan.steps - plan.looks))
             tokens, most = plan.tokens, MOST_VIDEOS
@@ -78,11 +76,6 @@ class FilmBatches(Dataset[Batch]):
             make_film(form, seed=plan.seed, number=MOST_LOOKS * step + i) for i in range(count)
         ]
         return make_batch(self.tokenizer, form, films, rng, view=plan.view)
-
-
-def look_at(rng: Generator) -> Form:
-    """Draw the form of a batch of single temporal patches."""
-    return Form(frames=TEMPORAL_PATCH, cells=any_cells(rng, LARGEST))
 
 
 def form_at(rng: Generator, progress: float) -> Form:

@@ -172,9 +172,3 @@ def look_back(attention: Any, hidden: Tensor, sight: Sight) -> Tensor:
     mixed = torch.cat([before, behind], dim=2).transpose(1, 2).flatten(2)
     projected: Tensor = attention.o_proj(mixed.to(hidden.dtype))
     return projected
-
-
-def supervised(states: States, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return states [n, C] and targets [n] at the places that have a target."""
-    given = targets >= 0
-    return states.questions[given], targets[given]

@@ -1,6 +1,6 @@
 """The composition of scenes, in which no answer follows from another part of the scene.
 
-This module places the things; `timing` chooses their frames, `motion` their paths.
+This module places the things; `motion` chooses their frames and their paths.
 """
 
 from __future__ import annotations
@@ -12,14 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evscli.mini.world.motion import (
-    Region,
-    choose_axis,
-    move_camera,
-    move_zoom,
-    tour,
-    wander,
-)
+from evscli.mini.world import motion
 from evscli.mini.world.scene import (
     COLORS,
     SHAPES,
@@ -31,13 +24,6 @@ from evscli.mini.world.scene import (
     Scene,
     Thing,
     spans_of,
-)
-from evscli.mini.world.timing import (
-    COUNTS_SCENES,
-    LONG_ENOUGH,
-    choose_cuts,
-    choose_flashes,
-    choose_moment,
 )
 
 MOVERS = (0.15, 0.45, 0.25, 0.15)
@@ -68,11 +54,11 @@ SHADOW = 4
 
 def compose(rng: Generator, form: Form) -> Scene:
     """Compose a scene for a video of this form."""
-    cuts = choose_cuts(rng, form.frames)
-    if not cuts and form.frames >= COUNTS_SCENES and rng.random() < TOURS:
+    cuts = motion.choose_cuts(rng, form.frames)
+    if not cuts and form.frames >= motion.COUNTS_SCENES and rng.random() < TOURS:
         return compose_tour(rng, form)
-    camera = move_camera(rng, form, cuts)
-    zoom = move_zoom(rng, form.frames, cuts)
+    camera = motion.move_camera(rng, form, cuts)
+    zoom = motion.move_zoom(rng, form.frames, cuts)
     stage = Stage(rng=rng, form=form, cuts=cuts, camera=camera, zoom=zoom)
     light = stage.furnish()
     stage.place_pops()
@@ -86,7 +72,7 @@ def compose_tour(rng: Generator, form: Form) -> Scene:
 
     It begins as any other video does, so that the first frame does not give it away.
     """
-    camera, zoom = tour(rng, form)
+    camera, zoom = motion.tour(rng, form)
     stage = Stage(rng=rng, form=form, cuts=(), camera=np.zeros_like(camera))
     light = stage.furnish()
     size = np.array(form.size[::-1])
@@ -142,7 +128,7 @@ class Stage:
         largest = max(9.0, 0.17 * min(self.form.size))
         return float(self.rng.uniform(7.0, min(largest, 30.0)))
 
-    def inside(self, span: slice, radius: float) -> Region:
+    def inside(self, span: slice, radius: float) -> motion.Region:
         """Return the region of centres for which the whole thing is in view in all of `span`."""
         high, low = self.camera[span].max(0), self.camera[span].min(0)
         height, width = self.form.size
@@ -155,7 +141,7 @@ class Stage:
             height - radius + low[1] - cut_y,
         )
 
-    def outside(self, span: slice, radius: float) -> Region:
+    def outside(self, span: slice, radius: float) -> motion.Region:
         """Return the region of centres outside which a thing is out of view in all of `span`."""
         high, low = self.camera[span].max(0), self.camera[span].min(0)
         height, width = self.form.size
@@ -182,10 +168,11 @@ class Stage:
             for other, ox, oy, oradius in self.taken
         )
 
-    def shown(self, span: slice) -> Flags:
-        """Return [F] flags that are true within `span`."""
+    def shown(self, *spans: slice) -> Flags:
+        """Return [F] flags that are true within the spans."""
         flags = np.zeros(self.form.frames, bool)
-        flags[span] = True
+        for span in spans:
+            flags[span] = True
         return flags
 
     def add_still(self, span: slice, role: Role, shape: str, color: str, scene: slice) -> None:
@@ -241,7 +228,7 @@ class Stage:
 
     def place_movers(self) -> None:
         """Place up to three things in every scene that move to one side."""
-        chances = MOVERS_OF_MANY if self.form.frames >= LONG_ENOUGH else MOVERS
+        chances = MOVERS_OF_MANY if self.form.frames >= motion.LONG_ENOUGH else MOVERS
         for scene in self.spans:
             shape = self.any_shape()
             for _ in range(int(self.rng.choice(len(chances), p=chances))):
@@ -250,11 +237,11 @@ class Stage:
 
     def add_mover(self, scene: slice, shape: str) -> None:
         """Add a thing that moves all through a scene."""
-        axis = choose_axis(self.rng, self.camera[scene])
+        axis = motion.choose_axis(self.rng, self.camera[scene])
         radius = self.radius()
         region, outside = self.inside(scene, radius), self.outside(scene, radius)
         path = np.zeros((self.form.frames, 2), np.float32)
-        path[scene] = wander(self.rng, scene.stop - scene.start, axis, region, outside)
+        path[scene] = motion.wander(self.rng, scene.stop - scene.start, axis, region, outside)
         self.add(scene, "mover", shape, self.any_color(), radius, path)
 
     def place_pops(self) -> None:
@@ -273,7 +260,7 @@ class Stage:
 
     def moment(self, others: Sequence[slice]) -> slice | None:
         """Choose the frames of a brief event, apart from the `others`."""
-        return choose_moment(self.rng, self.form.frames, self.spans, others)
+        return motion.choose_moment(self.rng, self.form.frames, self.spans, others)
 
     def place_light(self) -> Light | None:
         """Place a lamp in half of the videos."""
@@ -285,22 +272,19 @@ class Stage:
         always = slice(0, self.form.frames)  # or its scene would give the time of a flash away
         x, y, radius = self.room(always, float(self.rng.uniform(3, 7)))
         self.taken.append((always, x, y, 1.3 * radius))
-        lit = np.zeros(self.form.frames, bool)
-        for flash in flashes:
-            lit[flash] = True
         return Light(
             centre=(x, y),
             radius=radius,
             shown=self.shown(always),
-            lit=lit,
+            lit=self.shown(*flashes),
             starts=tuple(flash.start for flash in flashes),
         )
 
     def flashes(self) -> list[slice]:
         """Choose the frames of flashes: one, or up to four where there are no cuts."""
-        repeats = not self.cuts and self.form.frames >= LONG_ENOUGH
+        repeats = not self.cuts and self.form.frames >= motion.LONG_ENOUGH
         count = int(self.rng.integers(1, 5)) if repeats else 1
         if count > 1:
-            return choose_flashes(self.rng, self.form.frames, count)
+            return motion.choose_flashes(self.rng, self.form.frames, count)
         moment = self.moment([])
         return [] if moment is None else [moment]

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evscli.mini.world.scene import CELL, COLORS, TEMPORAL_PATCH, Light, Scene, Thing
+from evscli.mini.world.scene import CELL, COLORS, TEMPORAL_PATCH, Floats, Light, Scene, Thing
 from evscli.mini.world.shapes import coverage
 from evscli.mini.world.texture import background, clouds
-
-Floats = NDArray[np.float32]
 
 LAMP = -1
 """The number of the light among those of the things."""

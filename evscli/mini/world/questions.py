@@ -12,16 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from evscli.mini.world.scene import (
-    COLORS,
-    SHAPES,
-    Flags,
-    Scene,
-    Thing,
-    displacement,
-    way_in_view,
-)
-from evscli.mini.world.timing import COUNTS_SCENES
+from evscli.mini.world.motion import COUNTS_SCENES
+from evscli.mini.world.scene import COLORS, SHAPES, Flags, Scene, Thing, displacement, way_in_view
 
 NUMBERS = ("one", "two", "three", "four")
 THIRDS = ("beginning", "middle", "end")

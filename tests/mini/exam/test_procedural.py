@@ -17,17 +17,15 @@ from evscli.evaluation.questions.options import best_option, score_options
 from evscli.evaluation.selections import selections
 from evscli.job import Encoding
 from evscli.language.prefill import prefill
-from evscli.mini.exam.films import (
+from evscli.mini.exam.procedural import (
+    Examiner,
+    evaluate_films,
+    evaluate_views,
     event_masks,
     film_chunks,
     film_plan,
     frames_of,
     held_out_films,
-)
-from evscli.mini.exam.procedural import (
-    Examiner,
-    evaluate_films,
-    evaluate_views,
     refuse_others,
 )
 from evscli.mini.form import build_mini
@@ -157,7 +155,7 @@ def test_views_take_away_what_they_say(film: Film) -> None:
 
 @pytest.mark.slow
 def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
-    answered = evaluate_views(checkpoint, videos=2, seed=108).answered
+    answered = evaluate_views(checkpoint, videos=2, seed=108)
     assert {answer.method for answer in answered} == set(VIEWS)
     for answer in answered:
         assert answer.kept == (0 if answer.method == "question-only" else answer.total)

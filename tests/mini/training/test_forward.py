@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText
 from evscli.mini.form import mini_config
 from evscli.mini.training.batches import make_batch
 from evscli.mini.training.forward import read, see
-from evscli.mini.training.objective import patches_of
+from evscli.mini.training.learner import patches_of
 from evscli.mini.training.prompts import ask_all, tokens_of, video_prompt
 from evscli.mini.world.film import make_film
 from evscli.mini.world.scene import Form

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from evscli.mini.world.motion import LONG_ENOUGH
 from evscli.mini.world.questions import LEAST_WAY
 from evscli.mini.world.scene import (
     COLORS,
@@ -15,7 +16,6 @@ from evscli.mini.world.scene import (
     displacement,
     way_in_view,
 )
-from evscli.mini.world.timing import LONG_ENOUGH
 from tests.mini.world.guessing import composed
 
 ALL = [
