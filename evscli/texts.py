@@ -39,3 +39,9 @@ def without_secrets(url: str) -> str:
 def count_text(count: int, noun: str) -> str:
     """`1 video`, `1,234 videos`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its class without one."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

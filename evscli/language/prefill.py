@@ -19,7 +19,7 @@ from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
 from evscli.language.turns import Messages
 from evscli.language.weights_check import check_weights
-from evscli.language.wrapped import device_of
+from evscli.language.wrapped import device_of, not_a_model
 from evscli.models import family_of
 from evscli.models.contract import PromptFormat
 from evscli.models.spec import load_name
@@ -126,10 +126,7 @@ def seen_whole(ids: Tensor, tokenizer: Any, form: PromptFormat) -> Tensor:
 def check_model(model: Any) -> None:
     """Raise UsageError for what is neither a loaded model nor None."""
     if model is not None and not isinstance(model, nn.Module):
-        raise UsageError(
-            f"model must be a loaded model of transformers, not {type(model).__name__}: load it "
-            "with AutoModelForImageTextToText.from_pretrained"
-        )
+        raise not_a_model(model)
 
 
 def common_format(videos: Sequence[PrunedVideo]) -> PromptFormat:

@@ -17,7 +17,7 @@ from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.pipeline.queries import QueryRows, query_of
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
-from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
+from evscli.pruners.budget import BudgetRule, Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.video import Damaged

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from evscli.errors import UsageError
-from evscli.pruners.budget import check_budget
-from evscli.pruners.budget_rule import BudgetRule, Demand, Fraction
+from evscli.pruners.budget import BudgetRule, Demand, Fraction, check_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options
 from evscli.pruners.registry import Method, pruner_of
