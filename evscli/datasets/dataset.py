@@ -5,19 +5,26 @@ A dataset travels to other processes as an index and paths; each opens the shard
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
+from functools import lru_cache
 from operator import index as integer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from evscli.datasets.index import DatasetIndex, read_index
-from evscli.datasets.shards import OpenShards
-from evscli.errors import UsageError
+from evscli.errors import DamagedError, UsageError
 from evscli.records import IntArray, PrunedVideo
-from evscli.store.reader import UnknownVideoError
+from evscli.store.reader import Store, UnknownVideoError, open_store
+from evscli.store.shard import Shard
+from evscli.store.shard_header import check_fingerprint, damaged_shard
+
+OPEN_SHARDS = 32
+"""The number of shards kept open. The header of a full one takes a few MB."""
 
 
 class VideoDataset(Dataset[PrunedVideo]):
@@ -96,3 +103,37 @@ class VideoDataset(Dataset[PrunedVideo]):
         selected = copy(self)
         selected._use(self.index.take(rows % max(len(self), 1)))
         return selected
+
+
+class OpenShards:
+    """The videos of an index and the open shards of one process; a copy has none open at first."""
+
+    def __init__(self, index: DatasetIndex) -> None:
+        self._index = index
+        self._process: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_index": self._index, "_process": None}
+
+    def record(self, row: int) -> PrunedVideo:
+        """Return one video. Raises DamagedError, or StoreError for a shard that is gone."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._shard: Callable[[int], Shard] = lru_cache(OPEN_SHARDS)(self._open_shard)
+            self._store: Callable[[Path], Store] = lru_cache(OPEN_SHARDS)(open_store)
+        number, video_id = int(self._index.shard[row]), self._index.id(row)
+        path = self._index.shards[number]
+        try:
+            shard = self._shard(number)
+        except DamagedError:
+            if path.exists():
+                raise
+            return self._store(path.parent)[video_id]  # a merge has moved it
+        if video_id not in shard.videos:
+            raise damaged_shard(path, f"the manifest says it holds {video_id!r}")
+        return shard.record(video_id)
+
+    def _open_shard(self, number: int) -> Shard:
+        shard = Shard(self._index.shards[number])
+        check_fingerprint(shard.header, self._index.fingerprints[number])
+        return shard

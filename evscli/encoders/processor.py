@@ -1,7 +1,9 @@
 """The installed transformers' video processor of a checkpoint, without torchvision.
 
-Its class is imported by module path and given the checkpoint's values, for its sampling and
-sizing rules; it never touches a pixel here. Knows the layouts processor values are saved in.
+Its class is chosen by the rule of AutoVideoProcessor, imported by module path and given the
+checkpoint's values, for its sampling and sizing rules; it never touches a pixel here. Code that a
+checkpoint brings along is never run, as in transformers without `trust_remote_code`: a class of
+transformers is taken where the files name one or the model's type has one.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import transformers
+
 from evscli.encoders.digest import json_digest
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.encoders.imports import import_class
 from evscli.encoders.processor_checks import check_size_as_saved, check_values
-from evscli.encoders.processor_class import OF_VIDEOS, processor_class
 from evscli.errors import ModelError
-from evscli.models.parts.values import SavedValues
+from evscli.models.parts.values import SavedValues, Want
 from evscli.models.spec import FamilySpec
 
 NESTED = "processor_config.json"
@@ -37,6 +40,13 @@ NOT_ABOUT_PIXELS = (
 )
 """Values of a processor that change neither which frames are taken nor their pixels here; but for
 `do_sample_frames` where a checkpoint turns off what its class has on."""
+
+OF_VIDEOS = "video_processor_type"
+OF_IMAGES = "image_processor_type"
+OWN_CODE = "auto_map"
+
+TEXT = Want("a text, or null", lambda value: value is None or isinstance(value, str))
+OBJECT = Want("an object", lambda value: isinstance(value, dict))
 
 
 def load_video_processor(files: ModelFiles, family: FamilySpec) -> Any:
@@ -121,3 +131,47 @@ def _with_named_edges(values: Mapping[str, Any]) -> Mapping[str, Any]:
         return values
     edges = {"shortest_edge": size["min_pixels"], "longest_edge": size["max_pixels"]}
     return {**values, "size": edges}
+
+
+def processor_class(saved: SavedValues, config: SavedValues, family: FamilySpec) -> str:
+    """The class as `module:name`, one of those that the family's rules are for.
+
+    `config` is what config.json says. Raises ModelError where the files name another class.
+    """
+    usable = usable_classes(family)
+    for place, key in ((saved, OF_VIDEOS), (saved, OF_IMAGES), (config, OF_VIDEOS)):
+        name = _named(place, key)
+        if name in usable:
+            return usable[name]
+        # An image processor's class may have none for videos; then the model's type decides.
+        if name is not None and (key == OF_VIDEOS or name in dir(transformers)):
+            raise _refused(place, key, usable)
+    return family.video_processors[0]
+
+
+def usable_classes(family: FamilySpec) -> dict[str, str]:
+    """Names of classes -> the same as `module:name`."""
+    return {name.partition(":")[2]: name for name in family.video_processors}
+
+
+def _named(place: SavedValues, key: str) -> str | None:
+    value: Any = place.values.get(key)
+    place.check(key, value, TEXT)
+    if value is None or (key == OF_IMAGES and "AutoVideoProcessor" in _own_code(place)):
+        return None
+    return str(value) if key == OF_VIDEOS else value.replace("ImageProcessor", "VideoProcessor")
+
+
+def _own_code(place: SavedValues) -> dict[str, Any]:
+    value: Any = place.values.get(OWN_CODE, {})
+    place.check(OWN_CODE, value, OBJECT)
+    return dict(value)
+
+
+def _refused(place: SavedValues, key: str, usable: dict[str, str]) -> ModelError:
+    reason = "a class that evs does not know how to use with this model"
+    if _own_code(place):
+        reason = "a class of the checkpoint's own code (auto_map), which evs never runs"
+    return place.refuse(
+        key, place.values[key], reason, do=f"name {' or '.join(usable)} if that does the same"
+    )

@@ -12,9 +12,8 @@ from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
 from evscli.pipeline.frames import Frames, decoded_here, decoded_once
-from evscli.pipeline.passes import Extras, begin_pass
+from evscli.pipeline.passes import Extras, QueryRows, begin_pass, query_of
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
-from evscli.pipeline.queries import QueryRows, query_of
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.budget import BudgetRule, Drawn, Fraction
