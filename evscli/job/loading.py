@@ -21,7 +21,7 @@ from evscli.job.job import Job, Pruning
 from evscli.job.storage import Storage
 from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pipeline import VideoPruner
-from evscli.pruners.validate import needing
+from evscli.pruners.request import needing
 from evscli.records import Sampling, VideoInput, dtype_text
 from evscli.store.run import encoder_dtypes
 from evscli.store.schema import resolve_store_dtype

@@ -78,7 +78,7 @@ class Selection(Checked):
         """
         from evscli.pruners import check_selection
         from evscli.pruners.registry import pruner_of
-        from evscli.pruners.validate import own_options, refuse_unused
+        from evscli.pruners.request import own_options, refuse_unused
 
         pruners = [*dict.fromkeys(map(pruner_of, self.methods))]
         given, rules = self._options(), self._rules()
