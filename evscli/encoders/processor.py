@@ -146,7 +146,7 @@ def processor_class(saved: SavedValues, config: SavedValues, family: FamilySpec)
 
     `config` is what config.json says. Raises ModelError where the files name another class.
     """
-    usable = usable_classes(family)
+    usable = {name.partition(":")[2]: name for name in family.video_processors}
     for place, key in ((saved, OF_VIDEOS), (saved, OF_IMAGES), (config, OF_VIDEOS)):
         name = _named(place, key)
         if name in usable:
@@ -155,11 +155,6 @@ def processor_class(saved: SavedValues, config: SavedValues, family: FamilySpec)
         if name is not None and (key == OF_VIDEOS or name in dir(transformers)):
             raise _refused(place, key, usable)
     return family.video_processors[0]
-
-
-def usable_classes(family: FamilySpec) -> dict[str, str]:
-    """Names of classes -> the same as `module:name`."""
-    return {name.partition(":")[2]: name for name in family.video_processors}
 
 
 def _named(place: SavedValues, key: str) -> str | None:

@@ -15,11 +15,10 @@ from transformers import BatchFeature
 from transformers.utils import ModelOutput
 
 from evscli.errors import UsageError
-from evscli.language.identity import identity_beside, identity_of
+from evscli.language.identity import check_weights, identity_beside, identity_of
 from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
 from evscli.language.turns import Messages
-from evscli.language.weights_check import check_weights
 from evscli.language.wrapped import device_of, not_a_model
 from evscli.models import family_of
 from evscli.models.contract import PromptFormat

@@ -68,6 +68,11 @@ def check_rate(pruning_rate: float, budget: float) -> float:
     return pruning_rate
 
 
+def first_frame_count(frames: int, cells: int, budget: float, *_: object, **__: object) -> int:
+    """Return the most of `frames` of `cells` tokens within the budget, at least the first frame."""
+    return max(cells, floor_count(frames * cells, budget))
+
+
 def first_frame_note(method: str, frames: int, cells: int, budget: float) -> tuple[str, ...]:
     """Return a note where the first of `frames` of `cells` takes the whole budget."""
     allowed = floor_count(frames * cells, budget)

@@ -8,6 +8,7 @@ what to do about it. The name of a file proves little: pointers, web pages and a
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +20,6 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from evscli.errors import VideoError
-from evscli.video.mp4 import boxes
 
 # FFmpeg's own log would mix with ours, and passing it through Python can deadlock with threads.
 av.logging.set_level(None)
@@ -231,3 +231,29 @@ def _entries_inside(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
             yield from _entries_inside(file, first, last)
         elif kind == b"stsd":
             yield from (entry for entry, _, _ in boxes(file, first + 8, last))
+
+
+def is_fragmented(path: Path) -> bool:
+    """Whether an MP4 file holds its packets in fragments with an index each. Raises OSError."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        return any(kind == b"moof" for kind, _, _ in boxes(file, 0, size))
+
+
+def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (type, first byte, end) of the contents of every box in a range of an MP4 file.
+
+    Source: ISO/IEC 14496-12.
+    """
+    while start + 8 <= stop:
+        file.seek(start)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        header = 8
+        if size == 1 and start + 16 <= stop:
+            size, header = struct.unpack(">Q", file.read(8))[0], 16
+        if size == 0:
+            size = stop - start
+        if size < header:
+            return
+        yield kind, start + header, min(start + size, stop)
+        start += size

@@ -21,7 +21,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from evscli.video.mp4 import is_fragmented
+from evscli.video.container import is_fragmented
 
 STATES_LENGTH = frozenset(
     {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv", "gxf", "ivf", "mxf", "rm", "wtv"}
