@@ -11,7 +11,6 @@ from evscli.bundled import MINI
 from evscli.corpus.executors.engine import Listener
 from evscli.corpus.inputs.names import span_id
 from evscli.corpus.tasks import Summary
-from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError
 from evscli.job import Encoding, Job, Reading, Selection, Storage
 from evscli.job.encoding import ResizePlace
@@ -20,6 +19,8 @@ from evscli.job.reading import DamagedPolicy
 from evscli.job.run import run_job
 from evscli.pruners import Method
 from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
+
+_encoder = lru_cache(maxsize=1)(make_encoder)
 
 
 def prune_video(
@@ -82,7 +83,7 @@ def prune_video(
     video = _video(Path(path), query, start, end)
     job.check([video])
     queries = query_rows(job, [video])
-    encoder = _encoder(job.encoding, job.sampling)
+    encoder = _encoder(job.encoding, job.sampling, device)
     pruner = make_pruner(job, device, encoder=encoder, queries=queries)
     return pruner(video, damaged=damaged)
 
@@ -131,8 +132,3 @@ def _video(path: Path, query: str | None, start: float | None, end: float | None
         start=start,
         end=end,
     )
-
-
-@lru_cache(maxsize=1)
-def _encoder(encoding: Encoding, sampling: Sampling) -> VideoEncoder:
-    return make_encoder(encoding, sampling, encoding.device)

@@ -57,3 +57,9 @@ def duration_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its class without one."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

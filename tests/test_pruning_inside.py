@@ -19,7 +19,7 @@ from evscli.encoders.scorer import checkpoint_scorer, expected_shapes, load_scor
 from evscli.errors import ModelError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
 from evscli.pruners import Pruner, check_selection, list_pruners
-from evscli.pruners.budget_rule import parse_rule
+from evscli.pruners.budget import parse_rule
 from evscli.records import PrunedVideo, VideoInput
 from tests.videos import write_video
 

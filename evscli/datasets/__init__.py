@@ -1,7 +1,5 @@
 """Stores as datasets of `torch.utils.data`, to train or to prefill from.
 
-- `index.py`: the videos of stores, in columns
-- `shards.py`: the open shards of a process
 - `dataset.py`: VideoDataset, videos by number or by id
 - `stream.py`: VideoStream, one video after the other
 - `order.py`: the order of an epoch, and the shares of ranks

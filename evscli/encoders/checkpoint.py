@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING
 
 from evscli.encoders.digest import vision_name
-from evscli.encoders.files import INDEX, SINGLE, ModelFiles, read_json, weight_map
+from evscli.encoders.files import INDEX, SINGLE, ModelFiles, opened_weights, read_json, weight_map
 from evscli.errors import ModelError
 from evscli.models import FamilySpec, family_of
 from evscli.models.spec import load_name
@@ -185,16 +184,9 @@ def _shard_path(files: ModelFiles, filename: str) -> Path:
 def _read_tensors(
     path: Path, keys: Iterable[str] | None, family: FamilySpec, *, model: str
 ) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as shard:
-            named = {
-                key: vision_name(key, family) for key in (shard.keys() if keys is None else keys)
-            }
-            return {name: shard.get_tensor(key) for key, name in named.items() if name}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
-        ) from error
+    with opened_weights(path, model=model) as shard:
+        named = {key: vision_name(key, family) for key in (shard.keys() if keys is None else keys)}
+        return {name: shard.get_tensor(key) for key, name in named.items() if name}
 
 
 def _check_weights(expected: Mapping[str, Tensor], checkpoint: VisionCheckpoint) -> None:

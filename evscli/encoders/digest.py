@@ -39,19 +39,13 @@ class VisionDigests:
 def vision_name(key: str, family: FamilySpec) -> str | None:
     """Return the name inside the vision tower of a checkpoint's key, or None for other weights."""
     if family.older_weights is not None and family.older_weights in key:
-        key = renamed(key, family.model_type)
+        key, _ = rename_source_key(key, renamings_of(family.model_type), [])
     name = key.removeprefix("model.")
     modules = tuple(f"{module}." for module in family.vision_modules)
     # A scorer that was trained with the tower is read on its own.
     if not name.startswith(modules) or "temporal_token_scorer." in name:
         return None
     return name.removeprefix(modules[0]) if len(modules) == 1 else name
-
-
-def renamed(key: str, model_type: str) -> str:
-    """An older name as it is today, by the mapping of the installed transformers."""
-    name, _ = rename_source_key(key, renamings_of(model_type), [])
-    return str(name)
 
 
 @cache

@@ -7,6 +7,8 @@ Knows nothing about what the files hold.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,10 +24,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError, safe_open
 
 from evscli.bundled import MINI, MINI_FOLDER
 from evscli.errors import ModelError, UsageError
 from evscli.models.registry import EXAMPLE_ID
+from evscli.texts import first_line
 
 INDEX = "model.safetensors.index.json"
 """The file that says which of several files holds which weight."""
@@ -40,25 +44,20 @@ class ModelFiles(Protocol):
     @property
     def name(self) -> str:
         """The name of the checkpoint in messages and shards; never an absolute path."""
-        ...
 
     @property
     def place(self) -> str:
         """The place where files are looked for, in words that follow `is missing` in a message."""
-        ...
 
     @property
     def pretrained(self) -> dict[str, str]:
         """The arguments of `from_pretrained` of transformers that load this very checkpoint."""
-        ...
 
     def get(self, filename: str) -> Path | None:
         """A local path of the file, or None where the checkpoint has no such file."""
-        ...
 
     def held(self, filename: str) -> Path | None:
         """Return the path as `get` does, but None for a file that is not on this machine yet."""
-        ...
 
 
 def find_model(model: str | ModelFiles, *, revision: str | None = None) -> ModelFiles:
@@ -103,6 +102,18 @@ def weight_map(index: Path, *, model: str) -> dict[str, str]:
             "again"
         )
     return names
+
+
+@contextmanager
+def opened_weights(path: Path, *, model: str) -> Iterator[Any]:
+    """Open a safetensors file of `model`. Raises ModelError where it or a tensor cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
+        ) from error
 
 
 class LocalFolder:
@@ -158,20 +169,19 @@ class HubRepository:
 
     def get(self, filename: str) -> Path | None:
         """The downloaded file, or None where the commit (offline: the cache) has no such file."""
-        cached = huggingface_hub.try_to_load_from_cache(
-            self.name, filename, revision=self._revision
-        )
-        if cached is None:
+        if self._cached(filename) is None:
             return self._download(filename)
         # Neither a path nor None: the cache knows that this commit has no such file.
-        return Path(cached) if isinstance(cached, str) else None
+        return self.held(filename)
 
     def held(self, filename: str) -> Path | None:
         """The file in the cache; nothing is downloaded."""
-        cached = huggingface_hub.try_to_load_from_cache(
-            self.name, filename, revision=self._revision
-        )
+        cached = self._cached(filename)
         return Path(cached) if isinstance(cached, str) else None
+
+    def _cached(self, filename: str) -> object:
+        cache = huggingface_hub.try_to_load_from_cache
+        return cache(self.name, filename, revision=self._revision)
 
     def _download(self, filename: str) -> Path | None:
         try:
@@ -186,7 +196,7 @@ class HubRepository:
             raise ModelError(self._refused(error)) from error
         except Exception as error:  # any other failure of a download: HTTP status, disk, protocol
             raise ModelError(
-                f"{self.name}: downloading {filename} failed ({_first_line(error)}); "
+                f"{self.name}: downloading {filename} failed ({first_line(error)}); "
                 "run the command again"
             ) from error
         return Path(fetched)
@@ -228,8 +238,3 @@ def _checked_hub_id(model: str) -> str:
             f"{EXAMPLE_ID}, or mini"
         ) from None
     return model
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -1,22 +1,31 @@
 """The installed transformers' video processor of a checkpoint, without torchvision.
 
-Its class is imported by module path and given the checkpoint's values, for its sampling and
-sizing rules; it never touches a pixel here. Knows the layouts processor values are saved in.
+Its class is chosen by the rule of AutoVideoProcessor, imported by module path and given the
+checkpoint's values, for its sampling and sizing rules; it never touches a pixel here. Code that a
+checkpoint brings along is never run, as in transformers without `trust_remote_code`: a class of
+transformers is taken where the files name one or the model's type has one.
 """
 
 from __future__ import annotations
 
+import builtins
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from threading import Lock
+from types import ModuleType
 from typing import Any
+
+import transformers
+from transformers.utils import is_torchvision_available
 
 from evscli.encoders.digest import json_digest
 from evscli.encoders.files import ModelFiles, read_json
-from evscli.encoders.imports import import_class
 from evscli.encoders.processor_checks import check_size_as_saved, check_values
-from evscli.encoders.processor_class import OF_VIDEOS, processor_class
 from evscli.errors import ModelError
-from evscli.models.parts.values import SavedValues
+from evscli.models.parts.values import SavedValues, Want
 from evscli.models.spec import FamilySpec
 
 NESTED = "processor_config.json"
@@ -37,6 +46,15 @@ NOT_ABOUT_PIXELS = (
 )
 """Values of a processor that change neither which frames are taken nor their pixels here; but for
 `do_sample_frames` where a checkpoint turns off what its class has on."""
+
+OF_VIDEOS = "video_processor_type"
+OF_IMAGES = "image_processor_type"
+OWN_CODE = "auto_map"
+
+TEXT = Want("a text, or null", lambda value: value is None or isinstance(value, str))
+OBJECT = Want("an object", lambda value: isinstance(value, dict))
+
+_IMPORT = Lock()
 
 
 def load_video_processor(files: ModelFiles, family: FamilySpec) -> Any:
@@ -121,3 +139,84 @@ def _with_named_edges(values: Mapping[str, Any]) -> Mapping[str, Any]:
         return values
     edges = {"shortest_edge": size["min_pixels"], "longest_edge": size["max_pixels"]}
     return {**values, "size": edges}
+
+
+def processor_class(saved: SavedValues, config: SavedValues, family: FamilySpec) -> str:
+    """The class as `module:name`, one of those that the family's rules are for.
+
+    `config` is what config.json says. Raises ModelError where the files name another class.
+    """
+    usable = {name.partition(":")[2]: name for name in family.video_processors}
+    for place, key in ((saved, OF_VIDEOS), (saved, OF_IMAGES), (config, OF_VIDEOS)):
+        name = _named(place, key)
+        if name in usable:
+            return usable[name]
+        # An image processor's class may have none for videos; then the model's type decides.
+        if name is not None and (key == OF_VIDEOS or name in dir(transformers)):
+            raise _refused(place, key, usable)
+    return family.video_processors[0]
+
+
+def _named(place: SavedValues, key: str) -> str | None:
+    value: Any = place.values.get(key)
+    place.check(key, value, TEXT)
+    if value is None or (key == OF_IMAGES and "AutoVideoProcessor" in _own_code(place)):
+        return None
+    return str(value) if key == OF_VIDEOS else value.replace("ImageProcessor", "VideoProcessor")
+
+
+def _own_code(place: SavedValues) -> dict[str, Any]:
+    value: Any = place.values.get(OWN_CODE, {})
+    place.check(OWN_CODE, value, OBJECT)
+    return dict(value)
+
+
+def _refused(place: SavedValues, key: str, usable: dict[str, str]) -> ModelError:
+    reason = "a class that evs does not know how to use with this model"
+    if _own_code(place):
+        reason = "a class of the checkpoint's own code (auto_map), which evs never runs"
+    return place.refuse(
+        key, place.values[key], reason, do=f"name {' or '.join(usable)} if that does the same"
+    )
+
+
+def import_class(name: str) -> Any:
+    """The class that `module:name` stands for, where its module may want torchvision for pixels."""
+    module, _, attribute = name.partition(":")
+    with _IMPORT:
+        if module in sys.modules or is_torchvision_available():
+            return getattr(import_module(module), attribute)
+        return getattr(_import_without_torchvision(module), attribute)
+
+
+class _Absent:
+    """Stands for a package that is not there, as far as attributes go."""
+
+    def __getattr__(self, _name: str) -> _Absent:
+        return _Absent()
+
+
+def _import_without_torchvision(name: str) -> ModuleType:
+    """Import a module that imports torchvision at its top and needs it only for pixels.
+
+    Only this one module is shown a stand-in, by an import function of its own, so no other
+    module or thread ever sees it.
+    """
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"this transformers has no {name}; install transformers 5.18 or later")
+    module = module_from_spec(spec)
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_or_stand_in}
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import_or_stand_in(name: str, *rest: Any, **named: Any) -> Any:
+    if name.partition(".")[0] == "torchvision":
+        return _Absent()
+    return builtins.__import__(name, *rest, **named)

@@ -14,7 +14,7 @@ from evscli.models.parts.values import (
     SWITCH,
     SavedValues,
     Want,
-    is_count,
+    is_pair,
     is_positive,
 )
 
@@ -25,13 +25,7 @@ RESAMPLE = Want(
     lambda value: isinstance(value, int) and int(value) in RESAMPLE_MODES,
 )
 WINDOW = Want(
-    "two equal whole numbers above 0",
-    lambda value: (
-        isinstance(value, list | tuple)
-        and len(value) == 2
-        and all(is_count(side) for side in value)
-        and value[0] == value[1]
-    ),
+    "two equal whole numbers above 0", lambda value: is_pair(value) and value[0] == value[1]
 )
 
 WANTED: Mapping[str, Want] = {

@@ -56,19 +56,14 @@ def patches_of(tower: Tower, windows: Tensor) -> Tensor:
     return patches
 
 
-def kept_windows(tower: Tower, keep: Tensor) -> Tensor:
-    """Places in T*S of the patches of windows `keep [T, h, w]`, in raster order: [n, p] int64."""
-    places = tower.window_patches
-    frame, window = keep.flatten(1).nonzero(as_tuple=True)
-    return frame[:, None] * places.numel() + places[window]
-
-
 def finish_packed(
     tower: Tower, states: Mapping[int, Tensor], packing: Packing, keep: Tensor
 ) -> tuple[Tensor, Tensor | None]:
     """Packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`."""
-    place = torch.empty(keep.numel() * tower.window_patches.shape[1], dtype=torch.int64)
+    patches = tower.window_patches
+    place = torch.empty(keep.numel() * patches.shape[1], dtype=torch.int64)
     place = place.to(packing.rows.device)
     place[packing.rows] = torch.arange(len(packing.rows), device=place.device)
-    wanted = place[kept_windows(tower, keep)]
+    frame, window = keep.flatten(1).nonzero(as_tuple=True)
+    wanted = place[frame[:, None] * patches.numel() + patches[window]]
     return tower.window_tokens({number: state[wanted] for number, state in states.items()})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from evscli.errors import UsageError
 from evscli.pruners import Pruner, PruneRequest, check_selection, get_pruner
 from evscli.pruners.options import split_assignments
-from evscli.pruners.validate import own_options, refuse_unused
+from evscli.pruners.request import own_options, refuse_unused
 
 UNPRUNED = "none"
 RANDOM = "random"

@@ -56,7 +56,7 @@ class Pruning:
 
     def check(self, videos: Sequence[VideoInput]) -> None:
         """Raise UsageError where the job does not suit the videos."""
-        from evscli.pruners.validate import check_given
+        from evscli.pruners.request import check_given
 
         check_given(self.requests, videos, scorer=self.selection.scorer)
         self.encoding.check_named(len(videos))

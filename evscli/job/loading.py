@@ -21,7 +21,7 @@ from evscli.job.job import Job, Pruning
 from evscli.job.storage import Storage
 from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pipeline import VideoPruner
-from evscli.pruners.validate import needing
+from evscli.pruners.request import needing
 from evscli.records import Sampling, VideoInput, dtype_text
 from evscli.store.run import encoder_dtypes
 from evscli.store.schema import resolve_store_dtype
@@ -86,15 +86,11 @@ def settled(job: P, folders: Sequence[Path], units: Callable[[], frozenset[str]]
             f"dtype auto is what a store was made in, and these differ: {each}; prune into them "
             "one by one, or name another folder with -o"
         )
-    for kept, computed in found:
-        if kept == computed:
-            return replace(job, encoding=replace(job.encoding, dtype=kept))
-        return _computing_in(job, frozenset({computed}))
-    return _computing_in(job, units())
-
-
-def _computing_in(job: P, units: frozenset[str]) -> P:
-    return replace(job, encoding=replace(job.encoding, units=units))
+    kept, computed = next(iter(found), (None, None))
+    if kept is not None and kept == computed:
+        return replace(job, encoding=replace(job.encoding, dtype=kept))
+    may = units() if computed is None else frozenset({computed})
+    return replace(job, encoding=replace(job.encoding, units=may))
 
 
 def run_settled(

@@ -50,11 +50,8 @@ def _executor(job: Job, engine: Engine) -> Iterator[tuple[Run, Callable[[], froz
     if job.execution.engine == "local":
         yield prune_corpus, partial(common_units, engine.devices)
         return
-    address, device, workers = (
-        job.execution.address,
-        job.encoding.device,
-        job.execution.workers,
-    )
+    address, workers = job.execution.address, job.execution.workers
+    device = job.encoding.device
     with connected(address):
         yield (
             partial(prune_on_ray, address=address, device=device, workers=workers),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evscli.pruners import Method, PruneRequest
-    from evscli.pruners.budget_rule import BudgetRule
-    from evscli.records import OptionValue, VideoInput
+    from evscli.pruners.budget import BudgetRule
+    from evscli.records import OptionValue
 
     Budget = float | str
     Options = Mapping[str, OptionValue] | tuple[str, ...]
@@ -78,7 +78,7 @@ class Selection(Checked):
         """
         from evscli.pruners import check_selection
         from evscli.pruners.registry import pruner_of
-        from evscli.pruners.validate import own_options, refuse_unused
+        from evscli.pruners.request import own_options, refuse_unused
 
         pruners = [*dict.fromkeys(map(pruner_of, self.methods))]
         given, rules = self._options(), self._rules()
@@ -91,15 +91,8 @@ class Selection(Checked):
                 requests.append(check_selection(pruner, rule, own, prune_at=self.prune_at))
         return tuple(requests)
 
-    def check(self, requests: Sequence[PruneRequest], videos: Sequence[VideoInput]) -> None:
-        """Raise UsageError for a question that is needed and missing, or for an unused input."""
-        from evscli.pruners.validate import check_given
-
-        check_given(requests, videos, scorer=self.scorer)
-
     def _rules(self) -> list[BudgetRule]:
-        from evscli.pruners.budget import check_budget
-        from evscli.pruners.budget_rule import Fraction, parse_rule
+        from evscli.pruners.budget import Fraction, check_budget, parse_rule
 
         rules = (
             parse_rule(budget, distribution=self.budget_dist)

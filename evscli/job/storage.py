@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evscli.pruners import PruneRequest
-    from evscli.pruners.budget_rule import BudgetRule
+    from evscli.pruners.budget import BudgetRule
 
 StoreDtype = Literal["auto", "bfloat16", "float16", "float8", "int8"]
 

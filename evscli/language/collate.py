@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from evscli.errors import UsageError
-from evscli.language.identity import identity_beside, identity_of
-from evscli.language.inputs import ModelInputs
+from evscli.language.identity import check_weights, identity_beside, identity_of
 from evscli.language.pairing import Videos, is_list, pair_up
-from evscli.language.prefill import Batch, check_model
+from evscli.language.prefill import Batch, ModelInputs, check_model
 from evscli.language.turns import Messages
-from evscli.language.weights_check import check_weights
 
 
 class ConversationCollator:

@@ -19,6 +19,7 @@ from evscli.encoders.checkpoint import family_of_checkpoint
 from evscli.encoders.device import resolve_device, resolve_dtype
 from evscli.encoders.files import ModelFiles, find_model
 from evscli.errors import DeviceError, ModelError
+from evscli.texts import first_line
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,9 +142,3 @@ class Pieces(TextStreamer):  # type: ignore[misc]
         """Called by the base class once `text` can no longer change."""
         if text and self.on_text is not None:
             self.on_text(text)
-
-
-def first_line(error: Exception) -> str:
-    """The gist of a long message."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

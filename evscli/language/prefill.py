@@ -6,24 +6,60 @@ about stores, files or generation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import BatchFeature
+from transformers.utils import ModelOutput
 
 from evscli.errors import UsageError
-from evscli.language.identity import identity_beside, identity_of
-from evscli.language.inputs import ModelInputs
+from evscli.language.identity import check_weights, identity_beside, identity_of
 from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
 from evscli.language.turns import Messages
-from evscli.language.weights_check import check_weights
-from evscli.language.wrapped import device_of
+from evscli.language.wrapped import device_of, not_a_model
 from evscli.models import family_of
 from evscli.models.contract import PromptFormat
 from evscli.models.spec import load_name
 from evscli.records import PrunedVideo
+
+
+class ModelInputs(BatchFeature):  # type: ignore[misc]
+    """A BatchFeature whose nested tensors move with it.
+
+    The base class leaves what lies inside other mappings where it is, and a DataLoader cannot pin
+    an output class of transformers.
+    """
+
+    def to(self, *args: Any, **kwargs: Any) -> ModelInputs:
+        """Move every tensor, and cast floating ones, as `Tensor.to` does; returns itself."""
+        self.data = {
+            name: change(value, lambda tensor: BatchFeature({"": tensor}).to(*args, **kwargs)[""])
+            for name, value in self.items()
+        }
+        return self
+
+    def pin_memory(self) -> ModelInputs:
+        """A copy in page-locked memory; a DataLoader with `pin_memory` asks for it."""
+        return ModelInputs(
+            {
+                name: change(value, lambda tensor: tensor.pin_memory())
+                for name, value in self.items()
+            }
+        )
+
+
+def change(value: Any, apply: Callable[[Tensor], Tensor]) -> Any:
+    """`value` with `apply` done to every tensor in it."""
+    if isinstance(value, Tensor):
+        return apply(value)
+    if isinstance(value, list | tuple):
+        return type(value)(change(item, apply) for item in value)
+    if isinstance(value, BatchFeature | ModelOutput):
+        return type(value)({name: change(item, apply) for name, item in value.items()})
+    return value
 
 
 def prefill(
@@ -126,10 +162,7 @@ def seen_whole(ids: Tensor, tokenizer: Any, form: PromptFormat) -> Tensor:
 def check_model(model: Any) -> None:
     """Raise UsageError for what is neither a loaded model nor None."""
     if model is not None and not isinstance(model, nn.Module):
-        raise UsageError(
-            f"model must be a loaded model of transformers, not {type(model).__name__}: load it "
-            "with AutoModelForImageTextToText.from_pretrained"
-        )
+        raise not_a_model(model)
 
 
 def common_format(videos: Sequence[PrunedVideo]) -> PromptFormat:

@@ -18,7 +18,6 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from evscli.errors import UsageError
-from evscli.language.positions import place_videos
 from evscli.language.turns import Conversation, Messages, write_conversation
 from evscli.language.words import check_texts
 from evscli.models.contract import Marks, PromptFormat, VideoLayout
@@ -215,3 +214,23 @@ def real_patch_times(video: PrunedVideo) -> Tensor:
     missing = -len(times) % size
     patches = torch.cat([times, times[-1:].expand(missing)]).view(-1, size)
     return (patches[:, 0] + patches[:, -1]) / 2
+
+
+def place_videos(ids: Tensor, pad: int, layouts: Sequence[VideoLayout]) -> tuple[Tensor, Tensor]:
+    """Expand one placeholder per run to the tokens kept in it, and give every token its position.
+
+    `ids` is [s] int64 with `pad` once for each run of `layouts`, in order. Returns ids [S] and
+    position ids [3, S] (t, h, w): those of the full prompt, sliced to what was kept. A text token
+    takes one position; a run takes its `advance` however many of its tokens were kept, which is
+    the rule of multimodal RoPE (arXiv 2409.12191, section 2.1).
+    """
+    runs = ids == pad
+    counts, advance = torch.ones_like(ids), torch.ones_like(ids)
+    counts[runs] = torch.cat([ids[:0], *(v.counts for v in layouts)])
+    advance[runs] = torch.cat([ids[:0], *(torch.full_like(v.counts, v.advance) for v in layouts)])
+    start = advance.cumsum(0) - advance
+    kept = ids.repeat_interleave(counts)
+    positions = start.repeat_interleave(counts).expand(3, -1).clone()
+    offsets = [ids.new_empty(3, 0), *(v.offsets for v in layouts)]
+    positions[:, kept == pad] += torch.cat(offsets, dim=1)
+    return kept, positions

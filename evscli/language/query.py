@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import AutoTokenizer
 
 from evscli.encoders.checkpoint import family_of_checkpoint
-from evscli.encoders.files import INDEX, SINGLE, ModelFiles, find_model, weight_map
+from evscli.encoders.files import INDEX, SINGLE, ModelFiles, find_model, opened_weights, weight_map
 from evscli.errors import ModelError, UsageError
 from evscli.language.words import check_texts
 from evscli.records import VideoInput
+from evscli.texts import first_line
 
 BLOCK = 4096
 """Rows of a table read at once."""
@@ -89,10 +89,9 @@ def load_tokenizer(files: ModelFiles) -> Any:
     try:
         return AutoTokenizer.from_pretrained(**files.pretrained, trust_remote_code=False)
     except Exception as error:  # a tokenizer can be broken in as many ways as it has parts
-        reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"{files.name}: its tokenizer cannot be loaded ({reason}); a query needs it, so get "
-            "the checkpoint again"
+            f"{files.name}: its tokenizer cannot be loaded ({first_line(error)}); a query needs "
+            "it, so get the checkpoint again"
         ) from error
 
 
@@ -116,34 +115,19 @@ def find_table(files: ModelFiles) -> tuple[Path, str]:
 
 def read_rows(path: Path, name: str, ids: list[int], *, model: str) -> Tensor:
     """Rows `ids` of a stored table, [Q, D] in float32; the rest of the file is not read."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            table = file.get_slice(name)
-            return torch.cat([table[row : row + 1] for row in ids]).float()
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
-        ) from error
+    with opened_weights(path, model=model) as file:
+        table = file.get_slice(name)
+        return torch.cat([table[row : row + 1] for row in ids]).float()
 
 
 def table_blocks(path: Path, name: str, *, model: str) -> Iterator[Tensor]:
     """A stored table as it is, some rows at a time."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            table = file.get_slice(name)
-            for start in range(0, table.get_shape()[0], BLOCK):
-                yield table[start : start + BLOCK]
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
-        ) from error
+    with opened_weights(path, model=model) as file:
+        table = file.get_slice(name)
+        for start in range(0, table.get_shape()[0], BLOCK):
+            yield table[start : start + BLOCK]
 
 
 def _keys(path: Path, model: str) -> list[str]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return list(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{model}: {path.name} is damaged or incomplete ({error}); get the checkpoint again"
-        ) from error
+    with opened_weights(path, model=model) as file:
+        return list(file.keys())

@@ -54,8 +54,13 @@ def inner_model(model: nn.Module) -> PreTrainedModel:
     for part in model.modules():
         if isinstance(part, PreTrainedModel):
             return part
-    raise UsageError(
-        f"model must be a loaded model of transformers, not {type(model).__name__}: load it with "
+    raise not_a_model(model)
+
+
+def not_a_model(value: object) -> UsageError:
+    """Return the error for a value in a model's place."""
+    return UsageError(
+        f"model must be a loaded model of transformers, not {type(value).__name__}: load it with "
         "AutoModelForImageTextToText.from_pretrained"
     )
 

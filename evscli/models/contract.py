@@ -88,20 +88,24 @@ Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 """[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size."""
 
 
-class PixelFormat(Protocol):
-    """The pixel operations that a checkpoint asks for."""
+class PatchSizes(Protocol):
+    """The sizes of patches and tokens that a checkpoint asks for."""
 
     @property
     def patch_size(self) -> int:
-        """Pixels along a side of a patch."""
+        """The number of pixels along a side of a patch."""
 
     @property
     def temporal_patch_size(self) -> int:
-        """Frames in a temporal patch."""
+        """The number of frames in a temporal patch."""
 
     @property
     def merge_size(self) -> int:
-        """Patches along a side of a token."""
+        """The number of patches along a side of a token."""
+
+
+class PixelFormat(PatchSizes, Protocol):
+    """The pixel operations that a checkpoint asks for."""
 
     @property
     def resize(self) -> Resize:
@@ -117,24 +121,12 @@ class PixelFormat(Protocol):
         """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
 
 
-class SamplingRules(Protocol):
+class SamplingRules(PatchSizes, Protocol):
     """The choice of frames, and of their size, that a checkpoint makes under one `Sampling`."""
 
     @property
     def sampling(self) -> Sampling:
         """The sampling that was asked for, completed by the checkpoint's values."""
-
-    @property
-    def patch_size(self) -> int:
-        """The number of pixels along a side of a patch."""
-
-    @property
-    def temporal_patch_size(self) -> int:
-        """The number of frames in a temporal patch."""
-
-    @property
-    def merge_size(self) -> int:
-        """The number of patches along a side of a token."""
 
     def sample(self, frames: int, fps: float) -> IntArray:
         """Choose [F] frame numbers out of `frames` shown at `fps` on average.

@@ -1,8 +1,8 @@
 """One video in, one PrunedVideo out: the only place where the stages meet.
 
     planned.py  the frame plan    passes.py   selections after the encoder or inside it
-    frames.py   their pixels      queries.py  the questions of query-aware methods
-    record.py   the record        pruner.py   many selections, any number of videos
+    frames.py   their pixels      pruner.py   many selections, any number of videos
+    record.py   the record
 
 The stages are index -> plan -> decode -> resize -> encode -> prune -> gather. Nothing here depends
 on stores or terminals. Importing this package imports torch.
@@ -13,13 +13,15 @@ from evscli.pipeline.passes import (
     AfterPass,
     EncoderPass,
     Extras,
+    Query,
+    QueryRows,
     begin_pass,
     encode,
     encode_video,
+    query_of,
 )
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_indexed, plan_video
 from evscli.pipeline.pruner import VideoPruner, check_blocks, need_pixels
-from evscli.pipeline.queries import Query, QueryRows, query_of
 
 __all__ = [
     "AfterPass",

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
@@ -24,12 +25,39 @@ from evscli.pipeline.frames import (
     recorded_pixels,
 )
 from evscli.pipeline.planned import PlannedVideo, plan_video
-from evscli.pipeline.queries import Query
 from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_tokens, select_windows
 from evscli.pruners.positions import gather_tokens
 from evscli.records import PrunedVideo, PruneInputs, VideoInput, VideoTokens, WindowChoice
 from evscli.video_errors import video_errors
+
+
+class QueryRows(Protocol):
+    """A maker of rows from texts."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of everything beside the text that rows depend on."""
+
+    def __call__(self, text: str) -> Tensor:
+        """Return the rows [Q, D] of the language model's input embeddings for a text."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Query:
+    """One question as text and as rows."""
+
+    text: str
+    rows: Tensor
+    """[Q, D] rows of the language model's input embeddings."""
+
+
+def query_of(video: VideoInput, rows: QueryRows | None) -> Query | None:
+    """Return the query of a video, where it has one. Raises VideoError with `stage` prune."""
+    if rows is None or video.query is None:
+        return None
+    with video_errors("prune", video):
+        return Query(text=video.query, rows=rows(video.query))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,12 +12,11 @@ from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
 from evscli.pipeline.frames import Frames, decoded_here, decoded_once
-from evscli.pipeline.passes import Extras, begin_pass
+from evscli.pipeline.passes import Extras, QueryRows, begin_pass, query_of
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
-from evscli.pipeline.queries import QueryRows, query_of
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
-from evscli.pruners.budget_rule import BudgetRule, Drawn, Fraction
+from evscli.pruners.budget import Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.video import Damaged
@@ -81,11 +80,11 @@ class VideoPruner:
         )
 
     def _settings(self, request: PruneRequest) -> dict[str, Any]:
-        method = request.pruner
+        method, budget = request.pruner, request.budget
         selection: dict[str, Any] = {
             "method": method.name,
             "algorithm_version": method.algorithm_version,
-            "budget": budget_value(request.budget),
+            "budget": budget.value if isinstance(budget, Fraction) else str(budget),
             "options": dict(request.options),
             "store_scores": self.store_scores,
         }
@@ -178,8 +177,3 @@ def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> Non
 def need_pixels(requests: Iterable[PruneRequest]) -> bool:
     """Whether any of the selections scores pixels."""
     return any("pixels" in request.needs for request in requests)
-
-
-def budget_value(budget: BudgetRule) -> float | str:
-    """Return a budget as a JSON value."""
-    return budget.value if isinstance(budget, Fraction) else str(budget)

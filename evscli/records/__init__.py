@@ -20,10 +20,7 @@ from evscli.records.frames import (
     SampleBy,
     Sampling,
 )
-from evscli.records.inputs import (
-    HeldVideo,
-    VideoInput,
-)
+from evscli.records.inputs import HeldVideo, VideoInput
 from evscli.records.stored import (
     Failure,
     ModelInfo,

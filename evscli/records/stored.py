@@ -26,7 +26,7 @@ class ModelInfo:
     name: str
     """The hub id, `mini`, or a local folder's own name; never an absolute path."""
     model_type: str
-    """The `model_type` of the checkpoint's configuration, such as `qwen3_vl`."""
+    """The `model_type` of the checkpoint's configuration."""
     vision_sha256: str
     """The digest of the vision weights in the dtype in which the checkpoint stores them."""
     vision_bf16_sha256: str

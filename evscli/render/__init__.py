@@ -1,11 +1,9 @@
 """Pictures of what pruning kept: contact sheet, overlay video, HTML report.
 
     views.py   selections to draw, with names    paint.py   kept and dropped cells on a picture
-    source.py  the file a record came from       cells.py   cells on pixels
-    frames.py  pictures of the source            colours.py colours and scales
-    pick.py    the choice of frames to show      scenes.py  cuts between scenes
-    text.py    writing on pictures               strip.py   budgets over time
-    facts.py   provenance and numbers
+    source.py  the file a record came from       colours.py colours and scales
+    frames.py  pictures of the source, and cuts  strip.py   budgets over time
+    text.py    writing on pictures               facts.py   provenance and numbers
     sheet.py   PNG    overlay.py   MP4    report.py, jpegs.py, page/   HTML
 
 Rendering reads stores and sources and changes neither. Importing this package imports nothing.

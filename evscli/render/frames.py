@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from evscli.records import FloatArray, FrameChunk, FramePlan, IntArray, PrunedVideo
-from evscli.render.scenes import Glance, find_cuts, glance
 from evscli.video import VideoIndex, decode_frames
 
 BLANK = (196, 198, 202)
 """The colour that stands for a picture where there is no source."""
 AT_ONCE = 4
 """The number of frames in memory."""
+LEVELS = 4
+"""The levels of each of red, green and blue in a histogram."""
+TILES = 3
+"""The number of parts along each side of a picture, each of which has its own histogram."""
+THRESHOLD = 0.45
+"""The least share of pixels that change their colour from the frame before at a cut."""
+LEAST = 10.0
+"""The least change of the parts' mean colours at a cut, of 255. A slow fade passes from one colour
+of the histogram to the next all at once."""
+FACTOR = 2.0
+"""The least ratio of that share to the smaller of the changes before and after it."""
+
 Advance = Callable[[int], None]
 """A function that is called with a number of frames when they are done."""
 
@@ -107,7 +121,7 @@ def plan_of(record: PrunedVideo, source_index: IntArray, frame_times: FloatArray
 def cuts_of(
     record: PrunedVideo, source: VideoIndex | None, *, advance: Advance = silently
 ) -> list[int]:
-    """Return the sampled frames that begin another scene; none where there is no source.
+    """Return the sampled frames that begin another scene, for orientation; none without a source.
 
     Every sampled frame is decoded; `advance` is called for each.
     """
@@ -120,3 +134,42 @@ def _glances(record: PrunedVideo, source: VideoIndex, advance: Advance) -> Itera
     for chunk in decoded(record, source, range(len(record.source_index))):
         yield from (glance(pixels.numpy()) for pixels in chunk.pixels)
         advance(len(chunk.pixels))
+
+
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """The colours that are remembered of a frame."""
+
+    shares: FloatArray
+    """[TILES**2 * LEVELS**3] the shares of colours in each part, which sum to 1."""
+    means: FloatArray
+    """[3, TILES**2] the mean colours of the parts, 0..255."""
+
+
+def glance(pixels: NDArray[np.uint8]) -> Glance:
+    """Return the colours of a picture [3, H, W]."""
+    thin = pixels[:, :: max(1, pixels.shape[1] // 96), :: max(1, pixels.shape[2] // 96)]
+    levels = thin.astype(np.int64) * LEVELS // 256
+    colour = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
+    rows = np.arange(colour.shape[0]) * TILES // colour.shape[0]
+    columns = np.arange(colour.shape[1]) * TILES // colour.shape[1]
+    part = rows[:, None] * TILES + columns
+    counts = np.bincount((part * LEVELS**3 + colour).ravel(), minlength=TILES**2 * LEVELS**3)
+    each = np.maximum(np.bincount(part.ravel(), minlength=TILES**2), 1)
+    sums = [np.bincount(part.ravel(), plane.ravel(), minlength=TILES**2) for plane in thin]
+    return Glance(shares=counts / counts.sum(), means=np.array(sums) / each)
+
+
+def find_cuts(glances: Iterable[Glance]) -> list[int]:
+    """Return the frames, but the first, whose picture is unlike that of the frame before."""
+    changes, shifts = [0.0], [0.0]
+    for before, now in pairwise(glances):
+        changes.append(0.5 * float(np.abs(now.shares - before.shares).sum()))
+        shifts.append(float(np.abs(now.means - before.means).mean()))
+    return [t for t in range(1, len(changes)) if shifts[t] > LEAST and _is_cut(changes, t)]
+
+
+def _is_cut(changes: Sequence[float], t: int) -> bool:
+    """Whether frame t changes much, and more than the video does around it, as a pan would."""
+    around = [changes[n] for n in (t - 1, t + 1) if 1 <= n < len(changes)]
+    return changes[t] > max(THRESHOLD, FACTOR * min(around, default=0.0))

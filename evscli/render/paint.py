@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evscli.records import FloatArray
-from evscli.render.cells import CellGrid, Mask
+from evscli.records import FloatArray, IntArray
 from evscli.render.colours import (
     BOTH,
     KEPT,
@@ -26,6 +26,9 @@ from evscli.render.colours import (
     Scale,
     heat_colours,
 )
+
+Mask = NDArray[np.bool_]
+Value = TypeVar("Value", bound=np.generic)
 
 DIM = 0.3
 """The share of its brightness that a dropped cell keeps. It loses its colour."""
@@ -39,6 +42,67 @@ GRID = 0.22
 """The opacity of the lines between cells."""
 LINED, OUTLINED = 6, 8
 """The pixels of a cell's side from which it has lines, and an outline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellGrid:
+    """A grid of h x w cells on a picture of any size: a cell is the same share of each."""
+
+    cells: tuple[int, int]
+    """The (h, w) cells of a frame."""
+    size: tuple[int, int]
+    """The (height, width) of the picture in pixels."""
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """The row of cells [height] that each row of pixels belongs to."""
+        return _places(self.cells[0], self.size[0])
+
+    @cached_property
+    def columns(self) -> IntArray:
+        """The column of cells [width] that each column of pixels belongs to."""
+        return _places(self.cells[1], self.size[1])
+
+    def spread(self, values: NDArray[Value]) -> NDArray[Value]:
+        """Spread a value for each cell [h, w, ...] over its pixels [height, width, ...]."""
+        return values[self.rows][:, self.columns]
+
+    @cached_property
+    def lines(self) -> Mask:
+        """The pixels [height, width] that begin a row or a column of cells, but the first ones."""
+        down = np.diff(self.rows, prepend=0) > 0
+        across = np.diff(self.columns, prepend=0) > 0
+        return down[:, None] | across[None]
+
+    def outline(self, inside: Mask, thickness: int) -> Mask:
+        """Return the inner border [height, width] of cells `inside [h, w]` towards the others.
+
+        The border of the picture does not count.
+        """
+        pixels = self.spread(inside)
+        border = np.zeros_like(pixels)
+        for axis in (0, 1):
+            for step in (-1, 1):
+                beyond = pixels
+                for _ in range(thickness):
+                    beyond = _moved(beyond, step, axis)
+                    border |= pixels & ~beyond
+        return border
+
+
+def _places(cells: int, pixels: int) -> IntArray:
+    """Return the cell [pixels] in which the centre of each pixel lies."""
+    centres = 2 * np.arange(pixels, dtype=np.int64) + 1
+    return centres * cells // (2 * pixels)
+
+
+def _moved(pixels: Mask, step: int, axis: int) -> Mask:
+    """Return every pixel's neighbour along an axis; at the edge the pixel itself."""
+    moved = np.roll(pixels, step, axis)
+    edge = [slice(None), slice(None)]
+    edge[axis] = slice(0, 1) if step > 0 else slice(-1, None)
+    moved[tuple(edge)] = pixels[tuple(edge)]
+    return moved
 
 
 @dataclass(frozen=True)

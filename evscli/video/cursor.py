@@ -18,8 +18,15 @@ from av.video.frame import PictureType, VideoFrame
 
 from evscli.records import IntArray
 from evscli.video.container import open_video
-from evscli.video.events import Event, decode_counted, decode_timed, demuxed
-from evscli.video.judge import Shown, file_order, judge
+from evscli.video.events import (
+    Event,
+    Shown,
+    decode_counted,
+    decode_timed,
+    demuxed,
+    file_order,
+    judge,
+)
 from evscli.video.timeline import VideoIndex
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -30,11 +31,13 @@ from evscli.video.damage import (
     damaged_start,
     parse_damaged,
 )
-from evscli.video.rate import DEFAULT_RATE, last_duration
-from evscli.video.scan import KeyPacket, Scan, scan_packets
+from evscli.video.events import decode_timed
+from evscli.video.scan import KeyPacket, Scan, ShownPacket, scan_packets
 from evscli.video.survey import Survey, survey_counted, survey_timed
-from evscli.video.tail import tail_is_whole
-from evscli.video.timeline import VideoIndex, no_frames
+from evscli.video.timeline import DEFAULT_RATE, VideoIndex, last_duration, no_frames
+
+LAST_PACKETS = 17
+"""The number of packets at the end whose frames must come: more than a decoder holds back."""
 
 
 def index_video(path: Path, *, damaged: str = Damaged.trim) -> VideoIndex:
@@ -197,3 +200,46 @@ def _orientation(frame: VideoFrame) -> tuple[int, bool]:
     mirrored = bool(a * d - b * c < 0)
     angle = atan2(-b, -a if mirrored else a)
     return round(angle / (pi / 2)) % 4 * 90, mirrored
+
+
+def tail_is_whole(stream: VideoStream, scan: Scan) -> bool:
+    """Whether the last frames come without a fault, decoded from the last key packet on.
+
+    A recording that was cut off ends in packets that never become frames. No header states that.
+    Decoding starts one key packet earlier where frames shown before the last key frame are stored
+    behind it: they rest on both. False is returned also where a group is too long to find out.
+    """
+    tail = scan.tail
+    if tail.is_lost or not tail.packets or not scan.keys:
+        return False
+    last = sorted(scan.shown, key=lambda entry: entry.place)[-LAST_PACKETS:]
+    key = scan.keys[-1].pts
+    places = [entry.place for entry in scan.shown if entry.pts == key]
+    leading = any(entry.pts < key and entry.place > min(places, default=0) for entry in last)
+    if not leading or len(scan.keys) == 1:
+        return _is_whole(stream, scan, tail.packets[tail.last_key :], key, last)
+    return bool(tail.last_key) and _is_whole(stream, scan, tail.packets, scan.keys[-2].pts, last)
+
+
+def _is_whole(
+    stream: VideoStream,
+    scan: Scan,
+    packets: Sequence[Packet[VideoStream]],
+    start: int,
+    last: Sequence[ShownPacket],
+) -> bool:
+    """Whether the frames of the `last` packets come without a fault from the time `start` on."""
+    context = stream.codec_context
+    context.flush_buffers()
+    pts = np.array(scan.pts, dtype=np.int64)
+    expected = {entry.pts for entry in last if entry.pts >= start}
+
+    def wanted(packet: Packet[VideoStream]) -> bool:
+        return packet.pts is None or packet.is_keyframe or packet.pts in expected
+
+    missing = set(expected)
+    for event in decode_timed(context, packets, pts, earliest=start, wanted=wanted):
+        if event.frame is None or event.frame.is_corrupt:
+            return False
+        missing.discard(int(pts[event.number]))
+    return not missing

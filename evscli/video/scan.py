@@ -5,6 +5,7 @@ The pass judges only whether these facts are complete.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,8 +21,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from evscli.video.asf import asf_seconds
-from evscli.video.mp4 import is_fragmented
+from evscli.video.container import is_fragmented
 
 STATES_LENGTH = frozenset(
     {"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv", "gxf", "ivf", "mxf", "rm", "wtv"}
@@ -36,6 +36,15 @@ MOST_UNREAD = 0.1
 
 TAIL_BYTES = 128 << 20
 """The most bytes of packets that are held in memory."""
+
+FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""The object's GUID as it lies in the file."""
+
+HEADER_BYTES = 65536
+"""The bytes that are searched. The object is among the first ones of the header."""
+
+BROADCAST = 1
+"""The flag of a file that was streamed, whose lengths are not valid."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,3 +233,20 @@ def _stated_seconds(container: InputContainer, stream: VideoStream, path: Path) 
     if name in STATES_LENGTH and container.duration:
         return container.duration / av.time_base
     return 0.0
+
+
+def asf_seconds(path: Path) -> float:
+    """Return the seconds of play that a file's header states, or 0 for none. Raises OSError.
+
+    FFmpeg drops the length where data is missing. The play duration counts units of 100 ns and
+    includes the preroll, which counts milliseconds (Advanced Systems Format specification, section
+    3.2, File Properties Object).
+    """
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    start = header.find(FILE_PROPERTIES)
+    fields = header[start + 64 : start + 92]
+    if start < 0 or len(fields) < 28:
+        return 0.0
+    play, _send, preroll, flags = struct.unpack("<QQQI", fields)
+    return 0.0 if flags & BROADCAST else max(0.0, play / 1e7 - preroll / 1e3)

@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 
 from evscli.records import IntArray
 from evscli.video.container import open_video
-from evscli.video.events import Event, decode_counted, decode_timed, demuxed
-from evscli.video.judge import NO_PLACES, file_order, is_key, judge
+from evscli.video.events import (
+    NO_PLACES,
+    Event,
+    decode_counted,
+    decode_timed,
+    demuxed,
+    file_order,
+    is_key,
+    judge,
+)
 
 BoolArray = NDArray[np.bool_]
 

@@ -16,7 +16,7 @@ CODE = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
 from evscli.models.registry import built_in
-from evscli.encoders.imports import import_class
+from evscli.encoders.processor import import_class
 from transformers.utils import is_torchvision_available
 
 with ThreadPoolExecutor(8) as pool:

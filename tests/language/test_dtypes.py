@@ -14,8 +14,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from evscli.encoders import load_encoder
 from evscli.errors import WrongModelError
-from evscli.language.identity import identity_of
-from evscli.language.weights_check import check_weights
+from evscli.language.identity import check_weights, identity_of
 from evscli.records import ModelInfo
 from tests.checkpoints import make_checkpoint
 

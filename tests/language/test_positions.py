@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evscli.language.positions import place_videos
 from evscli.language.prefill import prompt_format
+from evscli.language.prompt import place_videos
 from evscli.models.contract import Marks, VideoLayout
 from evscli.records import PrunedVideo
 from tests.checkpoints import FAMILIES, make_model

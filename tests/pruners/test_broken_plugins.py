@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evscli.errors import UsageError
-from evscli.pruners import broken_methods, get_pruner, list_pruners, plugins, prune
+from evscli.pruners import broken_methods, get_pruner, list_pruners, prune, registry
 from tests.pruners.videos import tokens
 
 REASONS = {
@@ -51,8 +51,8 @@ class TestBrokenPlugins:
             for name in sources
         }
         points["twice"] = (*points["fine"], *points["evs"])
-        monkeypatch.setattr(plugins, "_entry_points", lambda: points)
-        plugins._load.cache_clear()
+        monkeypatch.setattr(registry, "_entry_points", lambda: points)
+        registry._load.cache_clear()
 
     @pytest.mark.usefixtures("installed")
     def test_each_is_listed_with_its_reason_beside_those_that_work(self) -> None:

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evscli.errors import UsageError
-from evscli.pruners.budget import floor_count, round_count
-from evscli.pruners.budget_rule import Demand, parse_rule
+from evscli.pruners.budget import Demand, floor_count, parse_rule, round_count
 
 
 def demand(tokens: int = 2880, seconds: float = 10.0, name: str = "clip") -> Demand:

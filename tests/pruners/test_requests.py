@@ -19,8 +19,8 @@ from evscli.pruners import (
     get_pruner,
     list_pruners,
     method_names,
-    plugins,
     prune,
+    registry,
     select_tokens,
 )
 from evscli.pruners.budget import check_budget, floor_count, parse_budget, round_count
@@ -173,8 +173,8 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     other = EntryPoint(name="other", value="math:pi", group="evscli.pruners")
     evs = EntryPoint(name="evs", value="math:pi", group="evscli.pruners")
     points = {found.name: (found,) for found in (point, broken, other, evs)}
-    monkeypatch.setattr(plugins, "_entry_points", lambda: points)
-    plugins._load.cache_clear()
+    monkeypatch.setattr(registry, "_entry_points", lambda: points)
+    registry._load.cache_clear()
 
 
 @pytest.mark.usefixtures("plugin")

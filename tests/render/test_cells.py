@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evscli.render.cells import CellGrid
+from evscli.render.paint import CellGrid
 
 sides = st.integers(1, 12)
 

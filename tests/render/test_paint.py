@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evscli.render.cells import CellGrid
 from evscli.render.colours import BOTH, ONLY_A, ONLY_B, OUTLINE, Scale, heat_colours
-from evscli.render.paint import DARK, DIM, TINTED, Bar, against_painter, mask_painter
+from evscli.render.paint import DARK, DIM, TINTED, Bar, CellGrid, against_painter, mask_painter
 from tests.render.stores import checkerboard
 
 GRID = (2, 3, 4)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evscli.errors import UsageError
-from evscli.render.pick import in_time, representative, scenes
+from evscli.render.sheet import in_time, representative, scenes
 
 
 def test_all_are_shown_where_there_is_room() -> None:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from evscli import prune_video
-from evscli.render.frames import cuts_of
-from evscli.render.scenes import find_cuts, glance
+from evscli.render.frames import cuts_of, find_cuts, glance
 from evscli.video import index_video
 
 SAMPLES = Path(__file__).parents[2] / "sample_videos"

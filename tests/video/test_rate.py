@@ -17,7 +17,7 @@ from evscli.models.parts.rules import ProcessorRules
 from evscli.models.registry import family_of
 from evscli.records import Sampling
 from evscli.video import index_video, plan_frames
-from evscli.video.rate import average_rate
+from evscli.video.timeline import average_rate
 from tests.video.containers import CONTAINERS, write_clip
 from tests.videos import write_video
 

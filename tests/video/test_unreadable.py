@@ -18,7 +18,7 @@ from PIL import Image
 
 from evscli.errors import VideoError
 from evscli.video import index_video
-from evscli.video.unreadable import HEAD_BYTES, what_it_is, why_undecodable
+from evscli.video.container import HEAD_BYTES, what_it_is, why_undecodable
 from tests.videos import write_audio, write_video
 
 

@@ -23,7 +23,7 @@ class Molmo2Pixels:
     """The pixel operations that a Molmo2 checkpoint asks for."""
 
     patch_size: int
-    pooling: int
+    merge_size: int
     """Patches along a side of the window that becomes one token."""
     resample: str
     mean: Tensor
@@ -31,11 +31,6 @@ class Molmo2Pixels:
     std: Tensor
     """[3] float32, on the scale of uint8"""
     temporal_patch_size: int = 1
-
-    @property
-    def merge_size(self) -> int:
-        """Patches along a side of a token."""
-        return self.pooling
 
     @property
     def resize(self) -> Resize:
@@ -70,7 +65,7 @@ def molmo2_pixels(processor: Any, *, model: str) -> Molmo2Pixels:
         )
     return Molmo2Pixels(
         patch_size=int(processor.patch_size),
-        pooling=int(rows),
+        merge_size=int(rows),
         resample=mode,
         mean=channel_constants(processor.image_mean, processor.rescale_factor),
         std=channel_constants(processor.image_std, processor.rescale_factor),

@@ -7,7 +7,7 @@ from typing import Any
 from evscli.errors import ModelError
 from evscli.models.contract import VisionShape
 from evscli.models.parts.shape import ACTIVATION, config_values, refuse_other
-from evscli.models.parts.values import COUNT, Want, is_count
+from evscli.models.parts.values import COUNT, Want, is_pair
 
 POOLING = (3, 3)
 """Patches down and across in the window that becomes one token of a video."""
@@ -21,14 +21,7 @@ COUNTS = (
     "head_dim",
     "patch_size",
 )
-SIDES = Want(
-    "two whole numbers above 0",
-    lambda value: (
-        isinstance(value, list | tuple)
-        and len(value) == 2
-        and all(is_count(side) for side in value)
-    ),
-)
+SIDES = Want("two whole numbers above 0", is_pair)
 
 
 def molmo2_shape(config: Any, processor: Any, *, model: str) -> VisionShape:

@@ -6,7 +6,7 @@ attention call a layer instead of one a frame. Knows neither positions nor famil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,20 @@ def run_packed_block(block: Any, hidden: Tensor, rotary: Rotary, within: Stretch
     hidden = hidden + block.attn.proj(mixed.flatten(1))
     changed: Tensor = block.mlp(block.norm2(hidden))
     return hidden + changed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedBlocks:
+    """The blocks of a tower on a packed row."""
+
+    blocks: Sequence[Any]
+    rotary: Rotary
+    within: Callable[[int], Stretches]
+    """The stretches that attend to each other in the block of a number."""
+
+    def block(self, number: int, hidden: Tensor) -> Tensor:
+        """One block on [K, C]."""
+        return run_packed_block(self.blocks[number], hidden, self.rotary, self.within(number))
 
 
 def attend(

@@ -89,10 +89,8 @@ def _check_qwen(config: Any, saved: SavedValues) -> None:
             blocks,
             f"which must be rising numbers of blocks, 0 to {config.depth - 1}",
         )
-    window, cell = (
-        getattr(config, "window_size", None),
-        config.patch_size * config.spatial_merge_size,
-    )
+    window = getattr(config, "window_size", None)
+    cell = config.patch_size * config.spatial_merge_size
     if window is not None and window < cell:
         raise saved.refuse(
             "window_size", window, f"which must be {cell} at least: a token's pixels"

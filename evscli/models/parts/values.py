@@ -75,6 +75,11 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and is_positive(value)
 
 
+def is_pair(value: object) -> bool:
+    """Whether the value is a list of two whole numbers above 0."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_count, value))
+
+
 def are_channels(value: object, each: Callable[[object], bool]) -> bool:
     """Whether the value is one for all three channels, or a list of one for each."""
     if not isinstance(value, list | tuple):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
-from evscli.models.parts.attention import Rotary, Windows, run_block, run_packed_block
-from evscli.models.parts.packing import Packing, Stretches, stretches
+from evscli.models.parts.attention import PackedBlocks, Rotary, Windows, run_block
+from evscli.models.parts.packing import Packing, stretches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,16 +68,16 @@ class Qwen25Tower:
         windows = (Windows(hidden.shape[1]),) if whole else layout.windows
         return run_block(self.vision.blocks[number], hidden, layout.rotary, windows, bias)
 
-    def packed(self, packing: Packing) -> PackedQwen25Tower:
+    def packed(self, packing: Packing) -> PackedBlocks:
         """Return the tower that runs on the tokens of a packing."""
         place, frame = packing.rows % packing.size, packing.rows // packing.size
         window = self.layout.window_of
-        windows = int(window.max()) + 1
-        return PackedQwen25Tower(
-            vision=self.vision,
+        windows = stretches(frame * (int(window.max()) + 1) + window[place])
+        whole = self.vision.fullatt_block_indexes
+        return PackedBlocks(
+            blocks=self.vision.blocks,
             rotary=self.layout.rotary.at(place),
-            frames=packing.frames,
-            windows=stretches(frame * windows + window[place]),
+            within=lambda number: packing.frames if number in whole else windows,
         )
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
@@ -91,22 +91,6 @@ class Qwen25Tower:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D]."""
         embeds: Tensor = self.vision.merger(states[self.depth - 1])
         return embeds, None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PackedQwen25Tower:
-    """The blocks on a packed row."""
-
-    vision: Any
-    rotary: Rotary
-    frames: Stretches
-    windows: Stretches
-
-    def block(self, number: int, hidden: Tensor) -> Tensor:
-        """One block on [K, C]."""
-        whole = number in self.vision.fullatt_block_indexes
-        within = self.frames if whole else self.windows
-        return run_packed_block(self.vision.blocks[number], hidden, self.rotary, within)
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:

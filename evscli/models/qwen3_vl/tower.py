@@ -18,8 +18,8 @@ from transformers.vision_utils import (
     get_vision_position_ids,
 )
 
-from evscli.models.parts.attention import Rotary, Windows, run_block, run_packed_block
-from evscli.models.parts.packing import Packing, Stretches
+from evscli.models.parts.attention import PackedBlocks, Rotary, Windows, run_block
+from evscli.models.parts.packing import Packing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,12 +64,12 @@ class Qwen3Tower:
         layout = self.layout
         return run_block(self.vision.blocks[number], hidden, layout.rotary, layout.windows, bias)
 
-    def packed(self, packing: Packing) -> PackedQwen3Tower:
+    def packed(self, packing: Packing) -> PackedBlocks:
         """Return the tower that runs on the tokens of a packing."""
-        return PackedQwen3Tower(
+        return PackedBlocks(
             blocks=self.vision.blocks,
             rotary=self.layout.rotary.at(packing.rows % packing.size),
-            frames=packing.frames,
+            within=lambda _: packing.frames,
         )
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
@@ -87,19 +87,6 @@ class Qwen3Tower:
             for plane, number in enumerate(self.planes_after)
         ]
         return embeds, torch.stack(planes) if planes else None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PackedQwen3Tower:
-    """The blocks on a packed row."""
-
-    blocks: Any
-    rotary: Rotary
-    frames: Stretches
-
-    def block(self, number: int, hidden: Tensor) -> Tensor:
-        """One block on [K, C]."""
-        return run_packed_block(self.blocks[number], hidden, self.rotary, self.frames)
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:

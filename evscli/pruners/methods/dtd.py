@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from evscli.errors import UsageError
 from evscli.option import Option
-from evscli.pruners.budget import first_frame_note, floor_count
+from evscli.pruners.budget import first_frame_count, first_frame_note
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
@@ -47,7 +47,7 @@ def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
     from evscli.pruners.ops.ranking import keep_highest
 
     t, h, w = tokens.grid_thw
-    count = expected_count(t, h * w, budget, options)
+    count = first_frame_count(t, h * w, budget)
     scores = token_change(tokens, inputs, of_pixels=options.space == "pixel")
     mask = keep_highest(scores, count)
     if options.threshold is not None:
@@ -60,11 +60,6 @@ def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
     return KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
 
 
-def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
-    """Count the tokens kept of `frames` temporal patches of `cells`; the most with a threshold."""
-    return max(cells, floor_count(frames * cells, budget))
-
-
 PRUNER = Pruner(
     name="dtd",
     summary="keeps the first frame and what differs from the frame before",
@@ -72,7 +67,7 @@ PRUNER = Pruner(
     order=4,
     function=dtd,
     option_type=Options,
-    expected_count=expected_count,
+    expected_count=first_frame_count,
     content_decides_by_option=frozenset({"threshold"}),
     needs_by_option={("space", "pixel"): "pixels"},
 )

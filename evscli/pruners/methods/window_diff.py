@@ -7,7 +7,7 @@ is imported only when it runs.
 
 from __future__ import annotations
 
-from evscli.pruners.budget import first_frame_note, floor_count
+from evscli.pruners.budget import first_frame_count, first_frame_note
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
@@ -18,16 +18,11 @@ def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> Wi
     from evscli.pruners.ops.ranking import keep_highest
 
     t, h, w = windows.grid_thw
-    count = expected_count(t, h * w, budget)
+    count = first_frame_count(t, h * w, budget)
     scores = embedding_change(windows.states.flatten(-2))
     mask = keep_highest(scores, count)
     notes = first_frame_note("window-diff", t, h * w, budget)
     return WindowChoice(kept=KeptTokens(mask=mask, scores=scores, expected=count, notes=notes))
-
-
-def expected_count(frames: int, windows: int, budget: float) -> int:
-    """Count the windows kept of `frames` frames of `windows`."""
-    return max(windows, floor_count(frames * windows, budget))
 
 
 PRUNER = Pruner(
@@ -36,6 +31,6 @@ PRUNER = Pruner(
     paper="heuristic of evs, by the training target of STTS",
     order=10,
     function=window_diff,
-    expected_count=expected_count,
+    expected_count=first_frame_count,
     inside=3,
 )

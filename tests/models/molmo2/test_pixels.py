@@ -45,7 +45,7 @@ def test_pixels_equal_those_of_the_transformers_processor(name: str, tmp_path: P
 
     flat = form.patchify(form.resize(frames, size)).flatten(0, 1)
 
-    side = size[0] // form.patch_size // form.pooling
+    side = size[0] // form.patch_size // form.merge_size
     assert grid[:, 1:].tolist() == [[side, side]]
     assert flat.shape == (int(about["rows_total"]), int(about["row_dim"]))
     assert (flat[:: int(about["row_stride"])] - rows).abs().max() <= 1e-6

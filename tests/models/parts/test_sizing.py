@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evscli.encoders import load_encoder
-from evscli.encoders.imports import import_class
+from evscli.encoders.processor import import_class
 from evscli.errors import UsageError
-from evscli.models.parts.rules import ProcessorRules
-from evscli.models.parts.sizing import size_only
+from evscli.models.parts.rules import ProcessorRules, size_only
 from evscli.models.registry import built_in
 from evscli.records import Sampling
 from tests.checkpoints import make_checkpoint

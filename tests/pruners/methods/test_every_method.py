@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from evscli.pruners import check_selection, list_pruners, prune, select_tokens
-from evscli.pruners.budget_rule import Demand, parse_rule
+from evscli.pruners.budget import Demand, parse_rule
 from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
 from tests.pruners.videos import noise, pictures, source, still, tokens
 
