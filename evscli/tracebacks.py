@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evscli.texts import one_line, without_secrets
 
-MOST = 8000
+MOST_CHARACTERS = 8000
 """The most characters of a text. The middle of a longer one is left out."""
 
 _FILE = re.compile(r'(?<=^  File ")[^"\n]+(?=", line )', re.MULTILINE)
@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"https?://[^\s'\"<>)]+")
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the traceback of an error and its causes, the first cause first, cut to `MOST`.
+    """Return the traceback of an error, the first cause first, of at most `MOST_CHARACTERS`.
 
     Files of code are named below the folder in which Python finds them, and web addresses are
     without the passwords and signatures that they may hold.
@@ -30,9 +30,9 @@ def traceback_of(error: BaseException) -> str:
     text = _FILE.sub(lambda found: _below_path(found[0]), text)
     text = _ADDRESS.sub(lambda found: without_secrets(found[0]), text)
     text = "\n".join(map(one_line, text.split("\n")))
-    if len(text) <= MOST:
+    if len(text) <= MOST_CHARACTERS:
         return text
-    half = MOST // 2 - 10
+    half = MOST_CHARACTERS // 2 - 10
     return f"{text[:half].rstrip()}\n  ...\n{text[-half:].lstrip()}"
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from evscli.errors import VideoError
-from evscli.tracebacks import MOST, note_traceback, traceback_of
+from evscli.tracebacks import MOST_CHARACTERS, note_traceback, traceback_of
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -42,8 +42,8 @@ def test_a_text_has_lines_and_no_other_control_characters() -> None:
 
 
 def test_of_a_long_one_the_middle_is_left_out() -> None:
-    text = traceback_of(raised(OSError("end"), raised(OSError("x" * 3 * MOST))))
-    assert MOST - 100 < len(text) <= MOST
+    text = traceback_of(raised(OSError("end"), raised(OSError("x" * 3 * MOST_CHARACTERS))))
+    assert MOST_CHARACTERS - 100 < len(text) <= MOST_CHARACTERS
     assert text.startswith("Traceback")
     assert text.endswith("OSError: end")
     assert "\n  ...\n" in text

@@ -18,7 +18,7 @@ import typer
 from evscli.cli.ask import ask
 from evscli.cli.command import GroupedCommand
 from evscli.cli.compare import compare
-from evscli.cli.defaults import FILE, read_defaults
+from evscli.cli.defaults import DEFAULTS_FILE, read_defaults
 from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
@@ -132,9 +132,9 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
 
 def file_defaults() -> dict[str, Any]:
     """Return and note the defaults that an `evs.toml` in this folder sets. Raises UsageError."""
-    if not FILE.exists():
+    if not DEFAULTS_FILE.exists():
         return {}
-    note(f"{FILE} in this folder gives defaults")
+    note(f"{DEFAULTS_FILE} in this folder gives defaults")
     return read_defaults(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 

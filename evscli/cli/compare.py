@@ -47,7 +47,7 @@ class ComparedSelection(Selection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Pruning):
+class ComparisonOptions(Pruning):
     """The selections to compare, and the reading and encoding of the videos for it."""
 
     selection: ComparedSelection = ComparedSelection()
@@ -56,7 +56,7 @@ class Comparison(Pruning):
 @command
 def compare(
     inputs: options.Inputs,
-    job: Comparison,
+    job: ComparisonOptions,
     output: options.Results = "evs-compare",
     question: options.Question = None,
     no_language: options.NoLanguage = False,
@@ -105,7 +105,7 @@ def compare(
     raise typer.Exit(report_comparison(comparison, Path(output), as_json=as_json))
 
 
-def language_of(job: Comparison) -> LanguageModel | None:
+def language_of(job: ComparisonOptions) -> LanguageModel | None:
     """Load the checkpoint's language model. Where there is none, note it and return None."""
     from evscli.language.generate import load_language_model
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from evscli.errors import UsageError
 
-FILE = Path("evs.toml")
+DEFAULTS_FILE = Path("evs.toml")
 
 
 def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,11 +27,13 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
     name that is not an option.
     """
     try:
-        given = tomllib.loads(FILE.read_text(encoding="utf-8"))
+        given = tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{FILE} cannot be read ({error}); mend it or move it away") from None
+        raise UsageError(
+            f"{DEFAULTS_FILE} cannot be read ({error}); mend it or move it away"
+        ) from None
     options = {name: _options(command) for name, command in commands.items()}
     everywhere = {name: value for name, value in given.items() if not isinstance(value, dict)}
     for name in everywhere:
@@ -50,7 +52,9 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
         }
     for name, value in given.items():
         if isinstance(value, dict) and name not in commands:
-            raise UsageError(f"{FILE}: there is no command {name!r} for the table [{name}]")
+            raise UsageError(
+                f"{DEFAULTS_FILE}: there is no command {name!r} for the table [{name}]"
+            )
     return defaults
 
 
@@ -69,4 +73,4 @@ def _check(name: str, known: set[str], where: str) -> None:
         return
     close = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(f"{FILE}: {where} has no option {name!r}{meant}")
+    raise UsageError(f"{DEFAULTS_FILE}: {where} has no option {name!r}{meant}")

@@ -92,7 +92,7 @@ def evaluate(
     from evscli.pruners import parse_budget
 
     budgets = [parse_budget(text) for text in selection.budgets]
-    task = Task(
+    task = EvalTask(
         requests=selections(selection.methods, budgets, selection.options),
         seed=selection.seed,
         sampling=sampling,
@@ -109,7 +109,7 @@ def evaluate(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Task:
+class EvalTask:
     """The selections to ask about, and the checkpoint to ask."""
 
     requests: Sequence[PruneRequest]
@@ -118,7 +118,7 @@ class Task:
     encoding: Encoding
 
 
-def ask_questions(task: Task, questions: Path, per_token: bool) -> Asked:
+def ask_questions(task: EvalTask, questions: Path, per_token: bool) -> Asked:
     """Ask a checkpoint the questions of a list."""
     from evscli.evaluation.questions.choices import read_choices
     from evscli.evaluation.questions.multiple_choice import asked_of, evaluate_choices, load_both
@@ -143,7 +143,7 @@ def ask_questions(task: Task, questions: Path, per_token: bool) -> Asked:
     return evaluation, setup_of(checkpoint.encoder, seed=task.seed, **asked)
 
 
-def ask_about_films(task: Task, videos: int, baselines: bool, diagnostics: bool) -> Asked:
+def ask_about_films(task: EvalTask, videos: int, baselines: bool, diagnostics: bool) -> Asked:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
     from evscli.evaluation.questions.multiple_choice import load_both
     from evscli.evaluation.setup import setup_of

@@ -14,7 +14,7 @@ from evscli.cli.notes import note, say_failure
 from evscli.evaluation.compare.comparison import Comparison
 from evscli.evaluation.report import accuracy, comparison
 from evscli.evaluation.report.document import Document
-from evscli.evaluation.report.plots import FORMS
+from evscli.evaluation.report.plots import PLOT_FORMS
 from evscli.evaluation.statistics.findings import Findings
 from evscli.evaluation.statistics.results import Evaluation
 
@@ -61,7 +61,7 @@ def write(
         print(document.json)
         return
     show(document, headings=headings)
-    *first, last = (f"{document.name}.{ending}" for ending in ("json", "md", *FORMS))
+    *first, last = (f"{document.name}.{ending}" for ending in ("json", "md", *PLOT_FORMS))
     note(f"{', '.join(first)} and {last} are in {folder}")
 
 

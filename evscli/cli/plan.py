@@ -18,7 +18,7 @@ from evscli.errors import UsageError
 from evscli.job import Job, Selection
 from evscli.option import Option
 
-UNPRUNED = "none"
+UNPRUNED_BUDGET = "none"
 ALL = "all"
 
 
@@ -33,7 +33,7 @@ class PlannedSelection(Selection):
             names=("--method",),
             metavar="METHOD",
         ),
-    ] = (UNPRUNED,)
+    ] = (UNPRUNED_BUDGET,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ WAITS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PlanRow:
     """The forecast of one selection."""
 
     store: Path
@@ -80,10 +80,10 @@ def report(
     return SOME_FAILED if estimate.seen else NOTHING_DONE
 
 
-def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> list[Row]:
+def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> list[PlanRow]:
     """Make a row for each store."""
     return [
-        Row(
+        PlanRow(
             store=folder,
             method=request.pruner.name,
             budget=str(request.budget),
@@ -96,7 +96,7 @@ def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> 
     ]
 
 
-def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dict[str, Any]:
+def document(estimate: Estimate, prepared: Prepared, rows: Sequence[PlanRow]) -> dict[str, Any]:
     """Return the whole report as JSON values."""
     sample, whole, time = estimate.sample, estimate.forecast, estimate.duration
     return {
@@ -119,7 +119,7 @@ def document(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> dic
     }
 
 
-def row_values(row: Row) -> dict[str, Any]:
+def row_values(row: PlanRow) -> dict[str, Any]:
     """Return one selection as JSON values."""
     return {
         "store": str(row.store),
@@ -136,12 +136,12 @@ def row_values(row: Row) -> dict[str, Any]:
 
 
 def show(
-    estimate: Estimate, prepared: Prepared, rows: Sequence[Row], left_out: Sequence[LeftOut]
+    estimate: Estimate, prepared: Prepared, rows: Sequence[PlanRow], left_out: Sequence[LeftOut]
 ) -> None:
     """Print the table first, then the values that all selections share."""
     console = Console(highlight=False)
     if estimate.seen and console.is_terminal:
-        console.print(table_of(rows, exact=estimate.sample.is_whole))
+        console.print(plan_table(rows, exact=estimate.sample.is_whole))
     elif estimate.seen:
         for row in rows:
             print("\t".join(cells(row)))
@@ -149,7 +149,7 @@ def show(
     print_pairs(console, [*failure_pairs(estimate), *files, *total_pairs(estimate, prepared, rows)])
 
 
-def table_of(rows: Sequence[Row], *, exact: bool) -> Table:
+def plan_table(rows: Sequence[PlanRow], *, exact: bool) -> Table:
     """Make a table with a row for each selection."""
     table = new_table("method", "budget", "tokens", "kept", "%", "on disk", "of source")
     for row in rows:
@@ -174,7 +174,7 @@ def number(value: float, *, exact: bool) -> str:
     return f"~{round(value, -digits):,.0f}"
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: PlanRow) -> tuple[str, ...]:
     """Return the row of a selection for programs: plain numbers, bytes."""
     values = row_values(row)
     names = ("method", "budget", "tokens", "kept", "share", "bytes", "of_source")
@@ -192,7 +192,7 @@ def failure_pairs(estimate: Estimate) -> Pairs:
         yield "failed", f"{more:,} more (--json names all)"
 
 
-def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[Row]) -> Pairs:
+def total_pairs(estimate: Estimate, prepared: Prepared, rows: Sequence[PlanRow]) -> Pairs:
     """Yield the values that all selections share."""
     sample, whole = estimate.sample, estimate.forecast
     yield from done_pairs(prepared, rows)
@@ -233,7 +233,7 @@ def videos_text(estimate: Estimate, *, left: bool) -> str:
     return ", ".join(parts)
 
 
-def done_pairs(prepared: Prepared, rows: Sequence[Row]) -> Pairs:
+def done_pairs(prepared: Prepared, rows: Sequence[PlanRow]) -> Pairs:
     """Yield the videos that stores hold already."""
     for row in rows:
         parts = []

@@ -36,7 +36,7 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     if job.execution.engine == "local":
         warm_up()  # it imports torch while this process does
     from evscli.cli.events import Events, report_left_out
-    from evscli.cli.report import Report
+    from evscli.cli.report import RunReport
     from evscli.cli.store_dtype_loss import report_loss
     from evscli.job.run import run_job
 
@@ -44,7 +44,7 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     name_model(job.encoding.name)
     job = job.resolved()
     catch_termination()
-    listener = (Events if as_json else Report)(model=job.encoding.files.name, stores=job.folders)
+    listener = (Events if as_json else RunReport)(model=job.encoding.files.name, stores=job.folders)
     with logged_as(listener.remark):
         summaries = run_job(job, videos, listener=listener)
     listener.finish(summaries)

@@ -28,7 +28,7 @@ def print_safely(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Report:
+class RunReport:
     """A printer of results as they come."""
 
     def __init__(self, *, model: str, stores: Sequence[Path]) -> None:
@@ -43,7 +43,7 @@ class Report:
                 videos = count_text(summary.skipped, "video")
                 print_safely(f"{self._where(number)}{videos} already done")
         self.progress = Progress(tasks)
-        self.bar = Bar(self.progress)
+        self.bar = LiveBar(self.progress)
 
     def done(self, done: Done, *, again: bool) -> None:
         """Print the line of one video: pruned or failed."""
@@ -94,7 +94,7 @@ class Report:
             note(f"{where}{info.id}: {remark}")
 
 
-class Bar:
+class LiveBar:
     """A bar by seconds of video on a terminal, or a line now and then when piped."""
 
     def __init__(self, progress: Progress) -> None:

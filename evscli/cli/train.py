@@ -88,7 +88,7 @@ def run(
     """Train and show the progress."""
     import torch
 
-    from evscli.cli.train_report import Progress
+    from evscli.cli.train_report import ProgressPrinter
     from evscli.encoders.device import resolve_device
     from evscli.mini.form import mini_tokenizer
     from evscli.mini.training.learner import mini_task
@@ -98,7 +98,7 @@ def run(
     target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    with stop_between_steps() as stop, closing(Progress(plan.total)) as progress:
+    with stop_between_steps() as stop, closing(ProgressPrinter(plan.total)) as progress:
         make_folder(folder)  # an unwritable folder fails now, not at the first checkpoint
         return train_task(
             mini_task(mini_tokenizer(), plan),

@@ -22,13 +22,13 @@ from evscli.mini.world.questions import KINDS
 from evscli.store.durable import replace_file
 from evscli.tables import tab_separated, table_of
 from evscli.texts import duration_text
-from evscli.train.loop import Run
+from evscli.train.loop import TrainingRun
 
 ROWS = 12
 """The most rows of the table of the course of a run."""
 
 
-class Progress:
+class ProgressPrinter:
     """A bar on a terminal; a line for every report where standard error is piped."""
 
     def __init__(self, steps: int) -> None:
@@ -43,7 +43,7 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def resume(self, run: Run[Any]) -> None:
+    def resume(self, run: TrainingRun[Any]) -> None:
         """Set the bar to the step of a checkpoint, and print notes about it."""
         spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):

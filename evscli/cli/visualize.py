@@ -27,7 +27,7 @@ FRAMES = 48
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PictureRequest:
     """The views to draw, and the frames to draw them over."""
 
     views: list[View]
@@ -79,7 +79,7 @@ def visualize(
     for path, other in others:
         check_alike(record, other, path)
     named = [(store, record), *others]
-    asked = Asked(
+    asked = PictureRequest(
         views=views_to_draw(named, form, against=against is not None, scores=scores),
         source=source_of(record, store, root=root, video=video, force=force),
         frames=frames,
@@ -165,7 +165,7 @@ def source_of(
     return None
 
 
-def write_png(asked: Asked, output: Path) -> None:
+def write_png(asked: PictureRequest, output: Path) -> None:
     """Write the contact sheet."""
     from evscli.render.sheet import contact_sheet
 
@@ -187,7 +187,7 @@ def write_png(asked: Asked, output: Path) -> None:
     print(f"{output}: {shown} of {total} sampled frames, {view.summary}")
 
 
-def write_mp4(asked: Asked, output: Path) -> None:
+def write_mp4(asked: PictureRequest, output: Path) -> None:
     """Write the overlay video."""
     from evscli.render.frames import shown_frames
     from evscli.render.overlay import write_overlay
@@ -204,7 +204,7 @@ def write_mp4(asked: Asked, output: Path) -> None:
     print(f"{output}: {total:,} frames, {view.summary}")
 
 
-def write_html(asked: Asked, output: Path) -> None:
+def write_html(asked: PictureRequest, output: Path) -> None:
     """Write the report."""
     from evscli.render.report import html_report
 

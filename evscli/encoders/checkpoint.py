@@ -24,7 +24,7 @@ from evscli.errors import ModelError
 from evscli.models import FamilySpec, family_of
 from evscli.models.spec import load_name
 
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+WEIGHT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 """The dtypes that vision weights may be stored in."""
 
 
@@ -85,7 +85,7 @@ def read_vision_weights(files: ModelFiles, family: FamilySpec) -> dict[str, Tens
             "use a vision-language checkpoint"
         )
     for name, value in weights.items():
-        if value.dtype not in DTYPES:
+        if value.dtype not in WEIGHT_DTYPES:
             raise ModelError(
                 f"{files.name}: vision weight {name} is stored as {value.dtype}; use a checkpoint "
                 "whose vision tower is float32, bfloat16 or float16"

@@ -24,7 +24,7 @@ RESAMPLE = Want(
     "2 (bilinear) or 3 (bicubic)",
     lambda value: isinstance(value, int) and int(value) in RESAMPLE_MODES,
 )
-WINDOW = Want(
+WINDOW_SIDES = Want(
     "two equal whole numbers above 0", lambda value: is_pair(value) and value[0] == value[1]
 )
 
@@ -32,7 +32,7 @@ WANTED: Mapping[str, Want] = {
     "patch_size": COUNT,
     "temporal_patch_size": COUNT,
     "merge_size": COUNT,
-    "pooling_size": WINDOW,
+    "pooling_size": WINDOW_SIDES,
     "do_resize": ON,
     "do_rescale": ON,
     "do_normalize": ON,
@@ -56,8 +56,8 @@ MAY_BE_UNSET = ("num_frames", "do_resize")
 """Null where that is what the class itself has."""
 
 EDGES = ("shortest_edge", "longest_edge")
-PIXELS = ("min_pixels", "max_pixels")
-SIDES = ("height", "width")
+PIXEL_KEYS = ("min_pixels", "max_pixels")
+SIDE_KEYS = ("height", "width")
 
 
 def check_size_as_saved(used_class: Any, saved: SavedValues) -> None:
@@ -67,7 +67,7 @@ def check_size_as_saved(used_class: Any, saved: SavedValues) -> None:
         return
     if not isinstance(size, dict):
         raise saved.refuse("size", size, "which is not a size", do=f"set it to {_edges(saved)}")
-    wanted = SIDES if size.keys() & {*SIDES} else EDGES
+    wanted = SIDE_KEYS if size.keys() & {*SIDE_KEYS} else EDGES
     other = sorted(size.keys() - {*wanted, *_pixels(used_class, saved)})
     if other:
         raise saved.refuse(
@@ -91,13 +91,13 @@ def check_values(processor: Any, saved: SavedValues) -> None:
 
 
 def _check_size(processor: Any, saved: SavedValues) -> None:
-    names = SIDES if "height" in type(processor).size else EDGES
+    names = SIDE_KEYS if "height" in type(processor).size else EDGES
     found = dict(processor.size or {})
     if not all(is_positive(found.get(name)) for name in names):
         raise saved.refuse(
             *_wrong_size(processor, saved, found),
             f"of which {' and '.join(names)} must be numbers above 0",
-            do="correct it" if names == SIDES else f"set size to {_edges(saved)}",
+            do="correct it" if names == SIDE_KEYS else f"set size to {_edges(saved)}",
         )
     if names == EDGES and found["shortest_edge"] > found["longest_edge"]:
         raise saved.refuse("size", found, "whose shortest_edge is more than its longest_edge")
@@ -114,12 +114,12 @@ def _wrong_size(processor: Any, saved: SavedValues, found: dict[str, Any]) -> tu
 def _pixels(used_class: Any, saved: SavedValues) -> list[str]:
     """The keys beside `size` that the class reads instead of it, where they say something."""
     known = used_class.valid_kwargs.__annotations__
-    return [key for key in PIXELS if key in known and saved.values.get(key) is not None]
+    return [key for key in PIXEL_KEYS if key in known and saved.values.get(key) is not None]
 
 
 def _edges(saved: SavedValues) -> str:
     """Return an example of `size`, with the numbers of the file where it has them."""
-    numbers = [saved.values.get(key) for key in PIXELS]
+    numbers = [saved.values.get(key) for key in PIXEL_KEYS]
     least, most = numbers if all(is_positive(number) for number in numbers) else ("MIN", "MAX")
     return f'{{"shortest_edge": {least}, "longest_edge": {most}}}, in pixels'
 

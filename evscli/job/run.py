@@ -19,7 +19,7 @@ from evscli.job.job import Job
 from evscli.job.loading import query_rows, run_settled
 from evscli.records import VideoInput
 
-Run = Callable[..., list[Summary]]
+RunVideos = Callable[..., list[Summary]]
 """A function that prunes many videos, as `prune_corpus` does."""
 
 
@@ -45,7 +45,7 @@ def run_job(job: Job, videos: Sequence[VideoInput], *, listener: Listener) -> li
 
 
 @contextmanager
-def _executor(job: Job, engine: Engine) -> Iterator[tuple[Run, Callable[[], frozenset[str]]]]:
+def _executor(job: Job, engine: Engine) -> Iterator[tuple[RunVideos, Callable[[], frozenset[str]]]]:
     """Yield a function that prunes many videos, and one for the dtypes of its devices' units."""
     if job.execution.engine == "local":
         yield prune_corpus, partial(common_units, engine.devices)

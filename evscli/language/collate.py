@@ -11,7 +11,7 @@ from typing import Any
 from evscli.errors import UsageError
 from evscli.language.identity import check_weights, identity_beside, identity_of
 from evscli.language.pairing import Videos, is_list, pair_up
-from evscli.language.prefill import Batch, ModelInputs, check_model
+from evscli.language.prefill import ModelInputs, PromptBatch, check_model
 from evscli.language.turns import Messages
 
 
@@ -44,7 +44,7 @@ class ConversationCollator:
                     f"chat messages, not {type(example).__name__}: let the dataset give that"
                 )
         records, messages = zip(*examples, strict=True)
-        batch = Batch.of(
+        batch = PromptBatch.of(
             pair_up([*records], [*messages]), self._processor, real_times=self._real_times
         )
         identity = self._identity or identity_beside(self._processor)

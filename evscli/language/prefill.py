@@ -101,14 +101,14 @@ def prefill(
     (unsupported model), WrongModelError (other vision weights).
     """
     check_model(model)
-    batch = Batch.of(pair_up(record, prompt), processor, real_times=real_times)
+    batch = PromptBatch.of(pair_up(record, prompt), processor, real_times=real_times)
     identity = identity_beside(processor) if model is None else identity_of(model)
     check_weights(batch.videos[0].info.model, identity, force=force)
     inputs = batch.inputs(add_generation_prompt=add_generation_prompt)
     return inputs if model is None else inputs.to(device_of(model))
 
 
-class Batch:
+class PromptBatch:
     """Prompts with their videos, all of one family."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Batch:
         processor: Any,
         *,
         real_times: bool,
-    ) -> Batch:
+    ) -> PromptBatch:
         """Raises UsageError for records of several models, and for a processor without template."""
         form = common_format([video for group, _ in prompts for video in group])
         return cls(prompts, PromptBuilder.of(processor, form, real_times=real_times))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from evscli.encoders.checkpoint import DTYPES
+from evscli.encoders.checkpoint import WEIGHT_DTYPES
 from evscli.errors import ModelError, UsageError
 from evscli.models import family_of
 
@@ -131,5 +131,5 @@ def held_of(weight: object) -> Held:
         return Held.QUANTISED
     if weight.is_meta or not weight.numel() or type(weight).__name__ == "DTensor":
         return Held.ELSEWHERE
-    plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype in DTYPES
+    plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype in WEIGHT_DTYPES
     return Held.WHOLE if plain else Held.QUANTISED

@@ -23,7 +23,7 @@ from evscli.records import (
     VideoWindows,
 )
 
-WHOLE = Fraction(value=1.0)
+WHOLE_BUDGET = Fraction(value=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +134,10 @@ def _block_of(pruner: Pruner, asked: int | None) -> int | None:
 
 def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:
     if budget is None and pruner.keeps_all:
-        return WHOLE
+        return WHOLE_BUDGET
     if not isinstance(budget, BudgetRule):
         budget = Fraction(value=check_budget(budget))
-    if pruner.keeps_all and budget != WHOLE:
+    if pruner.keeps_all and budget != WHOLE_BUDGET:
         raise UsageError(
             f"method {pruner.name!r} keeps every token, so its budget is 1, got {budget}: "
             "leave the budget out or choose another method"

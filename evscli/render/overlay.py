@@ -29,7 +29,7 @@ from evscli.video.container import open_video
 CODEC = "libx264"
 QUALITY = {"crf": "18", "preset": "veryfast"}
 PLAYABLE = {"movflags": "+faststart"}
-PIXELS = "yuv420p"
+PIXEL_FORMAT = "yuv420p"
 BT709 = Colorspace.ITU709
 LIMITED = ColorRange.MPEG
 
@@ -88,7 +88,7 @@ def add_stream(
     rate = Fraction(fps).limit_denominator(60000)
     stream: Any = container.add_stream(CODEC, rate=rate, options=QUALITY)
     stream.width, stream.height = (side + side % 2 for side in size)
-    stream.pix_fmt = PIXELS
+    stream.pix_fmt = PIXEL_FORMAT
     codec = stream.codec_context
     stream.time_base = codec.time_base = time_base
     # Players guess by the size where nothing is stated, and then colours of large videos shift.
@@ -104,7 +104,7 @@ def as_frame(picture: Image.Image) -> av.VideoFrame:
     height, width = pixels.shape[:2]
     even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     frame = av.VideoFrame.from_ndarray(even, format="rgb24")
-    return frame.reformat(format=PIXELS, dst_colorspace=BT709, dst_color_range=LIMITED)
+    return frame.reformat(format=PIXEL_FORMAT, dst_colorspace=BT709, dst_color_range=LIMITED)
 
 
 def clock_of(

@@ -68,7 +68,7 @@ def html_report(
         heated=heated,
         views=[shown(view) for view in views],
         selections=[view.name for view in selections],
-        table=table_of(selections, source),
+        table=facts_table(selections, source),
         ramp=Markup(
             ", ".join(css(tuple(colour)) for colour in heat_colours(np.linspace(0, 1, 9)).tolist())
         ),
@@ -185,7 +185,7 @@ class Fact:
     cells: Sequence[str]
 
 
-def table_of(views: Sequence[View], source: VideoIndex | None) -> list[Fact]:
+def facts_table(views: Sequence[View], source: VideoIndex | None) -> list[Fact]:
     """Return the facts that any of the views has."""
     columns = [facts_of(view.record, source) for view in views]
     names = list(dict.fromkeys(name for column in columns for name in column))
@@ -206,7 +206,7 @@ def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         "model": f"{info.model.name} ({info.model.model_type}, {info.model.arithmetic})",
         "vision weights": f"sha256 {info.model.vision_sha256[:16]}…",
         "cells": " x ".join(map(str, info.grid_thw))
-        + f", resized to {size_text(info.resized_size)}",
+        + f", resized to {pixels_text(info.resized_size)}",
         "source": f"{info.source.path}, {info.source.size:,} bytes",
         "part of the source": "" if info.part is None else str(info.part),
         "source bytes": f"sha256 {info.source.sha256[:16]}…",
@@ -249,6 +249,6 @@ def _event_masks(source: VideoIndex, record: PrunedVideo) -> list[Tensor]:
     ]
 
 
-def size_text(size: tuple[int, int]) -> str:
+def pixels_text(size: tuple[int, int]) -> str:
     """Write (height, width) as `width x height`."""
     return f"{size[1]}x{size[0]}"

@@ -21,7 +21,7 @@ from evscli.render.text import span_text, write
 from evscli.render.views import View
 from evscli.video import VideoIndex
 
-WIDTH = 1920
+SHEET_WIDTH = 1920
 MARGIN = 40
 GAP = 16
 SEAM = 3
@@ -52,7 +52,7 @@ class Layout:
     def of(cls, source_size: tuple[int, int], frames: int, cards: int) -> Layout:
         """Lay out `cards` cards of pictures of a source of `source_size` (height, width)."""
         height, width = source_size
-        usable = WIDTH - 2 * MARGIN
+        usable = SHEET_WIDTH - 2 * MARGIN
         wanted = frames * (AREA * width / height) ** 0.5
         columns = max(1, min(round((usable + GAP) / (wanted + GAP)), cards))
         card = (usable - GAP * (columns - 1)) // columns
@@ -92,12 +92,12 @@ def contact_sheet(
     top = MARGIN + 76 + STRIP + GAP
     rows = ceil(len(chosen) / layout.columns)
     height = top + rows * (layout.card[1] + GAP) + MARGIN - GAP
-    sheet = Image.new("RGB", (WIDTH, height), PAPER)
+    sheet = Image.new("RGB", (SHEET_WIDTH, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     keys = [(look.key, look.colour) for look in reversed(painter.looks)]
     keys += [("scene cut", CUT)] if cuts else []
     draw_head(draw, sheet, painter, keys, title=record.id, subtitle=view.described)
-    usable = WIDTH - 2 * MARGIN
+    usable = SHEET_WIDTH - 2 * MARGIN
     strip = budget_strip(
         painter,
         times[::size],
@@ -138,11 +138,13 @@ def draw_head(
     subtitle: str,
 ) -> None:
     """Draw title and subtitle on the left, and the legend on the right."""
-    right = WIDTH - MARGIN - draw_keys(draw, keys, right=WIDTH - MARGIN, top=MARGIN + 8)
+    right = SHEET_WIDTH - MARGIN - draw_keys(draw, keys, right=SHEET_WIDTH - MARGIN, top=MARGIN + 8)
     if painter.scale is not None:
         right -= GAP + draw_scale(draw, sheet, painter.scale, right=right - GAP, top=MARGIN + 6)
     write(draw, (MARGIN, MARGIN - 6), title, size=28, bold=True, width=right - MARGIN - GAP)
-    write(draw, (MARGIN, MARGIN + 36), subtitle, size=17, colour=FAINT, width=WIDTH - 2 * MARGIN)
+    write(
+        draw, (MARGIN, MARGIN + 36), subtitle, size=17, colour=FAINT, width=SHEET_WIDTH - 2 * MARGIN
+    )
 
 
 def draw_keys(

@@ -13,7 +13,7 @@ from evscli.render.text import write
 
 AXIS = 26
 """The pixels below the bars for times."""
-HEAD = 12
+HEAD_HEIGHT = 12
 """The pixels above the bars for the heads of cuts."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
@@ -58,23 +58,25 @@ def budget_strip(
     """
     strip = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(strip)
-    tall = height - AXIS - HEAD
-    draw_bars(draw, painter, left=0, top=HEAD, width=width, height=tall)
+    tall = height - AXIS - HEAD_HEIGHT
+    draw_bars(draw, painter, left=0, top=HEAD_HEIGHT, width=width, height=tall)
     edges = bar_edges(painter.grid_thw[0], width)
     cells = painter.grid_thw[1] * painter.grid_thw[2]
     label = f"of {cells} tokens a frame"
-    write(draw, (width - 6, HEAD + 5), label, size=13, colour=FAINT, anchor="ra")
+    write(draw, (width - 6, HEAD_HEIGHT + 5), label, size=13, colour=FAINT, anchor="ra")
     for cut in cuts:
         x = round(width * cut / painter.grid_thw[0])
-        draw.line((x, 0, x, HEAD + tall), fill=CUT, width=2)
+        draw.line((x, 0, x, HEAD_HEIGHT + tall), fill=CUT, width=2)
         draw.polygon([(x - 5, 0), (x + 5, 0), (x, 8)], fill=CUT)
     for t in shown:
         middle = (edges[t] + edges[t + 1]) / 2
-        draw.ellipse((middle - 2, HEAD + tall + 3, middle + 2, HEAD + tall + 7), fill=INK)
+        draw.ellipse(
+            (middle - 2, HEAD_HEIGHT + tall + 3, middle + 2, HEAD_HEIGHT + tall + 7), fill=INK
+        )
     for t, label in time_ticks(times, most=max(2, width // 90)):
         middle = (edges[t] + edges[t + 1]) / 2
         anchor = "la" if middle < 30 else "ra" if middle > width - 30 else "ma"
-        write(draw, (middle, HEAD + tall + 9), label, size=13, colour=FAINT, anchor=anchor)
+        write(draw, (middle, HEAD_HEIGHT + tall + 9), label, size=13, colour=FAINT, anchor=anchor)
     return strip
 
 

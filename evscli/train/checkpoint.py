@@ -19,22 +19,22 @@ from evscli.errors import UsageError
 from evscli.store.durable import make_folder, replace_file
 from evscli.train.task import Plan
 
-Report = dict[str, Any]
+TrainingReport = dict[str, Any]
 
-FILE = "training.safetensors"
+CHECKPOINT_FILE = "training.safetensors"
 RECORD = "evs"
 """The one metadata key: several would be written in random order."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Progress:
+class TrainingProgress:
     """The state of a run between two steps, except for the weights."""
 
     step: int = 0
     """The number of steps done."""
     seconds: float = 0.0
     """The seconds that they took, over all sessions."""
-    history: list[Report] = field(default_factory=list)
+    history: list[TrainingReport] = field(default_factory=list)
     """The reports so far."""
     machines: list[dict[str, Any]] = field(default_factory=list)
     """The machines of the run, one after the other."""
@@ -43,7 +43,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checkpoint(Progress):
+class Checkpoint(TrainingProgress):
     """A run that can go on."""
 
     tensors: Mapping[str, Tensor]
@@ -51,11 +51,13 @@ class Checkpoint(Progress):
 
 def save_checkpoint(folder: Path, plan: Plan, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in `folder`, durably."""
-    record = {each.name: getattr(checkpoint, each.name) for each in fields(Progress)}
+    record = {each.name: getattr(checkpoint, each.name) for each in fields(TrainingProgress)}
     record |= {"plan": plan.values(), "seconds": round(checkpoint.seconds, 1)}
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     make_folder(folder)
-    replace_file(folder / FILE, save(tensors, {RECORD: json.dumps(record, sort_keys=True)}))
+    replace_file(
+        folder / CHECKPOINT_FILE, save(tensors, {RECORD: json.dumps(record, sort_keys=True)})
+    )
 
 
 def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
@@ -63,7 +65,7 @@ def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
 
     Raises UsageError where it belongs to another plan, or cannot be read.
     """
-    path = folder / FILE
+    path = folder / CHECKPOINT_FILE
     if not path.exists():
         return None
     try:

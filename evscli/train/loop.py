@@ -18,9 +18,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from evscli.errors import EvsError
 from evscli.provenance import processor_name, provenance
-from evscli.train.checkpoint import Checkpoint, Progress, Report, load_checkpoint, save_checkpoint
+from evscli.train.checkpoint import (
+    Checkpoint,
+    TrainingProgress,
+    TrainingReport,
+    load_checkpoint,
+    save_checkpoint,
+)
 from evscli.train.learner import Learned, Learner
-from evscli.train.task import CPU, B, Plan, Task
+from evscli.train.task import CPU, B, Plan, TrainingTask
 
 REPORT_EVERY = 50
 """The number of steps between two reports."""
@@ -34,7 +40,7 @@ class TrainingError(EvsError):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Trained(Progress):
+class Trained(TrainingProgress):
     """A run that is finished or was stopped between two steps."""
 
     learner: Learner[Any]
@@ -57,7 +63,7 @@ class Window:
             self.asked[kind] += 1
             self.right[kind] += right
 
-    def report(self, step: int) -> Report:
+    def report(self, step: int) -> TrainingReport:
         """Return mean losses, and the accuracy by kind on batches that are new to the learner."""
         right, asked = self.right, self.asked
         return {
@@ -68,16 +74,16 @@ class Window:
         }
 
 
-class Run(Generic[B]):
+class TrainingRun(Generic[B]):
     """A run under way, from the checkpoint in `folder` or from its start."""
 
-    def __init__(self, task: Task[B], folder: Path, device: torch.device) -> None:
+    def __init__(self, task: TrainingTask[B], folder: Path, device: torch.device) -> None:
         self.plan, self.kinds, self.folder = task.plan, task.kinds, folder
         found = load_checkpoint(folder, self.plan)
         self.learner = task.make_learner(device)
         if found is not None:
             self.learner.restore(found.tensors)
-        begun = found or Progress()
+        begun = found or TrainingProgress()
         self.step, self.spent, self.history = begun.step, begun.seconds, begun.history
         self.machines, self.algorithms = begun.machines, begun.algorithms
         self.moved = False
@@ -106,7 +112,7 @@ class Run(Generic[B]):
         self.window.add(learned)
         self.step += 1
 
-    def report(self) -> Report:
+    def report(self) -> TrainingReport:
         """Report the results since the last report, and add them to the history."""
         report, self.window = self.window.report(self.step), Window(self.kinds)
         self.history.append(report)
@@ -118,8 +124,8 @@ class Run(Generic[B]):
         save_checkpoint(self.folder, self.plan, checkpoint)
 
     def progress(self) -> dict[str, Any]:
-        """Return the fields of `Progress` as they are now."""
-        return {each.name: getattr(self, each.name) for each in fields(Progress)}
+        """Return the fields of `TrainingProgress` as they are now."""
+        return {each.name: getattr(self, each.name) for each in fields(TrainingProgress)}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -133,11 +139,11 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def train(
-    task: Task[B],
+    task: TrainingTask[B],
     folder: Path,
     *,
-    on_resume: Callable[[Run[B]], None] = lambda _: None,
-    on_report: Callable[[Report], None] = lambda _: None,
+    on_resume: Callable[[TrainingRun[B]], None] = lambda _: None,
+    on_report: Callable[[TrainingReport], None] = lambda _: None,
     on_step: Callable[[int], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     device: torch.device = CPU,
@@ -153,7 +159,7 @@ def train(
     UsageError where the folder holds another run, TrainingError where the loss is no longer a
     number or a process that draws was killed.
     """
-    run = Run(task, folder, device)
+    run = TrainingRun(task, folder, device)
     if run.step:
         on_resume(run)
     total = task.plan.total

@@ -51,7 +51,7 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Task(Generic[B]):
+class TrainingTask(Generic[B]):
     """A plan with its learner and its batches."""
 
     plan: Plan

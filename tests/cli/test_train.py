@@ -22,7 +22,7 @@ from evscli.cli.train_report import thin_out
 from evscli.mini.exam.procedural import held_out_films
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.world.questions import KINDS
-from evscli.train.checkpoint import FILE
+from evscli.train.checkpoint import CHECKPOINT_FILE
 from tests.evs import Running, run_evs, wait_until
 
 pytestmark = pytest.mark.slow
@@ -47,14 +47,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_a_checkpoint_that_says_what_made_it(finished: Path) -> None:
     folder = finished / "run"
-    assert sorted(path.name for path in folder.iterdir()) == ["mini", "report.json", FILE]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "mini",
+        "report.json",
+        CHECKPOINT_FILE,
+    ]
     model, loading = AutoModelForImageTextToText.from_pretrained(
         folder / "mini", output_loading_info=True
     )
     assert not any(loading.values()), loading
     assert model.dtype == torch.bfloat16
     assert model.config.evs_training == f"trained by `{COMMAND}`"
-    trained = load_file(folder / FILE)
+    trained = load_file(folder / CHECKPOINT_FILE)
     for name, value in load_file(folder / "mini" / "model.safetensors").items():
         assert torch.equal(value, trained[f"weights/model.{name}"].to(torch.bfloat16)), name
 
@@ -109,7 +113,7 @@ def test_ctrl_c_keeps_the_steps_done_and_the_same_command_goes_on(
     assert "note: stopping after this step; once more stops at once" in stopped.err
     assert "note: stopped after step 1 of 3; its checkpoint is in run" in stopped.err
     assert "run it again to go on" in stopped.err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [FILE]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [CHECKPOINT_FILE]
     resumed = run_evs("train", "mini", "-o", "run", *THREE, "--json", cwd=tmp_path)
     assert resumed.code == 0, resumed
     assert re.search(r"^note: going on from step 1 of 3, \d+\.\d s so far$", resumed.err, re.M)

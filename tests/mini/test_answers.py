@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER
-from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
+from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.statistics.results import ALL, Tally
 from evscli.job import Encoding
 from evscli.mini.exam.procedural import Examiner, frames_of, held_out_films, held_out_tallies
@@ -82,7 +82,7 @@ def test_answers_are_those_of_transformers_own_forward(films: Sequence[Film]) ->
     assert asked >= 20
 
 
-def unpruned_scores(checkpoint: Checkpoint, film: Film) -> torch.Tensor:
+def unpruned_scores(checkpoint: LoadedCheckpoint, film: Film) -> torch.Tensor:
     examiner = Examiner.of(checkpoint, film)
     tokens = examiner.encode(frames_of(film, WHOLE, seed=0))
     mask = torch.ones(tokens.grid_thw, dtype=torch.bool)

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from evscli.errors import UsageError
-from evscli.mini.training.plan import ALGORITHM, TrainingPlan
+from evscli.mini.training.plan import TRAINING_ALGORITHM, TrainingPlan
 from evscli.store import durable
-from evscli.train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
+from evscli.train.checkpoint import CHECKPOINT_FILE, Checkpoint, load_checkpoint, save_checkpoint
 
 PLAN = TrainingPlan(steps=10, tokens=7)
 
@@ -25,7 +25,7 @@ def checkpoint(step: int) -> Checkpoint:
         seconds=1.5 * step,
         history=[{"step": step, "loss": {"answer": 0.25}}],
         machines=[{"processor": "any", "threads": 2}],
-        algorithms=[ALGORITHM],
+        algorithms=[TRAINING_ALGORITHM],
         tensors={
             "weights/a": torch.full((3, 2), step + 0.123456789),
             "adamw/0/step": torch.tensor(float(step)),
@@ -52,13 +52,15 @@ def test_what_was_saved_is_found_again(tmp_path: Path) -> None:
     for name, value in saved.tensors.items():
         assert found.tensors[name].dtype == value.dtype
         assert torch.equal(found.tensors[name], value)
-    assert [path.name for path in folder.iterdir()] == [FILE]
+    assert [path.name for path in folder.iterdir()] == [CHECKPOINT_FILE]
 
 
 def test_the_same_checkpoint_is_the_same_file(tmp_path: Path) -> None:
     for name in "ab":
         save_checkpoint(tmp_path / name, PLAN, checkpoint(3))
-    assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
+    assert (tmp_path / "a" / CHECKPOINT_FILE).read_bytes() == (
+        tmp_path / "b" / CHECKPOINT_FILE
+    ).read_bytes()
 
 
 def test_a_save_that_fails_leaves_the_one_before(
@@ -73,28 +75,30 @@ def test_a_save_that_fails_leaves_the_one_before(
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(tmp_path, PLAN, checkpoint(4))
     assert load(tmp_path).step == 3
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1])
 def test_a_torn_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
     save_checkpoint(tmp_path, PLAN, checkpoint(3))
-    path = tmp_path / FILE
+    path = tmp_path / CHECKPOINT_FILE
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UsageError, match=rf"{FILE} cannot be read .*remove it to start again"):
+    with pytest.raises(
+        UsageError, match=rf"{CHECKPOINT_FILE} cannot be read .*remove it to start again"
+    ):
         load_checkpoint(tmp_path, PLAN)
 
 
 @pytest.mark.parametrize("record", [None, {}, {"plan": PLAN.values(), "step": 3}, [1], "text"])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, record: Any) -> None:
     metadata = None if record is None else {"evs": json.dumps(record)}
-    save_file({"a": torch.zeros(2)}, tmp_path / FILE, metadata)
+    save_file({"a": torch.zeros(2)}, tmp_path / CHECKPOINT_FILE, metadata)
     with pytest.raises(UsageError, match="cannot be read"):
         load_checkpoint(tmp_path, PLAN)
 
 
 def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
-    (tmp_path / FILE).mkdir()
+    (tmp_path / CHECKPOINT_FILE).mkdir()
     with pytest.raises(UsageError, match="cannot be read"):
         load_checkpoint(tmp_path, PLAN)
 
@@ -133,10 +137,10 @@ def test_what_a_former_version_has_finished_may_go_on_with_more_steps(
     longer = replace(PLAN, more=8)
     save_checkpoint(tmp_path / "half", PLAN, checkpoint(PLAN.steps - 1))
     save_checkpoint(tmp_path / "whole", PLAN, checkpoint(PLAN.steps))
-    monkeypatch.setattr("evscli.mini.training.plan.ALGORITHM", 99)
+    monkeypatch.setattr("evscli.mini.training.plan.TRAINING_ALGORITHM", 99)
     found = load_checkpoint(tmp_path / "whole", longer)
     assert found is not None
-    assert found.algorithms == [ALGORITHM]
+    assert found.algorithms == [TRAINING_ALGORITHM]
     with pytest.raises(UsageError, match=r"algorithm \d+ there, 99 asked"):
         load_checkpoint(tmp_path / "half", longer)
 
@@ -145,6 +149,6 @@ def test_a_run_of_another_version_of_the_training_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_checkpoint(tmp_path, PLAN, checkpoint(3))
-    monkeypatch.setattr("evscli.mini.training.plan.ALGORITHM", 99)
+    monkeypatch.setattr("evscli.mini.training.plan.TRAINING_ALGORITHM", 99)
     with pytest.raises(UsageError, match=r"algorithm \d+ there, 99 asked"):
         load_checkpoint(tmp_path, PLAN)

@@ -17,7 +17,7 @@ from evscli.mini.training.learner import MiniLearner, mini_task, naming_loss
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.world.questions import KINDS
 from evscli.train.checkpoint import (
-    FILE,
+    CHECKPOINT_FILE,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
@@ -25,9 +25,9 @@ from evscli.train.checkpoint import (
 from evscli.train.learner import Learned
 from evscli.train.loop import (
     Report,
-    Run,
     Trained,
     TrainingError,
+    TrainingRun,
     Window,
     refuse_nan,
     train,
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
 def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path) -> None:
     moved: list[bool] = []
 
-    def resume(run: Run[Any]) -> None:
+    def resume(run: TrainingRun[Any]) -> None:
         moved.append(run.moved)
 
     first = go(tokenizer, tmp_path, until=1)
@@ -170,10 +170,10 @@ def test_a_finished_run_is_made_by_no_other_machine(tokenizer: Any, tmp_path: Pa
 def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> None:
     reports: list[Report] = []
     go(tokenizer, tmp_path, until=1)
-    before = (tmp_path / FILE).read_bytes()
+    before = (tmp_path / CHECKPOINT_FILE).read_bytes()
     again = go(tokenizer, tmp_path, until=1, on_report=reports.append)
     assert (again.step, len(again.history), reports) == (1, 1, [])
-    assert (tmp_path / FILE).read_bytes() == before
+    assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
     assert {f"weights/{name}" for name, _ in again.learner.masters.named_parameters()} <= set(
         load(tmp_path).tensors
     )

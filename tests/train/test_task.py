@@ -16,7 +16,7 @@ from evscli.errors import UsageError
 from evscli.train.checkpoint import load_checkpoint
 from evscli.train.learner import Learner, Pass
 from evscli.train.loop import TrainingError, batches, lost_processes_named, train
-from evscli.train.task import Task
+from evscli.train.task import TrainingTask
 from tests.store.processes import finish, start
 
 
@@ -64,8 +64,8 @@ def adder(device: torch.device) -> Adder:
     return Adder(masters, Steady(), device, hidden=lambda _: False)
 
 
-def task(**plan: Any) -> Task[Tensor]:
-    return Task(plan=Steady(**plan), make_learner=adder, batches=Sums(), kinds=("near",))
+def task(**plan: Any) -> TrainingTask[Tensor]:
+    return TrainingTask(plan=Steady(**plan), make_learner=adder, batches=Sums(), kinds=("near",))
 
 
 def test_another_learner_learns_reports_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_learner_that_asks_nothing_has_no_accuracy(tmp_path: Path) -> None:
         masters = nn.ModuleDict({"layer": nn.Linear(4, 1)})
         return Silent(masters, Steady(), device, hidden=lambda _: False)
 
-    quiet = Task(plan=Steady(), make_learner=silent, batches=Sums())
+    quiet = TrainingTask(plan=Steady(), make_learner=silent, batches=Sums())
     (report,) = train(quiet, tmp_path, processes=0, until=2).history
     assert (report["accuracy"], report["overall"]) == ({}, 0.0)
 

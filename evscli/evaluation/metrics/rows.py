@@ -10,7 +10,7 @@ from torch import Tensor
 from evscli.errors import UsageError
 from evscli.records import VideoTokens
 
-BLOCK = 2048
+ROWS_AT_ONCE = 2048
 """The number of tokens of a block, fixed so that memory cannot move a result's last bit."""
 
 
@@ -39,8 +39,8 @@ def check_mask(mask: Tensor, grid_thw: tuple[int, ...]) -> None:
 
 def blocks(cells: Tensor) -> Iterator[Tensor]:
     """Yield `cells [m, 3]` in runs of at most BLOCK, none where m is 0."""
-    for start in range(0, len(cells), BLOCK):
-        yield cells[start : start + BLOCK]
+    for start in range(0, len(cells), ROWS_AT_ONCE):
+        yield cells[start : start + ROWS_AT_ONCE]
 
 
 def rows_at(tokens: VideoTokens, cells: Tensor) -> Tensor:

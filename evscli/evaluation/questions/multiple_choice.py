@@ -31,25 +31,25 @@ from evscli.video_errors import video_errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checkpoint:
+class LoadedCheckpoint:
     """The vision side and the language side of one checkpoint."""
 
     encoder: VideoEncoder
     language: LanguageModel
 
 
-def load_both(encoding: Encoding, sampling: Sampling = BY_CHECKPOINT) -> Checkpoint:
+def load_both(encoding: Encoding, sampling: Sampling = BY_CHECKPOINT) -> LoadedCheckpoint:
     """Load a checkpoint's vision and language side. Raises what the two loaders raise."""
     files, device, dtype = encoding.files, encoding.device, encoding.dtype
     encoder = make_encoder(encoding, sampling, device)
-    return Checkpoint(
+    return LoadedCheckpoint(
         encoder=encoder, language=load_language_model(files, device=device, dtype=dtype)
     )
 
 
 def evaluate_choices(
     choices: Sequence[Choice],
-    checkpoint: Checkpoint,
+    checkpoint: LoadedCheckpoint,
     requests: Sequence[PruneRequest],
     *,
     seed: int = 0,
@@ -84,7 +84,7 @@ def evaluate_choices(
     return Evaluation(answered=tuple(answered), failures=tuple(failures))
 
 
-def check_choice(choice: Choice, checkpoint: Checkpoint) -> None:
+def check_choice(choice: Choice, checkpoint: LoadedCheckpoint) -> None:
     """Raise UsageError where the tokenizer would not read the question or an option as typed."""
     tokenizer = checkpoint.language.tokenizer
     try:
@@ -97,7 +97,7 @@ def check_choice(choice: Choice, checkpoint: Checkpoint) -> None:
 def ask_video(
     video: VideoInput,
     asked: Sequence[Choice],
-    checkpoint: Checkpoint,
+    checkpoint: LoadedCheckpoint,
     requests: Sequence[PruneRequest],
     seed: int,
     per_token: bool,

@@ -17,7 +17,7 @@ from matplotlib.transforms import ScaledTranslation
 from rich.table import Table
 
 from evscli.evaluation.report import plots
-from evscli.evaluation.report.document import WIDE, Document
+from evscli.evaluation.report.document import WIDE_TABLE, Document
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.findings import Correlation, Findings
 from evscli.evaluation.statistics.results import ALL, Difference, Tally, kinds_of, series_names
@@ -104,8 +104,8 @@ def overall_table(tallies: Sequence[Tally], *, width: int) -> Table:
             f"{row.kept_fraction:.1%}",
             f"{row.accuracy:.1%}",
             f"{100 * row.low:.1f}-{100 * row.high:.1f}",
-            difference_text(row.versus_none, wide=width >= WIDE),
-            difference_text(row.versus_random, wide=width >= WIDE),
+            difference_text(row.versus_none, wide=width >= WIDE_TABLE),
+            difference_text(row.versus_random, wide=width >= WIDE_TABLE),
         ]
         for row in tallies
         if row.kind == ALL

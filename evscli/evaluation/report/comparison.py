@@ -19,7 +19,7 @@ from evscli.texts import count_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CELL = 0.24
+CELL_SIZE = 0.24
 """The inches of a row of the overlaps."""
 MOST_WRITTEN = 20
 """The most selections whose overlaps are written into their cells."""
@@ -136,7 +136,7 @@ def draw_figure(rows: Sequence[Row], overlaps: Sequence[Sequence[float]], title:
     shown = {name: value for name, value in PANELS.items() if any(map(value, rows))}
     heights = [
         plots.lines_of(len(shown)) * plots.PANEL_HEIGHT + plots.FRAME_HEIGHT,
-        (len(rows) + 1) * CELL + plots.FRAME_HEIGHT,
+        (len(rows) + 1) * CELL_SIZE + plots.FRAME_HEIGHT,
     ]
     figure = Figure(figsize=(plots.WIDTH, sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)

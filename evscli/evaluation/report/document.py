@@ -12,11 +12,11 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from evscli.evaluation.report.plots import FORMS, render
+from evscli.evaluation.report.plots import PLOT_FORMS, render
 from evscli.store.durable import make_folder, replace_file
 from evscli.tables import as_markdown
 
-WIDE = 100
+WIDE_TABLE = 100
 """The columns from which tables show everything. A page has as many."""
 
 
@@ -45,7 +45,7 @@ class Document:
     @property
     def markdown(self) -> str:
         """Return the tables as a page."""
-        tables = self.tables(WIDE).items()
+        tables = self.tables(WIDE_TABLE).items()
         parts = [f"## {name}\n\n{as_markdown(table)}" for name, table in tables]
         return "\n".join([f"# {self.title}\n", *parts, *(f"{text}\n" for text in self.remarks)])
 
@@ -54,5 +54,5 @@ class Document:
         make_folder(folder)
         replace_file(folder / f"{self.name}.json", f"{self.json}\n".encode())
         replace_file(folder / f"{self.name}.md", self.markdown.encode())
-        for form in FORMS:
+        for form in PLOT_FORMS:
             replace_file(folder / f"{self.name}.{form}", render(self.draw, form))

@@ -62,11 +62,11 @@ STYLE = {
     "lines.markersize": 4.5,
 }
 
-Form = Literal["png", "svg"]
-FORMS: tuple[Form, ...] = ("png", "svg")
+PlotForm = Literal["png", "svg"]
+PLOT_FORMS: tuple[PlotForm, ...] = ("png", "svg")
 
 
-def render(draw: Callable[[], Figure], form: Form) -> bytes:
+def render(draw: Callable[[], Figure], form: PlotForm) -> bytes:
     """Return the bytes of a PNG or SVG file of the figure that `draw` makes, in evs's own style."""
     with own_style():
         figure, file = draw(), io.BytesIO()

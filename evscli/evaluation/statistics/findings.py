@@ -19,7 +19,7 @@ from evscli.evaluation.statistics.results import (
     Answered,
     Evaluation,
     Numbers,
-    Selection,
+    TalliedSelection,
     Tally,
     series_names,
     tally,
@@ -44,7 +44,7 @@ class Correlation:
 
 def correlations(
     tallies: Sequence[Tally],
-    diagnostics: Mapping[Selection, Mapping[str, Numbers]],
+    diagnostics: Mapping[TalliedSelection, Mapping[str, Numbers]],
     asked: Mapping[str, Mapping[str, int]],
 ) -> list[Correlation]:
     """Correlate the mean of every diagnostic with the accuracy, overall and by kind.

@@ -26,7 +26,7 @@ Numbers = Mapping[str, float | None]
 Series = tuple[str, tuple[tuple[str, OptionValue], ...]]
 """A method and its options by name: one line of a table or plot."""
 
-Selection = tuple[Series, float]
+TalliedSelection = tuple[Series, float]
 """A series at one budget."""
 
 
@@ -43,7 +43,7 @@ class Selected:
         return self.method, tuple(sorted(self.options.items()))
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> TalliedSelection:
         """The series and its budget."""
         return self.series, self.budget
 
@@ -72,7 +72,7 @@ class Evaluation:
 
     answered: tuple[Answered, ...]
     failures: tuple[Failure, ...] = ()
-    diagnostics: Mapping[Selection, Mapping[str, Numbers]] = field(default_factory=dict)
+    diagnostics: Mapping[TalliedSelection, Mapping[str, Numbers]] = field(default_factory=dict)
     """The numbers about the masks, by selection and video."""
     baselines: tuple[Answered, ...] = ()
     """The answers about reduced views, whose names stand in place of methods."""
@@ -136,7 +136,7 @@ def tally(answered: Sequence[Answered]) -> list[Tally]:
 def count(kind: str, answered: Sequence[Answered]) -> list[Tally]:
     """Make one tally for every selection among `answered`."""
     videos = {name: i for i, name in enumerate(dict.fromkeys(a.video for a in answered))}
-    groups: dict[Selection, list[Answered]] = {}
+    groups: dict[TalliedSelection, list[Answered]] = {}
     for answer in answered:
         groups.setdefault(answer.selection, []).append(answer)
     scores = {selection: Score.of(group, videos) for selection, group in groups.items()}
@@ -176,7 +176,7 @@ class Score:
 
 
 def references(
-    selection: Selection, scores: Mapping[Selection, Score]
+    selection: TalliedSelection, scores: Mapping[TalliedSelection, Score]
 ) -> tuple[Score | None, Score | None]:
     """Return the references of `selection`: unpruned, and random that kept as many tokens."""
     (method, _), budget = selection
@@ -192,7 +192,9 @@ def same_share(one: float, other: float) -> bool:
     return abs(one - other) <= SAME_SHARE
 
 
-def make_tally(kind: str, group: Sequence[Answered], scores: Mapping[Selection, Score]) -> Tally:
+def make_tally(
+    kind: str, group: Sequence[Answered], scores: Mapping[TalliedSelection, Score]
+) -> Tally:
     """Make the tally of one selection's answers to one kind, given the scores of all."""
     score = scores[group[0].selection]
     low, high = accuracy_interval(score.correct, score.asked)

@@ -21,13 +21,13 @@ from torch.nn.functional import linear
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import diagnose
-from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
+from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.results import (
     Answered,
     Evaluation,
     Numbers,
-    Selection,
+    TalliedSelection,
     Tally,
     tally,
 )
@@ -49,7 +49,7 @@ from evscli.train.learner import on_device
 
 
 def evaluate_films(
-    checkpoint: Checkpoint,
+    checkpoint: LoadedCheckpoint,
     requests: Sequence[PruneRequest],
     *,
     videos: int,
@@ -62,7 +62,7 @@ def evaluate_films(
     The likeliest of a question's options is the answer. `advance` is called after every video.
     """
     answered: list[Answered] = []
-    numbers: dict[Selection, dict[str, Numbers]] = defaultdict(dict)
+    numbers: dict[TalliedSelection, dict[str, Numbers]] = defaultdict(dict)
     for name, film in held_out_films(videos, seed=seed):
         examiner = Examiner.of(checkpoint, film)
         frames = frames_of(film, WHOLE, seed=seed)
@@ -80,7 +80,7 @@ def evaluate_films(
 
 
 def evaluate_views(
-    checkpoint: Checkpoint,
+    checkpoint: LoadedCheckpoint,
     *,
     videos: int,
     seed: int = 0,
@@ -123,12 +123,12 @@ def held_out_tallies(
 class Examiner:
     """A checkpoint that is asked about one video."""
 
-    checkpoint: Checkpoint
+    checkpoint: LoadedCheckpoint
     film: Film
     prompt: VideoPrompt
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, film: Film) -> Examiner:
+    def of(cls, checkpoint: LoadedCheckpoint, film: Film) -> Examiner:
         """Return the examiner of a video, with the prompt that holds all of it.
 
         Raises UsageError where the tokenizer would not read the questions as typed, as that of a

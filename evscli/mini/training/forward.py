@@ -17,7 +17,7 @@ from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, 
 
 from evscli.evaluation.questions.options import side_by_side
 from evscli.mini.training.prompts import VideoPrompt
-from evscli.models.qwen3_vl.tower import FrameLayout, frame_layout, merge
+from evscli.models.qwen3_vl.tower import FrameLayout, frame_layout, merge_cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,8 +69,8 @@ def see(model: Any, patches: Tensor, cells: tuple[int, int]) -> Seen:
         hidden = hidden + block.mlp(block.norm2(hidden))
         if number in taken_after:
             merger = vision.deepstack_merger_list[taken_after.index(number)]
-            planes.append(merge(merger, hidden, layout))
-    embeds = merge(vision.merger, hidden, layout)
+            planes.append(merge_cells(merger, hidden, layout))
+    embeds = merge_cells(vision.merger, hidden, layout)
     shape = (len(patches), -1, embeds.shape[-1])
     return Seen(
         embeds=embeds.reshape(shape), planes=torch.stack([p.reshape(shape) for p in planes])

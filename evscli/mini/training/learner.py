@@ -25,7 +25,7 @@ from evscli.mini.world.questions import KINDS
 from evscli.mini.world.scene import CELL, TEMPORAL_PATCH
 from evscli.models.parts.pixels import QwenPixels, patchify
 from evscli.train.learner import Learner, Pass, on_device
-from evscli.train.task import CPU, Task
+from evscli.train.task import CPU, TrainingTask
 
 MODEL, NAMING = "model", "naming"
 
@@ -89,9 +89,9 @@ def in_the_model(name: str) -> bool:
     return name.startswith(MODEL) and "embed" not in name
 
 
-def mini_task(tokenizer: PreTrainedTokenizerFast, plan: TrainingPlan) -> Task[Batch]:
+def mini_task(tokenizer: PreTrainedTokenizerFast, plan: TrainingPlan) -> TrainingTask[Batch]:
     """Return the plan, the learner and the batches of `mini`."""
-    return Task(
+    return TrainingTask(
         plan=plan,
         make_learner=lambda device: MiniLearner(tokenizer, plan, device),
         batches=FilmBatches(tokenizer, plan),

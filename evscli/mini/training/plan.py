@@ -11,7 +11,7 @@ from evscli.mini.world.views import FIRST_FRAME, SHUFFLED, WHOLE
 TRAINABLE = (WHOLE, FIRST_FRAME, SHUFFLED)
 """The views of a video that a model can be trained with."""
 
-ALGORITHM = 3
+TRAINING_ALGORITHM = 3
 """The version of the training, raised with every change that gives one plan other weights."""
 
 AGAIN = 0.5
@@ -70,7 +70,7 @@ class TrainingPlan:
     @property
     def algorithm(self) -> int:
         """The version of the training itself."""
-        return ALGORITHM
+        return TRAINING_ALGORITHM
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of step 0, 1, ..."""

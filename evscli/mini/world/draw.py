@@ -40,7 +40,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class DrawnLook:
     """The surface of one thing."""
 
     color: Floats
@@ -69,7 +69,7 @@ def draw(rng: Generator, scene: Scene) -> Drawing:
     return Drawing(frames=finish(rng, canvas.frames), owner=cell_owner(canvas.ids))
 
 
-def draw_stills(rng: Generator, canvas: Canvas, looks: Sequence[Look]) -> None:
+def draw_stills(rng: Generator, canvas: Canvas, looks: Sequence[DrawnLook]) -> None:
     """Draw the background of every scene with all things on it that do not move."""
     scene = canvas.scene
     for span in scene.spans:
@@ -82,11 +82,11 @@ def draw_stills(rng: Generator, canvas: Canvas, looks: Sequence[Look]) -> None:
         canvas.film(span)
 
 
-def any_look(rng: Generator, thing: Thing) -> Look:
+def any_look(rng: Generator, thing: Thing) -> DrawnLook:
     """Draw a surface of about the thing's colour."""
     pure = np.array(COLORS[thing.color], np.float32)
     tint = pure * rng.uniform(0.88, 1.1) + rng.normal(0, 6, 3)
-    return Look(
+    return DrawnLook(
         color=np.asarray(np.clip(tint, 0, 255), np.float32),
         shaded=bool(rng.random() < 0.5),
         grain=float(rng.choice([0, rng.uniform(0, 14)])),
@@ -120,7 +120,7 @@ class Canvas:
         self.wall = background(rng, (height, width), seen)
         self.wall_ids = np.full((height, width), -2, np.int8)
 
-    def stand(self, rng: Generator, thing: Thing, look: Look, index: int) -> None:
+    def stand(self, rng: Generator, thing: Thing, look: DrawnLook, index: int) -> None:
         """Paint a still thing on the background."""
         x, y = thing.path[0] + self.margin
         paint(rng, self.wall, self.wall_ids, thing, look, index, (float(x), float(y)))
@@ -141,7 +141,7 @@ class Canvas:
             self.frames[frame] = self.wall[y : y + height, x : x + width]
             self.ids[frame] = self.wall_ids[y : y + height, x : x + width]
 
-    def put(self, rng: Generator, thing: Thing, look: Look, index: int, frame: int) -> None:
+    def put(self, rng: Generator, thing: Thing, look: DrawnLook, index: int, frame: int) -> None:
         """Paint a thing into one frame."""
         x, y = thing.path[frame] - self.scene.camera[frame]
         paint(rng, self.frames[frame], self.ids[frame], thing, look, index, (float(x), float(y)))
@@ -205,7 +205,7 @@ def paint(
     picture: Floats,
     ids: NDArray[np.int8],
     thing: Thing,
-    look: Look,
+    look: DrawnLook,
     index: int,
     centre: tuple[float, float],
 ) -> None:
@@ -223,7 +223,7 @@ def paint(
     ids[window][alpha > 0.5] = index
 
 
-def brightness(thing: Thing, look: Look, dx: Floats, dy: Floats, x: float) -> Floats:
+def brightness(thing: Thing, look: DrawnLook, dx: Floats, dy: Floats, x: float) -> Floats:
     """Return [h, w] factors on the colour of pixels at (dx, dy) from a thing's centre at `x`."""
     radius, light = thing.radius, np.ones_like(dx)
     if look.spots is not None:

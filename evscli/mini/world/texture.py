@@ -27,7 +27,7 @@ SMALLEST_PHOTO = 56
 DENSITY = 2.2
 """The area of all shapes of a texture, as a multiple of the picture's."""
 
-MOST = 1500
+MOST_SHAPES = 1500
 """The most shapes in one texture."""
 
 
@@ -179,7 +179,7 @@ def stones(rng: Generator, size: Size) -> Floats:
 
 def leaves(rng: Generator, size: Size) -> Floats:
     """Draw angular pieces of all sizes, most of them small."""
-    radii = np.minimum(1.5 / np.sqrt(rng.uniform(0.0025, 1, MOST)), 0.12 * max(size) + 3)
+    radii = np.minimum(1.5 / np.sqrt(rng.uniform(0.0025, 1, MOST_SHAPES)), 0.12 * max(size) + 3)
     places = _places(rng, size, float(np.pi * np.mean(radii**2)))
     image, draw = _sheet(size, 0.5)
     for corners, shade in _polygons(rng, places, 5, 0.85 * radii[: len(places)], 0.5):
@@ -205,7 +205,7 @@ def _sheet(size: Size, shade: float) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 def _places(rng: Generator, size: Size, area: float) -> NDArray[np.float64]:
     """Draw [n, 4] places (x, y, turn, shade) of the shapes of an area at the density."""
-    count = int(min(MOST, DENSITY * size[0] * size[1] / area + 1))
+    count = int(min(MOST_SHAPES, DENSITY * size[0] * size[1] / area + 1))
     high = (size[1] + 4.0, size[0] + 4.0, 2 * np.pi, 1.0)
     return rng.uniform((-4.0, -4.0, 0.0, 0.0), high, (count, 4))
 

@@ -154,7 +154,7 @@ def resolve_sampling(processor: Any, asked: Sampling, own_fps: float | None) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Numbers:
+class SizeNumbers:
     """The numbers that the class's rule is called with."""
 
     frames: int
@@ -180,11 +180,11 @@ def size_by_rule(processor: Any, asked: Sampling, frames: int, frame: tuple[int,
     )
 
 
-def numbers_asked(processor: Any, asked: Sampling, frames: int) -> Numbers:
+def numbers_asked(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
     """The checkpoint's numbers for `frames` frames, changed to what is asked of them."""
     if (asked.min_pixels, asked.max_pixels, asked.total_pixels) == (None, None, None):
         size, cap = processor.size, bool(processor.cap_pixels_per_frame)
-        return Numbers(
+        return SizeNumbers(
             frames=frames,
             shortest_edge=size.shortest_edge,
             longest_edge=size.longest_edge,
@@ -233,7 +233,7 @@ def size_only(processor: Any) -> Any:
     return sized
 
 
-def _numbers_of_video(processor: Any, asked: Sampling, frames: int) -> Numbers:
+def _numbers_of_video(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
     if (asked.min_pixels, asked.max_pixels) != (None, None):
         # The class counts an odd frame as a temporal patch or not at all: what is asked of a frame
         # holds where the class is given the whole patches that frames become.
@@ -243,10 +243,10 @@ def _numbers_of_video(processor: Any, asked: Sampling, frames: int) -> Numbers:
     if asked.min_pixels is not None:
         least = asked.min_pixels * frames
     most = min(most if asked.total_pixels is None else asked.total_pixels, of_frame * frames)
-    return Numbers(frames=frames, shortest_edge=min(least, most), longest_edge=most, cap=False)
+    return SizeNumbers(frames=frames, shortest_edge=min(least, most), longest_edge=most, cap=False)
 
 
-def _numbers_of_frame(processor: Any, asked: Sampling, frames: int) -> Numbers:
+def _numbers_of_frame(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
     least, most = processor.size.shortest_edge, processor.size.longest_edge
     cap = bool(processor.cap_pixels_per_frame)
     least = least if asked.min_pixels is None else asked.min_pixels
@@ -255,7 +255,7 @@ def _numbers_of_frame(processor: Any, asked: Sampling, frames: int) -> Numbers:
         most, cap = min(most, asked.total_pixels // frames), False
     # The cap never goes below 1.05 of the least.
     least = min(least, most / 1.05 if cap else most)
-    return Numbers(frames=frames, shortest_edge=least, longest_edge=most, cap=cap)
+    return SizeNumbers(frames=frames, shortest_edge=least, longest_edge=most, cap=cap)
 
 
 def _target_size(_self: Any, *, size: Any, **_ignored: Any) -> tuple[int, int]:

@@ -112,7 +112,7 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
     )
 
 
-def merge(merger: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
+def merge_cells(merger: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
     """[T, S, C] to one embedding per cell [T, h, w, D]."""
     embeds: Tensor = merger(hidden)
     return embeds.view(len(hidden), *layout.cells, -1)

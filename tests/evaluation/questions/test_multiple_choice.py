@@ -13,7 +13,7 @@ from evscli.errors import UsageError
 from evscli.evaluation.questions import multiple_choice
 from evscli.evaluation.questions.choices import Choice, read_choices
 from evscli.evaluation.questions.multiple_choice import (
-    Checkpoint,
+    LoadedCheckpoint,
     asked_of,
     evaluate_choices,
     load_both,
@@ -35,7 +35,7 @@ QUESTIONS = [
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
+def checkpoint() -> LoadedCheckpoint:
     return load_both(Encoding(dtype="float32"))
 
 
@@ -63,7 +63,7 @@ def make_choices(folder: Path, *videos: str) -> list[Choice]:
 
 @pytest.mark.slow
 def test_answers_are_those_of_plain_forwards_on_each_selection(
-    checkpoint: Checkpoint, folder: Path
+    checkpoint: LoadedCheckpoint, folder: Path
 ) -> None:
     language = checkpoint.language
     choices = make_choices(folder, "a.mp4", "b.mp4")
@@ -86,7 +86,7 @@ def test_answers_are_those_of_plain_forwards_on_each_selection(
 
 
 def test_a_video_is_decoded_and_encoded_once(
-    checkpoint: Checkpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: LoadedCheckpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[Path] = []
 
@@ -102,7 +102,7 @@ def test_a_video_is_decoded_and_encoded_once(
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_result(checkpoint: Checkpoint, folder: Path) -> None:
+def test_the_same_seed_gives_the_same_result(checkpoint: LoadedCheckpoint, folder: Path) -> None:
     choices = make_choices(folder, "a.mp4")
     first, again = (
         evaluate_choices(choices, checkpoint, selections(["vcast"], [0.3]), seed=3)
@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_result(checkpoint: Checkpoint, folder: Pat
 
 @pytest.mark.slow
 def test_every_video_and_seed_draws_other_random_tokens(
-    checkpoint: Checkpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: LoadedCheckpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records: list[PrunedVideo] = []
 
@@ -131,7 +131,7 @@ def test_every_video_and_seed_draws_other_random_tokens(
 
 
 def test_a_video_that_fails_is_reported_and_the_rest_go_on(
-    checkpoint: Checkpoint, folder: Path
+    checkpoint: LoadedCheckpoint, folder: Path
 ) -> None:
     truncate(write_video(folder / "half.mp4", frames=96))
     choices = make_choices(folder, "a.mp4", "half.mp4", "b.mp4")
@@ -146,7 +146,7 @@ def test_a_video_that_fails_is_reported_and_the_rest_go_on(
 
 @pytest.mark.slow
 def test_a_video_that_fails_on_one_selection_counts_for_none(
-    checkpoint: Checkpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: LoadedCheckpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ask(record: PrunedVideo, *arguments: Any, **options: Any) -> Any:
         if (record.id, record.info.method) == ("a.mp4", "random"):
@@ -177,7 +177,7 @@ def test_a_video_that_fails_on_one_selection_counts_for_none(
     ],
 )
 def test_a_text_the_model_cannot_read_is_refused_before_any_video(
-    checkpoint: Checkpoint, tmp_path: Path, question: str, options: list[str], words: str
+    checkpoint: LoadedCheckpoint, tmp_path: Path, question: str, options: list[str], words: str
 ) -> None:
     (tmp_path / "no-video.mp4").write_text("not opened")
     good = {"video": "no-video.mp4", "question": "what?", "options": ["yes", "no"], "answer": 0}
@@ -190,7 +190,7 @@ def test_a_text_the_model_cannot_read_is_refused_before_any_video(
     assert str(caught.value).startswith(f"{path}:2: ")
 
 
-def test_the_setup_says_what_to_repeat_it_with(checkpoint: Checkpoint, folder: Path) -> None:
+def test_the_setup_says_what_to_repeat_it_with(checkpoint: LoadedCheckpoint, folder: Path) -> None:
     choices = make_choices(folder, "a.mp4", "b.mp4")
     setup = setup_of(checkpoint.encoder, seed=3, **asked_of(choices, per_token=False))
     assert (setup["model"], setup["questions"], setup["videos"], setup["seed"]) == ("mini", 4, 2, 3)

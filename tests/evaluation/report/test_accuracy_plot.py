@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from evscli.evaluation.report.accuracy import draw_figure
-from evscli.evaluation.report.plots import Form, look_of, own_style, render, spaced
+from evscli.evaluation.report.plots import PlotForm, look_of, own_style, render, spaced
 from evscli.evaluation.statistics.results import Tally, tally
 from tests.evaluation.answers import answers
 
@@ -28,7 +28,7 @@ def make_tallies(*kinds: str, methods: tuple[str, ...] = ("evs", "vcast")) -> li
     return tally([replace(a, kind=kind) for kind in kinds for a in made])
 
 
-def plot_accuracy(tallies: list[Tally], *, title: str, form: Form) -> bytes:
+def plot_accuracy(tallies: list[Tally], *, title: str, form: PlotForm) -> bytes:
     return render(lambda: draw_figure(tallies, title), form)
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evscli.evaluation.report.accuracy import HEAD, kinds_table, lines, overall_table
-from evscli.evaluation.report.document import WIDE
+from evscli.evaluation.report.document import WIDE_TABLE
 from evscli.evaluation.statistics.results import Tally, series_names, tally
 from evscli.tables import as_markdown
 from tests.evaluation.answers import answers
@@ -47,7 +47,7 @@ def test_lines_hold_every_tally_and_number_in_columns() -> None:
 
 
 def test_the_table_shows_accuracy_bounds_and_differences() -> None:
-    shown = text(overall_table(make_tallies("question"), width=WIDE))
+    shown = text(overall_table(make_tallies("question"), width=WIDE_TABLE))
     (row,) = (line for line in shown.splitlines() if "0.25" in line and "vcast" in line)
     assert "50.0%" in row
     assert "-50.0* (" in row
@@ -86,7 +86,7 @@ def test_a_method_is_called_by_its_name_unless_options_tell_two_apart() -> None:
 
 
 def test_markdown_has_every_cell_and_numbers_to_the_right() -> None:
-    table = overall_table(make_tallies("question"), width=WIDE)
+    table = overall_table(make_tallies("question"), width=WIDE_TABLE)
     head, rule, *rows = as_markdown(table).splitlines()
     assert head == "| method | budget | kept | right | 95 % | vs unpruned | vs random |"
     assert rule == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"

@@ -13,7 +13,7 @@ from evscli.evaluation.statistics.findings import (
     ranks,
     spearman,
 )
-from evscli.evaluation.statistics.results import ALL, Answered, Evaluation, Selection, tally
+from evscli.evaluation.statistics.results import ALL, Answered, Evaluation, TalliedSelection, tally
 from tests.evaluation.answers import answers
 
 RIGHT = {"a": [True, False], "b": [True]}
@@ -76,7 +76,7 @@ def counted(right: dict[tuple[str, float], int], *, kept: float | None = None) -
 
 def everywhere(
     numbers: dict[tuple[str, float], float | None],
-) -> dict[Selection, dict[str, Numbers]]:
+) -> dict[TalliedSelection, dict[str, Numbers]]:
     """The same number x for all ten videos of a selection."""
     return {
         ((method, ()), budget): {f"{number}": {"x": value} for number in range(10)}

@@ -12,7 +12,7 @@ import torch
 from evscli.bundled import MINI
 from evscli.encoders.files import find_model
 from evscli.errors import UsageError
-from evscli.evaluation.questions.multiple_choice import Checkpoint, load_both
+from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.questions.options import best_option, score_options
 from evscli.evaluation.selections import selections
 from evscli.job import Encoding
@@ -39,7 +39,7 @@ from tests.checkpoints import make_checkpoint
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> LoadedCheckpoint:
     """Seeded weights answer as well as trained ones, as far as these tests go."""
     folder = tmp_path_factory.mktemp("mini")
     build_mini(folder)
@@ -53,7 +53,7 @@ def film() -> Film:
 
 
 def record_of(
-    checkpoint: Checkpoint, film: Film, tokens: VideoTokens, mask: torch.Tensor
+    checkpoint: LoadedCheckpoint, film: Film, tokens: VideoTokens, mask: torch.Tensor
 ) -> PrunedVideo:
     """What a shard would hold of the film."""
     plan = film_plan(film)
@@ -89,7 +89,7 @@ def record_of(
 
 @pytest.mark.parametrize("budget", ["0.4", pytest.param("1", marks=pytest.mark.slow)])
 def test_answers_are_those_of_a_prefill_from_a_shard(
-    checkpoint: Checkpoint, film: Film, budget: str
+    checkpoint: LoadedCheckpoint, film: Film, budget: str
 ) -> None:
     examiner = Examiner.of(checkpoint, film)
     frames = frames_of(film, WHOLE, seed=0)
@@ -110,7 +110,9 @@ def test_answers_are_those_of_a_prefill_from_a_shard(
 
 
 @pytest.mark.slow
-def test_every_selection_is_asked_every_question_the_same_twice(checkpoint: Checkpoint) -> None:
+def test_every_selection_is_asked_every_question_the_same_twice(
+    checkpoint: LoadedCheckpoint,
+) -> None:
     requests = selections(["evs"], [0.25])
     told: list[int] = []
     one, two = (
@@ -132,7 +134,7 @@ def test_another_seed_asks_about_other_videos() -> None:
 
 
 @pytest.mark.slow
-def test_diagnostics_come_for_every_video_and_selection(checkpoint: Checkpoint) -> None:
+def test_diagnostics_come_for_every_video_and_selection(checkpoint: LoadedCheckpoint) -> None:
     requests = selections(["evs"], [0.5])
     found = evaluate_films(checkpoint, requests, videos=2, seed=108, diagnostics=True).diagnostics
     assert {method for (method, _), _ in found} == {"none", "evs", "random"}
@@ -154,7 +156,7 @@ def test_views_take_away_what_they_say(film: Film) -> None:
 
 
 @pytest.mark.slow
-def test_question_only_hides_every_visual_token(checkpoint: Checkpoint) -> None:
+def test_question_only_hides_every_visual_token(checkpoint: LoadedCheckpoint) -> None:
     answered = evaluate_views(checkpoint, videos=2, seed=108)
     assert {answer.method for answer in answered} == set(VIEWS)
     for answer in answered:
@@ -206,7 +208,7 @@ def test_only_models_trained_on_such_videos_are_asked(tmp_path: Any) -> None:
         refuse_others(find_model(str(other)))
 
 
-def test_a_tie_is_no_answer(checkpoint: Checkpoint, film: Film) -> None:
+def test_a_tie_is_no_answer(checkpoint: LoadedCheckpoint, film: Film) -> None:
     examiner = Examiner.of(checkpoint, film)
     scores = torch.zeros(len(checkpoint.language.tokenizer))
     question = replace(film.questions[0], options=("red", "blue"))
@@ -214,7 +216,7 @@ def test_a_tie_is_no_answer(checkpoint: Checkpoint, film: Film) -> None:
 
 
 def test_a_question_that_the_tokenizer_does_not_know_is_refused(
-    checkpoint: Checkpoint, film: Film
+    checkpoint: LoadedCheckpoint, film: Film
 ) -> None:
     asked = replace(film.questions[0], text="which zeppelin?")
     with pytest.raises(UsageError, match="zeppelin"):
