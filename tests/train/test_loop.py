@@ -19,12 +19,12 @@ from evscli.mini.world.questions import KINDS
 from evscli.train.checkpoint import (
     CHECKPOINT_FILE,
     Checkpoint,
+    TrainingReport,
     load_checkpoint,
     save_checkpoint,
 )
 from evscli.train.learner import Learned
 from evscli.train.loop import (
-    Report,
     Trained,
     TrainingError,
     TrainingRun,
@@ -168,7 +168,7 @@ def test_a_finished_run_is_made_by_no_other_machine(tokenizer: Any, tmp_path: Pa
 
 
 def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> None:
-    reports: list[Report] = []
+    reports: list[TrainingReport] = []
     go(tokenizer, tmp_path, until=1)
     before = (tmp_path / CHECKPOINT_FILE).read_bytes()
     again = go(tokenizer, tmp_path, until=1, on_report=reports.append)

@@ -58,7 +58,7 @@ class TestNearestCosine:
     def test_multiplies_no_more_than_a_block_by_a_block(self) -> None:
         mask = random_mask((5, 4, 4), 0.5)
         with (
-            patch.object(rows, "BLOCK", 7),
+            patch.object(rows, "ROWS_AT_ONCE", 7),
             patch.object(coverage, "_products", wraps=coverage._products) as products,
         ):
             nearest_cosine(VideoTokens.from_embeds(noise(5, 4, 4)), mask)

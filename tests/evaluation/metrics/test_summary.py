@@ -63,7 +63,7 @@ def test_every_number_is_its_formula(
     if zeros:
         embeds[random_mask(grid, 0.3, seed + 1)] = 0
         embeds[0, 0, 0, 0] = 1
-    with patch.object(rows, "BLOCK", block):
+    with patch.object(rows, "ROWS_AT_ONCE", block):
         got = measure(embeds, mask)
     radius, facility, residual, entropy = brute_force(embeds, mask)
     assert got.k_center_radius == pytest.approx(radius, abs=1e-6)
