@@ -38,7 +38,7 @@ def tallies() -> list[Tally]:
 @pytest.fixture(scope="module")
 def films() -> list[Film]:
     some = (film for _, film in held_out_films(60, seed=SEED) if film.scene.form.frames <= 16)
-    return [*islice((film for film in some if film.questions), 6)]
+    return [*islice((film for film in some if film.questions), 4)]
 
 
 def test_mini_answers_held_out_questions(tallies: Sequence[Tally]) -> None:

@@ -39,7 +39,7 @@ ray = pytest.importorskip("ray", reason="Ray cannot be installed here")
 
 pytestmark = pytest.mark.slow
 
-CLIPS = 12
+CLIPS = 8
 PRUNING = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
 FAULTY = partial(make_faulty, PRUNING)
 
