@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 320
 MOST_LINES = 27_000
-"""Lines of the package that are not blank."""
+"""The most lines of the package that are not blank. Only a new capability may raise it."""
 
 
 def functions() -> list[int]:

@@ -59,7 +59,7 @@ def pixel_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:
     distance = torch.zeros((t, h, w), dtype=torch.int64)
     earlier: deque[Tensor] = deque(maxlen=patch)
     count, values = 0, 1
-    for frame in _whole_patches(pixels):
+    for frame in whole_patches(pixels):
         if count == patch * t or frame.shape[-2] % h or frame.shape[-1] % w:
             raise _other_grid(grid_thw, patch)
         if count >= patch:
@@ -93,7 +93,7 @@ def _one_minus_cosine(norms: Tensor, earlier_norms: Tensor, steps: Tensor) -> Te
     return torch.where(a * b == 0, at_zero, change.clamp(0, 2)).float()
 
 
-def _whole_patches(pixels: PixelSource) -> Iterator[Tensor]:
+def whole_patches(pixels: PixelSource) -> Iterator[Tensor]:
     """Yield every frame [3, H, W] in order, the last repeated until its temporal patch is whole."""
     count = 0
     for chunk in pixels.chunks():
