@@ -21,10 +21,14 @@ MOST_LINES = 27_000
 """The most lines of the package that are not blank. Only a new capability may raise it."""
 
 
+def tree_of(path: Path) -> ast.Module:
+    """Parse a module."""
+    return ast.parse(path.read_text())
+
+
 def functions() -> list[int]:
     """Return the lines of every function."""
-    trees = (ast.parse(path.read_text()) for path in FILES)
-    nodes = (node for tree in trees for node in ast.walk(tree))
+    nodes = (node for path in FILES for node in ast.walk(tree_of(path)))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [node.end_lineno - node.lineno + 1 for node in nodes if isinstance(node, kinds)]
 
@@ -46,6 +50,12 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "prune" in done.stdout
+
+
+def test_files_that_a_package_names_are_there() -> None:
+    for init in PACKAGE.rglob("__init__.py"):
+        named = re.findall(r"\b[a-z_0-9]+\.py\b", ast.get_docstring(tree_of(init)) or "")
+        assert [name for name in named if not (init.parent / name).exists()] == [], init
 
 
 def walk() -> list[tuple[Path, list[str]]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.pruners import registry
+from evscli import added
 from evscli.store import open_store
 from tests.evs import Result, run_evs
 
@@ -47,7 +47,7 @@ def run(site: Path, cwd: Path, *command: str | Path) -> Result:
 def find_packages(site: str) -> None:
     """Look for packages anew, as a process does that begins."""
     sys.path.insert(0, site)
-    registry._entry_points.cache_clear()
+    added.points_of.cache_clear()
 
 
 CHOSEN = ("--method", "brightness", "--budget", "0.25")

@@ -3,6 +3,8 @@
     model = "some/checkpoint"               # for every command that has the option
     [prune]
     budget = [0.1, 0.3]                     # for one command
+    [train.mini]
+    steps = 100
 
 An option on the command line goes first, then its `EVS_*` variable, then this file.
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +36,55 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"{DEFAULTS_FILE} cannot be read ({error}); mend it or move it away"
         ) from None
-    options = {name: _options(command) for name, command in commands.items()}
-    everywhere = {name: value for name, value in given.items() if not isinstance(value, dict)}
+    tables = {name: value for name, value in given.items() if isinstance(value, dict)}
+    everywhere = {name: value for name, value in given.items() if name not in tables}
+    known = {option for command in _single(commands) for option in _options(command)}
     for name in everywhere:
-        _check(name, {option for known in options.values() for option in known}, "any command")
-    defaults: dict[str, Any] = {}
-    for command, known in options.items():
-        own = given.get(command, {})
-        for name in own:
-            _check(name, set(known), f"evs {command}")
-        values = {**{n: v for n, v in everywhere.items() if n in known}, **own}
-        defaults[command] = {
-            known[name].name: [value]
-            if known[name].multiple and not isinstance(value, list)
-            else value
-            for name, value in values.items()
-        }
-    for name, value in given.items():
-        if isinstance(value, dict) and name not in commands:
+        _check(name, known, "any command")
+    return _of_group(tables, commands, everywhere)
+
+
+def _of_group(
+    tables: Mapping[str, Any],
+    commands: Mapping[str, Any],
+    everywhere: Mapping[str, Any],
+    at: str = "",
+) -> dict[str, Any]:
+    """Return the defaults of several commands, whose `tables` are below the table `at`."""
+    for name in tables:
+        if name not in commands:
             raise UsageError(
-                f"{DEFAULTS_FILE}: there is no command {name!r} for the table [{name}]"
+                f"{DEFAULTS_FILE}: there is no command {name!r} for the table [{at}{name}]"
             )
+    defaults = {}
+    for name, command in commands.items():
+        own, below = tables.get(name, {}), getattr(command, "commands", None)
+        if below:
+            defaults[name] = _of_group(own, below, everywhere, f"{at}{name}.")
+        else:
+            words = f"{at}{name}".replace(".", " ")
+            defaults[name] = _of_command(own, _options(command), everywhere, words)
     return defaults
+
+
+def _of_command(
+    own: Mapping[str, Any], known: Mapping[str, Any], everywhere: Mapping[str, Any], words: str
+) -> dict[str, Any]:
+    """Return the defaults of one command; a single value of a repeated option becomes a list."""
+    for name in own:
+        _check(name, set(known), f"evs {words}")
+    values = {**{name: value for name, value in everywhere.items() if name in known}, **own}
+    return {
+        known[name].name: [value] if known[name].multiple and not isinstance(value, list) else value
+        for name, value in values.items()
+    }
+
+
+def _single(commands: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield every command that is not a group of others."""
+    for command in commands.values():
+        below = getattr(command, "commands", None)
+        yield from _single(below) if below else (command,)
 
 
 def _options(command: Any) -> dict[str, Any]:

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import version
 from importlib.util import find_spec
 
+from evscli.added import Added
 from evscli.errors import ModelError
 from evscli.models.spec import FamilySpec
 
-ENTRY_POINT_GROUP = "evscli.models"
+ADDED = Added(
+    group="evscli.models",
+    kind=FamilySpec,
+    noun="model family",
+    name_of=lambda spec: spec.model_type,
+)
+"""The families of other packages."""
 
 EXAMPLE_ID = "Qwen/Qwen3-VL-2B-Instruct"
 """A hub id for messages that show how one is written."""
@@ -34,11 +41,9 @@ def built_in() -> dict[str, FamilySpec]:
     return {spec.model_type: spec for folder in folders for spec in folder.FAMILIES}
 
 
-@cache
-def added() -> dict[str, EntryPoint]:
-    """Return the entry points of families that installed packages add; nothing is imported."""
-    found = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-    return {point.name: point for point in found if point.name not in built_in()}
+def added_names() -> tuple[str, ...]:
+    """Return the model types that installed packages add to the built-in ones."""
+    return tuple(name for name in ADDED.names if name not in built_in())
 
 
 def list_families() -> dict[str, str]:
@@ -47,11 +52,9 @@ def list_families() -> dict[str, str]:
     A family of another package that cannot be used is listed with the reason.
     """
     summaries = {model_type: spec.summary for model_type, spec in built_in().items()}
-    for model_type in added():
-        try:
-            summaries[model_type] = load_added(model_type).summary
-        except ModelError as error:
-            summaries[model_type] = f"broken: {error}"
+    for model_type in added_names():
+        loaded = _load(model_type)
+        summaries[model_type] = f"broken: {loaded}" if isinstance(loaded, str) else loaded.summary
     return summaries
 
 
@@ -61,38 +64,23 @@ def family_of(model_type: object, *, model: str) -> FamilySpec:
     Raises ModelError for a type that evs does not support, for one that the installed transformers
     does not have, and for one whose package is broken.
     """
-    known = (*built_in(), *added())
+    known = (*built_in(), *added_names())
     if not isinstance(model_type, str) or model_type not in known:
         raise ModelError(
             f"{model}: model type {model_type!r} is not supported; "
             f"use a checkpoint of type {', '.join(known)}"
         )
-    spec = built_in().get(model_type) or load_added(model_type)
+    spec = built_in().get(model_type) or _load(model_type)
+    if isinstance(spec, str):
+        raise ModelError(f"{model}: model type {model_type!r} is broken: {spec}")
     _require_installed(spec, model=model)
     return spec
 
 
 @cache
-def load_added(model_type: str) -> FamilySpec:
-    """Import the family that a package adds. Raises ModelError where it is broken."""
-    point = added()[model_type]
-    package = f"{point.dist.name} {point.dist.version}" if point.dist else "its package"
-    mend = f"repair or uninstall {package}"
-    try:
-        spec = point.load()
-    except (Exception, SystemExit) as error:  # whatever a foreign module does when imported
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelError(
-            f"{point.value} cannot be loaded ({type(error).__name__}: {reason}): {mend}"
-        ) from error
-    if not isinstance(spec, FamilySpec):
-        raise ModelError(f"{point.value} is a {type(spec).__name__} and not a FamilySpec: {mend}")
-    if spec.model_type != model_type:
-        raise ModelError(
-            f"{point.value} has the model type {spec.model_type!r} and not {model_type!r} as its "
-            f"entry point: {mend}"
-        )
-    return spec
+def _load(model_type: str) -> FamilySpec | str:
+    """Return the family that a package adds, or the reason why it cannot be used."""
+    return ADDED.load(model_type)
 
 
 def _require_installed(spec: FamilySpec, *, model: str) -> None:

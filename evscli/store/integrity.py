@@ -32,7 +32,7 @@ class Problem:
     """The id of the video, or None where the whole shard is concerned."""
 
     message: str
-    """The problem in words, as `evs verify` prints it."""
+    """The problem in words, as `evs inspect --verify` prints it."""
 
 
 @dataclass(frozen=True, kw_only=True)

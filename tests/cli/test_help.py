@@ -112,6 +112,12 @@ class TestDefaults:
         assert settings["selection"]["method"] == "vcast"
         assert settings["selection"]["budget"] == 0.5
 
+    def test_a_command_of_a_group_has_a_table_below_it(self, folder: Path) -> None:
+        (folder / "evs.toml").write_text("[train.mini]\nsteps = -5\n")
+        result = run_evs("train", "mini", "-o", "run", cwd=folder)
+        assert result.code == 2
+        assert "steps" in result.error
+
     def test_the_file_is_named(self, folder: Path) -> None:
         (folder / "evs.toml").write_text("fps = 2\n")
         result = run_evs("methods", cwd=folder)
@@ -123,6 +129,8 @@ class TestDefaults:
             ("fsp = 2", "evs.toml: any command has no option 'fsp'; did you mean fps?"),
             ("[prune]\nwords = 2", "evs.toml: evs prune has no option 'words'"),
             ("[prun]\nfps = 2", "evs.toml: there is no command 'prun' for the table [prun]"),
+            ("[train]\nsteps = 2", "there is no command 'steps' for the table [train.steps]"),
+            ("[train.mini]\nstep = 2", "evs train mini has no option 'step'; did you mean steps?"),
             ("fps = ", "evs.toml cannot be read (Invalid value"),
             ("[prune]\nfps = 'x'", "Invalid value for '--fps'"),
         ],

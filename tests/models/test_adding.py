@@ -14,7 +14,7 @@ from transformers import CONFIG_MAPPING, AutoTokenizer
 from transformers.models.qwen3_vl import Qwen3VLConfig
 
 import evscli
-from evscli import models, prefill, prune_video
+from evscli import added, models, prefill, prune_video
 from evscli.encoders import list_families
 from evscli.errors import ModelError
 from evscli.models import registry
@@ -39,7 +39,7 @@ class NewConfig(Qwen3VLConfig):  # type: ignore[misc]
 @pytest.fixture(autouse=True)
 def forgetful() -> Iterator[None]:
     """Forget what was looked up, before and after."""
-    lookups = (registry.built_in, registry.added, registry.load_added)
+    lookups = (registry.built_in, registry._load)
     for lookup in lookups:
         lookup.cache_clear()
     yield
@@ -99,8 +99,11 @@ def test_a_package_adds_a_family(
     ("value", "reason"),
     [
         ("no_such_module:NEW", "cannot be loaded .ModuleNotFoundError: "),
-        ("json:dumps", "is a function and not a FamilySpec"),
-        ("evscli.models.qwen3_vl:DENSE", "has the model type 'qwen3_vl' and not 'new_vl'"),
+        ("json:dumps", "is a function, not a FamilySpec"),
+        (
+            "evscli.models.qwen3_vl:DENSE",
+            "has the name 'qwen3_vl', but its entry point has 'new_vl'",
+        ),
     ],
 )
 def test_a_broken_family_is_listed_and_refused_with_the_reason(
@@ -116,8 +119,8 @@ def test_a_broken_family_is_listed_and_refused_with_the_reason(
 
 def add(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Pretend that an installed package has the entry point."""
-    point = EntryPoint(name=name, value=value, group=registry.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda **_group: [point])
+    point = EntryPoint(name=name, value=value, group=registry.ADDED.group)
+    monkeypatch.setattr(added, "points_of", lambda _group: {name: (point,)})
 
 
 def test_nothing_outside_models_names_a_family() -> None:

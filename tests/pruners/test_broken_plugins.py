@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evscli import added
 from evscli.errors import UsageError
 from evscli.pruners import broken_methods, get_pruner, list_pruners, prune, registry
 from tests.pruners.videos import tokens
@@ -51,7 +52,7 @@ class TestBrokenPlugins:
             for name in sources
         }
         points["twice"] = (*points["fine"], *points["evs"])
-        monkeypatch.setattr(registry, "_entry_points", lambda: points)
+        monkeypatch.setattr(added, "points_of", lambda _group: points)
         registry._load.cache_clear()
 
     @pytest.mark.usefixtures("installed")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from evscli import added
 from evscli.errors import MethodError, UsageError
 from evscli.pruners import (
     Pruner,
@@ -173,7 +174,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     other = EntryPoint(name="other", value="math:pi", group="evscli.pruners")
     evs = EntryPoint(name="evs", value="math:pi", group="evscli.pruners")
     points = {found.name: (found,) for found in (point, broken, other, evs)}
-    monkeypatch.setattr(registry, "_entry_points", lambda: points)
+    monkeypatch.setattr(added, "points_of", lambda _group: points)
     registry._load.cache_clear()
 
 

@@ -35,20 +35,19 @@ def cdpruner(
 
     A video of more than a part is cut into runs of whole frames that share the budget evenly.
     """
-    import torch
-
     from evscli.pruners.ops.cosines import unit_query, unit_tokens
-    from evscli.pruners.ops.frames import parts
+    from evscli.pruners.ops.frames import keep_in_parts
 
     t, h, w = tokens.grid_thw
     count = nearest_count(t, h * w, budget)
     quality = _quality(tokens.embeds, unit_query(inputs, tokens.embeds))
-    mask = torch.zeros((t, h * w), dtype=torch.bool, device=tokens.embeds.device)
-    for start, stop, share in parts(t, h * w, count, options.part):
+
+    def choose(start: int, stop: int, share: int) -> Tensor:
         unit = unit_tokens(tokens.embeds[start:stop])
-        chosen = determinantal_points(unit, quality[start:stop].flatten(), share)
-        mask[start:stop].view(-1)[chosen] = True
-    return KeptTokens(mask=mask.view(t, h, w), scores=quality.view(t, h, w), expected=count)
+        return determinantal_points(unit, quality[start:stop].flatten(), share)
+
+    mask = keep_in_parts(tokens.embeds, count, options.part, choose)
+    return KeptTokens(mask=mask, scores=quality.view(t, h, w), expected=count)
 
 
 PRUNER = Pruner(

@@ -35,18 +35,17 @@ def divprune(
 
     A video of more than a part is cut into runs of whole frames that share the budget evenly.
     """
-    import torch
-
     from evscli.pruners.ops.cosines import unit_tokens
-    from evscli.pruners.ops.frames import parts
+    from evscli.pruners.ops.frames import keep_in_parts
 
     t, h, w = tokens.grid_thw
     count = nearest_count(t, h * w, budget)
-    mask = torch.zeros((t, h * w), dtype=torch.bool, device=tokens.embeds.device)
-    for start, stop, share in parts(t, h * w, count, options.part):
-        chosen = farthest_points(unit_tokens(tokens.embeds[start:stop]), share)
-        mask[start:stop].view(-1)[chosen] = True
-    return KeptTokens(mask=mask.view(t, h, w), expected=count)
+
+    def choose(start: int, stop: int, share: int) -> Tensor:
+        return farthest_points(unit_tokens(tokens.embeds[start:stop]), share)
+
+    mask = keep_in_parts(tokens.embeds, count, options.part, choose)
+    return KeptTokens(mask=mask, expected=count)
 
 
 PRUNER = Pruner(

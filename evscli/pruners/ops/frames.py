@@ -6,7 +6,7 @@ scores of it, and bounds every temporary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -61,6 +61,21 @@ def float_chunks(embeds: Tensor, *, overlap: int = 0) -> Iterator[tuple[int, int
     for start, stop in frame_spans(embeds):
         x = embeds[max(start - overlap, 0) : stop]
         yield start, stop, (buffer[: len(x)].copy_(x) if converts else x).flatten(1, 2)
+
+
+def keep_in_parts(
+    embeds: Tensor, count: int, most: int, choose: Callable[[int, int, int], Tensor]
+) -> Tensor:
+    """Keep `count` tokens of `embeds [T, h, w, D]` by a rule that compares all pairs: [T, h, w].
+
+    `choose(start, stop, share)` returns row numbers among the tokens of a part, frames
+    start..stop-1, which are of at most `most` tokens or one frame.
+    """
+    t, h, w, _ = embeds.shape
+    mask = torch.zeros((t, h * w), dtype=torch.bool, device=embeds.device)
+    for start, stop, share in parts(t, h * w, count, most):
+        mask[start:stop].view(-1)[choose(start, stop, share)] = True
+    return mask.view(t, h, w)
 
 
 def parts(frames: int, cells: int, count: int, most: int) -> Iterator[tuple[int, int, int]]:
