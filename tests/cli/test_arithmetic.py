@@ -63,6 +63,7 @@ def encoder_settings(store: Path) -> Any:
     return json.loads((store / "run.json").read_text())["settings"]["encoder"]
 
 
+@pytest.mark.slow
 def test_the_arithmetic_is_recorded_where_it_is_not_the_checkpoints(stores: Path) -> None:
     narrow, wide = (encoder_settings(stores / name) for name in ("narrow", "wide"))
     assert narrow["dtype"] == "bfloat16"

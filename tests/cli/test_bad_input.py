@@ -191,6 +191,7 @@ def test_two_inputs_with_one_id(tmp_path: Path, clip: Path) -> None:
     assert not (tmp_path / "evs-out").exists()
 
 
+@pytest.mark.slow
 def test_a_source_that_changed_since(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=24)
     assert prune(tmp_path, "a.mp4", *VCAST, "-o", "store").code == 0

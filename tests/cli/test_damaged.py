@@ -24,6 +24,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_recording_that_was_cut_off_is_trimmed_and_noted_everywhere(
     clips: Path, tmp_path: Path
 ) -> None:

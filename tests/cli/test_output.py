@@ -34,6 +34,7 @@ def print_ascii_only() -> None:
     sys.stdout.reconfigure(encoding="ascii")
 
 
+@pytest.mark.slow
 def test_a_full_output_device_does_not_end_the_run(tmp_path: Path) -> None:
     make_videos(tmp_path / "in")
     done = run_evs("prune", "in", *VCAST, "-o", "store", cwd=tmp_path, before=fill_the_output)
@@ -58,6 +59,7 @@ def test_a_full_output_device_does_not_fail_the_end_of_the_process() -> None:
     assert done.stderr.count("no more output (No space left on device)") == 1
 
 
+@pytest.mark.slow
 def test_names_the_locale_cannot_print_do_not_end_the_run(tmp_path: Path) -> None:
     make_videos(tmp_path / "in")
     done = run_evs("prune", "in", *VCAST, "-o", "store", cwd=tmp_path, before=print_ascii_only)

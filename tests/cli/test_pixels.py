@@ -16,6 +16,7 @@ from tests.evs import run_evs
 EVS = ("--method", "evs", "--budget", "0.5")
 
 
+@pytest.mark.slow
 def test_pixels_asked_for_are_planned_pruned_and_recorded(tmp_path: Path, clip: Path) -> None:
     given = (clip, *EVS, "--max-pixels", "9000", "--total-pixels", "60000", "-o", "store")
     planned = run_evs("plan", *given, "--no-calibrate", "--json", cwd=tmp_path)

@@ -61,6 +61,7 @@ def test_nothing_in_a_store_names_this_machine(tmp_path: Path, videos: Path) -> 
         assert os.uname().nodename.encode() not in content, path.name
 
 
+@pytest.mark.slow
 def test_a_folder_gives_ids_below_it_and_a_second_run_skips_them(
     tmp_path: Path, videos: Path
 ) -> None:

@@ -74,6 +74,7 @@ def assert_same(store: Store, expected: Store) -> None:
             assert torch.equal(tensor, other.tensors()[name])
 
 
+@pytest.mark.slow
 def test_a_tar(videos: Path, expected: Store, tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "clips.tar", members(videos))
     result = run_evs("prune", tar, *PRUNE, cwd=tmp_path)

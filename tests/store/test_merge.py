@@ -444,6 +444,7 @@ def test_an_interrupt_anywhere_loses_nothing(tmp_path: Path, prepared: Path) -> 
     raise AssertionError("the merge never ended")
 
 
+@pytest.mark.slow
 def test_a_reader_finds_every_video_at_every_moment(tmp_path: Path, prepared: Path) -> None:
     folder, looks = tmp_path / "store", list[int]()
     shutil.copytree(prepared, folder)

@@ -70,6 +70,7 @@ def test_boxes_lie_in_the_picture(name: str) -> None:
         assert 0 <= y0 < y1 <= height
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "what", "event"), EVENTS)
 def test_an_event_changes_its_box_when_it_starts_and_when_it_ends(
     name: str, what: str, event: dict[str, Any]

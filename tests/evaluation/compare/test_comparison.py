@@ -63,6 +63,7 @@ def comparison(encoder: VideoEncoder, videos: list[VideoInput]) -> Comparison:
     return found
 
 
+@pytest.mark.slow
 def test_a_broken_video_is_recorded_and_the_rest_measured(comparison: Comparison) -> None:
     assert [failure.id for failure in comparison.failures] == ["torn"]
     assert [video[0].video for video in comparison.measured] == ["a", "b"]

@@ -85,6 +85,7 @@ def test_answers_are_those_of_plain_forwards_on_each_selection(
         assert answer.chance == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_a_video_is_decoded_and_encoded_once(
     checkpoint: LoadedCheckpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_every_video_and_seed_draws_other_random_tokens(
     assert len(masks) == 4
 
 
+@pytest.mark.slow
 def test_a_video_that_fails_is_reported_and_the_rest_go_on(
     checkpoint: LoadedCheckpoint, folder: Path
 ) -> None:

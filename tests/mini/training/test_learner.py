@@ -82,6 +82,7 @@ def test_the_working_copy_is_what_will_be_released(tokenizer: Any, drawn: Any) -
     assert rotary.inv_freq.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_a_look_teaches_the_vision_tower_alone(states: list[dict[str, Tensor]]) -> None:
     before, after, _ = states
     changed = {name for name in weights(before) if not torch.equal(before[name], after[name])}
@@ -135,6 +136,7 @@ def test_what_was_learned_says_the_kind_of_every_question(
     assert set(learned.right) <= {True, False}
 
 
+@pytest.mark.slow
 def test_a_restored_learner_goes_on_bit_for_bit(
     tokenizer: Any, drawn: dict[int, Batch], states: list[dict[str, Tensor]]
 ) -> None:

@@ -119,6 +119,7 @@ def test_compressed_frames_look_alike(form: Form) -> None:
     assert (np.diag(apart) <= apart.min(1) + 0.5).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("raw")
 def test_compressing_again_gives_the_same() -> None:
     for number in range(4):
