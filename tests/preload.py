@@ -5,6 +5,9 @@ from contextlib import suppress
 from importlib import import_module
 from pkgutil import walk_packages
 
+import hypothesis  # noqa: F401 - what a child is to do is often defined in a module of tests
+import pytest  # noqa: F401
+
 import evscli
 
 gc.disable()  # what is imported stays, and looking through it again and again takes a second

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -23,18 +25,36 @@ SIZE = (96, 128)
 def picture(number: int, size: tuple[int, int] = SIZE, *, seed: int = 0) -> Picture:
     """Frame `number` of a test clip, [H, W, 3] uint8: a moving texture and a moving square."""
     height, width = size
-    noise = np.random.default_rng(seed)
-    coarse = noise.integers(40, 216, (height // 8 + 2, width // 8 + 2, 3))
-    texture = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
-    texture = texture + noise.integers(-24, 25, (height, width, 3))
-    moved = np.roll(texture, (number, 2 * number), axis=(0, 1))
+    moved = np.roll(_texture(size, seed), (number, 2 * number), axis=(0, 1))
     side = max(2, min(height, width) // 4)
     top, left = 3 * number % max(1, height - side), 5 * number % max(1, width - side)
     moved[top : top + side, left : left + side] = (number * 37 % 256, 255 - number * 11 % 256, 128)
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
-def write_video(
+@cache
+def _texture(size: tuple[int, int], seed: int) -> NDArray[np.int64]:
+    """Noise on coarse squares, [H, W, 3]."""
+    height, width = size
+    noise = np.random.default_rng(seed)
+    coarse = noise.integers(40, 216, (height // 8 + 2, width // 8 + 2, 3))
+    squares = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+    return squares + noise.integers(-24, 25, (height, width, 3))
+
+
+def write_video(path: Path, **form: Any) -> Path:
+    """A clip as of `encode_video`. The bytes of one that this process has made are remembered."""
+    known = (path.suffix, repr(sorted(form.items())))
+    if known not in _MADE:
+        _MADE[known] = encode_video(path, **form).read_bytes()
+    path.write_bytes(_MADE[known])
+    return path
+
+
+_MADE: dict[tuple[str, str], bytes] = {}
+
+
+def encode_video(
     path: Path,
     *,
     frames: int = 48,

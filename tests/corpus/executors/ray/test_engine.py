@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import secrets
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -29,8 +27,6 @@ from evscli.errors import EvsError, StoreError
 from evscli.job import Pruning, Selection
 from evscli.pipeline import VideoPruner
 from evscli.store import Store, open_store
-from evscli.store.locks import lock_holder
-from evscli.store.schema import staging_folder
 from tests.faults import make_faulty
 from tests.stores import assert_same
 from tests.videos import truncate, write_video
@@ -108,72 +104,58 @@ def run(
     return seen
 
 
-@pytest.mark.usefixtures("_cluster")
-def test_poison_videos_fail_and_the_rest_are_as_from_the_local_engine(
-    clips: Path,
+class Interrupting(Seen):
+    """Presses Ctrl-C when all results but one are there."""
+
+    def done(self, done: Done, *, again: bool) -> None:
+        super().done(done, again=again)
+        if len(self.results) == len(self.tasks) - 1:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def _poisoned(clips: Path, tmp_path: Path) -> None:
+    """The clips in folder `in`, and after the third of them four that cannot be pruned."""
+    shutil.copytree(clips, tmp_path / "in")
+    poison = tmp_path / "in/02-poison"
+    poison.mkdir()
+    for name in ("fatal", "segfault"):
+        shutil.copy(clips / "00.mp4", poison / f"{name}.mp4")
+    truncate(shutil.copy(clips / "01.mp4", poison / "cut.mp4"))
+    (poison / "empty.mp4").touch()
+
+
+@pytest.mark.usefixtures("_cluster", "_poisoned")
+def test_a_run_with_poison_videos_that_is_interrupted_and_resumed_is_a_local_run(
     tmp_path: Path,
     undisturbed: Store,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A video kills an actor, which is replaced: what it had finished is in no shard yet."""
     folder, store = tmp_path / "in", tmp_path / "store"
-    shutil.copytree(clips, folder)
-    for name in ("fatal", "segfault"):
-        shutil.copy(folder / "00.mp4", folder / f"{name}.mp4")
-    truncate(shutil.copy(folder / "01.mp4", folder / "cut.mp4"))
-    (folder / "empty.mp4").touch()
-    seen = run(prune_on_ray, suspicious, folder, store, workers=1)
-    assert Counter(done.task.video.id for done in seen.results) == Counter(seen.tasks)
-    assert {name: (f.stage, f.kind) for name, f in open_store(store).failures.items()} == {
-        "segfault": ("index", "Crashed"),
-        "fatal": ("encode", "Crashed"),
-        "cut": ("open", "InvalidDataError"),
-        "empty": ("open", "VideoError"),
-    }
-    (remark,) = caplog.messages
-    assert "died (its worker process has died" in remark
-    assert capfd.readouterr() == ("", "")
-    assert all(len(pickle.dumps(done)) < 4096 for done in seen.results)
-    assert_same(open_store(store), undisturbed)
-
-
-class Killing(Seen):
-    """At the third result, kills a worker that has finished something of which no shard is.
-
-    When all other results but one are there it presses Ctrl-C.
-    """
-
-    def __init__(self, store: Path) -> None:
-        super().__init__()
-        self.store = store
-
-    def done(self, done: Done, *, again: bool) -> None:
-        super().done(done, again=again)
-        if len(self.results) == 3:
-            writer = next(n for n in (0, 1) if [*staging_folder(self.store, n).glob("*.safe*")])
-            holder = lock_holder(self.store, writer)
-            assert holder is not None
-            os.kill(holder[1], signal.SIGKILL)
-        elif len(self.results) == CLIPS - 1:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.usefixtures("_cluster")
-def test_a_killed_actor_is_replaced_and_what_is_interrupted_then_is_resumed_here(
-    clips: Path, tmp_path: Path, undisturbed: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = tmp_path / "store"
-    killing = Killing(store)
+    first = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        run(prune_on_ray, FAULTY, clips, store, killing, workers=2)
+        run(prune_on_ray, suspicious, folder, store, first, workers=2)
     (remark,) = caplog.messages
     assert remark.startswith("the worker on cpu of ")
+    assert "died (its worker process has died" in remark
     assert "another one goes on with its videos" in remark
-    told = [done.task.video.id for done in killing.results]
-    assert len({*told}) == len(told) == CLIPS - 1
-    assert {*told} <= set(open_store(store))
+    assert capfd.readouterr() == ("", "")
+    told = Counter(done.task.video.id for done in first.results)
+    assert len(told) == told.total() == len(first.tasks) - 1
+    assert all(len(pickle.dumps(done)) < 4096 for done in first.results)
     assert not [*store.glob(".writer-*")]  # the actors have closed their shards
-    seen = run(prune_corpus, PRUNING.make, clips, store)
+    between = open_store(store)
+    failed = {id: (f.stage, f.kind) for id, f in between.failures.items()}
+    assert failed == {
+        "02-poison/segfault": ("index", "Crashed"),
+        "02-poison/fatal": ("encode", "Crashed"),
+        "02-poison/cut": ("open", "InvalidDataError"),
+        "02-poison/empty": ("open", "VideoError"),
+    }
+    assert {*told} - {*failed} <= {*between}
+    seen = run(prune_corpus, PRUNING.make, folder, store)
     assert seen.skipped >= CLIPS - 1
     assert_same(open_store(store), undisturbed)
 
