@@ -7,11 +7,13 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from evscli.encoders import device
 from evscli.store import open_store
+from tests.cli.in_process import run_here
 from tests.evs import Result, run_evs
 from tests.stores import assert_same
 from tests.videos import write_video
@@ -19,16 +21,8 @@ from tests.videos import write_video
 VCAST = ("--method", "vcast", "--budget", "0.3")
 
 
-def with_units() -> None:
-    device.has_units = lambda *_: True
-
-
-def without_units() -> None:
-    device.has_units = lambda *_: False
-
-
 def only_here() -> None:
-    """The same, and other processes of the run cannot tell."""
+    """Have this process find no units, and other processes of the run unable to tell."""
     here = os.getpid()
 
     def has_units(*_: object) -> bool:
@@ -50,13 +44,19 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stores(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one run on either machine makes of all clips."""
     folder = tmp_path_factory.mktemp("stores")
-    for name, machine in (("narrow", with_units), ("wide", without_units)):
-        assert prune(clips, name, folder, machine).code == 0
+    for name, units in (("narrow", True), ("wide", False)):
+        assert prune(clips, name, folder, units).code == 0
     return folder
 
 
-def prune(clips: Path, store: str, cwd: Path, machine: Any, *more: str) -> Result:
-    return run_evs("prune", clips, *VCAST, "-o", store, *more, cwd=cwd, before=machine)
+def run_on(units: bool, *arguments: str | Path, cwd: Path) -> Result:
+    """Run `evs` on a machine that has arithmetic units for bfloat16 or not."""
+    with patch.object(device, "has_units", lambda *_: units):
+        return run_here(*arguments, cwd=cwd)
+
+
+def prune(clips: Path, store: str, cwd: Path, units: bool, *more: str) -> Result:
+    return run_on(units, "prune", clips, *VCAST, "-o", store, *more, cwd=cwd)
 
 
 def encoder_settings(store: Path) -> Any:
@@ -71,23 +71,23 @@ def test_the_arithmetic_is_recorded_where_it_is_not_the_checkpoints(stores: Path
     infos = {name: open_store(stores / name).info("a").model for name in ("narrow", "wide")}
     assert (infos["narrow"].compute_dtype, infos["wide"].compute_dtype) == (None, "float32")
     assert {info.dtype for info in infos.values()} == {"bfloat16"}
-    assert "bfloat16 computed in float32" in run_evs("inspect", "wide", "a", cwd=stores).out
+    assert "bfloat16 computed in float32" in run_here("inspect", "wide", "a", cwd=stores).out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("begun", "on", "off"),
-    [("narrow", with_units, without_units), ("wide", without_units, with_units)],
+    ("begun", "units"),
+    [("narrow", True), ("wide", False)],
 )
 def test_a_run_goes_on_alike_on_the_other_machine(
-    begun: str, on: Any, off: Any, clips: Path, stores: Path, tmp_path: Path
+    begun: str, units: bool, clips: Path, stores: Path, tmp_path: Path
 ) -> None:
     one = tmp_path / "one"
     one.mkdir()
     shutil.copy(clips / "a.mp4", one)
-    assert prune(one, "store", tmp_path, on).code == 0
+    assert prune(one, "store", tmp_path, units).code == 0
 
-    result = prune(clips, "store", tmp_path, off)
+    result = prune(clips, "store", tmp_path, not units)
 
     assert result.code == 0, result.err
     said = {"narrow": "mini (bfloat16)", "wide": "mini (bfloat16 computed in float32)"}
@@ -100,7 +100,8 @@ def test_a_run_goes_on_alike_on_the_other_machine(
 
 @pytest.mark.slow
 def test_workers_do_not_ask_their_own_machine(clips: Path, stores: Path, tmp_path: Path) -> None:
-    result = prune(clips, "store", tmp_path, only_here, "--workers", "2", "--json")
+    given = ("prune", clips, *VCAST, "-o", "store", "--workers", "2", "--json")
+    result = run_evs(*given, cwd=tmp_path, before=only_here)
     assert result.code == 0, result.err
     (start,) = (json.loads(line) for line in result.out.splitlines() if '"start"' in line)
     assert (start["dtype"], start["compute_dtype"]) == ("bfloat16", "float32")
@@ -111,15 +112,15 @@ def test_workers_do_not_ask_their_own_machine(clips: Path, stores: Path, tmp_pat
 def test_a_plan_is_of_the_stores_arithmetic_or_this_machines(
     clips: Path, stores: Path, tmp_path: Path
 ) -> None:
-    def planned(store: Path, machine: Any) -> tuple[str, str]:
+    def planned(store: Path) -> tuple[str, str]:
         plan = ("plan", clips, *VCAST, "-o", store, "--no-calibrate", "--json")
-        result = run_evs(*plan, cwd=tmp_path, before=machine)
+        result = run_on(False, *plan, cwd=tmp_path)
         assert result.code == 0, result.err
         values = json.loads(result.out)
         return values["dtype"], values["compute_dtype"]
 
-    assert planned(tmp_path / "new", without_units) == ("bfloat16", "float32")
-    assert planned(stores / "narrow", without_units) == ("bfloat16", "bfloat16")
+    assert planned(tmp_path / "new") == ("bfloat16", "float32")
+    assert planned(stores / "narrow") == ("bfloat16", "bfloat16")
 
 
 def test_stores_that_differ_are_one_line_of_error(
@@ -127,7 +128,7 @@ def test_stores_that_differ_are_one_line_of_error(
 ) -> None:
     for name, place in (("narrow", "vcast-0.3"), ("wide", "vcast-0.4")):
         shutil.copytree(stores / name, tmp_path / "both" / place)
-    result = prune(clips, "both", tmp_path, with_units, "--budget", "0.4")
+    result = prune(clips, "both", tmp_path, True, "--budget", "0.4")
     assert result.code == 1
     assert "vcast-0.3 in bfloat16 and both/vcast-0.4 in bfloat16 computed in" in result.error
 
@@ -136,7 +137,7 @@ def test_a_dtype_asked_for_is_refused_by_a_store_of_another_arithmetic(
     clips: Path, stores: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(stores / "wide", tmp_path / "wide")
-    result = prune(clips, "wide", tmp_path, with_units, "--dtype", "bfloat16")
+    result = prune(clips, "wide", tmp_path, True, "--dtype", "bfloat16")
     assert result.code == 1
     assert 'encoder.compute_dtype is "float32" there and absent now' in result.error
     assert "--dtype auto" in result.error

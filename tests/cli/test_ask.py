@@ -15,6 +15,7 @@ from evscli.errors import ModelError
 from evscli.records import RunConfig
 from evscli.store.writer import StoreWriter
 from tests.checkpoints import make_checkpoint
+from tests.cli.in_process import run_here
 from tests.evs import run_evs
 from tests.language.reference import make_clip, make_record, pruned, random_mask
 
@@ -60,7 +61,7 @@ def test_the_only_video_needs_no_id(one: Path, tmp_path: Path) -> None:
 
 def test_json_holds_the_answer_and_its_cost(several: Path, tmp_path: Path) -> None:
     arguments = ("--max-new-tokens", "3", "--json", "--real-times", "--dtype", "float32")
-    result = run_evs("ask", several, "day/b", QUESTION, *arguments, cwd=tmp_path)
+    result = run_here("ask", several, "day/b", QUESTION, *arguments, cwd=tmp_path)
     assert result.code == 0, result
     values = json.loads(result.out)
     assert (values["id"], values["question"], values["model"]) == ("day/b", QUESTION, "mini")
@@ -73,8 +74,8 @@ def test_json_holds_the_answer_and_its_cost(several: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> None:
     arguments = ("ask", one, QUESTION, "--max-new-tokens", "12")
-    streamed = run_evs(*arguments, cwd=tmp_path).out.strip()
-    assert streamed == json.loads(run_evs(*arguments, "--json", cwd=tmp_path).out)["answer"]
+    streamed = run_here(*arguments, cwd=tmp_path).out.strip()
+    assert streamed == json.loads(run_here(*arguments, "--json", cwd=tmp_path).out)["answer"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> No
 def test_a_wrong_call_is_one_line_with_the_next_step(
     words: list[str], code: int, expected: str, several: Path, tmp_path: Path
 ) -> None:
-    result = run_evs("ask", several, *words, cwd=tmp_path)
+    result = run_here("ask", several, *words, cwd=tmp_path)
     assert result.code == code, result
     assert result.error.startswith("error: ")
     assert expected in result.error
@@ -140,27 +141,27 @@ def test_an_unknown_word_is_refused_before_the_model_runs(
 @pytest.mark.slow
 def test_every_example_question_is_answered(one: Path, tmp_path: Path) -> None:
     for question in EXAMPLE_QUESTIONS:
-        result = run_evs("ask", one, question, "--max-new-tokens", "1", cwd=tmp_path)
+        result = run_here("ask", one, question, "--max-new-tokens", "1", cwd=tmp_path)
         assert result.code == 0, result
 
 
 @pytest.mark.slow
 def test_the_words_of_mini_are_listed(one: Path, tmp_path: Path) -> None:
-    words = run_evs("models", "--words", cwd=tmp_path).out.split()
-    assert json.loads(run_evs("models", "--words", "--json", cwd=tmp_path).out) == words
-    columns = run_evs("models", "--words", cwd=tmp_path, env={"TTY_COMPATIBLE": "1"}).out
+    words = run_here("models", "--words", cwd=tmp_path).out.split()
+    assert json.loads(run_here("models", "--words", "--json", cwd=tmp_path).out) == words
+    columns = run_here("models", "--words", cwd=tmp_path, env={"TTY_COMPATIBLE": "1"}).out
     table, examples = columns.split("Questions of the kinds that mini is made for:")
     assert sorted(table.split()) == sorted(words)
     assert len(table.splitlines()) < len(words) / 2
     assert [line.strip() for line in examples.splitlines() if line] == [*EXAMPLE_QUESTIONS]
-    refused = run_evs("ask", one, "which zeppelin?", cwd=tmp_path)
+    refused = run_here("ask", one, "which zeppelin?", cwd=tmp_path)
     assert f"its {len(words)} words" in refused.error
-    all_of_them = run_evs("ask", one, " ".join(words), "--max-new-tokens", "1", cwd=tmp_path)
+    all_of_them = run_here("ask", one, " ".join(words), "--max-new-tokens", "1", cwd=tmp_path)
     assert all_of_them.code == 0, all_of_them
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
-    result = run_evs("ask", tmp_path, QUESTION, cwd=tmp_path)
+    result = run_here("ask", tmp_path, QUESTION, cwd=tmp_path)
     assert (result.code, "is not a store" in result.error) == (1, True)
 
 
@@ -185,11 +186,11 @@ def test_a_folder_s_name_is_not_looked_for(tmp_path: Path) -> None:
     """It would be another folder on another day."""
     store = make_store(tmp_path / "store", "clip", model_name="my-model")
     (tmp_path / "my-model").symlink_to(MINI_FOLDER)
-    refused = run_evs("ask", store, QUESTION, cwd=tmp_path)
+    refused = run_here("ask", store, QUESTION, cwd=tmp_path)
     assert refused.code == 2
     assert "a folder called 'my-model'" in refused.error
     assert refused.error.endswith("give it with --model FOLDER")
-    named = run_evs(
+    named = run_here(
         "ask", store, QUESTION, "--model", "my-model", "--max-new-tokens", "2", cwd=tmp_path
     )
     assert named.code == 0, named
@@ -199,17 +200,17 @@ def test_a_folder_s_name_is_not_looked_for(tmp_path: Path) -> None:
 def test_another_model_is_refused_unless_forced(one: Path, tmp_path: Path) -> None:
     other = copy_with_other_vision(tmp_path / "other")
     arguments = ("ask", one, QUESTION, "--model", other, "--max-new-tokens", "2")
-    refused = run_evs(*arguments, cwd=tmp_path)
+    refused = run_here(*arguments, cwd=tmp_path)
     assert refused.code == 1
     assert "--force-model" in refused.error
-    forced = run_evs(*arguments, "--force-model", cwd=tmp_path)
+    forced = run_here(*arguments, "--force-model", cwd=tmp_path)
     assert forced.code == 0, forced
     assert "note: these tokens were made by the vision weights of 'mini'" in forced.err
 
 
 def test_a_model_of_another_family_is_refused(one: Path, tmp_path: Path) -> None:
     other = make_checkpoint(tmp_path / "other", "qwen2_5_vl")
-    result = run_evs("ask", one, QUESTION, "--model", other, "--force-model", cwd=tmp_path)
+    result = run_here("ask", one, QUESTION, "--model", other, "--force-model", cwd=tmp_path)
     assert (result.code, "error: tokens of a qwen3_vl model" in result.err) == (1, True)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.in_process import run_here
 from tests.evs import run_evs
 from tests.videos import write_video
 
@@ -30,8 +31,9 @@ def test_one_video_is_compared_and_written(clip: Path, tmp_path: Path) -> None:
     assert files == [f"compare.{form}" for form in ("json", "md", "png", "svg")]
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_json_is_the_document_that_is_written(clip: Path, tmp_path: Path) -> None:
-    result = run_evs("compare", clip, *CHOSEN, "--no-language", "--json", cwd=tmp_path)
+    result = run_here("compare", clip, *CHOSEN, "--no-language", "--json", cwd=tmp_path)
     assert result.code == 0, result.err
     assert result.out == (tmp_path / "evs-compare" / "compare.json").read_text()
     values = json.loads(result.out)
@@ -39,22 +41,24 @@ def test_json_is_the_document_that_is_written(clip: Path, tmp_path: Path) -> Non
     assert values["selections"][0]["kl"] is None
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_query_aware_methods_are_asked(clip: Path, tmp_path: Path) -> None:
     chosen = ("--method", "semvid", "--method", "cdpruner", "--budget", "0.25", "--no-language")
-    refused = run_evs("compare", clip, *chosen, cwd=tmp_path)
+    refused = run_here("compare", clip, *chosen, cwd=tmp_path)
     assert (refused.code, "--query TEXT" in refused.error) == (2, True)
-    result = run_evs("compare", clip, *chosen, "--query", "the red ball", cwd=tmp_path)
+    result = run_here("compare", clip, *chosen, "--query", "the red ball", cwd=tmp_path)
     assert result.code == 0, result.err
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_broken_videos_are_named_and_the_rest_compared(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     write_video(tmp_path / "in" / "good.mp4", frames=16)
     (tmp_path / "in" / "bad.mp4").write_text("no video")
-    result = run_evs("compare", "in", *CHOSEN, "--no-language", cwd=tmp_path)
+    result = run_here("compare", "in", *CHOSEN, "--no-language", cwd=tmp_path)
     assert result.code == 3
     assert "bad.mp4" in result.error
-    only = run_evs("compare", "in/bad.mp4", *CHOSEN, "--no-language", "-o", "none", cwd=tmp_path)
+    only = run_here("compare", "in/bad.mp4", *CHOSEN, "--no-language", "-o", "none", cwd=tmp_path)
     assert only.code == 1
     assert not (tmp_path / "none").exists()
 
@@ -66,6 +70,6 @@ def test_what_means_nothing_is_refused_before_any_work(clip: Path, tmp_path: Pat
         (("--prune-at", "3"), "not after 3"),
         (("--question", ""), "--question is empty"),
     ):
-        result = run_evs("compare", clip, *arguments, cwd=tmp_path)
+        result = run_here("compare", clip, *arguments, cwd=tmp_path)
         assert result.code == 2, (arguments, result)
         assert words in result.error.splitlines()[-1], (arguments, result.error)

@@ -9,7 +9,8 @@ import pytest
 
 from evscli.store import open_store
 from evscli.store.failures import read_traceback
-from tests.evs import Result, run_evs
+from tests.cli.in_process import run_here
+from tests.evs import Result
 from tests.videos import truncate, write_video
 
 VCAST = ("--method", "vcast", "--budget", "0.3")
@@ -41,11 +42,11 @@ def test_a_failing_video_is_shown_with_its_traceback(
     folder: Path, tmp_path: Path, workers: str
 ) -> None:
     given = ("prune", "clips", *VCAST, "--workers", workers, "--device", "cpu", "-o", tmp_path)
-    result = run_evs(*given, "--debug", cwd=folder)
+    result = run_here(*given, "--debug", cwd=folder)
     assert result.code == 3
     check_shown(result)
     assert "In the decoder process:" in result.err
-    quiet = run_evs(*given, "--retry-failed", cwd=folder)
+    quiet = run_here(*given, "--retry-failed", cwd=folder)
     assert quiet.error.startswith(LINE)
     failure = open_store(tmp_path).failures["cut"]
     assert failure.attempt == 2
@@ -65,7 +66,7 @@ def test_a_failing_video_is_shown_with_its_traceback(
 
 def test_what_ends_a_worker_is_shown_with_its_traceback(folder: Path, tmp_path: Path) -> None:
     given = ("prune", "clips", *VCAST, "--prune-at", "99", "--workers", "2", "--device", "cpu")
-    result = run_evs(*given, "--debug", "-o", tmp_path, cwd=folder)
+    result = run_here(*given, "--debug", "-o", tmp_path, cwd=folder)
     assert result.code == 2
     assert "In the worker process:" in result.err
     assert ", in check_blocks" in result.err
@@ -85,25 +86,25 @@ def test_other_commands_show_it_too(command: str, folder: Path, tmp_path: Path) 
         line = json.dumps({**asked, "options": ["red", "blue"], "answer": "red"})
         (folder / "asked.jsonl").write_text(line)
         given = ("eval", "--questions", "asked.jsonl", "-o", tmp_path)
-    result = run_evs(*given, "--debug", cwd=folder)
+    result = run_here(*given, "--debug", cwd=folder)
     assert "av.error.InvalidDataError: " in result.err
-    assert "Traceback" not in run_evs(*given, cwd=folder).err
+    assert "Traceback" not in run_here(*given, cwd=folder).err
 
 
 @pytest.mark.slow
 def test_a_failed_video_can_be_inspected_and_its_event_says_all(
     folder: Path, tmp_path: Path
 ) -> None:
-    result = run_evs("prune", "clips", *VCAST, "--json", "-o", tmp_path, cwd=folder)
+    result = run_here("prune", "clips", *VCAST, "--json", "-o", tmp_path, cwd=folder)
     events = map(json.loads, result.out.splitlines())
     (failed,) = [event for event in events if event["event"] == "failed"]
-    shown = run_evs("inspect", tmp_path, "cut", cwd=folder)
+    shown = run_here("inspect", tmp_path, "cut", cwd=folder)
     assert shown.code == 0
     assert "\nfailed\tclips/cut.mp4 is an MP4 or MOV file" in shown.out
     assert "stage\topen, InvalidDataError" in shown.out
     assert failed["traceback"] in shown.out
-    values = json.loads(run_evs("inspect", tmp_path, "cut", "--json", cwd=folder).out)
+    values = json.loads(run_here("inspect", tmp_path, "cut", "--json", cwd=folder).out)
     assert values["traceback"] == failed["traceback"]
-    assert f"evs inspect {tmp_path} ID" in run_evs("inspect", tmp_path, cwd=folder).out
+    assert f"evs inspect {tmp_path} ID" in run_here("inspect", tmp_path, cwd=folder).out
     (tmp_path / "tracebacks-0.jsonl").unlink()
-    assert "Traceback" not in run_evs("inspect", tmp_path, "cut", cwd=folder).out
+    assert "Traceback" not in run_here("inspect", tmp_path, "cut", cwd=folder).out

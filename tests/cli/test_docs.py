@@ -12,7 +12,7 @@ import typer
 
 from evscli.cli import app
 from evscli.pruners import method_names
-from tests.evs import run_evs
+from tests.cli.in_process import run_here
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -52,12 +52,12 @@ def test_the_readme_sets_up_in_two_lines() -> None:
 
 
 def test_methods_and_models_list_what_there_is(tmp_path: Path) -> None:
-    listed = run_evs("methods", cwd=tmp_path).out
+    listed = run_here("methods", cwd=tmp_path).out
     for name in method_names():
         assert re.search(rf"^{name}\t", listed, flags=re.MULTILINE)
     assert "arXiv 2603.27650" in listed
     assert "largest_remainder: true or false" in listed
-    assert '"qwen2_5_vl"' in run_evs("models", "--json", cwd=tmp_path).out
+    assert '"qwen2_5_vl"' in run_here("models", "--json", cwd=tmp_path).out
 
 
 def test_the_readme_shows_what_compare_measured() -> None:
@@ -79,7 +79,7 @@ def shown() -> list[str]:
 def pruned(shown: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("readme")
     (folder / "sample_videos").symlink_to(ROOT / "sample_videos")
-    result = run_evs(*shown[0].split()[2:], cwd=folder)
+    result = run_here(*shown[0].split()[2:], cwd=folder)
     assert result.code == 0, result.err
     return folder, result.out
 
@@ -99,7 +99,7 @@ def test_the_readme_shows_what_is_really_kept_of_frames(
     shown: list[str], pruned: tuple[Path, str]
 ) -> None:
     (command,) = (line.split()[2:] for line in shown if line.startswith("$ evs inspect"))
-    printed = [line.split("\t") for line in run_evs(*command, cwd=pruned[0]).out.splitlines()]
+    printed = [line.split("\t") for line in run_here(*command, cwd=pruned[0]).out.splitlines()]
     rows = [line.split() for line in shown if re.match(r" +\d+ ", line)]
     assert len(rows) == 2
     for frame, prompt, source, kept, *_ in rows:
@@ -113,5 +113,5 @@ def test_the_readme_shows_what_mini_really_answers(
     asked = [number for number, line in enumerate(shown) if line.startswith("$ evs ask")]
     assert len(asked) == 3
     for number in asked:
-        result = run_evs(*shlex.split(shown[number])[2:], cwd=pruned[0])
+        result = run_here(*shlex.split(shown[number])[2:], cwd=pruned[0])
         assert result.out.splitlines()[0] == shown[number + 2]

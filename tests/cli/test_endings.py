@@ -11,7 +11,7 @@ import pytest
 from evscli.corpus.inputs.names import VIDEO_SUFFIXES
 from evscli.store import open_store
 from evscli.video import index_video
-from tests.evs import run_evs
+from tests.cli.in_process import run_here
 from tests.videos import picture, sequential
 
 FRAMES = 8
@@ -101,10 +101,9 @@ def test_a_file_of_each_ending_is_a_video(folder: Path, tmp_path: Path) -> None:
     assert FORMATS.keys() | RAW.keys() == VIDEO_SUFFIXES
     documented = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text().split()
     assert {*documented} >= VIDEO_SUFFIXES
-    given = ("--method", "vcast", "--budget", "0.3", "--num-frames", "4", "--model", "mini")
-    result = run_evs(
-        "prune", folder, *given, "--ids", "suffix", "--processes", "1", "-o", "store", cwd=tmp_path
-    )
+    chosen = ("--method", "vcast", "--budget", "0.3", "--model", "mini", "--ids", "suffix")
+    small = ("--num-frames", "4", "--max-pixels", "4096", "--processes", "1")
+    result = run_here("prune", folder, *chosen, *small, "-o", "store", cwd=tmp_path)
     assert result.code == 0, result.err
     store = open_store(tmp_path / "store")
     assert sorted(store) == sorted(path.name for path in folder.iterdir())

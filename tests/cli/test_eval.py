@@ -10,12 +10,12 @@ import pytest
 
 from evscli.bundled import MINI_NOTICE
 from tests.checkpoints import make_checkpoint
+from tests.cli.in_process import run_here
 from tests.evs import Result, run_evs
 from tests.videos import truncate, write_video
 
 pytestmark = pytest.mark.slow
 
-SAMPLES = Path(__file__).parents[2] / "sample_videos"
 FILES = ("accuracy.json", "accuracy.md", "accuracy.png", "accuracy.svg")
 SMALL = ("--method", "vcast", "--budget", "0.25", "--num-frames", "8")
 
@@ -38,22 +38,22 @@ def write(folder: Path, *lines: Mapping[str, Any]) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sample videos and three questions about them."""
+    """Two videos and three questions about them."""
     folder = tmp_path_factory.mktemp("questions")
-    for name in ("fixed-camera.mp4", "hard-cuts.mp4"):
-        shutil.copy(SAMPLES / name, folder / name)
+    for number, name in enumerate(("short.mp4", "long.mp4")):
+        write_video(folder / name, frames=24 * (number + 1), seed=number)
     scenes = {"question": "how many scenes are there?", "options": ["1", "4"], "kind": "count"}
     write(
         folder,
-        line("fixed-camera.mp4", kind="color"),
-        line("fixed-camera.mp4", **scenes, answer="1"),
-        line("hard-cuts.mp4", **scenes, answer=1),
+        line("short.mp4", kind="color"),
+        line("short.mp4", **scenes, answer="1"),
+        line("long.mp4", **scenes, answer=1),
     )
     return folder
 
 
 def run(folder: Path, *arguments: str | Path, output: str = "out") -> Result:
-    return run_evs("eval", "--questions", "list.jsonl", "-o", output, *arguments, cwd=folder)
+    return run_here("eval", "--questions", "list.jsonl", "-o", output, *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,8 @@ def test_questions_about_two_videos_become_lines_json_and_plots(
 def test_the_same_command_gives_the_same_files_in_place_of_older_ones(folder: Path) -> None:
     (folder / "again").mkdir()
     (folder / "again" / "accuracy.json").write_text("old")
-    result = run(folder, *SMALL, "--seed", "5", "--json", output="again")
+    given = ("--questions", "list.jsonl", *SMALL, "--seed", "5", "--json", "-o", "again")
+    result = run_evs("eval", *given, cwd=folder)
     assert result.code == 0, result
     assert result.out == (folder / "again" / "accuracy.json").read_text()
     for name in FILES:
@@ -104,6 +105,7 @@ def test_the_same_command_gives_the_same_files_in_place_of_older_ones(folder: Pa
     assert sorted(path.name for path in (folder / "again").iterdir()) == sorted(FILES)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_another_checkpoint_can_be_asked(folder: Path, tmp_path: Path) -> None:
     model = make_checkpoint(tmp_path / "tiny", "qwen2_5_vl")
     result = run(folder, *SMALL, "--model", model, "--per-token", "--json", output="tiny")
@@ -112,23 +114,27 @@ def test_another_checkpoint_can_be_asked(folder: Path, tmp_path: Path) -> None:
     assert (document["model"], document["option_score"]) == ("tiny", "mean log-likelihood")
 
 
-def test_methods_and_budgets_may_be_repeated_or_left_out(folder: Path) -> None:
+@pytest.mark.usefixtures("without_plots")
+def test_methods_and_budgets_may_be_repeated_or_left_out(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "short.mp4", tmp_path)
+    write(tmp_path, line("short.mp4"))
     repeated = ("--method", "evs", "--method", "vcast", "--budget", "0.5", "--budget", "0.1")
     few = ("--num-frames", "4", "--json")
-    document = json.loads(run(folder, *repeated, *few).out)
+    document = json.loads(run(tmp_path, *repeated, *few).out)
     found = [(r["method"], r["budget"]) for r in document["tallies"] if r["kind"] == "all"]
     assert found == [
         ("none", 1.0),
         *((method, budget) for method in ("evs", "vcast", "random") for budget in (0.1, 0.5)),
     ]
-    document = json.loads(run(folder, *few).out)
+    document = json.loads(run(tmp_path, *few).out)
     assert len([r for r in document["tallies"] if r["kind"] == "all"]) == 1 + 3 * 4
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_video_that_fails_is_listed_and_the_code_says_so(folder: Path, tmp_path: Path) -> None:
-    truncate(write_video(tmp_path / "half.mp4", frames=96))
-    shutil.copy(folder / "hard-cuts.mp4", tmp_path)
-    write(tmp_path, line("half.mp4"), line("hard-cuts.mp4"))
+    truncate(write_video(tmp_path / "half.mp4"))
+    shutil.copy(folder / "long.mp4", tmp_path)
+    write(tmp_path, line("half.mp4"), line("long.mp4"))
     result = run(tmp_path, *SMALL)
     assert result.code == 3
     assert "error: " in result.err
@@ -139,7 +145,7 @@ def test_a_video_that_fails_is_listed_and_the_code_says_so(folder: Path, tmp_pat
 
 
 def test_where_every_video_fails_nothing_is_written(tmp_path: Path) -> None:
-    truncate(write_video(tmp_path / "half.mp4", frames=96))
+    truncate(write_video(tmp_path / "half.mp4"))
     write(tmp_path, line("half.mp4"))
     result = run(tmp_path, *SMALL)
     assert (result.code, result.out) == (1, "")
@@ -162,7 +168,7 @@ USAGE: dict[str, tuple[tuple[str, ...], str]] = {
 def test_a_wrong_call_fails_before_a_model_is_looked_for(fault: str, tmp_path: Path) -> None:
     arguments, words = USAGE[fault]
     write(tmp_path, {"video": "gone.mp4", "options": [], "answer": 0})
-    result = run_evs(
+    result = run_here(
         "eval", "--questions", "list.jsonl", "--model", "./gone", *arguments, cwd=tmp_path
     )
     assert result.code == 2, result
@@ -173,8 +179,8 @@ def test_a_wrong_call_fails_before_a_model_is_looked_for(fault: str, tmp_path: P
 def test_a_word_the_model_does_not_know_is_named_with_its_line(
     folder: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(folder / "hard-cuts.mp4", tmp_path)
-    write(tmp_path, line("hard-cuts.mp4", question="is it a zeppelin?"))
+    shutil.copy(folder / "long.mp4", tmp_path)
+    write(tmp_path, line("long.mp4", question="is it a zeppelin?"))
     result = run(tmp_path, *SMALL)
     assert result.code == 2
     assert "list.jsonl:1: mini does not know 'zeppelin'" in result.error

@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from evscli.cli import app
+from tests.cli.in_process import run_here
 from tests.evs import run_evs
 from tests.videos import write_video
 
@@ -18,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 def shown(*words: str, **environment: str) -> str:
-    result = run_evs(*words, cwd=HERE, env={"COLUMNS": "100", **environment})
+    result = run_here(*words, cwd=HERE, env={"COLUMNS": "100", **environment})
     assert result.code == 0, result
     return result.out
 
@@ -77,7 +78,9 @@ def test_python_dash_m_is_the_same_program() -> None:
 
 
 def test_completion_can_be_installed() -> None:
-    assert "_EVS_COMPLETE" in shown("--show-completion", SHELL="/bin/bash")
+    result = run_evs("--show-completion", cwd=HERE, env={"SHELL": "/bin/bash"})
+    assert result.code == 0, result
+    assert "_EVS_COMPLETE" in result.out
 
 
 class TestDefaults:
@@ -90,7 +93,7 @@ class TestDefaults:
 
     def kept(self, folder: Path, *words: str, **environment: str) -> str:
         arguments = ("prune", "a.mp4", "--method", "evs", *words)
-        result = run_evs(*arguments, cwd=folder, env=environment)
+        result = run_here(*arguments, cwd=folder, env=environment)
         assert result.code == 0, result.err
         return next(line for line in result.out.splitlines() if line.startswith("tokens"))
 
@@ -106,7 +109,7 @@ class TestDefaults:
 
     def test_a_single_value_of_a_repeated_option_needs_no_list(self, folder: Path) -> None:
         (folder / "evs.toml").write_text('[prune]\nmethod = "vcast"\nbudget = 0.5\n')
-        result = run_evs("prune", "a.mp4", "-o", "one", cwd=folder)
+        result = run_here("prune", "a.mp4", "-o", "one", cwd=folder)
         assert (result.code, result.err.count("error")) == (0, 0), result.err
         settings = json.loads((folder / "one" / "run.json").read_text())["settings"]
         assert settings["selection"]["method"] == "vcast"
@@ -114,13 +117,13 @@ class TestDefaults:
 
     def test_a_command_of_a_group_has_a_table_below_it(self, folder: Path) -> None:
         (folder / "evs.toml").write_text("[train.mini]\nsteps = -5\n")
-        result = run_evs("train", "mini", "-o", "run", cwd=folder)
+        result = run_here("train", "mini", "-o", "run", cwd=folder)
         assert result.code == 2
         assert "steps" in result.error
 
     def test_the_file_is_named(self, folder: Path) -> None:
         (folder / "evs.toml").write_text("fps = 2\n")
-        result = run_evs("methods", cwd=folder)
+        result = run_here("methods", cwd=folder)
         assert "note: evs.toml in this folder gives defaults" in result.err
 
     @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ class TestDefaults:
     )
     def test_a_mistake_is_one_line_of_usage(self, folder: Path, text: str, line: str) -> None:
         (folder / "evs.toml").write_text(text)
-        result = run_evs("prune", "a.mp4", "--method", "evs", "--budget", "0.5", cwd=folder)
+        result = run_here("prune", "a.mp4", "--method", "evs", "--budget", "0.5", cwd=folder)
         assert result.code == 2
         assert line in result.error
 
@@ -153,6 +156,6 @@ class TestDefaults:
     ],
 )
 def test_values_out_of_range_are_one_line_of_usage(words: tuple[str, ...], line: str) -> None:
-    result = run_evs(*words, cwd=HERE)
+    result = run_here(*words, cwd=HERE)
     assert result.code == 2
     assert line in result.error

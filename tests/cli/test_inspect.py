@@ -17,7 +17,7 @@ from evscli.cli import run
 from evscli.store import StoreWriter, integrity, open_store
 from evscli.store.integrity import Problem, ShardCheck
 from evscli.texts import count_text, duration_text, size_text
-from tests.evs import wait_until
+from tests.evs import Running, wait_until
 from tests.store.samples import CONFIG, failure, record
 
 LONG = "a long folder/with one inside/and a third/2024-05-17 holiday at the sea [final] (2)"
@@ -354,15 +354,11 @@ def test_an_interrupt_ends_verifying_at_once(stores: Path) -> None:
     path = stores / "a" / "shard-0-00001.safetensors"
     path.unlink()
     os.mkfifo(path)  # opening it for reading waits for somebody who writes
-    # Whoever runs the tests in the background has SIGINT ignored.
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    command = [sys.executable, "-c", f"{heard}from evscli.cli import main; main()"]
-    command += ["inspect", "--verify"]
-    with subprocess.Popen([*command, str(stores / "a")], stderr=subprocess.PIPE, text=True) as evs:
-        wait_until(lambda: is_being_read(path))
-        evs.send_signal(signal.SIGINT)
-        _, err = evs.communicate()
-    assert (evs.returncode, err) == (130, "interrupted: nothing was written\n")
+    verifying = Running("inspect", "--verify", stores / "a", cwd=stores)
+    wait_until(lambda: is_being_read(path))
+    verifying.send(signal.SIGINT)
+    result = verifying.wait()
+    assert (result.code, result.err) == (130, "interrupted: nothing was written\n")
     wait_until(lambda: not is_being_read(path))
 
 

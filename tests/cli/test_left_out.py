@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from evscli.store import open_store
+from tests.cli.in_process import run_here
 from tests.corpus.inputs.tar_files import write_tar
-from tests.evs import Result, run_evs
+from tests.evs import Result
 from tests.videos import write_video
 
 PRUNE = ("--method", "vcast", "--budget", "0.3", "-o", "store")
@@ -43,11 +44,11 @@ def events(result: Result) -> list[dict[str, object]]:
 def test_links_that_lead_nowhere_fail_and_other_files_are_named(
     tmp_path: Path, clips: Path
 ) -> None:
-    planned = run_evs("plan", clips, *PRUNE, "--no-calibrate", cwd=tmp_path)
+    planned = run_here("plan", clips, *PRUNE, "--no-calibrate", cwd=tmp_path)
     assert planned.code == 3
     assert "left out\t4 files: 2 .txt, 1 .jpg, 1 without an ending" in planned.out
     assert planned.out.count("which is not there; fetch what it leads to") == 3
-    result = run_evs("prune", clips, *PRUNE, cwd=tmp_path)
+    result = run_here("prune", clips, *PRUNE, cwd=tmp_path)
     assert result.code == 3
     assert (
         "note: 4 files were left out: 2 .txt, 1 .jpg, 1 without an ending"
@@ -58,18 +59,18 @@ def test_links_that_lead_nowhere_fail_and_other_files_are_named(
         assert error.startswith(f"error: {clips}/{name}.mp4 is a link to /not/fetched/{name}.mp4, ")
     store = open_store(tmp_path / "store")
     assert (list(store), sorted(store.failures)) == (["a", "e"], ["b", "c", "d"])
-    again = run_evs("prune", clips, *PRUNE, "--json", cwd=tmp_path)
+    again = run_here("prune", clips, *PRUNE, "--json", cwd=tmp_path)
     assert again.code == 3
     first, started, *_ = events(again)
     kinds = {".txt": 2, ".jpg": 1, "without an ending": 1}
     assert first == {"event": "left_out", "files": 4, "kinds": kinds}
     assert (started["event"], started["videos"]) == ("start", 0)
-    left = json.loads(run_evs("plan", clips, *PRUNE, "--no-calibrate", "--json", cwd=tmp_path).out)
+    left = json.loads(run_here("plan", clips, *PRUNE, "--no-calibrate", "--json", cwd=tmp_path).out)
     assert left["left_out"] == kinds
 
 
 def test_where_nothing_is_there_nothing_is_done(tmp_path: Path, clips: Path) -> None:
-    result = run_evs("prune", *(clips / f"{name}.mp4" for name in "bcd"), *PRUNE, cwd=tmp_path)
+    result = run_here("prune", *(clips / f"{name}.mp4" for name in "bcd"), *PRUNE, cwd=tmp_path)
     assert result.code == 1
     assert result.err.count("error: ") == 3
 
@@ -77,7 +78,7 @@ def test_where_nothing_is_there_nothing_is_done(tmp_path: Path, clips: Path) -> 
 def test_a_missing_file_of_a_list_is_one_failure(tmp_path: Path, video: Path) -> None:
     shutil.copy(video, tmp_path / "here.mp4")
     (tmp_path / "list.txt").write_text("gone.mp4\nhere.mp4\nmore.tar\n")
-    result = run_evs("prune", "list.txt", *PRUNE, cwd=tmp_path)
+    result = run_here("prune", "list.txt", *PRUNE, cwd=tmp_path)
     assert result.code == 3
     assert (
         "error: the list list.txt line 1: no such file: ./gone.mp4; correct the path" in result.err
@@ -94,19 +95,19 @@ def test_ids_that_clash_are_told_apart_and_a_store_keeps_to_its_rule(
     for number in range(2):
         write_tar(tmp_path / f"shard-{number}.tar", members)
     given = ("prune", "shard-*.tar", *PRUNE)
-    refused = run_evs(*given, cwd=tmp_path)
+    refused = run_here(*given, cwd=tmp_path)
     assert refused.code == 2
     assert "1 id names several videos: '0000' (shard-0.tar/0000.mp4, shard-1" in refused.error
     assert "give --ids tar" in refused.error
-    assert run_evs(*given, "--ids", "tar", cwd=tmp_path).code == 0
+    assert run_here(*given, "--ids", "tar", cwd=tmp_path).code == 0
     assert list(open_store(tmp_path / "store")) == ["shard-0/0000", "shard-1/0000"]
     before = {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()}
-    again = run_evs(*given, "--ids", "tar", cwd=tmp_path)
+    again = run_here(*given, "--ids", "tar", cwd=tmp_path)
     assert "2 already done" in again.out
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()}
-    planned = run_evs("plan", *given[1:], "--ids", "tar", "--no-calibrate", cwd=tmp_path)
+    planned = run_here("plan", *given[1:], "--ids", "tar", "--no-calibrate", cwd=tmp_path)
     assert "2 of 2 are done already" in planned.out
     for command in ("prune", "plan"):
-        other = run_evs(command, "shard-0.tar", *PRUNE, cwd=tmp_path)
+        other = run_here(command, "shard-0.tar", *PRUNE, cwd=tmp_path)
         assert other.code == 1
         assert 'ids is "tar" there and absent now' in other.error

@@ -10,22 +10,31 @@ from pathlib import Path
 
 import pytest
 
+from evscli.cli.report import print_safely
 from evscli.store import open_store
-from tests.evs import run_evs
+from tests.cli.in_process import run_here
+from tests.evs import Running, run_evs
 from tests.videos import write_video
 
 EVS = Path(sys.executable).parent / "evs"
 VCAST = ("--method", "vcast", "--budget", "0.3")
 
 
-def make_videos(folder: Path) -> None:
-    folder.mkdir()
-    for name in ("a", "é", "z"):
-        write_video(folder / f"{name}.mp4", frames=16)
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("output")
+    for name in ("a", "é"):
+        write_video(folder / f"{name}.mp4", frames=8)
+    return folder
 
 
 def fill_the_output() -> None:
     os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+
+def print_twice(_: list[str]) -> None:
+    print_safely("a line")
+    print("another")
 
 
 def print_ascii_only() -> None:
@@ -35,34 +44,24 @@ def print_ascii_only() -> None:
 
 
 @pytest.mark.slow
-def test_a_full_output_device_does_not_end_the_run(tmp_path: Path) -> None:
-    make_videos(tmp_path / "in")
-    done = run_evs("prune", "in", *VCAST, "-o", "store", cwd=tmp_path, before=fill_the_output)
+def test_a_full_output_device_does_not_end_the_run(videos: Path, tmp_path: Path) -> None:
+    done = run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path, before=fill_the_output)
     assert done.code == 0, done.err
     assert done.err.count("no more output (No space left on device)") == 1
-    assert len(open_store(tmp_path / "store")) == 3
+    assert len(open_store(tmp_path / "store")) == 2
 
 
 @pytest.mark.slow
-def test_a_full_output_device_does_not_fail_the_end_of_the_process() -> None:
+def test_a_full_output_device_does_not_fail_the_end_of_the_process(tmp_path: Path) -> None:
     """Where Python writes what is left over."""
-    code = "from evscli.cli.report import print_safely; print_safely('a line'); print('another')"
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("no more output (No space left on device)") == 1
+    done = Running(cwd=tmp_path, before=fill_the_output, command=print_twice).wait()
+    assert done.code == 0, done.err
+    assert done.err.count("no more output (No space left on device)") == 1
 
 
 @pytest.mark.slow
-def test_names_the_locale_cannot_print_do_not_end_the_run(tmp_path: Path) -> None:
-    make_videos(tmp_path / "in")
-    done = run_evs("prune", "in", *VCAST, "-o", "store", cwd=tmp_path, before=print_ascii_only)
+def test_names_the_locale_cannot_print_do_not_end_the_run(videos: Path, tmp_path: Path) -> None:
+    done = run_evs("prune", videos, *VCAST, "-o", "store", cwd=tmp_path, before=print_ascii_only)
     assert done.code == 0, done.err
     assert "\\xe9: " in done.out
 
@@ -78,8 +77,8 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 
 def test_debug_shows_the_traceback_above_the_line(tmp_path: Path) -> None:
-    plain = run_evs("inspect", "gone", cwd=tmp_path)
-    debug = run_evs("inspect", "gone", "--debug", cwd=tmp_path)
+    plain = run_here("inspect", "gone", cwd=tmp_path)
+    debug = run_here("inspect", "gone", "--debug", cwd=tmp_path)
     assert plain.code == debug.code == 1
     assert "Traceback" not in plain.err
     assert debug.err.startswith("Traceback")

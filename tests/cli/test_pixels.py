@@ -11,7 +11,7 @@ from evscli import prune_video
 from evscli.records import Sampling
 from evscli.store import open_store
 from tests.checkpoints import make_checkpoint
-from tests.evs import run_evs
+from tests.cli.in_process import run_here
 
 EVS = ("--method", "evs", "--budget", "0.5")
 
@@ -19,9 +19,9 @@ EVS = ("--method", "evs", "--budget", "0.5")
 @pytest.mark.slow
 def test_pixels_asked_for_are_planned_pruned_and_recorded(tmp_path: Path, clip: Path) -> None:
     given = (clip, *EVS, "--max-pixels", "9000", "--total-pixels", "60000", "-o", "store")
-    planned = run_evs("plan", *given, "--no-calibrate", "--json", cwd=tmp_path)
+    planned = run_here("plan", *given, "--no-calibrate", "--json", cwd=tmp_path)
     assert planned.code == 0, planned.err
-    assert run_evs("prune", *given, cwd=tmp_path).code == 0
+    assert run_here("prune", *given, cwd=tmp_path).code == 0
 
     info = open_store(tmp_path / "store").info("clip")
     height, width = info.resized_size
@@ -32,7 +32,7 @@ def test_pixels_asked_for_are_planned_pruned_and_recorded(tmp_path: Path, clip: 
     assert (asked["max_pixels"], asked["total_pixels"]) == (9000, 60000)
     assert "min_pixels" not in asked
 
-    other = run_evs("prune", clip, *EVS, "-o", "store", cwd=tmp_path)
+    other = run_here("prune", clip, *EVS, "-o", "store", cwd=tmp_path)
     assert other.code == 1
     assert "encoder.sampling.max_pixels is 9000 there and absent now" in other.error
 
@@ -57,7 +57,7 @@ def test_pixels_are_taken_by_a_call_from_python(clip: Path) -> None:
 def test_pixels_that_contradict_are_one_line_of_usage(
     command: str, given: tuple[str, ...], said: str, tmp_path: Path, clip: Path
 ) -> None:
-    result = run_evs(command, clip, *EVS, *given, cwd=tmp_path)
+    result = run_here(command, clip, *EVS, *given, cwd=tmp_path)
 
     assert result.code == 2
     assert said in result.error
@@ -67,7 +67,7 @@ def test_pixels_that_contradict_are_one_line_of_usage(
 def test_molmo2_says_that_its_frames_have_one_size(tmp_path: Path, clip: Path) -> None:
     model = make_checkpoint(tmp_path / "model", "molmo2")
 
-    result = run_evs("prune", clip, *EVS, "--model", model, "--max-pixels", "9999", cwd=tmp_path)
+    result = run_here("prune", clip, *EVS, "--model", model, "--max-pixels", "9999", cwd=tmp_path)
 
     assert result.code == 2
     assert "says nothing to this model, which sees every frame at 126x126" in result.error

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evscli.store import open_store
+from tests.cli.in_process import run_here
 from tests.evs import Result, run_evs
 from tests.faults import install
 from tests.videos import truncate, write_video
@@ -70,7 +71,7 @@ def test_a_plan_is_what_a_run_then_does(videos: Path, tmp_path: Path) -> None:
     assert "nothing left to do" in again.out
     write_video(videos / "c.mp4", frames=32)
     try:
-        left = run_evs("plan", *given, "--no-calibrate", "--json", cwd=tmp_path)
+        left = run_here("plan", *given, "--no-calibrate", "--json", cwd=tmp_path)
     finally:
         (videos / "c.mp4").unlink()
     assert (document(left)["to_do"], document(left)["time"]) == (1, None)
@@ -84,8 +85,8 @@ def test_segments_and_store_dtypes_are_planned_as_they_are_made(
     some = (videos / "a.mp4", videos / "day" / "b.mkv")
     given = (*some, "--method", "vcast", "--budget", "0.3", "--segment", "1.5", "-o", "store")
     given = (*given, "--store-dtype", "int8")
-    said = document(run_evs("plan", *given, "--no-calibrate", "--json", cwd=tmp_path))
-    assert run_evs("prune", *given, cwd=tmp_path).code == 0
+    said = document(run_here("plan", *given, "--no-calibrate", "--json", cwd=tmp_path))
+    assert run_here("prune", *given, cwd=tmp_path).code == 0
     store = open_store(tmp_path / "store")
     assert list(store) == ["a@0-1.5", "a@1.5-3", "b@0-1.5", "b@1.5-3", "b@3-4.5"]
     (row,) = said["stores"]
@@ -94,7 +95,7 @@ def test_segments_and_store_dtypes_are_planned_as_they_are_made(
     sources = sum(path.stat().st_size for path in some)
     assert row["of_source"] == pytest.approx(row["bytes"] / sources)
     assert said["token_bytes"] == 3 * (128 + 4)
-    again = run_evs("plan", *given, cwd=tmp_path)
+    again = run_here("plan", *given, cwd=tmp_path)
     assert "5 segments are done already" in again.out
 
 
@@ -103,8 +104,8 @@ def test_a_store_of_another_configuration_is_refused_as_by_a_run(
     videos: Path, tmp_path: Path
 ) -> None:
     chosen = ("--method", "evs", "-o", "store")
-    assert run_evs("prune", videos / "a.mp4", *chosen, "--budget", "0.5", cwd=tmp_path).code == 0
-    result = run_evs("plan", videos, *chosen, "--budget", "0.3", cwd=tmp_path)
+    assert run_here("prune", videos / "a.mp4", *chosen, "--budget", "0.5", cwd=tmp_path).code == 0
+    result = run_here("plan", videos, *chosen, "--budget", "0.3", cwd=tmp_path)
     assert result.code == 1
     assert "holds another configuration: selection.budget is 0.5 there and 0.3 now" in result.error
 
@@ -112,10 +113,10 @@ def test_a_store_of_another_configuration_is_refused_as_by_a_run(
 def test_people_see_the_sample_the_totals_and_what_cannot_be_read(
     videos: Path, tmp_path: Path
 ) -> None:
-    result = run_evs("plan", videos, "--sample", "4", "--no-calibrate", cwd=tmp_path)
+    result = run_here("plan", videos, "--sample", "4", "--no-calibrate", cwd=tmp_path)
     assert result.code == 3
     assert (
-        result.out == run_evs("plan", videos, "--sample", "4", "--no-calibrate", cwd=tmp_path).out
+        result.out == run_here("plan", videos, "--sample", "4", "--no-calibrate", cwd=tmp_path).out
     )
     assert "sample\t4 of 5 videos, chosen by hash; totals are estimates" in result.out
     assert "failed\tempty (open): " in result.out
@@ -125,7 +126,7 @@ def test_people_see_the_sample_the_totals_and_what_cannot_be_read(
 
 
 def test_no_readable_video_is_a_failure(videos: Path, tmp_path: Path) -> None:
-    result = run_evs("plan", videos / "empty.mp4", cwd=tmp_path)
+    result = run_here("plan", videos / "empty.mp4", cwd=tmp_path)
     assert result.code == 1
     assert "failed\tempty (open): " in result.out
     assert "1 of 1 cannot be read" in result.out
@@ -145,6 +146,6 @@ def test_bad_options_are_one_line(
     videos: Path, tmp_path: Path, options: tuple[str, str], words: str
 ) -> None:
     (tmp_path / "taken").touch()
-    result = run_evs("plan", videos, *options, cwd=tmp_path)
+    result = run_here("plan", videos, *options, cwd=tmp_path)
     assert result.code == 2
     assert words in result.error

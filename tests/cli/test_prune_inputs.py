@@ -13,6 +13,7 @@ import torch
 from moto.server import ThreadedMotoServer
 
 from evscli.store import Store, open_store
+from tests.cli.in_process import run_here
 from tests.corpus.inputs.tar_files import write_tar
 from tests.evs import run_evs
 from tests.faults import install
@@ -33,7 +34,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(videos: Path) -> Store:
-    assert run_evs("prune", videos, *PRUNE, cwd=videos.parent).code == 0
+    assert run_here("prune", videos, *PRUNE, cwd=videos.parent).code == 0
     return open_store(videos.parent / "store")
 
 
@@ -77,10 +78,10 @@ def assert_same(store: Store, expected: Store) -> None:
 @pytest.mark.slow
 def test_a_tar(videos: Path, expected: Store, tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "clips.tar", members(videos))
-    result = run_evs("prune", tar, *PRUNE, cwd=tmp_path)
+    result = run_here("prune", tar, *PRUNE, cwd=tmp_path)
     assert result.code == 0, result
     assert_same(open_store(tmp_path / "store"), expected)
-    assert "2 already done" in run_evs("prune", tar, *PRUNE, "--check-sources", cwd=tmp_path).out
+    assert "2 already done" in run_here("prune", tar, *PRUNE, "--check-sources", cwd=tmp_path).out
 
 
 @pytest.mark.slow
@@ -111,7 +112,7 @@ def test_copies_are_removed_whatever_becomes_of_the_decoder(
 def test_a_damaged_member_is_named_as_the_tar_holds_it(videos: Path, tmp_path: Path) -> None:
     cut = truncate(Path(shutil.copy(videos / "a.mp4", tmp_path / "cut.mp4")))
     tar = write_tar(tmp_path / "clips.tar", {"in/cut.mp4": cut.read_bytes()})
-    result = run_evs("prune", tar, *PRUNE, cwd=tmp_path)
+    result = run_here("prune", tar, *PRUNE, cwd=tmp_path)
     assert result.code == 1
     assert f"error: {tar}/in/cut.mp4 is an MP4 or MOV file without a usable index" in result.error
 
@@ -126,7 +127,7 @@ def test_rows_of_a_list_name_parts_of_videos(videos: Path, tmp_path: Path) -> No
         {"path": path},
     ]
     (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    result = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
+    result = run_here("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
     assert result.code == 3, result
     store = open_store(tmp_path / "store")
     assert list(store) == ["a", "a@0.2-0.5", "tail"]
@@ -139,11 +140,11 @@ def test_rows_of_a_list_name_parts_of_videos(videos: Path, tmp_path: Path) -> No
         assert (part.start, part.end) == (start, end)
         assert (record.frame_times >= start).all()
         assert (record.frame_times < (end or 99)).all()
-    again = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
+    again = run_here("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
     assert "3 already done" in again.out
     rows[1]["start"] = 0.2500001
     (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    moved = run_evs("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
+    moved = run_here("prune", "list.jsonl", *PRUNE, cwd=tmp_path)
     assert moved.code == 1
     assert (
         "was pruned from 0.25 s to its end under the id 'tail', and now 0.2500001 s" in moved.error

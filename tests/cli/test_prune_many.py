@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 
 from evscli.encoders.scorer import expected_shapes
 from evscli.store import open_store
-from tests.evs import run_evs
+from tests.cli.in_process import run_here
 from tests.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -19,13 +20,18 @@ pytestmark = pytest.mark.slow
 PAIRS = ("--method", "evs", "--method", "vcast", "--budget", "0.5", "--budget", "40tok")
 
 
-@pytest.fixture
-def videos(tmp_path: Path) -> Path:
-    folder = tmp_path / "videos"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prune_many")
     for number, name in enumerate("ab"):
-        write_video(folder / f"{name}.mp4", frames=48, seed=number)
+        write_video(folder / f"{name}.mp4", frames=24, seed=number)
     return folder
+
+
+@pytest.fixture
+def videos(made: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    return Path(shutil.copytree(made, tmp_path / "videos"))
 
 
 def same_tensors(one: Path, other: Path) -> bool:
@@ -38,53 +44,53 @@ def same_tensors(one: Path, other: Path) -> bool:
 
 
 def test_every_pair_has_a_store_like_that_of_a_run_of_its_own(videos: Path, tmp_path: Path) -> None:
-    result = run_evs("prune", videos, *PAIRS, "-o", "many", cwd=tmp_path)
+    result = run_here("prune", videos, *PAIRS, "-o", "many", cwd=tmp_path)
     assert result.code == 0, result.err
     names = sorted(path.name for path in (tmp_path / "many").iterdir())
     assert names == ["evs-0.5", "evs-40tok", "vcast-0.5", "vcast-40tok"]
-    for name in names:
+    for name in ("evs-0.5", "vcast-40tok"):
         method, _, budget = name.partition("-")
         chosen = ("--method", method, "--budget", budget)
-        assert run_evs("prune", videos, *chosen, "-o", f"one/{name}", cwd=tmp_path).code == 0
+        assert run_here("prune", videos, *chosen, "-o", f"one/{name}", cwd=tmp_path).code == 0
         assert same_tensors(tmp_path / "many" / name, tmp_path / "one" / name)
         run = [(tmp_path / place / name / "run.json").read_bytes() for place in ("many", "one")]
         assert run[0] == run[1]
     infos = [record.info for record in open_store(tmp_path / "many" / "vcast-40tok").values()]
     assert {(info.kept, info.budget_rule) for info in infos} == {(40, "40tok")}
-    shown = run_evs("inspect", tmp_path / "many" / "vcast-40tok", "a", cwd=tmp_path)
+    shown = run_here("inspect", tmp_path / "many" / "vcast-40tok", "a", cwd=tmp_path)
     assert "(40tok)" in shown.out
 
 
 def test_one_budget_written_twice_is_one_store(videos: Path, tmp_path: Path) -> None:
     chosen = ("--method", "vcast", "--budget", "0.5", "--budget", ".50")
-    result = run_evs("prune", videos, *chosen, "-o", "out", cwd=tmp_path)
+    result = run_here("prune", videos, *chosen, "-o", "out", cwd=tmp_path)
     assert result.code == 0, result.err
     assert len(open_store(tmp_path / "out")) == 2
 
 
 def test_a_failure_is_said_once_whichever_stores_it_is_for(videos: Path, tmp_path: Path) -> None:
     first = ("--method", "evs", "--budget", "0.5", "-o", "many/evs-0.5")
-    assert run_evs("prune", videos / "a.mp4", *first, cwd=tmp_path).code == 0
+    assert run_here("prune", videos / "a.mp4", *first, cwd=tmp_path).code == 0
     size = (videos / "a.mp4").stat().st_size
     (videos / "a.mp4").write_bytes(bytes(size))
     both = ("--method", "evs", "--method", "vcast", "--method", "norm", "--budget", "0.5")
-    result = run_evs("prune", videos, *both, "-o", "many", cwd=tmp_path)
+    result = run_here("prune", videos, *both, "-o", "many", cwd=tmp_path)
     assert result.code == 3
     assert "a.mp4" in result.error  # one line
 
 
 def test_a_rate_of_pruning_needs_one_budget_for_all(videos: Path, tmp_path: Path) -> None:
     chosen = ("--method", "evs", "--budget", "0.1:0.9", "--option", "pruning_rate=0.5")
-    result = run_evs("prune", videos, *chosen, cwd=tmp_path)
+    result = run_here("prune", videos, *chosen, cwd=tmp_path)
     assert result.code == 2
     assert "pruning_rate is the same for every video" in result.error
 
 
 def test_a_store_that_lacks_a_video_gets_that_one_only(videos: Path, tmp_path: Path) -> None:
     first = ("--method", "vcast", "--budget", "0.5", "-o", "many/vcast-0.5")
-    assert run_evs("prune", videos / "a.mp4", *first, cwd=tmp_path).code == 0
+    assert run_here("prune", videos / "a.mp4", *first, cwd=tmp_path).code == 0
     before = open_store(tmp_path / "many" / "vcast-0.5")["a"].embeds
-    result = run_evs("prune", videos, *PAIRS, "-o", "many", "--json", cwd=tmp_path)
+    result = run_here("prune", videos, *PAIRS, "-o", "many", "--json", cwd=tmp_path)
     assert result.code == 0, result.err
     for name in ("evs-0.5", "evs-40tok", "vcast-0.5", "vcast-40tok"):
         assert sorted(open_store(tmp_path / "many" / name)) == ["a", "b"]
@@ -93,9 +99,9 @@ def test_a_store_that_lacks_a_video_gets_that_one_only(videos: Path, tmp_path: P
 
 def test_drawn_budgets_depend_on_the_id_and_the_seed_alone(videos: Path, tmp_path: Path) -> None:
     chosen = ("--method", "vcast", "--budget", "0.1:0.9", "--budget-dist", "beta:2,2")
-    assert run_evs("prune", videos, *chosen, "-o", "both", cwd=tmp_path).code == 0
-    assert run_evs("prune", videos / "b.mp4", *chosen, "-o", "alone", cwd=tmp_path).code == 0
-    assert run_evs("prune", videos, *chosen, "-o", "other", "--seed", "1", cwd=tmp_path).code == 0
+    assert run_here("prune", videos, *chosen, "-o", "both", cwd=tmp_path).code == 0
+    assert run_here("prune", videos / "b.mp4", *chosen, "-o", "alone", cwd=tmp_path).code == 0
+    assert run_here("prune", videos, *chosen, "-o", "other", "--seed", "1", cwd=tmp_path).code == 0
     both, alone, other = (open_store(tmp_path / name) for name in ("both", "alone", "other"))
     assert both["b"].info.budget == alone["b"].info.budget
     assert both["a"].info.budget != both["b"].info.budget
@@ -113,7 +119,7 @@ class TestQueries:
     def test_come_from_a_list_or_the_command(self, videos: Path, tmp_path: Path) -> None:
         given = self.rows(videos, a="the red ball", b="")
         chosen = ("--method", "semvid", "--method", "vcast", "--budget", "0.25", "-o", "out")
-        result = run_evs("prune", given, *chosen, "--query", "a blue star", cwd=tmp_path)
+        result = run_here("prune", given, *chosen, "--query", "a blue star", cwd=tmp_path)
         assert result.code == 0, result.err
         asked = open_store(tmp_path / "out" / "semvid-0.25")
         assert {key: asked[key].info.query for key in asked} == {
@@ -121,7 +127,7 @@ class TestQueries:
             "b": "a blue star",
         }
         assert open_store(tmp_path / "out" / "vcast-0.25")["a"].info.query is None
-        shown = run_evs("inspect", tmp_path / "out" / "semvid-0.25", "a", cwd=tmp_path)
+        shown = run_here("inspect", tmp_path / "out" / "semvid-0.25", "a", cwd=tmp_path)
         assert "the red ball" in shown.out
 
     def test_another_one_for_a_finished_video_is_refused(
@@ -129,10 +135,10 @@ class TestQueries:
     ) -> None:
         chosen = ("--method", "cdpruner", "--budget", "0.25", "-o", "out")
         given = self.rows(videos, a="the red ball")
-        assert run_evs("prune", given, *chosen, cwd=tmp_path).code == 0
-        again = run_evs("prune", given, *chosen, cwd=tmp_path)
+        assert run_here("prune", given, *chosen, cwd=tmp_path).code == 0
+        again = run_here("prune", given, *chosen, cwd=tmp_path)
         assert (again.code, "already done" in again.out) == (0, True)
-        other = run_evs("prune", self.rows(videos, a="a star"), *chosen, cwd=tmp_path)
+        other = run_here("prune", self.rows(videos, a="a star"), *chosen, cwd=tmp_path)
         assert other.code == 1
         assert "'the red ball'" in other.error
         assert "'a star'" in other.error
@@ -146,10 +152,10 @@ class TestQueries:
             ((self.rows(videos, a="the red ball", b=""),), "b.mp4 has no query"),
             ((videos, "--query", "the zebra"), "zebra"),
         ):
-            result = run_evs("prune", *arguments, *chosen, cwd=tmp_path)
+            result = run_here("prune", *arguments, *chosen, cwd=tmp_path)
             assert result.code == 2, result
             assert words in result.error
-        unused = run_evs(
+        unused = run_here(
             "prune", videos, "--method", "evs", "--budget", "0.5", "--query", "x", cwd=tmp_path
         )
         assert (unused.code, "no method here uses a query" in unused.error) == (2, True)
@@ -168,11 +174,13 @@ def test_pruning_inside_says_what_it_needs(clip: Path, tmp_path: Path) -> None:
         (("--method", "none", "--prune-at", "1"), "keeps everything"),
         (("--method", "stts", *half, "--scorer", "wide", "--prune-at", "1"), "of width 128 needs"),
     ):
-        result = run_evs("prune", clip, *arguments, cwd=tmp_path)
+        result = run_here("prune", clip, *arguments, cwd=tmp_path)
         assert result.code in (1, 2), result
         assert words in result.error
-    done = run_evs("prune", clip, "--method", "window-diff", *half, "--prune-at", "1", cwd=tmp_path)
+    done = run_here(
+        "prune", clip, "--method", "window-diff", *half, "--prune-at", "1", cwd=tmp_path
+    )
     assert done.code == 0, done.err
     (store,) = (tmp_path / "evs-out").iterdir()
     assert open_store(store)["clip"].info.prune_at == 1
-    assert "block 1 of the encoder" in run_evs("inspect", store, "clip", cwd=tmp_path).out
+    assert "block 1 of the encoder" in run_here("inspect", store, "clip", cwd=tmp_path).out

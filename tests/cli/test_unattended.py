@@ -24,8 +24,11 @@ from tests.videos import truncate, write_video
 pytestmark = pytest.mark.slow
 
 PRUNE = ("--method", "vcast", "--budget", "0.3", "--model", "mini", "-o", "store")
-CLIPS = 18
-ROUNDS = 4
+CLIPS = 12
+FEW = 4
+ROUNDS = 3
+PARTS = ".writer-[12]"
+"""What workers but the first one have finished and not yet put into a shard."""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,14 @@ def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("undisturbed")
     assert run_evs("prune", clips, *PRUNE, cwd=folder, before=small_shards).code == 0
     return open_store(folder / "store")
+
+
+def copy_few(clips: Path, folder: Path) -> Path:
+    """A folder of the first clips, to which others may be added."""
+    folder.mkdir()
+    for path in sorted(clips.iterdir())[:FEW]:
+        shutil.copy(path, folder)
+    return folder
 
 
 def has_begun(running: Running) -> bool:
@@ -61,8 +72,7 @@ def no_decoder_left(of: int) -> bool:
 
 
 def test_decoders_that_crash_or_hang_cost_their_videos_only(clips: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    shutil.copytree(clips, folder)
+    folder = copy_few(clips, tmp_path / "in")
     for name in ("03a", "10a"):
         shutil.copy(folder / "00.mp4", folder / f"segfault{name}.mp4")
     shutil.copy(folder / "00.mp4", folder / "endless.mp4")
@@ -72,7 +82,7 @@ def test_decoders_that_crash_or_hang_cost_their_videos_only(clips: Path, tmp_pat
     result = run_evs(*arguments, cwd=tmp_path, before=install)
     assert result.code == 3, result
     store = open_store(tmp_path / "store")
-    assert len(store) == CLIPS
+    assert len(store) == FEW
     assert {name: (f.stage, f.kind) for name, f in store.failures.items()} == {
         "segfault03a": ("index", "Crashed"),
         "segfault10a": ("index", "Crashed"),
@@ -85,8 +95,8 @@ def test_decoders_that_crash_or_hang_cost_their_videos_only(clips: Path, tmp_pat
     assert again.code == 3
     assert "5 failed earlier (--retry-failed tries them again)" in again.out
     mended = run_evs(*arguments, "--retry-failed", cwd=tmp_path)
-    assert f"3 pruned, {CLIPS} already done, 2 failed" in mended.out
-    assert len(open_store(tmp_path / "store")) == CLIPS + 3
+    assert f"3 pruned, {FEW} already done, 2 failed" in mended.out
+    assert len(open_store(tmp_path / "store")) == FEW + 3
 
 
 def test_kill_9_at_any_moment_loses_nothing_that_is_finished(
@@ -97,7 +107,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_is_finished(
     while kills < ROUNDS:
         running = Running("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards)
         wait_until(partial(has_begun, running))
-        time.sleep(moments.uniform(0, 0.4))
+        time.sleep(moments.uniform(0, 0.3))
         running.send(signal.SIGKILL)
         pid = running.process.pid
         assert pid is not None
@@ -131,9 +141,8 @@ def test_ctrl_c_keeps_what_is_finished_and_a_second_one_stops_at_once(
         said = [line.split(":")[0] for line in result.out.splitlines() if "->" in line]
         if presses == 1:
             assert set(said) <= set(open_store(tmp_path / "store"))
-        assert run_evs("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards).code == 0
-        assert_same(open_store(tmp_path / "store"), undisturbed)
-        shutil.rmtree(tmp_path / "store")
+    assert run_evs("prune", clips, *PRUNE, cwd=tmp_path, before=small_shards).code == 0
+    assert_same(open_store(tmp_path / "store"), undisturbed)
 
 
 def test_a_decoder_killed_from_outside_costs_one_video(clips: Path, tmp_path: Path) -> None:
@@ -155,16 +164,6 @@ def children_of(pid: int | None) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def test_several_workers_make_the_same_store(
-    clips: Path, tmp_path: Path, undisturbed: Store
-) -> None:
-    result = run_evs("prune", clips, *PRUNE, "--workers", "2", cwd=tmp_path, before=small_shards)
-    assert result.code == 0, result
-    assert f"{CLIPS} pruned" in result.out
-    assert_same(open_store(tmp_path / "store"), undisturbed)
-    assert len([*(tmp_path / "store").glob("manifest-*")]) == 2
-
-
 def test_a_worker_killed_under_the_run_is_replaced_and_nothing_is_lost(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:
@@ -183,7 +182,7 @@ def test_what_a_killed_run_of_more_workers_left_is_taken_over(
     store = tmp_path / "store"
     running = Running("prune", clips, *PRUNE, "--workers", "3", cwd=tmp_path)
     # One file may be half written, and is dropped then; with two, one is whole.
-    wait_until(lambda: len([*store.glob(".writer-2/*.safetensors")]) > 1)
+    wait_until(lambda: any(len([*one.glob("*.safetensors")]) > 1 for one in store.glob(PARTS)))
     pid = running.process.pid
     assert pid is not None
     running.send(signal.SIGKILL)
@@ -192,44 +191,43 @@ def test_what_a_killed_run_of_more_workers_left_is_taken_over(
     result = run_evs("prune", clips, *PRUNE, cwd=tmp_path)
     assert result.code == 0, result
     assert_same(open_store(store), undisturbed)
-    assert [*store.glob("shard-2-*")]
+    assert [*store.glob("shard-[12]-*")]
     assert not [*store.glob(".writer-*")]
 
 
 def test_the_shares_of_a_job_array_make_one_store_between_them(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:
-    array = {"SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1"}
+    array = {"SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "1"}
     arguments = ("prune", clips, *PRUNE, "--shard-of")
     runs = [
         Running(*arguments, "slurm", cwd=tmp_path, env={**array, "SLURM_ARRAY_TASK_ID": str(task)})
-        for task in (1, 2, 3)
+        for task in (1, 2)
     ]
     for run in runs:
         result = run.wait()
         assert result.code == 0, result
     assert_same(open_store(tmp_path / "store"), undisturbed)
-    again = run_evs(*arguments, "0/3", cwd=tmp_path)
+    again = run_evs(*arguments, "0/2", cwd=tmp_path)
     assert re.search(r"0 pruned, \d+ already done", again.out)
 
 
 def test_a_video_that_kills_its_worker_fails_and_the_rest_go_on(
     clips: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "in"
-    shutil.copytree(clips, folder)
+    folder = copy_few(clips, tmp_path / "in")
     shutil.copy(folder / "00.mp4", folder / "fatal.mp4")
     arguments = ("prune", folder, *PRUNE, "--workers", "2")
     result = run_evs(*arguments, cwd=tmp_path, before=install)
     assert result.code == 3, result
     store = open_store(tmp_path / "store")
-    assert len(store) == CLIPS
+    assert len(store) == FEW
     (failure,) = store.failures.values()
     assert (failure.id, failure.stage, failure.kind) == ("fatal", "encode", "Crashed")
     assert "2 workers died while they were at it" in failure.message
 
 
-def test_ctrl_c_with_several_workers_keeps_what_is_finished(
+def test_several_workers_keep_what_is_finished_on_ctrl_c_and_make_the_same_store(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:
     arguments = ("prune", clips, *PRUNE, "--workers", "2")
@@ -240,9 +238,13 @@ def test_ctrl_c_with_several_workers_keeps_what_is_finished(
     assert result.code == 130, result
     assert "Traceback" not in result.err
     said = [line.split(":")[0] for line in result.out.splitlines() if "->" in line]
-    assert set(said) <= set(open_store(tmp_path / "store"))
-    assert run_evs(*arguments, cwd=tmp_path, before=small_shards).code == 0
+    finished = set(open_store(tmp_path / "store"))
+    assert set(said) <= finished
+    again = run_evs(*arguments, cwd=tmp_path, before=small_shards)
+    assert again.code == 0, again
+    assert f"{CLIPS - len(finished)} pruned" in again.out
     assert_same(open_store(tmp_path / "store"), undisturbed)
+    assert len([*(tmp_path / "store").glob("manifest-*")]) == 2
 
 
 def test_an_output_folder_removed_under_the_run_ends_it_with_one_line(
@@ -261,8 +263,7 @@ def test_an_output_folder_removed_under_the_run_ends_it_with_one_line(
 def test_every_input_is_in_a_manifest_or_in_failures_exactly_once(
     clips: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "in"
-    shutil.copytree(clips, folder)
+    folder = copy_few(clips, tmp_path / "in")
     (folder / "empty.mp4").touch()
     shutil.copy(folder / "00.mp4", folder / "segfault.mp4")
     arguments = ("prune", folder, *PRUNE, "--max-attempts", "3", "--json")
@@ -274,23 +275,22 @@ def test_every_input_is_in_a_manifest_or_in_failures_exactly_once(
     ]
     store = open_store(tmp_path / "store")
     assert sorted([*store, *store.failures]) == sorted(path.stem for path in folder.iterdir())
-    assert events[-1]["pruned"] == CLIPS
+    assert events[-1]["pruned"] == FEW
     assert events[-1]["failed"] == 2
 
 
 def test_a_file_that_may_not_be_read_fails_alone(clips: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    shutil.copytree(clips, folder)
-    (folder / "05.mp4").chmod(0)
+    folder = copy_few(clips, tmp_path / "in")
+    (folder / "02.mp4").chmod(0)
     result = run_evs("prune", folder, *PRUNE, cwd=tmp_path, before=obey_permissions)
     assert result.code == 3, result
-    assert "05.mp4: Permission denied; check the file and its permissions" in result.error
+    assert "02.mp4: Permission denied; check the file and its permissions" in result.error
     (failure,) = open_store(tmp_path / "store").failures.values()
     assert (failure.stage, failure.kind) == ("open", "PermissionError")
-    (folder / "05.mp4").chmod(0o644)
+    (folder / "02.mp4").chmod(0o644)
     again = run_evs("prune", folder, *PRUNE, "--retry-failed", cwd=tmp_path)
     assert again.code == 0, again
-    assert len(open_store(tmp_path / "store")) == CLIPS
+    assert len(open_store(tmp_path / "store")) == FEW
 
 
 def test_segments_survive_a_kill_and_are_the_same_with_several_workers(
