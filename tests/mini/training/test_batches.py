@@ -141,6 +141,7 @@ def test_a_batch_follows_from_the_plan_and_the_step_alone(tokenizer: Any) -> Non
     assert all(same(a, b) for a, b in zip(ahead, behind[::-1], strict=True))
     assert not same(ahead[1], ahead[2])
     assert not same(ahead[1], FilmBatches(tokenizer, replace(PLAN, seed=55))[2])
+    assert same(ahead[1], FilmBatches(tokenizer, replace(PLAN, more=10))[2])
 
 
 @pytest.mark.slow
