@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from evscli.evaluation.report.plots import (
 )
 from evscli.evaluation.statistics.results import Tally, tally
 from tests.evaluation.answers import answers
+from tests.store.processes import finish, start
 
 RIGHT = {f"v{i}": [i % 3 > 0] for i in range(12)}
 
@@ -96,20 +95,21 @@ def test_error_bars_are_the_intervals() -> None:
     assert spans == [pytest.approx(span) for span in expected]
 
 
+def plot_elsewhere(folder: str) -> None:
+    """Draw with a person's own settings, in a process with another seed of hashes."""
+    mpl.rcParams["lines.linewidth"] = 9
+    mpl.rcParams["savefig.dpi"] = 30
+    for form, file in plot_files().items():
+        Path(folder, form).write_bytes(file)
+    assert "matplotlib.pyplot" not in sys.modules
+
+
 @pytest.mark.slow
 def test_the_same_tallies_give_the_same_bytes_in_another_process(
     files: dict[PlotForm, bytes], tmp_path: Path
 ) -> None:
-    code = (
-        "import sys; from tests.evaluation.report.test_accuracy_plot import plot_files; "
-        "sys.stdout.buffer.write(b''.join(plot_files().values())); "
-        "assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nsavefig.dpi: 30\n")
-    env = {**os.environ, "MATPLOTLIBRC": str(tmp_path), "PYTHONHASHSEED": "7"}
-    root = Path(__file__).parents[3]
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, env=env, stdout=-1, check=True)
-    assert run.stdout == b"".join(files.values())
+    finish(start(plot_elsewhere, str(tmp_path)))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
 def test_no_file_names_a_clock_or_a_release(files: dict[PlotForm, bytes]) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ from evscli.mini.world import film as films
 from evscli.mini.world.draw import Drawing
 from evscli.mini.world.film import COMPRESSED, Film, compress, make_film
 from evscli.mini.world.scene import Form
+from tests.store.processes import finish, start
 
 SMALL = Form(frames=8, cells=(3, 4))
 PINNED = (SMALL, Form(frames=24, cells=(5, 4)))
@@ -54,22 +52,16 @@ def test_the_generator_is_as_it_was() -> None:
     assert pinned() == DIGESTS
 
 
+def pinned_elsewhere(path: str) -> None:
+    """Make the films in a process with another seed of hashes."""
+    films.COMPRESSED = 0
+    Path(path).write_text(str(pinned()))
+
+
 @pytest.mark.slow
-def test_films_are_the_same_in_every_process() -> None:
-    script = (
-        "from tests.mini.world import test_film; test_film.films.COMPRESSED = 0; "
-        "print(test_film.pinned())"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=Path(__file__).parents[3],
-        check=True,
-    )
-    assert run.stdout.strip() == str(DIGESTS)
+def test_films_are_the_same_in_every_process(tmp_path: Path) -> None:
+    finish(start(pinned_elsewhere, str(tmp_path / "digests")))
+    assert (tmp_path / "digests").read_text() == str(DIGESTS)
 
 
 @pytest.mark.usefixtures("raw")
