@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -32,17 +34,26 @@ TINY = torch.tensor([1.2345e-6, 3.3e-8])
 def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the same checkpoint in every dtype."""
     root = tmp_path_factory.mktemp(request.param)
+    make_checkpoint(root / "float32", request.param)
+    model = loaded(root / "float32", torch.float32)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.view(-1)[:2] = TINY
     for name, dtype in DTYPES.items():
-        model = load(make_checkpoint(root / name, request.param), torch.float32)
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.view(-1)[:2] = TINY
-        model.to(dtype).save_pretrained(root / name)
+        if name != "float32":
+            shutil.copytree(root / "float32", root / name)
+        copy.deepcopy(model).to(dtype).save_pretrained(root / name)
     return root
 
 
-def load(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+@cache
+def loaded(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+
+
+def load(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """A model of its own, copied from one that was read from `folder` before."""
+    return copy.deepcopy(loaded(folder, dtype))
 
 
 def first_weight(model: PreTrainedModel) -> torch.Tensor:
@@ -52,6 +63,7 @@ def first_weight(model: PreTrainedModel) -> torch.Tensor:
     return next(value for value in vision.parameters() if value.ndim > 1)
 
 
+@cache
 def made_by(folder: Path) -> ModelInfo:
     """What a shard says of the checkpoint in `folder`, which nobody finds again by its name."""
     return replace(load_encoder(str(folder), device="cpu").info, name="somebody/tiny")

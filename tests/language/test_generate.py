@@ -22,9 +22,15 @@ def language(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return load_language_model(str(make_checkpoint(folder, request.param)), device="cpu")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("made") / "tiny", "qwen3_vl")
+
+
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    return make_checkpoint(tmp_path / "tiny", "qwen3_vl")
+def checkpoint(made: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return shutil.copytree(made, tmp_path / "tiny")
 
 
 def inputs_for(language: LanguageModel) -> Any:
@@ -34,8 +40,8 @@ def inputs_for(language: LanguageModel) -> Any:
 
 def test_pieces_come_while_the_answer_grows_and_add_up_to_it(language: LanguageModel) -> None:
     inputs, pieces = inputs_for(language), []
-    result = answer(language, inputs, max_new_tokens=12, on_text=pieces.append)
-    expected = language.model.generate(**inputs, max_new_tokens=12, do_sample=False)
+    result = answer(language, inputs, max_new_tokens=6, on_text=pieces.append)
+    expected = language.model.generate(**inputs, max_new_tokens=6, do_sample=False)
     new = expected[0, inputs["input_ids"].shape[1] :]
     assert result.text == language.tokenizer.decode(new, skip_special_tokens=True).strip()
     assert "".join(pieces).strip() == result.text
@@ -44,17 +50,17 @@ def test_pieces_come_while_the_answer_grows_and_add_up_to_it(language: LanguageM
 
 def test_an_answer_counts_tokens_and_time(language: LanguageModel) -> None:
     inputs = inputs_for(language)
-    result = answer(language, inputs, max_new_tokens=5)
+    result = answer(language, inputs, max_new_tokens=3)
     assert result.prompt_tokens == inputs["input_ids"].shape[1]
-    assert 1 <= result.new_tokens <= 5
+    assert 1 <= result.new_tokens <= 3
     assert 0 < result.seconds_to_first_token <= result.seconds
 
 
 def test_settings_for_sampling_do_not_change_a_greedy_answer(language: LanguageModel) -> None:
     inputs = inputs_for(language)
-    plain = answer(language, inputs, max_new_tokens=5)
+    plain = answer(language, inputs, max_new_tokens=3)
     language.model.generation_config.update(do_sample=True, temperature=9.0, top_p=0.5, top_k=3)
-    assert answer(language, inputs, max_new_tokens=5).text == plain.text
+    assert answer(language, inputs, max_new_tokens=3).text == plain.text
 
 
 def test_too_little_memory_is_one_clear_error(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("made") / "tiny", "qwen3_vl")
 
 
-def load(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+@cache
+def loaded(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype).eval()
+
+
+def load(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A model of its own, copied from one that was read from `folder` before."""
+    return copy.deepcopy(loaded(folder, dtype))
 
 
 def record_of(model: PreTrainedModel) -> PrunedVideo:

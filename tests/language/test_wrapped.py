@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,18 +30,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of other weights."""
+    return make_checkpoint(tmp_path_factory.mktemp("made") / "other", "qwen3_vl", seed=1)
+
+
+@pytest.fixture(scope="module")
 def record(folder: Path) -> PrunedVideo:
     model = load(folder)
     return make_record(model, make_clip(model))
 
 
-def load(folder: Path) -> PreTrainedModel:
+@cache
+def loaded(folder: Path) -> PreTrainedModel:
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """A model of its own, copied from one that was read from `folder` before."""
+    return copy.deepcopy(loaded(folder))
+
+
+@cache
+def made(seed: int) -> PreTrainedModel:
+    return make_model("qwen3_vl", seed=seed)
 
 
 def nameless(seed: int = 0) -> PreTrainedModel:
     """The model of the checkpoint, or another of its kind; neither says where it is from."""
-    return make_model("qwen3_vl", seed=seed)
+    return copy.deepcopy(made(seed))
 
 
 class Adapted(nn.Module):
@@ -196,9 +215,9 @@ def test_a_quantised_language_part_beside_a_whole_tower_passes(
 def test_a_quantised_tower_passes_only_if_its_checkpoint_is_the_one(
     quantise: Callable[[nn.Linear], nn.Module],
     folder: Path,
+    other: Path,
     record: PrunedVideo,
     tokenizer: Any,
-    tmp_path: Path,
 ) -> None:
     model = load(folder)
     replace_linears(model, quantise)
@@ -209,10 +228,10 @@ def test_a_quantised_tower_passes_only_if_its_checkpoint_is_the_one(
         prefill(record, tokenizer, QUESTION, model=unknown)
     with pytest.warns(UserWarning, match="quantised.*going on as force was given"):
         prefill(record, tokenizer, QUESTION, model=unknown, force=True)
-    other = load(make_checkpoint(tmp_path / "other", "qwen3_vl", seed=1))
-    replace_linears(other, quantise)
+    wrong = load(other)
+    replace_linears(wrong, quantise)
     with pytest.raises(WrongModelError, match="not this model's"):
-        prefill(record, tokenizer, QUESTION, model=other)
+        prefill(record, tokenizer, QUESTION, model=wrong)
 
 
 def offload(model: PreTrainedModel) -> nn.Module:
@@ -240,14 +259,13 @@ def partition(model: PreTrainedModel) -> nn.Module:
 def test_weights_that_are_not_at_hand_are_those_of_the_checkpoint(
     move: Callable[[PreTrainedModel], nn.Module],
     folder: Path,
+    other: Path,
     record: PrunedVideo,
     tokenizer: Any,
-    tmp_path: Path,
 ) -> None:
     prefill(record, tokenizer, QUESTION, model=move(load(folder)))
-    other = move(load(make_checkpoint(tmp_path / "other", "qwen3_vl", seed=1)))
     with pytest.raises(WrongModelError):
-        prefill(record, tokenizer, QUESTION, model=other)
+        prefill(record, tokenizer, QUESTION, model=move(load(other)))
     with pytest.warns(UserWarning, match="not checked.*: they are offloaded or sharded"):
         prefill(record, tokenizer, QUESTION, model=move(nameless()))
 

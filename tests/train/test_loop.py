@@ -23,7 +23,7 @@ from evscli.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from evscli.train.learner import Learned
+from evscli.train.learner import Learned, Learner
 from evscli.train.loop import (
     Trained,
     TrainingError,
@@ -33,21 +33,23 @@ from evscli.train.loop import (
     train,
     training_report,
 )
+from evscli.train.task import CPU
 from tests.store.processes import start
+from tests.train.adding import adding
 
 pytestmark = pytest.mark.slow
 
-PLAN = TrainingPlan(seed=54, steps=1000, looks=2, tokens=1)
+PLAN = TrainingPlan(seed=54, steps=1000, looks=1, tokens=1)
 STEPS = 4
 
 
-def go(tokenizer: Any, folder: Path, **options: Any) -> Trained:
-    """A few steps, drawn in this process."""
-    return train(mini_task(tokenizer, PLAN), folder, processes=0, **{"until": STEPS} | options)
+def go(folder: Path, *, plan: TrainingPlan = PLAN, **options: Any) -> Trained:
+    """A few steps of a learner of a few weights, drawn in this process."""
+    return train(adding(plan), folder, processes=0, **{"until": STEPS} | options)
 
 
-def load(folder: Path) -> Checkpoint:
-    found = load_checkpoint(folder, PLAN)
+def load(folder: Path, plan: TrainingPlan = PLAN) -> Checkpoint:
+    found = load_checkpoint(folder, plan)
     assert found is not None
     return found
 
@@ -61,29 +63,29 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
     )
 
 
+def by_hand(learner: Learner[Any], data: Any, steps: int) -> Checkpoint:
+    """What the learner's steps on the first batches give, without a run around them."""
+    for step in range(steps):
+        learner.step(step, data[step])
+    return Checkpoint(
+        step=steps, seconds=0.0, history=[], machines=[], algorithms=[], tensors=learner.state()
+    )
+
+
 @pytest.fixture(scope="module")
-def straight(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """What four steps without a break give."""
     folder = tmp_path_factory.mktemp("straight")
-    go(tokenizer, folder, report_every=2)
+    go(folder, report_every=2)
     return load(folder)
 
 
-def test_a_run_is_the_learners_steps_on_the_plans_batches_in_order(
-    tokenizer: Any, straight: Checkpoint
-) -> None:
-    learner, data = MiniLearner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN)
-    for step in range(STEPS):
-        learner.step(step, data[step])
-    by_hand = Checkpoint(
-        step=STEPS, seconds=0.0, history=[], machines=[], algorithms=[], tensors=learner.state()
-    )
-    assert equal(by_hand, straight)
+def test_a_run_is_the_learners_steps_on_the_plans_batches_in_order(straight: Checkpoint) -> None:
+    task = adding(PLAN)
+    assert equal(by_hand(task.make_learner(CPU), task.batches, STEPS), straight)
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(
-    tokenizer: Any, straight: Checkpoint, tmp_path: Path
-) -> None:
+def test_a_stopped_run_goes_on_bit_for_bit(straight: Checkpoint, tmp_path: Path) -> None:
     resumed: list[tuple[int, float]] = []
     steps: list[int] = []
     options = {
@@ -91,10 +93,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(
         "on_resume": lambda run: resumed.append((run.step, run.spent)),
         "on_step": steps.append,
     }
-    first = go(tokenizer, tmp_path, until=2, **options)
+    first = go(tmp_path, until=2, **options)
     assert (first.step, resumed, steps) == (2, [], [1, 2])
     between = load(tmp_path)
-    second = go(tokenizer, tmp_path, **options)
+    second = go(tmp_path, **options)
     assert (second.step, resumed, steps) == (4, [(2, between.seconds)], [1, 2, 3, 4])
     assert second.seconds >= between.seconds
     assert any(name.startswith("muon/") for name in straight.tensors)
@@ -105,73 +107,75 @@ def test_a_stopped_run_goes_on_bit_for_bit(
 
 
 def test_a_run_asked_to_stop_ends_after_the_step_and_goes_on(
-    tokenizer: Any, straight: Checkpoint, tmp_path: Path
+    straight: Checkpoint, tmp_path: Path
 ) -> None:
     steps: list[int] = []
-    stopped = go(tokenizer, tmp_path, on_step=steps.append, stop=lambda: steps == [1, 2])
+    stopped = go(tmp_path, on_step=steps.append, stop=lambda: steps == [1, 2])
     assert (stopped.step, load(tmp_path).step) == (3, 3)
     assert stopped.history[-1]["step"] == 3
-    go(tokenizer, tmp_path)
+    go(tmp_path)
     assert equal(load(tmp_path), straight)
 
 
-def killed_while_training(folder: str) -> None:
-    """Four steps, a checkpoint after the second, and a sudden end after the third."""
+def train_mini(tokenizer: Any, folder: Path, **options: Any) -> Trained:
+    """A step on single moments and two on films, with a checkpoint after the first film."""
+    task = mini_task(tokenizer, PLAN)
+    return train(task, folder, processes=0, until=3, checkpoint_every=2, **options)
 
-    def die(step: int) -> None:
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
+
+def killed_while_training(folder: str) -> None:
+    """A sudden end comes as the results of the second film are reported, before they are saved."""
+
+    def die(_report: TrainingReport) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     torch.set_num_threads(1)
-    go(mini_tokenizer(), Path(folder), checkpoint_every=2, on_step=die)
+    train_mini(mini_tokenizer(), Path(folder), on_report=die)
 
 
-def test_a_killed_run_goes_on_bit_for_bit(
-    tokenizer: Any, straight: Checkpoint, tmp_path: Path
-) -> None:
+def test_a_killed_run_of_mini_goes_on_bit_for_bit(tokenizer: Any, tmp_path: Path) -> None:
     process = start(killed_while_training, str(tmp_path))
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
     assert load(tmp_path).step == 2
-    go(tokenizer, tmp_path)
-    assert equal(load(tmp_path), straight)
+    train_mini(tokenizer, tmp_path)
+    whole = by_hand(MiniLearner(tokenizer, PLAN), FilmBatches(tokenizer, PLAN), 3)
+    assert equal(load(tmp_path), whole)
 
 
-def test_going_on_with_something_else_is_noticed(tokenizer: Any, tmp_path: Path) -> None:
+def test_going_on_with_something_else_is_noticed(tmp_path: Path) -> None:
     moved: list[bool] = []
 
     def resume(run: TrainingRun[Any]) -> None:
         moved.append(run.moved)
 
-    first = go(tokenizer, tmp_path, until=1)
+    first = go(tmp_path, until=1)
     assert len(first.machines) == 1
-    go(tokenizer, tmp_path, until=1, on_resume=resume)
+    go(tmp_path, until=1, on_resume=resume)
     before = load(tmp_path)
     elsewhere = [{**first.machines[0], "threads": 64}]
     save_checkpoint(tmp_path, PLAN, replace(before, machines=elsewhere))
-    last = go(tokenizer, tmp_path, until=2, on_resume=resume)
+    last = go(tmp_path, until=2, on_resume=resume)
     assert moved == [False, True]
     assert last.machines == load(tmp_path).machines == [*elsewhere, *first.machines]
 
 
-def test_a_finished_run_is_made_by_no_other_machine(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_finished_run_is_made_by_no_other_machine(tmp_path: Path) -> None:
     plan = replace(PLAN, steps=3)
-    train(mini_task(tokenizer, plan), tmp_path, processes=0)
-    done = load_checkpoint(tmp_path, plan)
-    assert done is not None
+    go(tmp_path, plan=plan, until=None)
+    done = load(tmp_path, plan)
     elsewhere = [{**done.machines[0], "threads": 64}]
     save_checkpoint(tmp_path, plan, replace(done, machines=elsewhere))
     moved: list[bool] = []
-    task = mini_task(tokenizer, plan)
-    again = train(task, tmp_path, processes=0, on_resume=lambda run: moved.append(run.moved))
+    again = go(tmp_path, plan=plan, until=None, on_resume=lambda run: moved.append(run.moved))
     assert (again.machines, moved) == (elsewhere, [False])
 
 
-def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:
     reports: list[TrainingReport] = []
-    go(tokenizer, tmp_path, until=1)
+    go(tmp_path, until=1)
     before = (tmp_path / CHECKPOINT_FILE).read_bytes()
-    again = go(tokenizer, tmp_path, until=1, on_report=reports.append)
+    again = go(tmp_path, until=1, on_report=reports.append)
     assert (again.step, len(again.history), reports) == (1, 1, [])
     assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
     assert {f"weights/{name}" for name, _ in again.learner.masters.named_parameters()} <= set(
@@ -179,25 +183,23 @@ def test_a_finished_run_is_not_done_again(tokenizer: Any, tmp_path: Path) -> Non
     )
 
 
-def test_a_finished_run_goes_on_with_more_steps_bit_for_bit(tokenizer: Any, tmp_path: Path) -> None:
-    plan = replace(PLAN, steps=2, looks=1)
+def test_a_finished_run_goes_on_with_more_steps_bit_for_bit(tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=2)
     longer = replace(plan, more=1)
-    train(mini_task(tokenizer, plan), tmp_path / "later", processes=0)
-    train(mini_task(tokenizer, longer), tmp_path / "later", processes=0)
-    whole = train(mini_task(tokenizer, longer), tmp_path / "at-once", processes=0)
+    go(tmp_path / "later", plan=plan, until=None)
+    go(tmp_path / "later", plan=longer, until=None)
+    whole = go(tmp_path / "at-once", plan=longer, until=None)
     assert whole.step == 3
-    later, at_once = (load_checkpoint(tmp_path / name, longer) for name in ("later", "at-once"))
-    assert later is not None
-    assert at_once is not None
-    assert equal(later, at_once)
+    assert equal(load(tmp_path / "later", longer), load(tmp_path / "at-once", longer))
 
 
 def test_training_lowers_the_losses(tokenizer: Any, tmp_path: Path) -> None:
-    plan = TrainingPlan(seed=1, steps=1000, looks=16, tokens=200, rate=4e-3, warmup=5)
+    """The seed is one of few frames and small ones."""
+    plan = TrainingPlan(seed=1624, steps=1000, looks=12, tokens=1, rate=4e-3, warmup=5)
     task = mini_task(tokenizer, plan)
-    history = train(task, tmp_path, processes=0, until=28, report_every=4).history
-    looks, films = [r["loss"] for r in history[:4]], [r["loss"] for r in history[4:]]
-    assert [set(losses) for losses in looks] == [{"shape", "color", "centre"}] * 4
+    history = train(task, tmp_path, processes=0, until=22, report_every=2).history
+    looks, films = [r["loss"] for r in history[:6]], [r["loss"] for r in history[6:]]
+    assert [set(losses) for losses in looks] == [{"shape", "color", "centre"}] * 6
     assert naming_loss(looks[-1]) < 0.95 * naming_loss(looks[0])
     assert looks[-1]["color"] < 0.9 * looks[0]["color"]
     assert films[-1]["answer"] < 0.5 * films[0]["answer"]
@@ -232,8 +234,8 @@ def test_a_loss_that_is_no_number_ends_the_run(loss: float) -> None:
         refuse_nan(step, 7)
 
 
-def test_the_final_report_says_what_made_the_weights(tokenizer: Any, tmp_path: Path) -> None:
-    trained = replace(go(tokenizer, tmp_path, until=1), seconds=5400.0)
+def test_the_final_report_says_what_made_the_weights(tmp_path: Path) -> None:
+    trained = replace(go(tmp_path, until=1), seconds=5400.0)
     document = training_report(PLAN, trained, command="evs train mini --seed 54 --steps 1000")
     assert document["trained_by"] == "evs train mini --seed 54 --steps 1000"
     assert document["plan"] == PLAN.values()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from evscli.errors import UsageError
+from evscli.train import loop
 from evscli.train.checkpoint import load_checkpoint
-from evscli.train.learner import Learner, Pass
+from evscli.train.learner import Pass
 from evscli.train.loop import TrainingError, batches, lost_processes_named, train
 from evscli.train.task import TrainingTask
 from tests.store.processes import finish, start
+from tests.train.adding import Adder, Sums, adder, adding
 
 
 @dataclass(frozen=True)
@@ -41,31 +44,8 @@ class Steady:
         return {"rate": self.rate, "more": self.more, "algorithm": self.algorithm}
 
 
-class Sums(Dataset[Tensor]):
-    """Rows [16, 4]: their sum is what must be said."""
-
-    def __getitem__(self, step: int) -> Tensor:
-        return torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
-
-
-class Adder(Learner[Tensor]):
-    """Learns to add four numbers."""
-
-    def look(self, number: int, batch: Tensor) -> Pass:  # noqa: ARG002
-        said = self.workers["layer"](batch.to(torch.bfloat16)).float()[:, 0]
-        loss = (said - batch.sum(1)).square().mean()
-        near = ((said - batch.sum(1)).abs() < 1).tolist()
-        return Pass(total=loss, losses={"sum": loss}, kinds=["near"] * len(near), right=near)
-
-
-def adder(device: torch.device) -> Adder:
-    torch.manual_seed(0)
-    masters = nn.ModuleDict({"layer": nn.Linear(4, 1)})
-    return Adder(masters, Steady(), device, hidden=lambda _: False)
-
-
 def task(**plan: Any) -> TrainingTask[Tensor]:
-    return TrainingTask(plan=Steady(**plan), make_learner=adder, batches=Sums(), kinds=("near",))
+    return adding(Steady(**plan))
 
 
 def test_another_learner_learns_reports_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
@@ -92,10 +72,7 @@ def test_a_learner_that_asks_nothing_has_no_accuracy(tmp_path: Path) -> None:
             seen = super().look(number, batch)
             return Pass(total=seen.total, losses=seen.losses)
 
-    def silent(device: torch.device) -> Silent:
-        masters = nn.ModuleDict({"layer": nn.Linear(4, 1)})
-        return Silent(masters, Steady(), device, hidden=lambda _: False)
-
+    silent = partial(adder, Steady(), kind=Silent)
     quiet = TrainingTask(plan=Steady(), make_learner=silent, batches=Sums())
     (report,) = train(quiet, tmp_path, processes=0, until=2).history
     assert (report["accuracy"], report["overall"]) == ({}, 0.0)
@@ -107,8 +84,14 @@ def draw_while_killing() -> None:
             process.kill()
 
 
+def forked(*arguments: Any, **options: Any) -> DataLoader[Tensor]:
+    """Draws in a fork, which has imported torch already: how it began does not matter to a kill."""
+    return DataLoader(*arguments, **{**options, "multiprocessing_context": "fork"})
+
+
 def lose_the_process_that_draws() -> None:
     """In a process of its own: torch raises wherever it is when it hears of the death."""
+    vars(loop)["DataLoader"] = forked
     words = r"is gone .*go on from the last checkpoint"
     with pytest.raises(TrainingError, match=words), lost_processes_named():
         draw_while_killing()

@@ -54,5 +54,5 @@ class Document:
         make_folder(folder)
         replace_file(folder / f"{self.name}.json", f"{self.json}\n".encode())
         replace_file(folder / f"{self.name}.md", self.markdown.encode())
-        for form in PLOT_FORMS:
-            replace_file(folder / f"{self.name}.{form}", render(self.draw, form))
+        for form, file in render(self.draw, *PLOT_FORMS).items():
+            replace_file(folder / f"{self.name}.{form}", file)

@@ -66,13 +66,20 @@ PlotForm = Literal["png", "svg"]
 PLOT_FORMS: tuple[PlotForm, ...] = ("png", "svg")
 
 
-def render(draw: Callable[[], Figure], form: PlotForm) -> bytes:
-    """Return the bytes of a PNG or SVG file of the figure that `draw` makes, in evs's own style."""
+def render(draw: Callable[[], Figure], *forms: PlotForm) -> dict[PlotForm, bytes]:
+    """Return a file of each form of the figure that `draw` makes, in evs's own style.
+
+    The figure is made and laid out once for all forms.
+    """
+    files: dict[PlotForm, bytes] = {}
     with own_style():
-        figure, file = draw(), io.BytesIO()
+        figure = draw()
         settle(figure)
-        figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=NAMELESS[form])
-    return file.getvalue()
+        for form in forms:
+            file = io.BytesIO()
+            figure.savefig(file, format=form, dpi=DOTS_PER_INCH, metadata=NAMELESS[form])
+            files[form] = file.getvalue()
+    return files
 
 
 def settle(figure: Figure) -> None:
@@ -82,7 +89,9 @@ def settle(figure: Figure) -> None:
     memory, so the last bits of a position differ from one drawing to the next, and ids in SVG are
     hashes of positions.
     """
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
     for part in figure.subfigs:
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(DIGITS))

@@ -91,11 +91,11 @@ PLAN = TrainingPlan(seed=54, steps=1000, looks=2, tokens=1)
 
 @pytest.mark.slow
 def test_about_as_many_tokens_are_in_every_batch(tokenizer: Any) -> None:
-    data = FilmBatches(tokenizer, replace(PLAN, tokens=900))
+    data = FilmBatches(tokenizer, replace(PLAN, tokens=300))
     for step in (0, 2, 3):
         t, h, w = data[step].form.grid_thw
         share, most = (LOOK_SHARE, MOST_LOOKS) if step < PLAN.looks else (1, MOST_VIDEOS)
-        assert len(data[step].frames) == min(most, max(2, round(900 * share / (t * h * w))))
+        assert len(data[step].frames) == min(most, max(2, round(300 * share / (t * h * w))))
 
 
 def test_at_first_single_moments_are_shown_and_nothing_is_asked(tokenizer: Any) -> None:
@@ -141,6 +141,7 @@ def test_a_batch_follows_from_the_plan_and_the_step_alone(tokenizer: Any) -> Non
     assert all(same(a, b) for a, b in zip(ahead, behind[::-1], strict=True))
     assert not same(ahead[1], ahead[2])
     assert not same(ahead[1], FilmBatches(tokenizer, replace(PLAN, seed=55))[2])
+    assert same(ahead[1], FilmBatches(tokenizer, replace(PLAN, more=10))[2])
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from evscli.mini.training.learner import (
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import KIND_NUMBERS, ask_all
 from evscli.mini.world.questions import KINDS, Question
-from evscli.train.learner import parameters_of
+from evscli.train.learner import Learned, parameters_of
 
 PLAN = TrainingPlan(seed=54, steps=1000, looks=1, tokens=1)
 LOOK, FILM = 0, 3
@@ -34,15 +35,28 @@ def drawn(tokenizer: Any) -> dict[int, Batch]:
     return {step: data[step] for step in (LOOK, FILM)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A learner after a look and a film, what it said of each, and its states with the first."""
+
+    learner: MiniLearner
+    learned: list[Learned]
+    states: list[dict[str, Tensor]]
+
+
 @pytest.fixture(scope="module")
-def states(tokenizer: Any, drawn: dict[int, Batch]) -> list[dict[str, Tensor]]:
-    """What one learner knows at first, after a look, and after a film."""
-    learner = MiniLearner(tokenizer, PLAN)
-    kept = [copy_of(learner.state())]
+def lesson(tokenizer: Any, drawn: dict[int, Batch]) -> Lesson:
+    learner, learned = MiniLearner(tokenizer, PLAN), []
+    states = [copy_of(learner.state())]
     for step, batch in drawn.items():
-        learner.step(step, batch)
-        kept.append(copy_of(learner.state()))
-    return kept
+        learned.append(learner.step(step, batch))
+        states.append(copy_of(learner.state()))
+    return Lesson(learner=learner, learned=learned, states=states)
+
+
+@pytest.fixture(scope="module")
+def states(lesson: Lesson) -> list[dict[str, Tensor]]:
+    return lesson.states
 
 
 def copy_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -69,10 +83,8 @@ def test_the_plan_decides_the_first_weights(
 
 
 @pytest.mark.slow
-def test_the_working_copy_is_what_will_be_released(tokenizer: Any, drawn: Any) -> None:
-    learner = MiniLearner(tokenizer, PLAN)
-    learner.step(LOOK, drawn[LOOK])
-    learner.step(FILM, drawn[FILM])
+def test_the_working_copy_is_what_will_be_released(lesson: Lesson) -> None:
+    learner = lesson.learner
     pairs = zip(learner.masters.named_parameters(), learner.workers.parameters(), strict=True)
     for (name, master), worker in pairs:
         assert master.dtype == torch.float32
@@ -122,13 +134,11 @@ def test_the_step_decides_the_learning_rate(tokenizer: Any, drawn: dict[int, Bat
 
 @pytest.mark.slow
 def test_what_was_learned_says_the_kind_of_every_question(
-    tokenizer: Any, drawn: dict[int, Batch]
+    lesson: Lesson, drawn: dict[int, Batch]
 ) -> None:
-    learner = MiniLearner(tokenizer, PLAN)
-    looked = learner.step(LOOK, drawn[LOOK])
+    looked, learned = lesson.learned
     assert set(looked.losses) == {"shape", "color", "centre"}
     assert len(looked.kinds) == len(looked.right) == 0
-    learned = learner.step(FILM, drawn[FILM])
     assert set(learned.losses) > {"answer", "motion", "scene", "flash", "popped"}
     kinds = drawn[FILM].asked.kinds
     assert learned.kinds == [list(KINDS)[kind] for kind in kinds[kinds >= 0].tolist()]

@@ -19,11 +19,11 @@ from tests.mini.world.oracle import SHAPE_WORDS, the_one
 
 pytestmark = pytest.mark.slow
 
-SCENES = 1000
+SCENES = 600
 """Of each form."""
 
-NOISE = 3.3
-"""Standard deviations above chance that a guesser without a clue stays below (1 in 2,000)."""
+NOISE = 2.8
+"""Standard deviations above chance that a guesser without a clue stays below (1 in 400)."""
 
 
 @pytest.fixture(scope="module")
