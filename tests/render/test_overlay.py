@@ -65,8 +65,7 @@ def test_kept_cells_are_bright_and_dropped_ones_dim(
     size: tuple[int, int], rotation: int, tmp_path: Path
 ) -> None:
     video = flat_video(tmp_path / "flat.mp4", size=size, rotation=rotation, frames=12)
-    record = known_record(video)
-    record = known_record(video, checkerboard(record.info.grid_thw))
+    record = known_record(video, checkerboard)
     told = overlay_of(record, video, tmp_path / "overlay.mp4")
     frames, times = frames_of(tmp_path / "overlay.mp4")
     assert sum(told) == len(frames) == record.info.source_frames

@@ -35,10 +35,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def record(video: Path) -> PrunedVideo:
-    scored = known_record(video, method="vcast", store_scores=True)
-    return known_record(
-        video, checkerboard(scored.info.grid_thw), method="vcast", store_scores=True
-    )
+    return known_record(video, checkerboard, method="vcast", store_scores=True)
 
 
 @pytest.fixture(scope="module")
