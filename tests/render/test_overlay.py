@@ -18,6 +18,7 @@ from evscli.render.overlay import patch_of_frames, write_overlay
 from evscli.render.views import against_view, views_of
 from evscli.video import index_video
 from tests.render.stores import LIGHT, checkerboard, flat_video, known_record
+from tests.video.containers import rgb
 from tests.videos import write_video
 
 
@@ -31,7 +32,7 @@ def overlay_of(record: PrunedVideo, source: Path | None, path: Path) -> list[int
 def frames_of(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
-    return [frame.to_ndarray(format="rgb24") for frame in frames], [frame.time for frame in frames]
+    return [rgb(frame) for frame in frames], [frame.time for frame in frames]
 
 
 def check_cells(
