@@ -24,7 +24,7 @@ def flat_video(
     path: Path,
     *,
     size: tuple[int, int] = (96, 128),
-    frames: int = 24,
+    frames: int = 16,
     fps: int = 8,
     rotation: int = 0,
     colours: tuple[tuple[int, int, int], ...] = (LIGHT,),
