@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from evscli.corpus.tasks import Done
 from evscli.encoders.scorer import expected_shapes
 from evscli.errors import UsageError
 from evscli.job import Execution, Job, Selection, Storage
-from tests.videos import write_video
 
 MINI_WIDTH = 128
 
@@ -62,9 +62,9 @@ def test_what_is_missing_or_unused_is_refused(
         prune_video(clip, **given)  # type: ignore[arg-type]
 
 
-def test_random_draws_anew_for_every_video_and_alike_for_one(tmp_path: Path) -> None:
+def test_random_draws_anew_for_every_video_and_alike_for_one(clip: Path, tmp_path: Path) -> None:
     masks = [
-        prune_video(write_video(tmp_path / name), method="random", budget=0.5).keep_mask
+        prune_video(shutil.copy(clip, tmp_path / name), method="random", budget=0.5).keep_mask
         for name in ("a.mp4", "b.mp4", "a.mp4")
     ]
     assert torch.equal(masks[0], masks[2])
@@ -77,39 +77,49 @@ def test_what_is_no_part_is_refused(clip: Path, span: tuple[float, float | None]
         prune_video(clip, method="vcast", budget=0.3, start=span[0], end=span[1])
 
 
+def two_methods(folder: Path) -> Job:
+    return Job(
+        selection=Selection(methods=("evs", "vcast"), budgets=(0.25,)),
+        storage=Storage(output=str(folder / "stores")),
+        execution=Execution(processes=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def once(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int], list[str]]:
+    """A folder with stores, how many videos each took, and what was told meanwhile."""
+    folder, told = tmp_path_factory.mktemp("once"), list[str]()
+
+    class Listener(Silent):
+        def done(self, done: Done, *, again: bool) -> None:
+            told.append(f"{done.outcome.id} {done.store} {again}")
+
+    summaries = prune_videos([clip], two_methods(folder), listener=Listener())
+    return folder, [summary.pruned for summary in summaries], told
+
+
 class TestPruneVideos:
     """Many videos into stores."""
 
-    def job(self, folder: Path) -> Job:
-        return Job(
-            selection=Selection(methods=("evs", "vcast"), budgets=(0.25,)),
-            storage=Storage(output=str(folder / "stores")),
-            execution=Execution(processes=1),
-        )
-
-    def test_they_are_those_of_one_by_one(self, clip: Path, tmp_path: Path) -> None:
-        summaries = prune_videos([clip], self.job(tmp_path))
-        assert [summary.pruned for summary in summaries] == [1, 1]
+    def test_they_are_those_of_one_by_one(
+        self, clip: Path, once: tuple[Path, list[int], list[str]]
+    ) -> None:
+        folder, pruned, _ = once
+        assert pruned == [1, 1]
         for method in ("evs", "vcast"):
-            stored = open_store(tmp_path / "stores" / f"{method}-0.25")["clip"]
+            stored = open_store(folder / "stores" / f"{method}-0.25")["clip"]
             assert stored.embeds.equal(prune_video(clip, method=method, budget=0.25).embeds)
 
-    def test_a_second_call_goes_on(self, clip: Path, tmp_path: Path) -> None:
-        prune_videos([clip], self.job(tmp_path))
-        again = prune_videos([clip], self.job(tmp_path))
+    def test_a_second_call_goes_on(
+        self, clip: Path, once: tuple[Path, list[int], list[str]]
+    ) -> None:
+        again = prune_videos([clip], two_methods(once[0]))
         assert [(one.pruned, one.skipped) for one in again] == [(0, 1), (0, 1)]
 
-    def test_results_are_told_as_they_come(self, clip: Path, tmp_path: Path) -> None:
-        told: list[str] = []
+    def test_results_are_told_as_they_come(self, once: tuple[Path, list[int], list[str]]) -> None:
+        assert once[2] == ["clip 0 False", "clip 1 False"]
 
-        class Listener(Silent):
-            def done(self, done: Done, *, again: bool) -> None:
-                told.append(f"{done.outcome.id} {done.store} {again}")
-
-        prune_videos([clip], self.job(tmp_path), listener=Listener())
-        assert told == ["clip 0 False", "clip 1 False"]
-
-    def test_many_videos_need_a_model(self, tmp_path: Path) -> None:
-        names = [write_video(tmp_path / f"{n}.mp4", frames=8) for n in range(21)]
+    def test_many_videos_need_a_model(self, clip: Path, tmp_path: Path) -> None:
+        names = [shutil.copy(clip, tmp_path / f"{n}.mp4") for n in range(21)]
         with pytest.raises(UsageError, match="21 videos but no --model"):
-            prune_videos(names, self.job(tmp_path))
+            prune_videos(names, two_methods(tmp_path))

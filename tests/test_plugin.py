@@ -50,7 +50,7 @@ def find_packages(site: str) -> None:
     added.points_of.cache_clear()
 
 
-CHOSEN = ("--method", "brightness", "--budget", "0.25")
+CHOSEN = ("--method", "brightness", "--budget", "0.25", "--num-frames", "4")
 
 
 def test_its_method_is_listed(installed: Path, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_broken_package_is_listed_and_takes_nothing_else_down(
     assert first.startswith("gives more to frames")
     assert second.startswith("broken: evs-others 2.0 adds a method of the name of a built-in one")
 
-    chosen = ("prune", clip, "--budget", "0.25", "-o", "stores", "--method")
+    chosen = ("prune", clip, "--budget", "0.25", "--num-frames", "4", "-o", "stores", "--method")
     leaves = run(others, tmp_path, *chosen, "leaves")
     assert leaves.code == 2
     assert leaves.error == (

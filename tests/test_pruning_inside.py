@@ -63,12 +63,22 @@ def prune(
     return VideoPruner(encoder, request, scorer=scorer, store_scores=True)(video)
 
 
+@pytest.fixture(scope="module", params=[2, pytest.param(0, marks=pytest.mark.slow)])
+def inside(
+    request: pytest.FixtureRequest, encoder: VideoEncoder, video: VideoInput
+) -> dict[str, PrunedVideo | VideoError]:
+    """What every method makes of the same pass of the encoder."""
+    asked = [check_selection(method, 0.4, prune_at=request.param) for method in INSIDE]
+    made = dict(VideoPruner(encoder, *asked, store_scores=True).prune(video))
+    return {method: made[number] for number, method in enumerate(INSIDE)}
+
+
 @pytest.mark.parametrize("method", INSIDE)
-@pytest.mark.parametrize("after", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_every_method_without_needs_works_inside(
-    encoder: VideoEncoder, video: VideoInput, method: str, after: int
+    inside: dict[str, PrunedVideo | VideoError], method: str
 ) -> None:
-    record = prune(encoder, video, method, 0.4, after=after)
+    record = inside[method]
+    assert isinstance(record, PrunedVideo)
     request = check_selection(method, 0.4)
     assert record.info.kept == record.info.expected == len(record.embeds)
     assert record.info.expected == request.expected_count(record.info.grid_thw)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,14 +33,36 @@ def pruner() -> VideoPruner:
     return VideoPruner(load_encoder("mini"), check_selection("vcast", 0.3), segment=1.0)
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of 2.5 s, one that is none, and one of a second and a frame; only to be read."""
+    folder = tmp_path_factory.mktemp("sources") / "in"
+    folder.mkdir()
+    write_video(folder / "a.mp4", frames=60)
+    (folder / "b.mp4").write_text("no video")
+    write_video(folder / "c.mp4", frames=25, seed=1)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A video of 2.5 s, one that is none, and one of a second and a frame."""
-    (tmp_path / "in").mkdir()
-    write_video(tmp_path / "in" / "a.mp4", frames=60)
-    (tmp_path / "in" / "b.mp4").write_text("no video")
-    write_video(tmp_path / "in" / "c.mp4", frames=25, seed=1)
-    return tmp_path / "in"
+def folder(sources: Path, tmp_path: Path) -> Path:
+    """A copy of them."""
+    return shutil.copytree(sources, tmp_path / "in")
+
+
+@pytest.fixture(scope="module")
+def once(
+    sources: Path, pruner: VideoPruner, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Summary, Seen]:
+    """A copy of them with the store of a run beside it, and what the run said; only to be read."""
+    folder = shutil.copytree(sources, tmp_path_factory.mktemp("once") / "in")
+    return folder.parent, *run(folder, pruner)
+
+
+@pytest.fixture
+def pruned(once: tuple[Path, Summary, Seen], tmp_path: Path) -> Path:
+    """A copy of them with the store of a run beside it."""
+    return shutil.copytree(once[0], tmp_path / "pruned") / "in"
 
 
 class Seen:
@@ -105,12 +128,12 @@ def test_a_video_that_is_not_there_is_cut_when_it_has_come(
     assert run(folder, pruner)[1].ids == IDS[:3]
 
 
-def test_videos_are_cut_and_every_segment_is_a_video(folder: Path, pruner: VideoPruner) -> None:
-    summary, seen = run(folder, pruner)
+def test_videos_are_cut_and_every_segment_is_a_video(once: tuple[Path, Summary, Seen]) -> None:
+    folder, summary, seen = once
     assert seen.files == ["a", "b", "c"]
     assert seen.ids == [*IDS[:3], "b@0-1", IDS[3]]
     assert (summary.pruned, summary.failed) == (4, 1)
-    store = open_store(folder.parent / "store")
+    store = open_store(folder / "store")
     assert list(store) == IDS
     assert [store[name].info.duration for name in IDS] == [1.0, 1.0, 0.5, 1.0]
     parts = [store[name].info.part for name in IDS]
@@ -119,29 +142,27 @@ def test_videos_are_cut_and_every_segment_is_a_video(folder: Path, pruner: Video
 
 
 def test_progress_counts_files_by_the_shares_of_their_segments(
-    folder: Path, pruner: VideoPruner
+    once: tuple[Path, Summary, Seen],
 ) -> None:
-    state = run(folder, pruner)[1].progress.state()
+    state = once[2].progress.state()
     assert (state.videos, state.done, state.failed) == (3, 3, 1)
     assert state.seconds == 3.5
     assert state.seconds_expected == pytest.approx(3.5)
 
 
 @pytest.mark.slow
-def test_the_number_of_processes_changes_no_byte(folder: Path, pruner: VideoPruner) -> None:
-    for name, processes in (("one", 1), ("three", 3)):
-        run(folder, pruner, name=name, processes=processes)
+def test_the_number_of_processes_changes_no_byte(pruned: Path, pruner: VideoPruner) -> None:
+    run(pruned, pruner, name="three", processes=3)
     shard = "shard-0-00000.safetensors"
-    one, three = (folder.parent / name / shard for name in ("one", "three"))
+    one, three = (pruned.parent / name / shard for name in ("store", "three"))
     assert one.read_bytes() == three.read_bytes()
 
 
 def test_a_second_run_looks_into_no_file(
-    folder: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch
+    pruned: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(folder, pruner)
     monkeypatch.setattr(DecoderProcess, "make_ready", lambda _: pytest.fail("it started a decoder"))
-    summary, seen = run(folder, pruner)
+    summary, seen = run(pruned, pruner)
     assert (seen.files, seen.ids) == ([], [])
     assert (summary.skipped, summary.failed_earlier) == (4, 1)
 
@@ -149,25 +170,25 @@ def test_a_second_run_looks_into_no_file(
 @pytest.mark.parametrize(
     "most", [2, *(pytest.param(most, marks=pytest.mark.slow) for most in (1, 4))]
 )
-def test_an_interrupted_run_is_gone_on_with(folder: Path, pruner: VideoPruner, most: int) -> None:
-    run(folder, pruner, name="undisturbed")
+def test_an_interrupted_run_is_gone_on_with(
+    folder: Path, once: tuple[Path, Summary, Seen], pruner: VideoPruner, most: int
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(folder, pruner, seen=Seen(most))
     summary, seen = run(folder, pruner)
     assert len(set(seen.ids) & set(IDS)) == summary.pruned <= 4 - (most < 4) * most
-    assert_same(open_store(folder.parent / "store"), open_store(folder.parent / "undisturbed"))
+    assert_same(open_store(folder.parent / "store"), open_store(once[0] / "store"))
 
 
 @pytest.mark.slow
 def test_a_file_that_could_not_be_opened_is_cut_when_it_is_mended(
-    folder: Path, pruner: VideoPruner
+    pruned: Path, pruner: VideoPruner
 ) -> None:
-    run(folder, pruner)
-    write_video(folder / "b.mp4", frames=40)
-    summary, seen = run(folder, pruner)
+    write_video(pruned / "b.mp4", frames=40)
+    summary, seen = run(pruned, pruner)
     assert (seen.files, seen.ids) == (["b"], ["b@0-1", "b@1-2"])
     assert (summary.pruned, summary.skipped, summary.failed_earlier) == (2, 4, 0)
-    assert open_store(folder.parent / "store").failures == {}
+    assert open_store(pruned.parent / "store").failures == {}
 
 
 @pytest.mark.slow
@@ -202,12 +223,11 @@ def test_a_file_that_can_be_opened_no_more_has_failed_where_segments_are_left(
 
 @pytest.mark.slow
 def test_another_file_under_a_finished_id_is_refused_before_any_work(
-    folder: Path, pruner: VideoPruner
+    pruned: Path, pruner: VideoPruner
 ) -> None:
-    run(folder, pruner)
-    write_video(folder / "c.mp4", frames=70)
+    write_video(pruned / "c.mp4", frames=70)
     with pytest.raises(MismatchError, match=r"c\.mp4 has .* bytes, the stored one had"):
-        run(folder, pruner)
+        run(pruned, pruner)
 
 
 class Stuck:

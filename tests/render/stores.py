@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def flat_video(
     path: Path,
     *,
     size: tuple[int, int] = (96, 128),
-    frames: int = 24,
+    frames: int = 16,
     fps: int = 8,
     rotation: int = 0,
     colours: tuple[tuple[int, int, int], ...] = (LIGHT,),
@@ -62,13 +63,15 @@ def quartered_video(path: Path, *, rotation: int = 0) -> Path:
 
 
 def known_record(
-    video: Path, mask: NDArray[np.bool_] | None = None, **given: object
+    video: Path,
+    mask: Callable[[tuple[int, int, int]], NDArray[np.bool_]] | None = None,
+    **given: object,
 ) -> PrunedVideo:
-    """`video` pruned by mini, its kept cells replaced by `mask [T, h, w]`."""
+    """`video` pruned by mini, its kept cells replaced by `mask(grid_thw) [T, h, w]`."""
     record = prune_video(video, budget=0.4, **{"method": "random", **given})  # type: ignore[arg-type]
     if mask is None:
         return record
-    keep = torch.from_numpy(mask)
+    keep = torch.from_numpy(mask(record.info.grid_thw))
     positions = keep.nonzero().int()
     embeds = record.embeds[:1].expand(len(positions), -1).clone()
     planes = record.deepstack

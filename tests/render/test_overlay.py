@@ -18,6 +18,7 @@ from evscli.render.overlay import patch_of_frames, write_overlay
 from evscli.render.views import against_view, views_of
 from evscli.video import index_video
 from tests.render.stores import LIGHT, checkerboard, flat_video, known_record
+from tests.video.containers import rgb
 from tests.videos import write_video
 
 
@@ -31,7 +32,7 @@ def overlay_of(record: PrunedVideo, source: Path | None, path: Path) -> list[int
 def frames_of(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
-    return [frame.to_ndarray(format="rgb24") for frame in frames], [frame.time for frame in frames]
+    return [rgb(frame) for frame in frames], [frame.time for frame in frames]
 
 
 def check_cells(
@@ -65,8 +66,7 @@ def test_kept_cells_are_bright_and_dropped_ones_dim(
     size: tuple[int, int], rotation: int, tmp_path: Path
 ) -> None:
     video = flat_video(tmp_path / "flat.mp4", size=size, rotation=rotation, frames=12)
-    record = known_record(video)
-    record = known_record(video, checkerboard(record.info.grid_thw))
+    record = known_record(video, checkerboard)
     told = overlay_of(record, video, tmp_path / "overlay.mp4")
     frames, times = frames_of(tmp_path / "overlay.mp4")
     assert sum(told) == len(frames) == record.info.source_frames

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def record(video: Path) -> PrunedVideo:
-    scored = known_record(video, method="vcast", store_scores=True)
-    return known_record(
-        video, checkerboard(scored.info.grid_thw), method="vcast", store_scores=True
-    )
+    return known_record(video, checkerboard, method="vcast", store_scores=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,33 +48,52 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Page:
+    """The one that shows every report; a new one takes a process of its own."""
+    return browser.new_context(viewport={"width": 900, "height": 900}).new_page()
+
+
 class Opened:
     """A page with everything that it said and asked for."""
 
-    def __init__(self, browser: Browser, path: Path, **options: Any) -> None:
-        self.context = browser.new_context(viewport={"width": 900, "height": 900}, **options)
-        self.page: Page = self.context.new_page()
+    def __init__(self, tab: Page, path: Path) -> None:
+        self.page = tab
         self.said: list[str] = []
         self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.listeners: dict[str, Callable[[Any], None]] = {
+            "console": lambda message: self.said.append(message.text),
+            "pageerror": lambda error: self.said.append(str(error)),
+            "request": lambda request: self.asked.append(request.url),
+        }
+        for event, listener in self.listeners.items():
+            self.page.on(event, listener)  # type: ignore[call-overload]
+        self.page.mouse.move(1, 1)
         self.page.goto(path.as_uri())
         self.page.wait_for_timeout(200)
 
-    def pixel(self, h: int, w: int, view: int = 0) -> list[int]:
-        """The middle of a cell of the frame shown."""
+    def close(self) -> None:
+        """Listen no more."""
+        for event, listener in self.listeners.items():
+            self.page.remove_listener(event, listener)
+
+    def pixels(self, cells: list[tuple[int, int]], view: int = 0) -> list[list[int]]:
+        """The middles of cells (h, w) of the frame shown."""
         return list(
             self.page.evaluate(
-                """([view, h, w, high, wide]) => {
+                """([view, cells, high, wide]) => cells.map(([h, w]) => {
                     const canvas = document.querySelectorAll("canvas.frame")[view];
                     const x = Math.floor((w + 0.5) * canvas.width / wide);
                     const y = Math.floor((h + 0.5) * canvas.height / high);
                     return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
-                }""",
-                [view, h, w, *self.grid[1:]],
+                })""",
+                [view, cells, *self.grid[1:]],
             )
         )
+
+    def pixel(self, h: int, w: int, view: int = 0) -> list[int]:
+        """The middle of a cell of the frame shown."""
+        return self.pixels([(h, w)], view)[0]
 
     def hover(self, h: int, w: int, view: int = 0) -> None:
         """Put the pointer into the middle of a cell."""
@@ -99,24 +115,29 @@ class Opened:
         return self.page.locator("#now").inner_text()
 
 
-@pytest.fixture
-def opened(browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path) -> Iterator[Opened]:
+@pytest.fixture(scope="module")
+def report(record: PrunedVideo, video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     views = views_of([(Path("store"), record)], scores=True, must=True)
-    yield from open_page(browser, views, video, tmp_path)
+    return write_report(views, video, tmp_path_factory.mktemp("page"))
 
 
-def open_page(
-    browser: Browser, views: list[View], video: Path | None, folder: Path, **options: Any
-) -> Iterator[Opened]:
+@pytest.fixture
+def opened(tab: Page, report: Path) -> Iterator[Opened]:
+    yield from open_page(tab, report)
+
+
+def write_report(views: list[View], video: Path | None, folder: Path) -> Path:
     page = html_report(views, None if video is None else index_video(video))
     (folder / "report.html").write_text(page, encoding="utf-8")
-    opened = Opened(browser, folder / "report.html", **options)
+    return folder / "report.html"
+
+
+def open_page(tab: Page, path: Path) -> Iterator[Opened]:
+    opened = Opened(tab, path)
     yield opened
     assert opened.said == []
-    assert [url for url in opened.asked if not url.startswith("data:")] == [
-        (folder / "report.html").as_uri()
-    ]
-    opened.context.close()
+    assert [url for url in opened.asked if not url.startswith("data:")] == [path.as_uri()]
+    opened.close()
 
 
 @pytest.mark.slow
@@ -124,16 +145,15 @@ def open_page(
 class TestPlayer:
     def test_cells_are_bright_or_dim(self, opened: Opened, record: PrunedVideo) -> None:
         _, high, wide = record.info.grid_thw
+        cells = [(h, w) for h in range(high) for w in range(wide)]
         for frame, t in ((0, 0), (2, 1)):
             opened.page.locator("#frame").fill(str(frame))
             opened.page.wait_for_timeout(100)
-            for h in range(high):
-                for w in range(wide):
-                    pixel = np.array(opened.pixel(h, w))
-                    if record.keep_mask[t, h, w]:
-                        assert np.abs(pixel - LIGHT).max() <= 8
-                    else:
-                        assert pixel.max() <= 70
+            for (h, w), pixel in zip(cells, opened.pixels(cells), strict=True):
+                if record.keep_mask[t, h, w]:
+                    assert np.abs(np.array(pixel) - LIGHT).max() <= 8
+                else:
+                    assert max(pixel) <= 70
 
     def test_slider_and_keys_change_the_frame(self, opened: Opened) -> None:
         assert opened.now.startswith("t 0 of ")
@@ -219,21 +239,20 @@ class TestPlayer:
 
 @pytest.mark.slow
 @needs_browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_selections_side_by_side_move_together(
-    browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path, scheme: str
+    tab: Page, record: PrunedVideo, video: Path, tmp_path: Path
 ) -> None:
     other = known_record(video)
     named = [(Path("a"), record), (Path("b"), other)]
     views = [against_view(*named), *views_of(named, scores=False, must=False)]
-    for opened in open_page(browser, views, video, tmp_path, color_scheme=scheme):
+    both = record.keep_mask[1] & other.keep_mask[1]
+    h, w = (int(place) for place in both.nonzero()[0])
+    for opened in open_page(tab, write_report(views, video, tmp_path)):
         assert opened.page.locator("canvas.frame").count() == 3
         opened.page.keyboard.press("ArrowRight")
         opened.page.keyboard.press("ArrowRight")
         assert opened.now.startswith("t 1 of 8")
         assert "overlap" in opened.now
-        both = record.keep_mask[1] & other.keep_mask[1]
-        h, w = (int(place) for place in both.nonzero()[0])
         for view, words in enumerate(("kept by both", "kept", "kept")):
             assert np.abs(np.array(opened.pixel(h, w, view)) - LIGHT).max() <= 8
             opened.hover(h, w, view)
@@ -242,7 +261,22 @@ def test_selections_side_by_side_move_together(
 
 @pytest.mark.slow
 @needs_browser
-def test_no_frame_is_grey_on_the_way(browser: Browser, tmp_path: Path) -> None:
+def test_a_dark_page_shows_the_same_pixels(tab: Page, report: Path) -> None:
+    cells = [(h, w) for h in range(2) for w in range(2)]
+    shown, papers = [], []
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for opened in open_page(tab, report):
+            shown.append(opened.pixels(cells))
+            papers.append(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+    tab.emulate_media(color_scheme="light")
+    assert shown[0] == shown[1]
+    assert papers[0] != papers[1]
+
+
+@pytest.mark.slow
+@needs_browser
+def test_no_frame_is_grey_on_the_way(tab: Page, tmp_path: Path) -> None:
     """Frames that all differ, looked at before the browser could decode the next one."""
     video = write_video(tmp_path / "moving.mp4", frames=32)
     views = views_of([(Path("store"), known_record(video))], scores=False, must=False)
@@ -251,7 +285,7 @@ def test_no_frame_is_grey_on_the_way(browser: Browser, tmp_path: Path) -> None:
         const canvas = document.querySelector("canvas.frame");
         return [...canvas.getContext("2d").getImageData(9, 9, 1, 1).data].slice(0, 3);
     }"""
-    for opened in open_page(browser, views, video, tmp_path):
+    for opened in open_page(tab, write_report(views, video, tmp_path)):
         opened.page.locator("#layer-mask").uncheck()
         opened.page.locator("#layer-grid").uncheck()
         for _ in range(len(views[0].record.source_index) - 1):
@@ -260,14 +294,13 @@ def test_no_frame_is_grey_on_the_way(browser: Browser, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_browser
-def test_names_are_harmless(
-    browser: Browser, record: PrunedVideo, video: Path, tmp_path: Path
-) -> None:
+def test_names_are_harmless(tab: Page, record: PrunedVideo, video: Path, tmp_path: Path) -> None:
     evil = "\"'></script><script>window.hacked = 1</script><img src=http://x/> ünï 中 \u2028 &amp;"
     info = replace(record.info, id=evil, query=evil, notes=(evil,), options={"tau": evil})
     named = replace(record, info=replace(info, source=replace(info.source, path=evil)))
     (view,) = views_of([(Path("store"), named)], scores=False, must=False)
-    for opened in open_page(browser, [replace(view, name=evil)], video, tmp_path):
+    named_page = write_report([replace(view, name=evil)], video, tmp_path)
+    for opened in open_page(tab, named_page):
         assert opened.page.evaluate("window.hacked") is None
         assert opened.page.locator("h1").text_content() == evil
         assert opened.page.locator("h2").first.text_content() == evil
@@ -277,9 +310,9 @@ def test_names_are_harmless(
 
 @pytest.mark.slow
 @needs_browser
-def test_without_a_source_it_says_so(browser: Browser, record: PrunedVideo, tmp_path: Path) -> None:
+def test_without_a_source_it_says_so(tab: Page, record: PrunedVideo, tmp_path: Path) -> None:
     views = views_of([(Path("store"), record)], scores=False, must=False)
-    for opened in open_page(browser, views, None, tmp_path):
+    for opened in open_page(tab, write_report(views, None, tmp_path)):
         assert opened.page.locator("#layer-picture").is_disabled()
         assert "cells are drawn without pictures" in opened.page.inner_text("main")
 

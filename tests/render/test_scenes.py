@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from evscli import prune_video
+from evscli.encoders import VideoEncoder, load_encoder
+from evscli.records import PrunedVideo
 from evscli.render.frames import cuts_of, find_cuts, glance
-from evscli.video import index_video
+from evscli.video import VideoIndex, index_video, plan_frames
+from tests.store import samples
 
 SAMPLES = Path(__file__).parents[2] / "sample_videos"
 TRUTH = json.loads((SAMPLES / "truth.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VideoEncoder:
+    return load_encoder("mini")
+
+
+def sampled(source: VideoIndex, encoder: VideoEncoder) -> PrunedVideo:
+    """A record of the frames of `source` that the encoder samples."""
+    plan = plan_frames(source, encoder.rules)
+    return replace(
+        samples.record(),
+        source_index=torch.from_numpy(plan.source_index),
+        frame_times=torch.from_numpy(plan.frame_times),
+        prompt_times=torch.from_numpy(plan.prompt_times),
+    )
 
 
 @pytest.mark.parametrize(
@@ -23,19 +43,21 @@ TRUTH = json.loads((SAMPLES / "truth.json").read_text())
         for path in sorted(SAMPLES.glob("*.m??"))
     ],
 )
-def test_the_cuts_of_the_sample_videos_are_found_and_no_others(path: Path) -> None:
-    record = prune_video(path, method="none")
+def test_the_cuts_of_the_sample_videos_are_found_and_no_others(
+    path: Path, encoder: VideoEncoder
+) -> None:
+    source = index_video(path)
+    record = sampled(source, encoder)
     known = [event["start"] for event in TRUTH[path.name]["events"] if event["name"] == "cut"]
     index = record.source_index.numpy()
     expected = [int(np.searchsorted(index, start)) for start in known]
-    assert cuts_of(record, index_video(path)) == expected
+    assert cuts_of(record, source) == expected
     assert len(expected) == (5 if path.stem == "hard-cuts" else 0)
 
 
 @pytest.mark.slow
 def test_without_a_source_nothing_is_said() -> None:
-    record = prune_video(SAMPLES / "hard-cuts.mp4", method="none")
-    assert cuts_of(record, None) == []
+    assert cuts_of(samples.record(), None) == []
 
 
 def test_frames_that_do_not_change_have_no_cut() -> None:

@@ -22,9 +22,9 @@ def anonymous_bytes() -> int:
 
 
 def write_large_and_small(folder: Path) -> None:
-    """256 MiB in a scratch file, the same again in int8, 64 records of 2 MiB; shards of 64 MiB."""
+    """96 MiB in a scratch file, the same again in int8, 32 records of 2 MiB; shards of 64 MiB."""
     video = record(grid=(4, 64, 64), embed_dim=1, dtype=torch.bfloat16)
-    width = (256 * MIB) // (2 * video.info.kept)
+    width = (96 * MIB) // (2 * video.info.kept)
     os.environ["TMPDIR"] = str(folder.parent)
     embeds = allocate((video.info.kept, width), torch.bfloat16)
     embeds.fill_(1)
@@ -34,7 +34,7 @@ def write_large_and_small(folder: Path) -> None:
     with StoreWriter(folder, CONFIG, shard_bytes=64 * MIB) as writer:
         writer.add(large)
         writer.add(replace(large, info=replace(info, id="narrow", store_dtype="int8")))
-        for number in range(64):
+        for number in range(32):
             writer.add(record(f"v{number}", grid=(4, 16, 16), embed_dim=1024))
         grown = anonymous_bytes() - before
     assert grown < 32 * MIB, f"{grown / MIB:.0f} MiB of anonymous memory"

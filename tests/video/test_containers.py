@@ -10,7 +10,7 @@ import pytest
 from evscli.errors import VideoError
 from evscli.video import Damaged, VideoIndex, index_video
 from evscli.video.cursor import Cursor
-from tests.video.containers import CONTAINERS, CUTS, FRAMES, Decoded, decode, write_clip
+from tests.video.containers import CONTAINERS, CUTS, FRAMES, Decoded, decode, rgb, write_clip
 
 LONG = {"at 90 %", "at 60 %"}
 
@@ -35,7 +35,7 @@ def check(index: VideoIndex, truth: Decoded, numbers: list[int]) -> None:
         for number in numbers:
             frame = cursor.frame(number)
             assert frame is not None, f"frame {number}: {cursor.error}"
-            assert np.array_equal(frame.to_ndarray(format="rgb24"), truth.pictures[number])
+            assert np.array_equal(rgb(frame), truth.pictures[number])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from evscli.errors import UsageError, VideoError
 from evscli.video import Damaged, decode_frames, index_video
 from evscli.video.cursor import Cursor
-from tests.video.containers import decode
+from tests.video.containers import decode, rgb
 from tests.video.test_decode import plan_of
 from tests.videos import Picture, truncate, write_video
 
@@ -69,7 +69,7 @@ def test_skip_leaves_damaged_frames_out(damaged_key: Path) -> None:
         for number in numbers:
             frame = cursor.frame(int(number))
             assert frame is not None
-            assert np.array_equal(frame.to_ndarray(format="rgb24"), truth[number])
+            assert np.array_equal(rgb(frame), truth[number])
 
 
 def test_fail_refuses_damage_that_no_frame_taken_shows(damaged_key: Path) -> None:
@@ -172,7 +172,7 @@ def test_frames_behind_a_loss_are_those_of_a_sequential_decode_or_none(
             for asked in numbers:
                 frame = cursor.frame(int(asked))
                 assert frame is not None
-                assert np.array_equal(frame.to_ndarray(format="rgb24"), truth[frame.pts])
+                assert np.array_equal(rgb(frame), truth[frame.pts])
 
 
 def pictures_by_time(path: Path) -> tuple[list[int | None], list[Picture]]:

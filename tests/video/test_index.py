@@ -36,7 +36,7 @@ CLIPS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_times_equal_those_of_a_sequential_decode(tmp_path: Path, name: str) -> None:
-    path = write_video(tmp_path / name, **CLIPS[name])
+    path = write_video(tmp_path / name, **({"size": (48, 64)} | CLIPS[name]))
     frames = list(sequential(path))
     index = index_video(path)
     assert index.frames == len(frames)

@@ -14,7 +14,8 @@ import pytest
 from evscli.video import index_video
 from sample_videos import clips as sample_clips
 from sample_videos import make
-from tests.videos import Picture, sequential, sequential_pixels
+from tests.video.containers import rgb
+from tests.videos import Picture, sequential
 
 FOLDER = Path(make.__file__).parent
 TRUTH: dict[str, dict[str, Any]] = json.loads((FOLDER / "truth.json").read_text())
@@ -26,9 +27,22 @@ EVENTS = [
 
 
 @cache
+def scripts() -> dict[str, sample_clips.Clip]:
+    return {clip.name: clip for clip in sample_clips.clips()}
+
+
+@cache
+def decoded(name: str) -> tuple[list[Picture], set[str]]:
+    """The pictures as shown, and the kinds of frames that hold them."""
+    turns, pictures, kinds = TRUTH[name]["rotation"] // 90, [], set()
+    for frame in sequential(FOLDER / name):
+        pictures.append(np.rot90(rgb(frame), turns))
+        kinds.add(av.video.frame.PictureType(frame.pict_type).name)
+    return pictures, kinds
+
+
 def shown(name: str) -> list[Picture]:
-    turns = TRUTH[name]["rotation"] // 90
-    return [np.rot90(picture, turns) for picture in sequential_pixels(FOLDER / name)]
+    return decoded(name)[0]
 
 
 def inside(picture: Picture, box: list[int]) -> np.ndarray:
@@ -55,10 +69,7 @@ def test_truth_tells_frames_size_rotation_and_times(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRUTH)
 def test_clips_hold_b_frames(name: str) -> None:
-    kinds = {
-        av.video.frame.PictureType(frame.pict_type).name for frame in sequential(FOLDER / name)
-    }
-    assert kinds == {"I", "P", "B"}
+    assert decoded(name)[1] == {"I", "P", "B"}
 
 
 @pytest.mark.parametrize("name", TRUTH)
@@ -126,8 +137,7 @@ def test_real_times_leave_the_stated_rate_in_the_variable_clip() -> None:
 @pytest.mark.parametrize("name", TRUTH)
 def test_the_script_draws_what_the_files_hold(name: str) -> None:
     """Bytes may differ with another processor or encoder; pictures may not."""
-    clip = next(clip for clip in sample_clips.clips() if clip.name == name)
-    number = 70
+    clip, number = scripts()[name], 70
     drawn, boxes = clip.shoot(number)
     assert np.abs(drawn.astype(float) - shown(name)[number]).mean() < 6
     assert make._seen(boxes, clip.size) == TRUTH[name]["objects"][str(number)]
@@ -135,7 +145,7 @@ def test_the_script_draws_what_the_files_hold(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_same_clip_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    whole = sample_clips.variable_rate()
+    whole = scripts()["variable-rate.mkv"]
     clip = replace(whole, pts=whole.pts[:6], events=[])
     made = []
     for folder in (tmp_path / "first", tmp_path / "second"):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import torch
@@ -26,15 +25,15 @@ def encoder() -> VideoEncoder:
     return load_encoder("mini")
 
 
-@pytest.fixture
-def videos(tmp_path: Path) -> list[VideoInput]:
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[VideoInput]:
     """A long one first, which takes its decoder longer than the others take theirs."""
-    lengths = [240, *[24] * 7]
+    folder, lengths = tmp_path_factory.mktemp("videos"), [240, *[24] * 7]
     return [
         VideoInput(
             id=str(number),
-            path=write_video(tmp_path / f"{number}.mp4", frames=frames, seed=number),
-            root=tmp_path,
+            path=write_video(folder / f"{number}.mp4", frames=frames, seed=number),
+            root=folder,
         )
         for number, frames in enumerate(lengths)
     ]

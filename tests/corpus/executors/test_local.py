@@ -26,14 +26,35 @@ def pruner() -> VideoPruner:
     return VideoPruner(load_encoder("mini"), check_selection("vcast", 0.3))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two good videos and a bad one between them."""
-    (tmp_path / "in").mkdir()
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two good videos and a bad one between them; read it, do not change it."""
+    folder = tmp_path_factory.mktemp("sources") / "in"
+    folder.mkdir()
     for number, name in enumerate(("a", "c")):
-        write_video(tmp_path / "in" / f"{name}.mp4", frames=16, seed=number)
-    (tmp_path / "in" / "b.mp4").write_text("no video")
-    return tmp_path / "in"
+        write_video(folder / f"{name}.mp4", frames=16, seed=number)
+    (folder / "b.mp4").write_text("no video")
+    return folder
+
+
+@pytest.fixture
+def folder(sources: Path, tmp_path: Path) -> Path:
+    """A copy of them."""
+    return shutil.copytree(sources, tmp_path / "in")
+
+
+@pytest.fixture(scope="module")
+def once(sources: Path, pruner: VideoPruner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of them with the store of a run beside it; read it, do not change it."""
+    folder = shutil.copytree(sources, tmp_path_factory.mktemp("once") / "in")
+    run(folder, pruner)
+    return folder.parent
+
+
+@pytest.fixture
+def pruned(once: Path, tmp_path: Path) -> Path:
+    """A copy of them with the store of a run beside it."""
+    return shutil.copytree(once, tmp_path / "pruned") / "in"
 
 
 class Seen:
@@ -75,11 +96,10 @@ def test_every_video_is_reported_once_in_order(folder: Path, pruner: VideoPruner
 
 @pytest.mark.parametrize("processes", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_number_of_processes_changes_no_byte(
-    folder: Path, pruner: VideoPruner, processes: int
+    folder: Path, once: Path, pruner: VideoPruner, processes: int
 ) -> None:
-    run(folder, pruner)
     shard = "shard-0-00000.safetensors"
-    expected = (folder.parent / "store" / shard).read_bytes()
+    expected = (once / "store" / shard).read_bytes()
     seen = Seen()
     videos, stores = find_videos([str(folder)]), [folder.parent / "other"]
     prune_corpus(
@@ -89,19 +109,17 @@ def test_the_number_of_processes_changes_no_byte(
 
 
 def test_a_second_run_tries_neither_the_finished_nor_the_failed(
-    folder: Path, pruner: VideoPruner
+    pruned: Path, pruner: VideoPruner
 ) -> None:
-    run(folder, pruner)
-    summary, seen = run(folder, pruner)
+    summary, seen = run(pruned, pruner)
     assert seen.ids == []
     assert (summary.skipped, summary.failed_earlier, summary.failed) == (2, 1, 0)
     assert seen.before == [summary]
 
 
 @pytest.mark.slow
-def test_failed_videos_are_tried_again_on_request(folder: Path, pruner: VideoPruner) -> None:
-    run(folder, pruner)
-    summary, seen = run(folder, pruner, Engine(retries=Retries(failed=True)))
+def test_failed_videos_are_tried_again_on_request(pruned: Path, pruner: VideoPruner) -> None:
+    summary, seen = run(pruned, pruner, Engine(retries=Retries(failed=True)))
     assert seen.ids == ["b"]
     assert [outcome.attempt for outcome in seen.outcomes if isinstance(outcome, Failure)] == [2]
     assert (summary.skipped, summary.failed) == (2, 1)
@@ -109,11 +127,10 @@ def test_failed_videos_are_tried_again_on_request(folder: Path, pruner: VideoPru
 
 @pytest.mark.slow
 def test_a_failed_video_whose_file_has_changed_is_tried_again(
-    folder: Path, pruner: VideoPruner
+    pruned: Path, pruner: VideoPruner
 ) -> None:
-    run(folder, pruner)
-    write_video(folder / "b.mp4", frames=16)
-    summary, seen = run(folder, pruner)
+    shutil.copy(pruned / "c.mp4", pruned / "b.mp4")
+    summary, seen = run(pruned, pruner)
     assert seen.ids == ["b"]
     assert (summary.pruned, summary.failed) == (1, 0)
 
@@ -133,22 +150,21 @@ def test_a_link_that_leads_nowhere_fails_alone_and_is_tried_when_its_file_has_co
     assert f"b.mp4 is a link to {away}, which is not there; fetch" in failure.message
     summary, seen = run(folder, pruner)
     assert (seen.ids, summary.skipped, summary.failed_earlier) == ([], 2, 1)
-    write_video(away, frames=16)
+    shutil.copy(folder / "c.mp4", away)
     summary, seen = run(folder, pruner)
     assert (seen.ids, summary.pruned, summary.skipped) == (["b"], 1, 2)
 
 
 @pytest.mark.slow
 def test_a_finished_video_whose_file_is_gone_since_is_finished(
-    folder: Path, pruner: VideoPruner
+    pruned: Path, pruner: VideoPruner
 ) -> None:
-    run(folder, pruner)
-    (folder / "a.mp4").rename(folder.parent / "kept.mp4")
-    (folder / "a.mp4").symlink_to("nowhere")
-    summary, seen = run(folder, pruner)
+    (pruned / "a.mp4").rename(pruned.parent / "kept.mp4")
+    (pruned / "a.mp4").symlink_to("nowhere")
+    summary, seen = run(pruned, pruner)
     assert (seen.ids, summary.skipped, summary.failed_earlier) == ([], 2, 1)
     with pytest.raises(MismatchError, match=r"a\.mp4 is not there to be hashed again"):
-        run(folder, pruner, Engine(check_sources=True))
+        run(pruned, pruner, Engine(check_sources=True))
 
 
 def test_a_failing_video_is_tried_at_the_end_until_its_attempts_are_used_up(
@@ -165,23 +181,21 @@ def test_a_failing_video_is_tried_at_the_end_until_its_attempts_are_used_up(
 
 @pytest.mark.slow
 def test_another_source_under_a_finished_id_is_refused_before_any_work(
-    folder: Path, pruner: VideoPruner
+    pruned: Path, pruner: VideoPruner
 ) -> None:
-    run(folder, pruner)
-    write_video(folder / "c.mp4", frames=40)
-    (folder / "b.mp4").unlink()
-    write_video(folder / "d.mp4", frames=16)
+    shutil.copy(pruned / "c.mp4", pruned / "d.mp4")
+    write_video(pruned / "c.mp4", frames=40)
+    (pruned / "b.mp4").unlink()
     with pytest.raises(MismatchError, match=r"c\.mp4 has .* bytes, the stored one had"):
-        run(folder, pruner)
-    assert sorted(open_store(folder.parent / "store")) == ["a", "c"]
+        run(pruned, pruner)
+    assert sorted(open_store(pruned.parent / "store")) == ["a", "c"]
 
 
 @pytest.mark.slow
-def test_touching_a_file_does_not_make_it_another_source(folder: Path, pruner: VideoPruner) -> None:
-    run(folder, pruner)
-    for path in folder.iterdir():
+def test_touching_a_file_does_not_make_it_another_source(pruned: Path, pruner: VideoPruner) -> None:
+    for path in pruned.iterdir():
         path.touch()
-    assert run(folder, pruner, Engine(check_sources=True))[0].skipped == 2
+    assert run(pruned, pruner, Engine(check_sources=True))[0].skipped == 2
 
 
 def test_an_interrupt_keeps_what_is_finished(folder: Path, pruner: VideoPruner) -> None:
@@ -208,7 +222,7 @@ def test_a_store_that_disappears_ends_the_run_with_one_line(
             shutil.rmtree(folder.parent / "store", ignore_errors=True)  # it is written to meanwhile
 
     for number in range(8):
-        write_video(folder / f"d{number}.mp4", frames=16, seed=number)
+        shutil.copy(folder / "c.mp4", folder / f"d{number}.mp4")
     videos, stores = find_videos([str(folder)]), [folder.parent / "store"]
     with pytest.raises(StoreError, match="store was removed while it was written to"):
         prune_corpus(

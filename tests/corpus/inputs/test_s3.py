@@ -140,21 +140,21 @@ def test_objects_that_are_no_videos_are_counted(bucket: Any) -> None:
 def test_members_of_tars_are_copied_by_their_bytes_alone(
     bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "TRANSFER_BYTES", 1000)
+    monkeypatch.setattr(fetch, "TRANSFER_BYTES", 2000)
     monkeypatch.setattr(remote, "TAR_BLOCK_BYTES", 2000)
-    for number in range(3):
+    for number in range(2):
         members = {f"{number}-{name}.mp4": name.encode() * 3333 for name in "ab"}
         tar = write_tar(tmp_path / "made.tar", {"x.json": b"{}", **members})
         bucket(f"shards/{number}.tar", tar.read_bytes())
         tar.unlink()
     videos = find_videos(["s3://bucket/shards/*.tar"])
-    assert [video.id for video in videos] == ["0-a", "0-b", "1-a", "1-b", "2-a", "2-b"]
+    assert [video.id for video in videos] == ["0-a", "0-b", "1-a", "1-b"]
     by_tar = find_videos(["s3://bucket/*/*.tar"], ids="tar")
     assert [video.id for video in by_tar[:3]] == ["shards/0/0-a", "shards/0/0-b", "shards/1/1-a"]
     for video in videos:
         with local_file(video, folder=tmp_path) as path:
             assert path.read_bytes() == video.id[-1].encode() * 3333
-    assert videos[-1].name == "s3://bucket/shards/2.tar/2-b.mp4"
+    assert videos[-1].name == "s3://bucket/shards/1.tar/1-b.mp4"
 
 
 def test_an_object_that_is_gone_or_changed_fails_its_video(bucket: Any, tmp_path: Path) -> None:
