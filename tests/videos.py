@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
@@ -153,7 +154,15 @@ def sequential(path: Path) -> Iterator[av.VideoFrame]:
 
 def sequential_pixels(path: Path) -> list[Picture]:
     """Every frame as coded, [H, W, 3] RGB, without the rotation a viewer applies."""
-    return [frame.to_ndarray(format="rgb24") for frame in sequential(path)]
+    return [rgb(frame) for frame in sequential(path)]
+
+
+def rgb(frame: av.VideoFrame) -> Picture:
+    """The pixels of a frame [H, W, 3]; one reformatter for all frames takes a tenth of the time."""
+    return _REFORMATTER.reformat(frame, format="rgb24", threads=1).to_ndarray()
+
+
+_REFORMATTER = VideoReformatter()
 
 
 def _options(codec: str, bframes: int, open_gop: bool) -> dict[str, str]:

@@ -18,8 +18,7 @@ from evscli.render.overlay import patch_of_frames, write_overlay
 from evscli.render.views import against_view, views_of
 from evscli.video import index_video
 from tests.render.stores import LIGHT, checkerboard, flat_video, known_record
-from tests.video.containers import rgb
-from tests.videos import write_video
+from tests.videos import rgb, write_video
 
 
 def overlay_of(record: PrunedVideo, source: Path | None, path: Path) -> list[int]:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 
-from tests.videos import Picture, write_video
+from tests.videos import Picture, rgb, write_video
 
 FRAMES = 40
 SIZE = (48, 64)
@@ -57,14 +55,6 @@ def write_clip(folder: Path, name: str) -> Path:
     """The clip of that name."""
     options = {"frames": FRAMES, "size": SIZE, "fps": 25, **CONTAINERS[name]}
     return write_video(folder / name, **options)
-
-
-_REFORMATTER = VideoReformatter()
-
-
-def rgb(frame: VideoFrame) -> Picture:
-    """The pixels of a frame [H, W, 3]; one reformatter for all frames takes a tenth of the time."""
-    return _REFORMATTER.reformat(frame, format="rgb24", threads=1).to_ndarray()
 
 
 @dataclass(frozen=True, kw_only=True)

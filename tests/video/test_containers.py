@@ -10,7 +10,8 @@ import pytest
 from evscli.errors import VideoError
 from evscli.video import Damaged, VideoIndex, index_video
 from evscli.video.cursor import Cursor
-from tests.video.containers import CONTAINERS, CUTS, FRAMES, Decoded, decode, rgb, write_clip
+from tests.video.containers import CONTAINERS, CUTS, FRAMES, Decoded, decode, write_clip
+from tests.videos import rgb
 
 LONG = {"at 90 %", "at 60 %"}
 

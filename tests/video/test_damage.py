@@ -10,9 +10,9 @@ import pytest
 from evscli.errors import UsageError, VideoError
 from evscli.video import Damaged, decode_frames, index_video
 from evscli.video.cursor import Cursor
-from tests.video.containers import decode, rgb
+from tests.video.containers import decode
 from tests.video.test_decode import plan_of
-from tests.videos import Picture, truncate, write_video
+from tests.videos import Picture, rgb, truncate, write_video
 
 
 @pytest.fixture(scope="module")

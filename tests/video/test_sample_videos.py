@@ -14,8 +14,7 @@ import pytest
 from evscli.video import index_video
 from sample_videos import clips as sample_clips
 from sample_videos import make
-from tests.video.containers import rgb
-from tests.videos import Picture, sequential
+from tests.videos import Picture, rgb, sequential
 
 FOLDER = Path(make.__file__).parent
 TRUTH: dict[str, dict[str, Any]] = json.loads((FOLDER / "truth.json").read_text())
