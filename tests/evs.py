@@ -25,7 +25,7 @@ _CONTEXT.set_forkserver_preload(["tests.preload"])
 
 TIMEOUT = 120
 
-_STATE = tempfile.TemporaryDirectory(prefix="evs-test-state-")
+STATE = tempfile.TemporaryDirectory(prefix="evs-test-state-")
 """What runs remember on this machine, so that no test writes to the home of whoever runs it."""
 
 
@@ -77,7 +77,7 @@ class Running:
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
         for path in (self.out, self.err):
             path.touch()
-        given = {"XDG_STATE_HOME": _STATE.name, **(env or {})}
+        given = {"XDG_STATE_HOME": STATE.name, **(env or {})}
         run = partial(command, list(map(str, arguments)))
         self.process: BaseProcess = _CONTEXT.Process(
             target=_child,

@@ -16,12 +16,12 @@ from unittest.mock import patch
 import pytest
 
 from evscli.cli import main
-from tests.evs import _STATE, Result
+from tests.evs import STATE, Result
 
 
 def run_here(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> Result:
     """Run `evs` with `arguments` in the folder `cwd`."""
-    given = {"XDG_STATE_HOME": _STATE.name, **(env or {})}
+    given = {"XDG_STATE_HOME": STATE.name, **(env or {})}
     out, err = (TextIOWrapper(BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with (
         redirect_stdout(out),
