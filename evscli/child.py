@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -26,7 +28,32 @@ def start_server(modules: list[str]) -> None:
     """Start the clean process, which imports `modules` while this one goes on."""
     if METHOD == "forkserver":
         forkserver.set_forkserver_preload(modules)
+        _ensure_server()
+
+
+def _ensure_server() -> None:
+    """Start the clean process unless it runs. It looks for modules where this one does.
+
+    By itself it would look in the current folder first, and a person's `numpy.py` may lie there.
+    """
+    places = os.pathsep.join(place for place in sys.path if Path(place).is_absolute())
+    with _environment({"PYTHONSAFEPATH": "1", "PYTHONPATH": places}):
         forkserver.ensure_running()
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Change the environment for a while."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class Child:
@@ -40,6 +67,8 @@ class Child:
         context: Any = multiprocessing.get_context(METHOD)
         self.pipe, theirs = multiprocessing.Pipe()
         given = (target, theirs, *arguments)
+        if METHOD == "forkserver":
+            _ensure_server()
         self._process: BaseProcess = context.Process(target=_begin, args=given, daemon=not parent)
         with theirs:
             self._process.start()

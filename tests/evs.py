@@ -20,8 +20,9 @@ from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from evscli.child import start_server
+
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.preload"])
 
 TIMEOUT = 120
 
@@ -83,6 +84,7 @@ class Running:
             target=_child,
             args=(str(cwd), given, str(self.out), str(self.err), before, run),
         )
+        start_server(["tests.preload"])
         self.process.start()
 
     def send(self, number: signal.Signals) -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +40,23 @@ def test_a_dead_child_still_takes_messages_and_says_how_it_ended(child: Child) -
     child.kill()
     child.terminate()
     assert how_it_ended(child.end(grace=None)) == how_it_ended(child.end()) == "exit code 3"
+
+
+SCRIPT = """
+from evscli.child import Child, start_server
+
+if __name__ == "__main__":
+    start_server(["calendar"])
+    print(Child(print).end(grace=None))
+"""
+
+
+def test_no_file_of_the_current_folder_is_taken_for_a_module(tmp_path: Path) -> None:
+    script = tmp_path / "scripts/start.py"
+    script.parent.mkdir()
+    script.write_text(SCRIPT)
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "calendar.py").write_text("print('this is not for evs')")
+    done = subprocess.run([sys.executable, script], cwd=here, capture_output=True, check=True)
+    assert b"not for evs" not in done.stdout + done.stderr

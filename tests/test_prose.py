@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ SPEECH = re.compile(
 """Words for which there are plainer ones: a program reports, and is not another thing."""
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     """Parse a module."""
     return ast.parse(path.read_text())

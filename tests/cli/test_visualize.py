@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 VCAST, RANDOM = "stores/vcast-0.25", "stores/random-0.25"
 
 
+@pytest.mark.slow
 def test_a_contact_sheet(folder: Path) -> None:
     result = run_here("visualize", VCAST, "a", "-o", "a.png", cwd=folder)
     assert (result.code, result.err) == (0, "")

@@ -44,7 +44,7 @@ class TestEventCells:
             assert frames == list(range(event["start"], event["end"]))
             assert cells.all(dim=2).all(dim=1).any() == (event["name"] == "cut")
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=100)
     @given(data=st.data())
     def test_are_those_whose_part_of_the_picture_the_box_overlaps(
         self, data: st.DataObject

@@ -50,6 +50,7 @@ def answers(scene: Scene, *, tries: int = 40) -> set[tuple[str, str]]:
     return {(question.kind, question.answer) for each in every for question in each}
 
 
+@pytest.mark.slow
 def test_every_answer_is_right_and_every_question_means_one_thing(asked: list[Case]) -> None:
     for case in asked:
         assert answer(case.scene, case.question.text) == case.question.answer, case.question.text
