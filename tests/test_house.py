@@ -17,8 +17,13 @@ PACKAGE = Path(evscli.__file__).parent
 ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 320
-MOST_LINES = 27_000
-"""The most lines of the package that are not blank. Only a new capability may raise it."""
+MOST_LINES = 27_000 + sum(
+    {
+        "glean": 280,
+    }.values()
+)
+"""The most lines of the package that are not blank: those of the redesign, and for each capability
+since then its own."""
 
 
 def tree_of(path: Path) -> ast.Module:

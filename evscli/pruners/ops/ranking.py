@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_ROUNDING = 1e-6
+
 
 def keep_highest(scores: Tensor, count: int) -> Tensor:
     """Return the mask of the `count` highest of `scores`, of any shape."""
@@ -23,3 +25,13 @@ def keep_highest_per_frame(scores: Tensor, budgets: Tensor) -> Tensor:
     rank = torch.arange(scores.shape[1], device=scores.device)
     mask = torch.zeros_like(scores, dtype=torch.bool)
     return mask.scatter_(1, order, rank < budgets[:, None])
+
+
+def rescaled(scores: Tensor) -> Tensor:
+    """Return each row of `scores [..., N]` rescaled to 0..1.
+
+    A row that is alike but for rounding is 0, or its noise would become an order.
+    """
+    low, high = scores.aminmax(dim=-1, keepdim=True)
+    alike = high - low <= _ROUNDING * torch.maximum(high, -low)
+    return ((scores - low) / (high - low)).masked_fill(alike, 0)

@@ -23,6 +23,8 @@ VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
     "vcast min_k 3": ("vcast", {"min_k": 3}),
     "vcast sharp": ("vcast", {"tau": 0.05}),
     "vidcom2 as published": ("vidcom2", {"exact": False}),
+    "glean decayed": ("glean", {"basis": "decayed"}),
+    "glean of short memory": ("glean", {"history": 2}),
     "divprune in parts": ("divprune", {"part": 10}),
 }
 ABOUT = {"vidcom2 as published"}
