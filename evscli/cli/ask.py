@@ -13,6 +13,7 @@ from evscli.cli.checks import name_model
 from evscli.cli.command import command
 from evscli.cli.notes import note, quiet_loading
 from evscli.errors import UsageError
+from evscli.job.encoding import Device, Dtype, Revision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +29,11 @@ def ask(
     store: options.Store,
     words: options.QuestionWords,
     model: options.LanguageModel = None,
+    revision: Revision = None,
     max_new_tokens: options.MaxNewTokens = 128,
     real_times: options.RealTimes = False,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     force_model: options.ForceModel = False,
     as_json: options.Json = False,
 ) -> None:
@@ -51,7 +53,7 @@ def ask(
     named = model or own_model(video)
     name_model(named)
     quiet_loading()
-    language = load_language_model(named, device=device, dtype=dtype)
+    language = load_language_model(named, revision=revision, device=device, dtype=dtype)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         inputs = prefill(

@@ -17,15 +17,6 @@ Inputs = Annotated[
         "these at an address, or - for a list on standard input.",
     ),
 ]
-Device = Annotated[str, Option("auto, cpu, cuda or cuda:N.", metavar="DEVICE")]
-Dtype = Annotated[
-    str,
-    Option(
-        "auto (the checkpoint's own; an encoder computes in float32 where the device has no "
-        "arithmetic units for that), float32, bfloat16 or float16.",
-        metavar="DTYPE",
-    ),
-]
 JsonEvents = Annotated[
     bool, Option("Print events as they happen, one JSON object a line.", names=("--json",))
 ]

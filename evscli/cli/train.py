@@ -17,6 +17,7 @@ from evscli.cli import options
 from evscli.cli.checks import check_output
 from evscli.cli.command import GroupedCommand, command
 from evscli.cli.notes import note, progress
+from evscli.job.encoding import Device
 from evscli.mini.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def mini(
     tokens: options.BatchTokens = DEFAULTS.tokens,
     looks: options.Looks = None,
     view: options.View = DEFAULTS.view,
-    device: options.Device = "auto",
+    device: Device = "auto",
     threads: options.Threads = None,
     processes: options.Processes = 1,
     held_out: options.HeldOut = HELD_OUT,

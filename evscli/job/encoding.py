@@ -19,6 +19,19 @@ else:  # the type that a command line gives
 
 ResizePlace = Literal["cpu", "device"]
 
+Revision = Annotated[
+    str | None, Option("Branch, tag or commit of a checkpoint on the hub.", metavar="REVISION")
+]
+Device = Annotated[str, Option("auto, cpu, cuda or cuda:N.", metavar="DEVICE")]
+Dtype = Annotated[
+    str,
+    Option(
+        "auto (the checkpoint's own; an encoder computes in float32 where the device has no "
+        "arithmetic units for that), float32, bfloat16 or float16.",
+        metavar="DTYPE",
+    ),
+]
+
 MOST_WITHOUT_MODEL = 20
 """The number of videos up to which the bundled model may be used without naming it."""
 
@@ -35,19 +48,9 @@ class Encoding:
             "Checkpoint: a local folder or a hub id. Default: the bundled mini.", metavar="MODEL"
         ),
     ] = None
-    revision: Annotated[
-        str | None,
-        Option("Branch, tag or commit of a checkpoint on the hub.", metavar="REVISION"),
-    ] = None
-    device: Annotated[str, Option("auto, cpu, cuda or cuda:N.", metavar="DEVICE")] = "auto"
-    dtype: Annotated[
-        str,
-        Option(
-            "auto (the checkpoint's own; an encoder computes in float32 where the device has no "
-            "arithmetic units for that), float32, bfloat16 or float16.",
-            metavar="DTYPE",
-        ),
-    ] = "auto"
+    revision: Revision = None
+    device: Device = "auto"
+    dtype: Dtype = "auto"
     units: frozenset[str] | None = None
     """The dtypes in which `auto` may compute, as `load_encoder` takes them. None stands for those
     of the device's arithmetic units. A run settles them before its workers begin."""

@@ -45,15 +45,20 @@ class Answer:
 
 
 def load_language_model(
-    model: str | ModelFiles, *, device: str = "auto", dtype: str = "auto"
+    model: str | ModelFiles,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
 ) -> LanguageModel:
     """Load a checkpoint by `mini`, a local folder or a hub id.
 
-    `device` is auto, cpu, cuda or cuda:N; `dtype` auto (as stored), float32, bfloat16 or float16.
+    `revision` is a branch, tag or commit of a checkpoint on the hub. `device` is auto, cpu, cuda or
+    cuda:N; `dtype` auto (as stored), float32, bfloat16 or float16.
     Raises ModelError where the checkpoint is unsupported or incomplete, DeviceError for a device
     that is not there.
     """
-    files = find_model(model)
+    files = find_model(model, revision=revision)
     family_of_checkpoint(files)  # an unsupported one is refused before its weights are fetched
     target = resolve_device(device)
     width = "auto" if dtype == "auto" else resolve_dtype(dtype, stored=torch.float32)

@@ -32,12 +32,12 @@ TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 class QueryEmbedder:
     """Turns texts into rows of one checkpoint's input embeddings."""
 
-    def __init__(self, model: str | ModelFiles, *, revision: str | None = None) -> None:
+    def __init__(self, model: str | ModelFiles) -> None:
         """`model` is a folder, a hub id, or `mini`. Raises ModelError without a tokenizer or table.
 
         Only the table's file is fetched of a hub checkpoint.
         """
-        self.files = find_model(model, revision=revision)
+        self.files = find_model(model)
         self.tokenizer = load_tokenizer(self.files)
         self.path, self.name = find_table(self.files)
 

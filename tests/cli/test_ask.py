@@ -112,6 +112,7 @@ def test_the_streamed_answer_is_the_one_in_json(one: Path, tmp_path: Path) -> No
             marks=pytest.mark.slow,
         ),
         (["day/a", QUESTION, "--model", "./nowhere/at/all"], 1, "./nowhere/at/all"),
+        (["day/a", QUESTION, "--revision", "v1"], 2, "which has no revision 'v1'"),
         pytest.param(
             ["day/a", QUESTION, "--device", "tpu"], 2, "use auto, cpu, cuda", marks=pytest.mark.slow
         ),

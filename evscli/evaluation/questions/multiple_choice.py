@@ -23,7 +23,7 @@ from evscli.job.loading import make_encoder
 from evscli.language.generate import LanguageModel, enough_memory, load_language_model
 from evscli.language.prefill import prefill
 from evscli.language.words import check_texts
-from evscli.pipeline import Extras, encode_video
+from evscli.pipeline import Extras, encode_video, need_pixels
 from evscli.pruners import PruneRequest
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, Sampling, VideoInput
@@ -103,7 +103,7 @@ def ask_video(
     per_token: bool,
 ) -> Iterator[list[Answered]]:
     """Yield the answers for one selection after the other. Raises VideoError."""
-    pixels = any("pixels" in request.needs for request in requests)
+    pixels = need_pixels(requests)
     extras = Extras(seed=video_seed(seed, video.id))
     encoded = encode_video(video, checkpoint.encoder, pixels=pixels, extras=extras)
     for request in requests:
