@@ -51,7 +51,7 @@ class RunReport:
             if isinstance(done.outcome, Failure):
                 self._fail(done.outcome, again=again)
             else:
-                self._tell(self._where(done.store), done.outcome)
+                self._show(self._where(done.store), done.outcome)
         if not again:
             self.bar.advance(self.progress.add(done))
 
@@ -88,7 +88,7 @@ class RunReport:
             later = "; it will be tried again" if again else ""
             say_failure(failure, later)
 
-    def _tell(self, where: str, info: VideoInfo) -> None:
+    def _show(self, where: str, info: VideoInfo) -> None:
         print_safely(where + describe(info))
         for remark in info.notes:
             note(f"{where}{info.id}: {remark}")

@@ -27,7 +27,7 @@ BLOCK_VALUES = 1 << 18
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 """The smallest scale in use: smaller ones would have fewer digits."""
 
-NARROW = {
+STORE_DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
     "float8": torch.float8_e4m3fn,
@@ -51,7 +51,7 @@ def quantized(record: PrunedVideo) -> tuple[VideoInfo, dict[str, Tensor]]:
     for key in TOKENS:
         if key in tensors:
             values = tensors[key]
-            kept, scale = _narrow(values, NARROW[name], computed, loss)
+            kept, scale = _quantize(values, STORE_DTYPES[name], computed, loss)
             if not loss.finite:
                 raise _beyond(record.id, values, name)
             tensors |= {key: kept} if scale is None else {key: kept, f"{key}_scale": scale}
@@ -76,7 +76,7 @@ def widened(info: VideoInfo, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
     return values
 
 
-def _narrow(
+def _quantize(
     values: Tensor, to: torch.dtype, computed: torch.dtype, loss: _Loss
 ) -> tuple[Tensor, Tensor | None]:
     """Return `values` [..., D] in a narrower dtype, and scales [...] where it has them."""

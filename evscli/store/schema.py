@@ -17,7 +17,7 @@ from evscli.records import ModelInfo, VideoInfo
 
 FORMAT_VERSION = 1
 
-NARROW_VERSION = 2
+QUANTIZED_VERSION = 2
 """The format version of a shard with tokens in a store dtype, which version 1 would misread."""
 
 METADATA_KEY = "evs"

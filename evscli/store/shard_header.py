@@ -15,7 +15,13 @@ from safetensors import SafetensorError, safe_open
 from evscli.errors import DamagedError, StoreError
 from evscli.records import VideoInfo
 from evscli.store.codec import canonical_json, from_json, json_object, to_json
-from evscli.store.schema import FORMAT_VERSION, METADATA_KEY, NARROW_VERSION, RUN_NAME, id_problem
+from evscli.store.schema import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    QUANTIZED_VERSION,
+    RUN_NAME,
+    id_problem,
+)
 
 T = TypeVar("T")
 
@@ -67,7 +73,7 @@ def description_of(info: VideoInfo, sha256: str) -> dict[str, Any]:
 def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the text of a shard's metadata key. Raises ValueError or TypeError unless JSON."""
     narrow = any(video.get("store_dtype") for video in videos.values())
-    version = NARROW_VERSION if narrow else FORMAT_VERSION
+    version = QUANTIZED_VERSION if narrow else FORMAT_VERSION
     return canonical_json({"format": version, "fingerprint": fingerprint, "videos": videos})
 
 
@@ -105,10 +111,10 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
     version = data.get("format")
     if type(version) is not int:
         raise ValueError("key 'format' is missing")
-    if version not in (FORMAT_VERSION, NARROW_VERSION):
+    if version not in (FORMAT_VERSION, QUANTIZED_VERSION):
         raise StoreError(
             f"{path} has format version {version}, this evs reads versions {FORMAT_VERSION} and "
-            f"{NARROW_VERSION}: upgrade with pip install --upgrade evscli"
+            f"{QUANTIZED_VERSION}: upgrade with pip install --upgrade evscli"
         )
 
 

@@ -49,7 +49,7 @@ class StagingFolder:
             if info is None or info.id in finished:
                 path.unlink()
             else:
-                found.append(_waiting(info, path))
+                found.append(_staged(info, path))
         return found
 
     def add(self, record: PrunedVideo) -> StagedVideo:
@@ -69,7 +69,7 @@ class StagingFolder:
             write_shard(path, self._fingerprint, [part])
         except (TypeError, ValueError) as error:
             raise _refused(record.id, str(error)) from error
-        return _waiting(record.info, path)
+        return _staged(record.info, path)
 
     def merge(self, videos: Sequence[StagedVideo]) -> Path:
         """Write one synced shard file of all these videos, in order. Raises OSError."""
@@ -105,7 +105,7 @@ class StagingFolder:
         return None
 
 
-def _waiting(info: VideoInfo, path: Path) -> StagedVideo:
+def _staged(info: VideoInfo, path: Path) -> StagedVideo:
     return StagedVideo(id=info.id, origin=info.origin, path=path, size=path.stat().st_size)
 
 

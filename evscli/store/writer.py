@@ -58,7 +58,7 @@ class StoreWriter:
         self._shard_videos = shard_videos
         self._finished: dict[str, Origin] = {}
         self._failed: dict[str, Failure] = {}
-        self._waiting: list[StagedVideo] = []
+        self._staged: list[StagedVideo] = []
         self._claimed = False
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class StoreWriter:
         Raises StoreError where the disk is too full even for that; the videos then wait in the
         folder for the next run.
         """
-        self._flush(len(self._waiting))
+        self._flush(len(self._staged))
 
     def close(self) -> None:
         """Flush, and release the store."""
@@ -164,13 +164,13 @@ class StoreWriter:
 
     def _enlist(self, video: StagedVideo) -> None:
         """Let a video wait for its shard, and close the shard at its limits."""
-        self._waiting.append(video)
+        self._staged.append(video)
         self._finished[video.id] = video.origin
-        size = sum(waiting.size for waiting in self._waiting)
-        if size > self._shard_bytes and len(self._waiting) > 1:
-            self._flush(len(self._waiting) - 1)
+        size = sum(waiting.size for waiting in self._staged)
+        if size > self._shard_bytes and len(self._staged) > 1:
+            self._flush(len(self._staged) - 1)
             size = video.size
-        if size >= self._shard_bytes or len(self._waiting) >= self._shard_videos:
+        if size >= self._shard_bytes or len(self._staged) >= self._shard_videos:
             self.flush()
 
     def _flush(self, count: int) -> None:
@@ -186,7 +186,7 @@ class StoreWriter:
     def _commit_singly(self) -> None:
         """Make each waiting file a shard as it is: a full disk has no room for a merged copy."""
         try:
-            while self._waiting:
+            while self._staged:
                 self._commit(1)
         except OSError as error:
             raise self._refusal(error) from error
@@ -194,7 +194,7 @@ class StoreWriter:
     def _commit(self, count: int) -> None:
         """Make a shard of the first `count` waiting videos, then list it. Raises OSError."""
         self._list_shard()
-        if chosen := self._waiting[:count]:
+        if chosen := self._staged[:count]:
             publish(self._hidden.merge(chosen), self._next_shard())
             self._list_shard()
 
@@ -205,11 +205,11 @@ class StoreWriter:
             return
         entries = shard_entries(path)
         ids = {entry.id for entry in entries}
-        listed = [video for video in self._waiting if video.id in ids]
-        rest = [video for video in self._waiting if video.id not in ids]
+        listed = [video for video in self._staged if video.id in ids]
+        rest = [video for video in self._staged if video.id not in ids]
         append_entries(self.folder, self._writer, entries)
         # One step, so that an interrupt cannot leave a video both listed and waiting.
-        self._number, self._waiting = self._number + 1, rest
+        self._number, self._staged = self._number + 1, rest
         for video in listed:
             video.path.unlink(missing_ok=True)
 
@@ -218,7 +218,7 @@ class StoreWriter:
 
     def _is_removed(self) -> bool:
         """Whether the store was removed, or is being removed: one file goes after another."""
-        waiting = [] if self._next_shard().exists() else self._waiting
+        waiting = [] if self._next_shard().exists() else self._staged
         return not (self._hidden.folder.is_dir() and all(v.path.exists() for v in waiting))
 
     def _removed(self) -> StoreError:
@@ -232,9 +232,9 @@ class StoreWriter:
             return self._removed()
         kept = "nothing in it is lost"
         if self._finished:
-            kept = f"{len(self._finished) - len(self._waiting)} finished videos are kept"
-        if self._waiting:
-            kept += f" and {len(self._waiting)} more wait for their shard"
+            kept = f"{len(self._finished) - len(self._staged)} finished videos are kept"
+        if self._staged:
+            kept += f" and {len(self._staged)} more wait for their shard"
         if error.errno in FULL:
             return StoreError(
                 f"no space left for {self.folder} ({error.strerror}): {kept}; free some space and "

@@ -18,7 +18,7 @@ from evscli.errors import MismatchError, UsageError, VideoError
 from evscli.records import Failure, ModelInfo, PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreMerge, StoreWriter, open_store, verify
 from evscli.store import quantize as narrow_module
-from evscli.store.quantize import NARROW, from_float8, quantized, widened
+from evscli.store.quantize import STORE_DTYPES, from_float8, quantized, widened
 from evscli.store.schema import (
     expected_layout,
     layout_problems,
@@ -75,7 +75,7 @@ def test_float8_is_within_a_sixteenth_or_the_smallest_step(
 
 @pytest.mark.parametrize("store_dtype", ["float8", "int8"])
 def test_values_between_two_go_to_the_nearest_and_ties_to_the_even(store_dtype: str) -> None:
-    largest = narrow_module.LARGEST[NARROW[store_dtype]]  # so that the scale is 1
+    largest = narrow_module.LARGEST[STORE_DTYPES[store_dtype]]  # so that the scale is 1
     values = {
         "int8": ([0.5, 1.5, 2.5, -0.5, 2.51], [0.0, 2.0, 2.0, 0.0, 3.0]),
         "float8": ([17.0, 19.0, 17.1, -17.0, 449.0 / 2], [16.0, 20.0, 18.0, -16.0, 224.0]),

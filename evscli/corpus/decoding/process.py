@@ -46,7 +46,7 @@ class DecoderProcess:
         self.timeout = timeout
         self.damaged = damaged
         self._child: Child | None = None
-        self._link: Connection
+        self._pipe: Connection
         self._clock: Clock
         self._stage = "open"
         self._busy = False
@@ -65,7 +65,7 @@ class DecoderProcess:
                 self._child = Child(serve)
         except (OSError, EOFError) as error:
             raise _no_process(str(error)) from error
-        self._link = self._child.pipe
+        self._pipe = self._child.pipe
         self._clock = Clock(START_SECONDS)
         try:
             self._expect(Ready)
@@ -125,7 +125,7 @@ class DecoderProcess:
     def _converse(self, request: Request, choose: ChoosePlan) -> Generator[FrameChunk]:
         self._clock = Clock(PATIENCE_SECONDS if self.timeout is None else self.timeout)
         self._busy, self._stage = True, "open"
-        self._link.send(request)
+        self._pipe.send(request)
         source = self._expect(Opened).source
         self._stage = "index"
         index = self._expect(Indexed).index
@@ -135,10 +135,10 @@ class DecoderProcess:
         try:
             plan = choose(source, index)
         except BaseException:
-            self._link.send(None)
+            self._pipe.send(None)
             self._busy = False
             raise
-        self._link.send(plan)
+        self._pipe.send(plan)
         while plan is not None and isinstance(chunk := self._receive(), FrameChunk):
             yield chunk
         self._busy = False
@@ -149,7 +149,7 @@ class DecoderProcess:
         return message
 
     def _receive(self) -> object:
-        message = receive(self._link, self._clock)
+        message = receive(self._pipe, self._clock)
         if not isinstance(message, Failed):
             return message
         if isinstance(message.error, VideoError):

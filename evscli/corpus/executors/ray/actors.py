@@ -51,7 +51,7 @@ class WorkerActor:
         return self._assignment.device + (f" of {self._process.host}" if self._process else "")
 
     @property
-    def has_place(self) -> bool:
+    def is_placed(self) -> bool:
         """Whether the cluster has given the worker a place."""
         return self._process is not None
 
@@ -136,7 +136,7 @@ class Actors:
         Raises EvsError where a worker finds no place, and what `WorkerActor.read` does.
         """
         by_answer = {handle.answer: handle for handle in handles}
-        timeout = None if all(handle.has_place for handle in handles) else PLACE_SECONDS
+        timeout = None if all(handle.is_placed for handle in handles) else PLACE_SECONDS
         if not self._ray.wait([*by_answer], timeout=timeout)[0]:
             raise self._no_place()
         answered, _ = self._ray.wait([*by_answer], num_returns=len(by_answer), timeout=0)
@@ -147,7 +147,7 @@ class Actors:
 
         A worker leaves unwritten videos as a kill does, and the next run takes them up.
         """
-        if answers := [handle.stop() for handle in handles if handle.has_place]:
+        if answers := [handle.stop() for handle in handles if handle.is_placed]:
             self._ray.wait(answers, num_returns=len(answers), timeout=STOP_SECONDS)
         for handle in handles:
             handle.reap()
