@@ -9,7 +9,7 @@ TORCHVISION = "torchvision"
 
 
 def broken_torchvision(error: BaseException) -> str | None:
-    """The message for an error that comes from a torchvision which cannot be imported, else None.
+    """Return the message on an error of a torchvision that cannot be imported, None for any other.
 
     transformers imports torchvision wherever it is installed, and fails if it fits another torch.
     """

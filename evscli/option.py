@@ -78,7 +78,7 @@ def option_of(name: str, annotation: Any, default: Any, *, group: str) -> Option
 
 
 def option_fields(cls: Any) -> tuple[OptionField, ...]:
-    """The options of a dataclass in its own order, under its heading `cls.GROUP`."""
+    """Return the options of a dataclass in its own order, under its heading `cls.GROUP`."""
     hints = get_type_hints(cls, include_extras=True)
     found = (
         option_of(field.name, hints[field.name], field.default, group=cls.GROUP)

@@ -21,7 +21,7 @@ IN_MEMORY_BYTES = 64 << 20
 
 
 def scratch_folder() -> Path:
-    """The folder of scratch files: $TMPDIR, or /var/tmp, on a disk where /tmp may be in memory."""
+    """Return the folder of scratch files: $TMPDIR or else /var/tmp, as /tmp may be in memory."""
     return Path(os.environ.get("TMPDIR") or "/var/tmp")
 
 

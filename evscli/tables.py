@@ -29,7 +29,7 @@ def table_of(
     left: int = 1,
     last: Sequence[str] | None = None,
 ) -> Table:
-    """A table of cells, of which those in the first `left` columns are texts and others numbers.
+    """Return a table of cells: texts in the first `left` columns, and numbers in the others.
 
     `last` is a row behind the others that is dimmed.
     """
@@ -58,7 +58,7 @@ def print_pairs(console: Console, pairs: Pairs) -> None:
 
 
 def tab_separated(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A line for the head and one for every row, for programs."""
+    """Return a line for the head and one for every row, for programs."""
     return ["\t".join(row) for row in (head, *rows)]
 
 

@@ -37,7 +37,7 @@ def without_secrets(url: str) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """`1 video`, `1,234 videos`."""
+    """Return a number with its noun, such as `1 video` or `1,234 videos`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 

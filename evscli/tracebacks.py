@@ -51,5 +51,5 @@ def _below_path(file: str) -> str:
 
 @cache
 def _folders(path: tuple[str, ...]) -> list[str]:
-    """The folders of `sys.path`, the innermost first."""
+    """Return the folders of `sys.path`, the innermost first."""
     return sorted((f"{Path(folder).resolve()}/" for folder in path), key=len, reverse=True)

@@ -22,6 +22,18 @@ OPENERS = frozenset(
 )
 """Words that begin a sentence which cannot be understood without the name above it."""
 
+VERBS = frozenset(
+    "Add Allocate Answer Append Apply Ask Attach Begin Bring Change Check Choose Claim Clear "
+    "Close Compact Compare Complete Compose Compute Copy Correlate Count Create Cut Decode Demux "
+    "Digest Discard Do Draw Encode End Enlarge Estimate Expand Fill Find Flush Forget Gather Give "
+    "Go Group Hand Hang Have Hide Hold Identify Ignore Import Index Judge Keep Lay Learn Let List "
+    "Load Make Map Measure Merge Move Normalise Note Open Pack Paint Parse Pass Place Pool "
+    "Prefill Print Prune Put Queue Raise Read Record Refuse Regroup Remove Replace Report Resize "
+    "Resolve Restore Return Rotate Run Say Score Send Set Show Spread Start Stop Sum Survey Take "
+    "Train Treat Try Turn Wait Wrap Write Yield".split()
+)
+"""Verbs in the imperative, one of which begins the docstring of every function."""
+
 SPEECH = re.compile(
     r"\bso many\b"
     r"|\b(?:said|told)\b"
@@ -45,6 +57,16 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, text
 
 
+def of_functions(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and text of the docstring of every function that is not a property."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            decorators = map(ast.unparse, node.decorator_list)
+            if text is not None and not any(name.endswith("property") for name in decorators):
+                yield node.body[0].lineno, text
+
+
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield line and text of every string, those of an f-string with `{}` for each field."""
     parts = set[ast.AST]()
@@ -63,6 +85,12 @@ def opener(text: str) -> str:
     return "" if found is None else found[1]
 
 
+def is_order(text: str) -> bool:
+    """Return whether a text begins with one of `VERBS`, which is not a noun before an "of"."""
+    first, _, rest = text.partition(" ")
+    return first.rstrip(".,:;") in VERBS and not rest.startswith("of ")
+
+
 def speech(text: str) -> list[str]:
     """Return every place where a text uses a word of `SPEECH`, with the words around it."""
     flat = " ".join(text.split())
@@ -77,6 +105,16 @@ def test_docstrings_begin_with_what_they_are_about() -> None:
         if opener(text) in OPENERS
     ]
     assert offenders == []
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    offenders = [
+        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
+        for path in MODULES
+        for line, text in of_functions(tree_of(path))
+        if not is_order(text)
+    ]
+    assert offenders == [], "begin with a verb, and add to VERBS one that is not there"
 
 
 def test_docstrings_and_messages_use_plain_words() -> None:
@@ -108,6 +146,48 @@ def test_pages_use_plain_words() -> None:
 )
 def test_plain_words_are_those_without_riddles(text: str, bad: bool) -> None:
     assert bool(speech(text)) is bad
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("Return the frames that a budget keeps.", True),
+        ("Flush, and release the store.", True),
+        ("The frames that a budget keeps.", False),
+        ("Whether a frame is kept.", False),
+        ("[F] frame numbers.", False),
+        ("Normalised patches of frames.", False),
+        ("Digest of all that decides pixels.", False),
+        ("Turns an error into another.", False),
+    ],
+)
+def test_a_docstring_of_a_function_begins_with_a_verb_in_the_imperative(
+    text: str, good: bool
+) -> None:
+    assert is_order(text) is good
+
+
+def test_properties_are_described_and_functions_do_something() -> None:
+    tree = ast.parse(
+        """
+class Clip:
+    @property
+    def frames(self) -> int:
+        "The number of frames."
+
+    @cached_property
+    def seconds(self) -> float:
+        "The length in seconds."
+
+    @classmethod
+    def of(cls) -> None:
+        "One clip."
+
+    async def play(self) -> None:
+        "Play it."
+"""
+    )
+    assert [text for _, text in of_functions(tree)] == ["One clip.", "Play it."]
 
 
 def test_an_attribute_is_read_as_its_docstring_and_an_f_string_as_one_text() -> None:

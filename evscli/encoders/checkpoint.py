@@ -94,14 +94,14 @@ def read_vision_weights(files: ModelFiles, family: FamilySpec) -> dict[str, Tens
 
 
 def stored_dtype(weights: Mapping[str, Tensor]) -> torch.dtype:
-    """The narrowest dtype that holds all weights as they are stored."""
+    """Return the narrowest dtype that holds all weights as they are stored."""
     return reduce(torch.promote_types, (value.dtype for value in weights.values()))
 
 
 def build_vision(
     checkpoint: VisionCheckpoint, *, device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
-    """The family's vision tower with the checkpoint's weights, ready for inference.
+    """Return the family's vision tower with the checkpoint's weights, ready for inference.
 
     Raises ModelError where names or shapes differ from what the configuration asks for.
     """
@@ -120,7 +120,7 @@ def build_vision(
 
 
 def _empty_vision(checkpoint: VisionCheckpoint) -> nn.Module:
-    """The tower on the meta device."""
+    """Return the tower on the meta device."""
     config = getattr(checkpoint.config, "vision_config", checkpoint.config)
     depth = config.depth if hasattr(config, "depth") else config.num_hidden_layers
     if depth > len(checkpoint.weights):  # every block has some; building a million takes hours
@@ -154,7 +154,7 @@ def _vision_config(values: dict[str, Any], family: FamilySpec, *, model: str) ->
 
 
 def _vision_shards(files: ModelFiles, family: FamilySpec) -> dict[Path, list[str] | None]:
-    """Files that hold vision weights and their keys in each; None: look into the file."""
+    """Return the files of vision weights, each with its keys, None if only the file lists them."""
     index = files.get(INDEX)
     if index is None:
         single = files.get(SINGLE)

@@ -16,7 +16,7 @@ UNITS_SINCE = {"bfloat16": (8, 0), "float16": (7, 0)}
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` (CUDA where there is some), `cpu`, `cuda` or `cuda:N`.
+    """Return the device of a name: `auto` (CUDA where there is some), `cpu`, `cuda` or `cuda:N`.
 
     Raises UsageError for another word and DeviceError for CUDA that is not there.
     """
@@ -38,7 +38,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def worker_devices(name: str, workers: int | None = None) -> list[str]:
-    """A device for every worker of a run: all GPUs for `auto` and `cuda`, the one named otherwise.
+    """Return a device for every worker: all GPUs for `auto` and `cuda`, the one named otherwise.
 
     With more `workers` than devices these are shared, and one process on a CPU is enough for most.
     Raises as `resolve_device` does.
@@ -51,9 +51,9 @@ def worker_devices(name: str, workers: int | None = None) -> list[str]:
 
 
 def resolve_dtype(name: str, *, stored: torch.dtype) -> torch.dtype:
-    """`auto` (as the checkpoint stores its vision weights), `float32`, `bfloat16` or `float16`.
+    """Return the dtype of a name: `auto` (as `stored`), `float32`, `bfloat16` or `float16`.
 
-    Raises UsageError for another word.
+    The checkpoint's vision weights are in `stored`. Raises UsageError for another word.
     """
     if name == AUTO:
         return stored
@@ -77,7 +77,7 @@ def arithmetic_dtype(
 
 
 def units_of(device: torch.device) -> frozenset[str]:
-    """The names of the dtypes that a device has arithmetic units for; it emulates the others.
+    """Return the dtypes that a device has arithmetic units for, by name; it emulates the others.
 
     A CPU without them takes several times as long for bfloat16 as for float32.
     """
@@ -85,12 +85,12 @@ def units_of(device: torch.device) -> frozenset[str]:
 
 
 def common_units(devices: Iterable[str]) -> frozenset[str]:
-    """The dtypes that all of the devices have units for. Raises as `resolve_device` does."""
+    """Return the dtypes that all devices have units for. Raises as `resolve_device` does."""
     return frozenset.intersection(*(units_of(resolve_device(name)) for name in devices))
 
 
 def has_units(device: torch.device, name: str) -> bool:
-    """Whether a device has arithmetic units for bfloat16 or float16."""
+    """Return whether a device has arithmetic units for bfloat16 or float16."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= UNITS_SINCE[name]
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]

@@ -50,7 +50,7 @@ def vision_name(key: str, family: FamilySpec) -> str | None:
 
 @cache
 def renamings_of(model_type: str) -> list[Any]:
-    """Every renaming of transformers for checkpoints of one type."""
+    """Return every renaming of transformers for checkpoints of one type."""
     mapping = get_checkpoint_conversion_mapping(model_type) or []
     return [entry for entry in mapping if isinstance(entry, WeightRenaming)]
 
@@ -95,7 +95,7 @@ def weights_digests(weights: Mapping[str, Tensor]) -> VisionDigests:
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 of named tensors."""
+    """Return the sha256 of named tensors."""
     digest = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         _add(digest, name, value.detach().cpu())
@@ -103,7 +103,7 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def json_digest(value: Any) -> str:
-    """sha256 of a JSON value, whatever the order of its keys."""
+    """Return the sha256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

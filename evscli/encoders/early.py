@@ -34,7 +34,7 @@ class Prefix:
         return self.states[self.after].shape[1]
 
     def windows(self) -> VideoWindows:
-        """The windows after the last of the first blocks."""
+        """Return the windows after the last of the first blocks."""
         if self.grouped is None:
             states = self.states[self.after]
             self.grouped = windows_of(self.tower, states)
@@ -84,7 +84,7 @@ def finish(
 
 
 def spans(counts: list[int], most: int) -> Iterator[tuple[int, int]]:
-    """Runs of frames with at most `most` patches together, or of one frame."""
+    """Yield runs of frames with at most `most` patches together, or of one frame."""
     start, total = 0, 0
     for frame, count in enumerate(counts):
         if frame > start and total + count > most:
@@ -102,7 +102,7 @@ def _finish_part(
     bias: Tensor | None,
     device: torch.device,
 ) -> tuple[Tensor, Tensor | None]:
-    """The rest of the tower on some frames: embeds [n, D] and planes [L, n, D]."""
+    """Return embeds [n, D] and planes [L, n, D] of some frames, by the rest of the tower."""
     tower, number = prefix.tower, prefix.after
     packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
     packed = {n: packing.take(state[part]).to(device) for n, state in prefix.states.items()}

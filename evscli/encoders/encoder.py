@@ -55,10 +55,10 @@ class VideoEncoder:
         return None if self.resize_on_device else self.form.resize
 
     def resize(self, chunk: FrameChunk, plan: FramePlan) -> FrameChunk:
-        """The chunk's uint8 frames at the plan's resized size.
+        """Return the chunk's uint8 frames at the plan's resized size.
 
-        On the CPU equal to the processor's own resize. With `resize_on_device` the result is
-        approximate and stays on the device.
+        On the CPU they are equal to the processor's own resize. With `resize_on_device` they are
+        approximate and stay on the device.
         """
         if self.resize_on_device:
             on_device = _to_device(chunk.pixels, self.device)
@@ -124,7 +124,7 @@ class VideoEncoder:
             return self.for_grid((height // patch, width // patch))
 
     def _patches(self, chunks: Iterable[FrameChunk]) -> Iterator[Tensor]:
-        """The patches [t, S, P] of one chunk after the other, on the device."""
+        """Yield the patches [t, S, P] of one chunk after the other, on the device."""
         for pixels in rechunk(chunks, self.chunk_frames):
             yield self.form.patchify(_to_device(pixels, self.device))
 
@@ -139,7 +139,7 @@ class VideoEncoder:
     def _encoded(
         self, chunks: Iterable[FrameChunk], plan: FramePlan
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Tokens of one chunk after the other, on the device."""
+        """Yield the tokens of one chunk after the other, on the device."""
         tower = self._tower(plan)
         for patches in self._patches(chunks):
             # Not around the loop: neither the decoder behind `chunks` nor the caller between two
@@ -149,7 +149,7 @@ class VideoEncoder:
             yield tokens
 
     def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Tokens in the dtype that they are kept in: methods see what a store will hold."""
+        """Return tokens in the dtype that they are kept in: methods see what a store will hold."""
         dtype = self.token_dtype
         return embeds.to(dtype), None if planes is None else planes.to(dtype)
 

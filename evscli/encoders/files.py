@@ -54,7 +54,7 @@ class ModelFiles(Protocol):
         """The arguments of `from_pretrained` of transformers that load this very checkpoint."""
 
     def get(self, filename: str) -> Path | None:
-        """A local path of the file, or None where the checkpoint has no such file."""
+        """Return a local path of the file, or None where the checkpoint has no such file."""
 
     def held(self, filename: str) -> Path | None:
         """Return the path as `get` does, but None for a file that is not on this machine yet."""
@@ -81,7 +81,7 @@ def find_model(model: str | ModelFiles, *, revision: str | None = None) -> Model
 
 
 def read_json(path: Path, *, model: str) -> dict[str, Any]:
-    """A JSON object from a file of `model`; raises ModelError where it holds none."""
+    """Return the JSON object in a file of `model`. Raises ModelError where it holds none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -94,7 +94,7 @@ def read_json(path: Path, *, model: str) -> dict[str, Any]:
 
 
 def weight_map(index: Path, *, model: str) -> dict[str, str]:
-    """Names of weights -> the files that hold them, of an index; raises ModelError for no such."""
+    """Return the file of each weight, from an index. Raises ModelError where it lists none."""
     names = read_json(index, model=model).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(file, str) for file in names.values()):
         raise ModelError(
@@ -131,7 +131,7 @@ class LocalFolder:
         return {"pretrained_model_name_or_path": str(self.folder)}
 
     def get(self, filename: str) -> Path | None:
-        """The file's path, or None where the folder has no such file."""
+        """Return the file's path, or None where the folder has no such file."""
         path = self.folder / filename
         return path if path.is_file() else None
 
@@ -168,14 +168,14 @@ class HubRepository:
         return {"pretrained_model_name_or_path": self.name, "revision": self._revision}
 
     def get(self, filename: str) -> Path | None:
-        """The downloaded file, or None where the commit (offline: the cache) has no such file."""
+        """Return the downloaded file, or None where the commit (or cache, offline) has none."""
         if self._cached(filename) is None:
             return self._download(filename)
         # Neither a path nor None: the cache knows that this commit has no such file.
         return self.held(filename)
 
     def held(self, filename: str) -> Path | None:
-        """The file in the cache; nothing is downloaded."""
+        """Return the file in the cache, or None; nothing is downloaded."""
         cached = self._cached(filename)
         return Path(cached) if isinstance(cached, str) else None
 
@@ -227,7 +227,7 @@ class HubRepository:
 
 
 def _checked_hub_id(model: str) -> str:
-    """`model` itself; raises ModelError where it can only have been meant as a path."""
+    """Return `model` itself. Raises ModelError where it can only have been meant as a path."""
     if Path(model).exists():
         raise ModelError(f"{model!r} is a file; give the model's folder, a hub id, or mini")
     try:

@@ -58,7 +58,7 @@ _IMPORT = Lock()
 
 
 def load_video_processor(files: ModelFiles, family: FamilySpec) -> Any:
-    """The checkpoint's video processor with its values, of a class that the family's rules are for.
+    """Return the checkpoint's video processor with its values, of a class that the rules are for.
 
     Raises ModelError where the checkpoint has none, one of another class or of its own code, one
     that asks for another preparation than resize, rescale and normalise, or a value that its class
@@ -82,7 +82,7 @@ def load_video_processor(files: ModelFiles, family: FamilySpec) -> Any:
 
 
 def processor_values(files: ModelFiles) -> SavedValues:
-    """The saved values, from the first of `CONFIGS` that holds some."""
+    """Return the saved values, from the first of `CONFIGS` that holds some."""
     for filename in CONFIGS:
         path = files.get(filename)
         if path is None:
@@ -104,7 +104,7 @@ def processor_values(files: ModelFiles) -> SavedValues:
 
 
 def processor_digest(processor: Any, family: FamilySpec) -> str:
-    """Digest of all that decides frames and pixels: the values, and a class not the family's own.
+    """Digest all that decides frames and pixels: the values, and a class not the family's own.
 
     Checkpoints that say the same in other words have the same digest.
     """
@@ -116,7 +116,7 @@ def processor_digest(processor: Any, family: FamilySpec) -> str:
 
 
 def pixel_values(processor: Any) -> dict[str, Any]:
-    """The resolved values that decide frames and pixels, class defaults included, as JSON."""
+    """Return resolved values that decide frames and pixels, class defaults included, as JSON."""
     names = sorted(set(processor.valid_kwargs.__annotations__) - set(NOT_ABOUT_PIXELS))
     values = {name: getattr(processor, name, None) for name in names}
     values["size"] = dict(processor.size)
@@ -133,7 +133,7 @@ def _config(files: ModelFiles) -> SavedValues:
 
 
 def _with_named_edges(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Values whose `size` uses the edge names the classes read, where it was saved by pixels."""
+    """Return values whose `size` has the edge names classes read, if it was saved by pixels."""
     size = values.get("size")
     if not isinstance(size, dict) or size.keys() != {"min_pixels", "max_pixels"}:
         return values
@@ -142,7 +142,7 @@ def _with_named_edges(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def processor_class(saved: SavedValues, config: SavedValues, family: FamilySpec) -> str:
-    """The class as `module:name`, one of those that the family's rules are for.
+    """Return the class as `module:name`, one of those that the family's rules are for.
 
     `config` is what config.json says. Raises ModelError where the files name another class.
     """
@@ -181,7 +181,7 @@ def _refused(place: SavedValues, key: str, usable: dict[str, str]) -> ModelError
 
 
 def import_class(name: str) -> Any:
-    """The class that `module:name` stands for, where its module may want torchvision for pixels."""
+    """Return the class of the name `module:name`, whose module may want torchvision for pixels."""
     module, _, attribute = name.partition(":")
     with _IMPORT:
         if module in sys.modules or is_torchvision_available():

@@ -104,7 +104,7 @@ def _check_size(processor: Any, saved: SavedValues) -> None:
 
 
 def _wrong_size(processor: Any, saved: SavedValues, found: dict[str, Any]) -> tuple[str, object]:
-    """The key and value a wrong size comes from."""
+    """Return the key and value that a wrong size comes from."""
     for key in _pixels(type(processor), saved):
         if not is_positive(saved.values[key]):
             return key, saved.values[key]
@@ -112,7 +112,7 @@ def _wrong_size(processor: Any, saved: SavedValues, found: dict[str, Any]) -> tu
 
 
 def _pixels(used_class: Any, saved: SavedValues) -> list[str]:
-    """The keys beside `size` that the class reads instead of it, where they say something."""
+    """Return the keys with values that the class reads instead of `size`."""
     known = used_class.valid_kwargs.__annotations__
     return [key for key in PIXEL_KEYS if key in known and saved.values.get(key) is not None]
 

@@ -24,7 +24,7 @@ PARTS = ("patch_token_pooler.", "mlp.")
 
 
 def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:
-    """The scorer's weights by their names inside it, in float32, for hidden states of `width`.
+    """Return the scorer's weights by their names in it, in float32, for hidden states of `width`.
 
     `path` is a safetensors file or the folder of a checkpoint. Raises ModelError where it holds no
     scorer, or one for another encoder.
@@ -43,7 +43,7 @@ def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:
 
 
 def checkpoint_scorer(files: ModelFiles, *, width: int) -> dict[str, Tensor] | None:
-    """The scorer that a checkpoint holds under the published names; None where it has none.
+    """Return the scorer that a checkpoint holds under the published names; None where it has none.
 
     Of a hub checkpoint only the files of the scorer are fetched, which an index has to name.
     """
@@ -54,7 +54,7 @@ def checkpoint_scorer(files: ModelFiles, *, width: int) -> dict[str, Tensor] | N
 
 
 def scorer_files(files: ModelFiles) -> list[Path]:
-    """The files of a checkpoint that may hold a scorer."""
+    """Return the files of a checkpoint that may hold a scorer."""
     index = files.get(INDEX)
     if index is not None:
         names = weight_map(index, model=files.name)
@@ -65,7 +65,7 @@ def scorer_files(files: ModelFiles) -> list[Path]:
 
 
 def read_weights(path: Path, *, published: bool = False) -> dict[str, Tensor]:
-    """The scorer's weights in one file, `published` only those under the published names."""
+    """Return the scorer's weights in one file, `published` only those under the published names."""
     try:
         with safe_open(path, framework="pt") as file:
             keys = own_names(file.keys(), published=published)
@@ -77,7 +77,7 @@ def read_weights(path: Path, *, published: bool = False) -> dict[str, Tensor]:
 
 
 def own_names(keys: Iterable[str], *, published: bool) -> dict[str, str]:
-    """Names inside the scorer -> names in the file, as published or, else, bare."""
+    """Return the file's names by the names inside the scorer, as published or, else, bare."""
     listed = list(keys)
     marked = {key.partition(MARK)[2]: key for key in listed if MARK in key}
     if len(marked) < sum(MARK in key for key in listed):
@@ -88,7 +88,7 @@ def own_names(keys: Iterable[str], *, published: bool) -> dict[str, str]:
 
 
 def expected_shapes(width: int, inner: int) -> dict[str, tuple[int, ...]]:
-    """Shapes for hidden states of `width` and a network of `inner` units."""
+    """Return the shapes for hidden states of `width` and a network of `inner` units."""
     shapes: dict[str, tuple[int, ...]] = {}
     for part in ("wq", "wk", "wv", "wo"):
         shapes[f"patch_token_pooler.{part}.weight"] = (width, width)
@@ -100,7 +100,7 @@ def expected_shapes(width: int, inner: int) -> dict[str, tuple[int, ...]]:
 
 
 def checked(weights: dict[str, Tensor], name: str, *, width: int) -> dict[str, Tensor]:
-    """The weights; raises ModelError where they are not those of a scorer for `width`."""
+    """Return the weights. Raises ModelError where they are not those of a scorer for `width`."""
     first = weights.get("mlp.w1.weight", torch.empty(0, 0))
     inner = first.shape[0] if first.ndim == 2 else 0
     expected = expected_shapes(width, max(1, inner))

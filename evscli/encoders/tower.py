@@ -18,7 +18,7 @@ from evscli.scratch import allocate
 
 
 def encode_frames(tower: Tower, patches: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Patches [T, S, P] to embeds [T, h, w, D] and DeepStack planes [L, T, h, w, D] or None."""
+    """Encode patches [T, S, P] to embeds [T, h, w, D] and any DeepStack planes [L, T, h, w, D]."""
     states, _ = run_from(tower, tower.embed(patches), start=0, stop=tower.depth)
     return tower.tokens(states)
 
@@ -26,7 +26,7 @@ def encode_frames(tower: Tower, patches: Tensor) -> tuple[Tensor, Tensor | None]
 def run_from(
     tower: Tower, hidden: Tensor, *, start: int, stop: int
 ) -> tuple[dict[int, Tensor], Tensor]:
-    """Blocks start..stop-1 on [T, S, C]: their outputs that are read, and the last one."""
+    """Run blocks start..stop-1 on [T, S, C]; return those outputs that are read, and the last."""
     read = {}
     for number in range(start, stop):
         hidden = tower.block(number, hidden)
@@ -36,9 +36,9 @@ def run_from(
 
 
 def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
-    """[T, S, C] on the CPU as windows [T, h, w, p, C].
+    """Return hidden states [T, S, C] on the CPU as windows [T, h, w, p, C].
 
-    A view where patches already lie window by window, else a copy, in a file where it is large.
+    They are a view where patches already lie window by window, else a copy, in a file if large.
     """
     h, w = tower.cells
     places = tower.window_patches.flatten().cpu()
@@ -49,7 +49,7 @@ def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
 
 
 def patches_of(tower: Tower, windows: Tensor) -> Tensor:
-    """A value for each window [T, h, w] as one for each patch [T, S]."""
+    """Return a value for each window [T, h, w] as one for each patch [T, S]."""
     places = tower.window_patches.to(windows.device)
     patches = windows.new_empty((len(windows), places.numel()))
     patches[:, places.flatten()] = windows.flatten(1).repeat_interleave(places.shape[1], dim=1)
@@ -59,7 +59,7 @@ def patches_of(tower: Tower, windows: Tensor) -> Tensor:
 def finish_packed(
     tower: Tower, states: Mapping[int, Tensor], packing: Packing, keep: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """Packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`."""
+    """Turn packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`."""
     patches = tower.window_patches
     place = torch.empty(keep.numel() * patches.shape[1], dtype=torch.int64)
     place = place.to(packing.rows.device)

@@ -25,7 +25,7 @@ class ConversationCollator:
     def __init__(
         self, processor: Any, *, model: Any = None, real_times: bool = False, force: bool = False
     ) -> None:
-        """All arguments as of `prefill`; `model` is looked at here, once, and not kept.
+        """Take the arguments of `prefill`; `model` is looked at here, once, and not kept.
 
         Raises UsageError where `model` is not a loaded model.
         """
@@ -36,7 +36,7 @@ class ConversationCollator:
         self._force = force
 
     def __call__(self, examples: Sequence[tuple[Videos, Messages]]) -> ModelInputs:
-        """One batch: the inputs of a model, with labels. Raises as `prefill` does."""
+        """Return one batch: the inputs of a model, with labels. Raises as `prefill` does."""
         for example in examples:
             if not isinstance(example, tuple) or len(example) != 2 or not is_list(example[1]):
                 raise UsageError(

@@ -120,7 +120,7 @@ def answer(
 
 @contextmanager
 def enough_memory(device: torch.device, need: str) -> Iterator[None]:
-    """Turns an accelerator's out-of-memory error into a DeviceError."""
+    """Turn an accelerator's out-of-memory error into a DeviceError."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -138,12 +138,12 @@ class Pieces(TextStreamer):  # type: ignore[misc]
         self.first = 0.0
 
     def put(self, value: Tensor) -> None:
-        """Called by `generate` with the prompt, then with every token."""
+        """Take tokens from `generate`: first the prompt, then every token."""
         if not self.next_tokens_are_prompt and not self.first:
             self.first = perf_counter()
         super().put(value)
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002
-        """Called by the base class once `text` can no longer change."""
+        """Take a text from the base class once it can no longer change."""
         if text and self.on_text is not None:
             self.on_text(text)

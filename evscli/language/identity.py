@@ -105,7 +105,7 @@ def identity_beside(processor: Any) -> ModelIdentity:
 
 
 def weights_of(weights: Mapping[str, Tensor]) -> Weights:
-    """Digests and dtypes of vision weights."""
+    """Return the digests and dtypes of vision weights."""
     return Weights(
         digests=weights_digests(weights),
         dtypes=tuple((name, value.dtype) for name, value in sorted(weights.items())),
@@ -119,10 +119,10 @@ def checkpoint_weights(name: str) -> Weights | None:
 
 
 def rounded_digests(name: str, stored: str, dtypes: Dtypes) -> frozenset[str] | None:
-    """Digests that the vision weights of a checkpoint have when they are held in `dtypes`.
+    """Return the digests that a checkpoint's vision weights have when they are held in `dtypes`.
 
-    As loaded, and as loaded from a copy in float16 or bfloat16. None unless the checkpoint is on
-    this machine and its weights have the digest `stored`.
+    They are digests as loaded, and as loaded from a copy in float16 or bfloat16. None is returned
+    unless the checkpoint is on this machine and its weights have the digest `stored`.
     """
     folder = checkpoint_folder(name)
     found = None if folder is None else folder_weights(folder)
@@ -159,7 +159,7 @@ def _rounded(folder: Path, dtypes: Dtypes) -> frozenset[str]:
 
 
 def checkpoint_folder(name: str) -> Path | None:
-    """The folder of `mini`, of a local checkpoint or of one in the hub's cache."""
+    """Return the folder of `mini`, of a local checkpoint or of one in the hub's cache."""
     if not name:
         return None
     folder = MINI_FOLDER if name == MINI else Path(name)
@@ -199,7 +199,7 @@ def check_weights(made_by: ModelInfo, model: ModelIdentity, *, force: bool) -> N
 
 
 def is_same(made_by: ModelInfo, model: ModelIdentity) -> bool | None:
-    """Whether the weights are those that made the tokens, in any dtype; None if nothing decides.
+    """Return whether the weights made the tokens, in any dtype; None if nothing decides.
 
     Values may have been rounded in a way that digests cannot follow (`is_rounded`): then the
     weights that made the tokens are rounded likewise, where a checkpoint on this machine has them.
@@ -221,9 +221,9 @@ def is_same(made_by: ModelInfo, model: ModelIdentity) -> bool | None:
 
 
 def is_rounded(made_by: ModelInfo, weights: Weights) -> bool:
-    """Whether other digests may only mean that values were rounded.
+    """Return whether other digests may only mean that values were rounded.
 
-    To float16, which no digest of a shard is of, all of them or some; or some to bfloat16.
+    All or some may be rounded to float16, which no digest of a shard is of, or some to bfloat16.
     """
     dtypes = {dtype for _, dtype in weights.dtypes}
     some_bf16 = len(dtypes) > 1 and weights.digests.bf16 == made_by.vision_bf16_sha256

@@ -19,7 +19,7 @@ MEMORY, LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 def check_memory(model: str | ModelFiles, *, device: str, dtype: str) -> None:
     """Raise ModelError for weights that are not on this machine, DeviceError for too little memory.
 
-    `device` and `dtype` as of `load_language_model`, which loads into main memory first.
+    The `device` and `dtype` are those of `load_language_model`, which first loads into main memory.
     """
     files = find_model(model)
     # Checkpoints mostly hold 16 bits a value; what they do hold shows only when they are read.
@@ -38,7 +38,7 @@ def check_memory(model: str | ModelFiles, *, device: str, dtype: str) -> None:
 
 
 def weight_bytes(files: ModelFiles) -> int:
-    """Bytes of all weights of a checkpoint; nothing is fetched. Raises ModelError."""
+    """Return the bytes of all weights of a checkpoint; nothing is fetched. Raises ModelError."""
     index = files.get(INDEX)
     names = {SINGLE} if index is None else set(weight_map(index, model=files.name).values())
     held = [path for name in sorted(names) if (path := files.held(name))]
@@ -51,7 +51,7 @@ def weight_bytes(files: ModelFiles) -> int:
 
 
 def main_memory() -> int | None:
-    """Bytes that are free or can be freed; None where the system does not say."""
+    """Return the bytes that are free or can be freed; None where the system does not say."""
     try:
         lines = MEMORY.read_text().splitlines()
     except OSError:

@@ -20,7 +20,7 @@ Prompt = str | Messages
 def pair_up(
     record: Videos | Sequence[Videos], prompt: Prompt | Sequence[Prompt]
 ) -> list[tuple[list[PrunedVideo], Messages]]:
-    """One (videos, messages) pair per prompt.
+    """Return one (videos, messages) pair per prompt.
 
     Raises UsageError where their numbers differ, or where they are no records and no prompts.
     """
@@ -39,7 +39,7 @@ def pair_up(
 
 
 def pair(group: Any, prompt: Any) -> tuple[list[PrunedVideo], Messages]:
-    """The videos and messages of one prompt."""
+    """Return the videos and messages of one prompt."""
     videos = [*group] if is_list(group) else [group]
     for video in videos:
         if not isinstance(video, PrunedVideo):
@@ -69,7 +69,7 @@ def check_messages(messages: Any) -> None:
 
 
 def is_content(content: Any) -> bool:
-    """Whether `content` can be the content of a message; None means an empty one."""
+    """Return whether `content` can be the content of a message; None means an empty one."""
     if content is None or isinstance(content, str):
         return True
     return is_list(content) and all(
@@ -78,7 +78,7 @@ def is_content(content: Any) -> bool:
 
 
 def is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether `value` is a list of things; a text counts as one thing."""
+    """Return whether `value` is a list of things; a text counts as one thing."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 

@@ -42,7 +42,7 @@ class ModelInputs(BatchFeature):  # type: ignore[misc]
         return self
 
     def pin_memory(self) -> ModelInputs:
-        """A copy in page-locked memory; a DataLoader with `pin_memory` asks for it."""
+        """Return a copy in page-locked memory; a DataLoader with `pin_memory` asks for it."""
         return ModelInputs(
             {
                 name: change(value, lambda tensor: tensor.pin_memory())
@@ -52,7 +52,7 @@ class ModelInputs(BatchFeature):  # type: ignore[misc]
 
 
 def change(value: Any, apply: Callable[[Tensor], Tensor]) -> Any:
-    """`value` with `apply` done to every tensor in it."""
+    """Return `value` with `apply` done to every tensor in it."""
     if isinstance(value, Tensor):
         return apply(value)
     if isinstance(value, list | tuple):
@@ -72,7 +72,7 @@ def prefill(
     real_times: bool = False,
     force: bool = False,
 ) -> Any:
-    """Keyword arguments for `model.forward` and `model.generate` of transformers.
+    """Return keyword arguments for `model.forward` and `model.generate` of transformers.
 
     `record` is one video, several for one prompt (each takes the place of one
     `{"type": "video"}` item, or stands before a plain question), or, for a batch, a list with one
@@ -125,7 +125,7 @@ class PromptBatch:
         *,
         real_times: bool,
     ) -> PromptBatch:
-        """Raises UsageError for records of several models, and for a processor without template."""
+        """Make a batch. Raises UsageError for records of several models, or a missing template."""
         form = common_format([video for group, _ in prompts for video in group])
         return cls(prompts, PromptBuilder.of(processor, form, real_times=real_times))
 
@@ -153,7 +153,7 @@ class PromptBatch:
 
 
 def seen_whole(ids: Tensor, tokenizer: Any, form: PromptFormat) -> Tensor:
-    """1 for tokens of `ids` that attend to each other in both directions, else 0."""
+    """Return 1 for tokens of `ids` that attend to each other in both directions, else 0."""
     marked = tokenizer.convert_tokens_to_ids(list(form.seen_whole))
     known = [number for number in marked if number not in (None, tokenizer.unk_token_id)]
     return torch.isin(ids, torch.tensor(known)).long()
@@ -194,7 +194,7 @@ def pad_token(tokenizer: Any) -> int:
 
 
 def pad(rows: Sequence[PromptIds], token: int, *, left: bool) -> dict[str, Tensor]:
-    """Ids, attention mask and labels [B, S], position ids [3, B, S], by the names they go under.
+    """Return ids, attention mask, labels [B, S] and position ids [3, B, S] as inputs of a model.
 
     Positions are 0 in padding. The mask is there without padding too: without it and without cache
     models with plain positions take gaps between these for the borders of packed sequences.

@@ -51,7 +51,7 @@ class PromptBuilder:
 
     @classmethod
     def of(cls, processor: Any, form: PromptFormat, *, real_times: bool = False) -> PromptBuilder:
-        """Make one of a processor or a bare tokenizer. Raises UsageError without chat template."""
+        """Make a builder of a processor or a tokenizer. Raises UsageError without chat template."""
         tokenizer = getattr(processor, "tokenizer", processor)
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise UsageError(
@@ -78,7 +78,7 @@ class PromptBuilder:
         *,
         add_generation_prompt: bool = True,
     ) -> PromptIds:
-        """Token and position ids of one prompt; without generation prompt labels too.
+        """Return token and position ids of one prompt; without generation prompt labels too.
 
         Raises UsageError if videos and items differ, where a text cannot be read as typed, and
         where there is nothing to learn.
@@ -95,7 +95,7 @@ class PromptBuilder:
         return PromptIds(ids=kept, positions=positions, labels=labels)
 
     def write(self, messages: Messages, *, add_generation_prompt: bool) -> Conversation:
-        """The chat template's text, with one placeholder for each video, and the turns to learn."""
+        """Return the template's text, with a placeholder for each video, and the turns to learn."""
         if add_generation_prompt:
             return Conversation(text=self.render(messages, add_generation_prompt=True), turns=())
         added = self.tokenizer.added_tokens_decoder.values()
@@ -114,7 +114,7 @@ class PromptBuilder:
         return [(move(start), move(end)) for start, end in conversation.turns]
 
     def encode(self, text: str, turns: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """Token ids [s] of `text`, and which of them are of the turns.
+        """Return the token ids [s] of `text`, and which of them are of the turns.
 
         A turn is a text of its own, as it is after a prompt that it answers: otherwise a line break
         that it begins with would be one token with that before it.
@@ -128,7 +128,7 @@ class PromptBuilder:
         return torch.tensor(ids), torch.tensor(learned)
 
     def pad_id(self) -> int:
-        """The placeholder's id. Raises UsageError if it is not one token of this tokenizer."""
+        """Return the placeholder's id. Raises UsageError where it is not a single token."""
         ids: list[int] = self.tokenizer(self.marks.pad, add_special_tokens=False)["input_ids"]
         if len(ids) != 1 or ids[0] == self.tokenizer.unk_token_id:
             raise UsageError(
@@ -148,7 +148,7 @@ class PromptBuilder:
         return self.form.layout(video, times.tolist(), self.marks)
 
     def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
-        """The chat template's text. Raises UsageError for messages that it refuses."""
+        """Return the chat template's text. Raises UsageError for messages that it refuses."""
         # Templates crash on a `content` of None, which releases of transformers leave out or not.
         filled = [{k: v for k, v in message.items() if v is not None} for message in messages]
         try:
@@ -190,7 +190,7 @@ class PromptBuilder:
 
 
 def as_messages(prompt: str | Messages, videos: int) -> Messages:
-    """A plain question becomes one user turn: the videos, then the text."""
+    """Return messages; a plain question becomes one user turn: the videos, then the text."""
     if not isinstance(prompt, str):
         return prompt
     items = [{"type": "video"}] * videos
@@ -198,7 +198,7 @@ def as_messages(prompt: str | Messages, videos: int) -> Messages:
 
 
 def texts_of(messages: Messages) -> Iterator[str]:
-    """Texts as chat templates join them: adjacent text items of one message are one text."""
+    """Yield texts as chat templates join them: adjacent text items of one message are one text."""
     for message in messages:
         content = message.get("content") or []
         items = [{"text": content}] if isinstance(content, str) else content
@@ -208,7 +208,7 @@ def texts_of(messages: Messages) -> Iterator[str]:
 
 
 def real_patch_times(video: PrunedVideo) -> Tensor:
-    """[T] float64: the mean of the real times of each temporal patch's first and last frame."""
+    """Return [T] float64: the mean of a temporal patch's first and last real time in seconds."""
     size = video.info.model.temporal_patch_size
     times = video.frame_times
     missing = -len(times) % size

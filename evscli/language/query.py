@@ -33,9 +33,9 @@ class QueryEmbedder:
     """Turns texts into rows of one checkpoint's input embeddings."""
 
     def __init__(self, model: str | ModelFiles) -> None:
-        """`model` is a folder, a hub id, or `mini`. Raises ModelError without a tokenizer or table.
+        """Find the tokenizer and the table of `model`: a folder, a hub id, or `mini`.
 
-        Only the table's file is fetched of a hub checkpoint.
+        Raises ModelError without one of them. Only the table's file is fetched of a hub checkpoint.
         """
         self.files = find_model(model)
         self.tokenizer = load_tokenizer(self.files)
@@ -54,7 +54,7 @@ class QueryEmbedder:
 
     @lru_cache(maxsize=1024)  # noqa: B019 - one embedder lives as long as its run
     def __call__(self, text: str) -> Tensor:
-        """[Q, D] in float32, one row for each token of `text`.
+        """Return [Q, D] in float32, one row for each token of `text`.
 
         Raises UsageError for an empty text and for one that the tokenizer would not read as it was
         typed.
@@ -80,7 +80,7 @@ def check_queries(embedder: QueryEmbedder, videos: Sequence[VideoInput]) -> None
 
 
 def load_tokenizer(files: ModelFiles) -> Any:
-    """The checkpoint's tokenizer; raises ModelError where it has none."""
+    """Return the checkpoint's tokenizer. Raises ModelError where it has none."""
     if not any(files.get(name) for name in TOKENIZERS):  # transformers would make an empty one
         raise ModelError(
             f"{files.name} has no tokenizer ({' or '.join(TOKENIZERS)}); a query needs it, so get "
@@ -96,7 +96,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
 
 
 def find_table(files: ModelFiles) -> tuple[Path, str]:
-    """The file that holds the input embeddings, and their name in it. Raises ModelError."""
+    """Return the file that holds the input embeddings, and their name in it. Raises ModelError."""
     index = files.get(INDEX)
     if index is not None:
         keys = weight_map(index, model=files.name)
@@ -114,14 +114,14 @@ def find_table(files: ModelFiles) -> tuple[Path, str]:
 
 
 def read_rows(path: Path, name: str, ids: list[int], *, model: str) -> Tensor:
-    """Rows `ids` of a stored table, [Q, D] in float32; the rest of the file is not read."""
+    """Return rows `ids` of a stored table, [Q, D] in float32; the rest of the file is not read."""
     with opened_weights(path, model=model) as file:
         table = file.get_slice(name)
         return torch.cat([table[row : row + 1] for row in ids]).float()
 
 
 def table_blocks(path: Path, name: str, *, model: str) -> Iterator[Tensor]:
-    """A stored table as it is, some rows at a time."""
+    """Yield a stored table as it is, some rows at a time."""
     with opened_weights(path, model=model) as file:
         table = file.get_slice(name)
         for start in range(0, table.get_shape()[0], BLOCK):

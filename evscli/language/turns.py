@@ -88,7 +88,7 @@ class Template:
         return parts[0], parts[1]
 
     def beyond_prompt(self, number: int, marked: Sequence[Any]) -> int:
-        """Characters between the end of the generation prompt and what the turn says.
+        """Return how many characters stand between the generation prompt's end and the turn's text.
 
         There are some where a template begins answers with more than its prompt, such as the empty
         thoughts of a model that reasons. Both are compared behind the message before, so that it
@@ -106,7 +106,7 @@ class Template:
         """Return the end of the turn: all that follows it, up to and with the first special token.
 
         It is taken where one more message of the user follows, since a template may write the end
-        of a turn only then. Empty where the template has no token for it.
+        of a turn only then. The end is empty where the template has no token for it.
         """
         _, after = self.around([*marked, {"role": "user", "content": "?"}])
         found = self.special.search(after)
@@ -114,21 +114,21 @@ class Template:
 
 
 def replaced(messages: Sequence[Any], number: int, text: str) -> list[Any]:
-    """`messages` with `text` for what message `number` says."""
+    """Return `messages` with `text` for what message `number` says."""
     content = messages[number].get("content")
     says = text if content is None or isinstance(content, str) else [as_item(text)]
     return [*messages[:number], {**messages[number], "content": says}, *messages[number + 1 :]]
 
 
 def extended(messages: Sequence[Any], number: int, text: str) -> list[Any]:
-    """`messages` with `text` behind what message `number` says."""
+    """Return `messages` with `text` behind what message `number` says."""
     content = messages[number].get("content") or ""
     says = content + text if isinstance(content, str) else [*content, as_item(text)]
     return [*messages[:number], {**messages[number], "content": says}, *messages[number + 1 :]]
 
 
 def as_item(text: str) -> dict[str, str]:
-    """A text as an item of a message's content."""
+    """Return a text as an item of a message's content."""
     return {"type": "text", "text": text}
 
 

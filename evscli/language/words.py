@@ -68,7 +68,7 @@ def check_texts(tokenizer: Any, texts: Iterable[str]) -> None:
 
 
 def special_tokens(tokenizer: Any, text: str) -> list[TypedToken]:
-    """The special tokens that `text` is read as, in order; most texts have none."""
+    """Return the special tokens that `text` is read as, in order; most texts have none."""
     check_encodable(text)
     added = tokenizer.added_tokens_decoder.items()
     special = {tokenizer.unk_token_id, *(number for number, token in added if token.special)}
@@ -98,14 +98,14 @@ def check_encodable(text: str) -> None:
 
 
 def word_around(words: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
-    """The span of the word that holds start:end, so that the `t` of "don't" is named in full."""
+    """Return the span of the word around start:end, so that the `t` of "don't" is named in full."""
     before = bisect_right(words, start, key=lambda word: word[0]) - 1
     holds = before >= 0 and end <= words[before][1]
     return words[before] if holds else (start, end)
 
 
 def unknown_message(tokenizer: Any, words: Sequence[str]) -> str:
-    """One line: which words are unknown, which known ones are near, what to ask instead."""
+    """Return one line: which words are unknown, which known ones are near, what to ask instead."""
     known = known_words(tokenizer)
     named = join_named(words, [closest(word, known) for word in words[:MOST_NAMED]])
     name = tokenizer.name_or_path
@@ -120,13 +120,13 @@ def unknown_message(tokenizer: Any, words: Sequence[str]) -> str:
 
 
 def closest(word: str, known: Sequence[str]) -> str:
-    """The known words nearest to `word`, in brackets; empty where none is near."""
+    """Return the known words nearest to `word`, in brackets; empty where none is near."""
     near = get_close_matches(word[:LONGEST_NAMED].lower(), known, n=3, cutoff=LEAST_ALIKE)
     return f" (closest: {', '.join(map(repr, near))})" if near else ""
 
 
 def join_named(words: Sequence[str], notes: Sequence[str] = ()) -> str:
-    """The first of `words` quoted, each with its note, and how many more there are."""
+    """Return the first of `words` quoted, each with its note, and how many more there are."""
     shown = [
         repr(word if len(word) <= LONGEST_NAMED else f"{word[:LONGEST_NAMED]}...")
         for word in words[:MOST_NAMED]
@@ -138,7 +138,7 @@ def join_named(words: Sequence[str], notes: Sequence[str] = ()) -> str:
 
 
 def known_words(tokenizer: Any) -> list[str]:
-    """Entries of the vocabulary that are read as themselves when typed alone, words first."""
+    """Return entries of the vocabulary that are read as themselves if typed alone, words first."""
     numbers = tokenizer.get_vocab()
     read = tokenizer([*numbers], add_special_tokens=False)["input_ids"]
     typeable = [
@@ -150,5 +150,5 @@ def known_words(tokenizer: Any) -> list[str]:
 
 
 def mini_words() -> list[str]:
-    """Every word, digit and sign that the bundled `mini` understands."""
+    """Return every word, digit and sign that the bundled `mini` understands."""
     return known_words(AutoTokenizer.from_pretrained(MINI_FOLDER))

@@ -50,7 +50,7 @@ class VisionSide:
 
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
-    """The model of transformers that `model` is or wraps; raises UsageError where there is none."""
+    """Return the model of transformers that `model` is or wraps. Raises UsageError without one."""
     for part in model.modules():
         if isinstance(part, PreTrainedModel):
             return part
@@ -76,7 +76,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def vision_side(model: nn.Module) -> VisionSide:
-    """The vision weights of a model, under the names that they have without any wrapper.
+    """Return the vision weights of a model, under the names that they have without any wrapper.
 
     Adapters whose output is zero, as before training, change nothing and are left out.
     """
@@ -96,7 +96,7 @@ def vision_side(model: nn.Module) -> VisionSide:
 
 
 def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
-    """The modules that are the vision side, by what stands before their weights' names."""
+    """Return the modules that are the vision side, by what stands before their weights' names."""
     inner = inner_model(model)
     try:
         modules = family_of(inner.config.model_type, model=inner.name_or_path).vision_modules
@@ -109,7 +109,7 @@ def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def state(part: nn.Module) -> list[tuple[str, Tensor]]:
-    """The weights of a module by their names without wrappers."""
+    """Return the weights of a module by their names without wrappers."""
     kept = [(key, value) for key, value in part.state_dict().items() if not REPLACED.search(key)]
     return [(WRAPPERS.sub("", key), value) for key, value in kept]
 

@@ -41,16 +41,16 @@ class Tower(Protocol):
         """[h*w, p] the places in 0..S-1 of each window's patches, windows in raster order."""
 
     def embed(self, patches: Tensor) -> Tensor:
-        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+        """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
-        """One block on [T, S, C]; `bias [T, S]` is added to the attention logits of every key."""
+        """Run one block on [T, S, C]; `bias [T, S]` is added to attention logits of every key."""
 
     def packed(self, packing: Packing) -> PackedTower:
         """Return the tower that runs on the tokens of a packing."""
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Outputs [T, S, C] of `read_after` to embeds [T, h, w, D], DeepStack [L, T, h, w, D]."""
+        """Turn outputs [T, S, C] of `read_after` to embeds [T, h, w, D], planes [L, T, h, w, D]."""
 
     def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
@@ -60,7 +60,7 @@ class PackedTower(Protocol):
     """A tower whose rows are those of a packing."""
 
     def block(self, number: int, hidden: Tensor) -> Tensor:
-        """One block on [K, C]."""
+        """Run one block on [K, C]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class PixelFormat(PatchSizes, Protocol):
         """Resize on any device, maybe a level off."""
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, P]."""
+        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, P]."""
 
 
 class SamplingRules(PatchSizes, Protocol):

@@ -92,7 +92,7 @@ class EncoderPass(ABC):
         """Make the record of a choice. Raises VideoError with `stage` prune or encode."""
 
     def prune(self, request: PruneRequest, *, store_scores: bool = False) -> PrunedVideo:
-        """Select and finish. Raises VideoError with `stage` prune or encode."""
+        """Choose tokens and make the record. Raises VideoError with `stage` prune or encode."""
         return self.finish(request, self.select(request), store_scores=store_scores)
 
 

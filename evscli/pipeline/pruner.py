@@ -175,5 +175,5 @@ def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> Non
 
 
 def need_pixels(requests: Iterable[PruneRequest]) -> bool:
-    """Whether any of the selections scores pixels."""
+    """Return whether any of the selections scores pixels."""
     return any("pixels" in request.needs for request in requests)

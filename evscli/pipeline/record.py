@@ -84,7 +84,7 @@ def refuse_infinite(tokens: Iterable[Tensor | None], video: VideoInput) -> None:
 
 
 def _is_finite(tokens: Tensor) -> bool:
-    """Whether no value is NaN or infinite, without a copy of tokens that may be in a file.
+    """Return whether no value is NaN or infinite, without a copy of tokens that may be in a file.
 
     Such a value makes the smallest or the largest one not finite. A sum would show it too, and copy
     all tokens into the wider dtype that it needs.

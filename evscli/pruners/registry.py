@@ -82,7 +82,7 @@ def method_names() -> tuple[str, ...]:
 
 
 def is_built_in(pruner: Pruner) -> bool:
-    """Whether a method, which may be a copy from another process, comes with evs itself."""
+    """Return whether a method, which may be a copy from another process, comes with evs itself."""
     own = built_in().get(pruner.name)
     return own is not None and own.function is pruner.function
 

@@ -170,6 +170,6 @@ def find_cuts(glances: Iterable[Glance]) -> list[int]:
 
 
 def _is_cut(changes: Sequence[float], t: int) -> bool:
-    """Whether frame t changes much, and more than the video does around it, as a pan would."""
+    """Return whether frame t changes much, and more than the video around it, as a pan would."""
     around = [changes[n] for n in (t - 1, t + 1) if 1 <= n < len(changes)]
     return changes[t] > max(THRESHOLD, FACTOR * min(around, default=0.0))

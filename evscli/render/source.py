@@ -43,7 +43,7 @@ def check_source(path: Path, info: VideoInfo, *, force: bool = False) -> Path:
 
 
 def is_source(path: Path, info: VideoInfo) -> bool:
-    """Whether a file holds the very bytes that were pruned. Raises VideoError."""
+    """Return whether a file holds the very bytes that were pruned. Raises VideoError."""
     try:
         same = path.stat().st_size == info.source.size
         return same and file_digest(path)[1] == info.source.sha256

@@ -139,7 +139,7 @@ class Store(Mapping[str, PrunedVideo]):
         return header
 
     def _read(self, video_id: str, look: Callable[[str], H], read: Callable[[H], T]) -> T:
-        """Read of a video in its shard; where a merge has moved it meanwhile, in its new one."""
+        """Read a part of a video in its shard, or in its new one where a merge has moved it."""
         name = self.shard_name(video_id)
         try:
             found = look(name)

@@ -217,7 +217,7 @@ class StoreWriter:
         return self.folder / shard_name(self._writer, self._number)
 
     def _is_removed(self) -> bool:
-        """Whether the store was removed, or is being removed: one file goes after another."""
+        """Return whether the store was removed, or is being removed: one file after another."""
         waiting = [] if self._next_shard().exists() else self._staged
         return not (self._hidden.folder.is_dir() and all(v.path.exists() for v in waiting))
 

@@ -111,7 +111,7 @@ def _is_picture(stream: VideoStream) -> bool:
 
 
 def _preference(stream: VideoStream) -> tuple[bool, int, int]:
-    """The properties that FFmpeg prefers, in its order, used where its own choice is a cover."""
+    """Return what FFmpeg prefers, in its order; used where its own choice of stream is a cover."""
     codec = stream.codec_context
     size = 0 if codec is None else codec.width * codec.height
     return Disposition.default in stream.disposition, stream.bit_rate or 0, size
@@ -127,7 +127,7 @@ def _check_is_file(path: Path) -> None:
 
 
 def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
-    """The message on a file that does not open: what it is, else the decoder's own words.
+    """Return the message on a file that does not open: what it is, else the decoder's own words.
 
     Raises OSError.
     """
@@ -139,7 +139,7 @@ def why_unreadable(path: Path, error: OSError | av.FFmpegError) -> str:
 
 
 def why_undecodable(path: Path, kind: str) -> str | None:
-    """The message on a file that opens as FFmpeg's format `kind` and gives no picture, if any."""
+    """Return the message on a file of FFmpeg's format `kind` that gives no picture, if any."""
     with path.open("rb") as file:
         if "webp" in kind and _is_animated_webp(file.read(HEAD_BYTES)):
             return (
@@ -155,7 +155,7 @@ def why_undecodable(path: Path, kind: str) -> str | None:
 
 
 def why_no_pictures(path: Path, container: InputContainer) -> str:
-    """The message on a file that opens and has no stream of pictures but covers."""
+    """Return the message on a file that opens and has no stream of pictures but covers."""
     covers = [s for s in container.streams.video if Disposition.attached_pic in s.disposition]
     kinds = {stream.type for stream in container.streams if stream not in covers}
     found = [*sorted(kinds), *(["a cover picture"] if covers else [])]
@@ -169,7 +169,7 @@ def why_no_pictures(path: Path, container: InputContainer) -> str:
 
 
 def what_it_is(head: bytes) -> str | None:
-    """The kind of a file that begins with `head` and what to do, or None where it is unknown."""
+    """Return the kind of a file that begins with `head` and what to do; None if it is unknown."""
     if head[4:8] == b"ftyp":
         return (
             "is an MP4 or MOV file without a usable index: it was probably cut off; "
@@ -189,7 +189,7 @@ def what_it_is(head: bytes) -> str | None:
 
 
 def _what_text(head: bytes) -> str | None:
-    """The kind of a file that begins with text and what to do, or None where it is unknown."""
+    """Return the kind of a file that begins with text and what to do; None if it is unknown."""
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -212,7 +212,7 @@ def _what_text(head: bytes) -> str | None:
 
 
 def _is_animated_webp(head: bytes) -> bool:
-    """Whether the extended header has the flag of animations (WebP container, RFC 9649)."""
+    """Return whether the extended header has the flag of animations (WebP container, RFC 9649)."""
     return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 0x02)
 
 
@@ -234,7 +234,7 @@ def _entries_inside(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
 
 
 def is_fragmented(path: Path) -> bool:
-    """Whether an MP4 file holds its packets in fragments with an index each. Raises OSError."""
+    """Return whether an MP4 file holds its packets in indexed fragments. Raises OSError."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         return any(kind == b"moof" for kind, _, _ in boxes(file, 0, size))

@@ -172,7 +172,7 @@ class Cursor:
         yield from events
 
     def _was_scanned(self, key: VideoPacket) -> bool:
-        """Whether a key packet has the time and the place at which the scan found one."""
+        """Return whether a key packet has the time and the place at which the scan found one."""
         keys = self._index.keyframe_pts
         assert key.pts is not None
         found = int(np.searchsorted(keys, key.pts))
@@ -187,7 +187,7 @@ class Cursor:
         return decode_timed(context, packets, pts, earliest=earliest, wanted=wanted)
 
     def _counts(self, packet: VideoPacket) -> bool:
-        """Whether a packet's frame must come out even if no other is predicted from it."""
+        """Return whether a packet's frame must come out even if no other is predicted from it."""
         return packet.pts is None or packet.is_keyframe or packet.pts in self._wanted
 
 
@@ -196,7 +196,7 @@ def _is_start(packet: VideoPacket) -> bool:
 
 
 def _is_clean(frame: VideoFrame, pts: int) -> bool:
-    """Whether a key frame is a picture of its own.
+    """Return whether a key frame is a picture of its own.
 
     With intra refresh, packets are marked as key frames where decoding may start but becomes
     exact only later, if at all.

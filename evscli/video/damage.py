@@ -100,7 +100,7 @@ def clock_notes(pts: IntArray, time_base: Fraction) -> tuple[str, ...]:
 
 
 def damage_error(damage: Damage, path: Path) -> VideoError:
-    """The error for a damaged video where the policy allows no damage."""
+    """Return the error for a damaged video where the policy allows no damage."""
     way = "skip" if damage.within else "trim"
     return VideoError(
         f"{path} is damaged: {', '.join(damage.facts)}; copy or download it again, or take what is "
@@ -110,7 +110,7 @@ def damage_error(damage: Damage, path: Path) -> VideoError:
 
 
 def damaged_start(path: Path, reason: str) -> VideoError:
-    """The error for a video whose first frame does not decode."""
+    """Return the error for a video whose first frame does not decode."""
     return VideoError(
         f"{path} is damaged ({reason} at its first frame); copy or download it again, or leave "
         "damaged frames out with --damaged skip",

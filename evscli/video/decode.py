@@ -60,7 +60,7 @@ def _pixels(
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Tensor:
-    """The pixels [3, H, W] uint8 of a frame as coded."""
+    """Return the pixels [3, H, W] uint8 of a frame as coded."""
     # One thread, since the scaler's default starts one per core for every frame.
     rows = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     return torch.from_numpy(rows).permute(2, 0, 1)

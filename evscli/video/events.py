@@ -163,7 +163,7 @@ def judge(events: Iterable[Event], order: FileOrder) -> Iterator[Shown]:
 
 
 def is_key(frame: VideoFrame) -> bool:
-    """Whether a frame is a picture of its own, decoded from a point where decoding can start."""
+    """Return whether a frame is a picture of its own, decoded from where decoding can start."""
     return bool(frame.key_frame) and frame.pict_type == PictureType.I
 
 

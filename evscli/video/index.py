@@ -203,7 +203,7 @@ def _orientation(frame: VideoFrame) -> tuple[int, bool]:
 
 
 def tail_is_whole(stream: VideoStream, scan: Scan) -> bool:
-    """Whether the last frames come without a fault, decoded from the last key packet on.
+    """Return whether the last frames come without a fault, decoded from the last key packet on.
 
     A recording that was cut off ends in packets that never become frames. No header states that.
     Decoding starts one key packet earlier where frames shown before the last key frame are stored
@@ -228,7 +228,7 @@ def _is_whole(
     start: int,
     last: Sequence[ShownPacket],
 ) -> bool:
-    """Whether the frames of the `last` packets come without a fault from the time `start` on."""
+    """Return whether the frames of the `last` packets come without a fault from time `start` on."""
     context = stream.codec_context
     context.flush_buffers()
     pts = np.array(scan.pts, dtype=np.int64)

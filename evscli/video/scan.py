@@ -196,7 +196,7 @@ def _note(scan: Scan, packet: Packet[Stream], place: int) -> None:
 
 
 def _tells_frames_apart(container: InputContainer, scan: Scan) -> bool:
-    """Whether the format stores presentation times, none are equal and no clock is set back."""
+    """Return whether a format stores presentation times, none equal, and no clock is set back."""
     is_raw = container.format.flags & cast(int, FormatFlags.no_timestamps.value)
     stores_no_times = container.format.name == "avi" or bool(is_raw)
     ascending = all(early.pts < late.pts for early, late in pairwise(scan.keys))
@@ -218,7 +218,7 @@ def _end_seconds(packet: Packet[Stream]) -> float:
 
 
 def _ends_in_packets(container: InputContainer, scan: Scan, path: Path) -> bool:
-    """Whether a complete file of this kind ends in packets, as one that was streamed does."""
+    """Return whether a complete file of this kind ends in packets, like one that was streamed."""
     if "mp4" in container.format.name:
         return is_fragmented(path)
     return container.format.name in ("flv", "matroska,webm") and not scan.stated_seconds

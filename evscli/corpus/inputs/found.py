@@ -45,7 +45,7 @@ class LeftOut:
         return sum(self.kinds.values())
 
     def __str__(self) -> str:
-        """`7 .txt, 3 .jpg, 2 without an ending`, the most frequent first."""
+        """Return a text such as `7 .txt, 3 .jpg, 2 without an ending`, the most frequent first."""
         ordered = sorted(self.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
         named = [_counted(kind, count) for kind, count in ordered[:MOST_KINDS]]
         if rest := ordered[MOST_KINDS:]:

@@ -188,7 +188,7 @@ def references(
 
 
 def same_share(one: float, other: float) -> bool:
-    """Whether two fractions of tokens kept are one budget."""
+    """Return whether two fractions of tokens kept are one budget."""
     return abs(one - other) <= SAME_SHARE
 
 

@@ -85,7 +85,7 @@ class MiniLearner(Learner[Batch]):
 
 
 def in_the_model(name: str) -> bool:
-    """Whether a matrix is one of the model's hidden ones, neither an embedding nor a head."""
+    """Return whether a matrix is one of the model's hidden ones, not an embedding or a head."""
     return name.startswith(MODEL) and "embed" not in name
 
 

@@ -160,7 +160,7 @@ class Stage:
                 return float(x), float(y), radius
 
     def free(self, span: slice, x: float, y: float, radius: float) -> bool:
-        """Whether a disc is clear of all that is there in the same frames."""
+        """Return whether a disc is clear of all that is there in the same frames."""
         return all(
             span.start >= other.stop
             or span.stop <= other.start

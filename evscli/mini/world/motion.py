@@ -71,7 +71,7 @@ def choose_moment(
 
 
 def fits(span: slice, third: int, frames: int, scenes: Sequence[slice]) -> bool:
-    """Whether a moment lies within a third and a scene, with a frame before and after."""
+    """Return whether a moment lies within a third and a scene, with a frame before and after."""
     length = frames / 3
     clear = 0.07 * length
     within = third * length + clear <= span.start and span.stop <= (third + 1) * length - clear
@@ -82,7 +82,7 @@ def fits(span: slice, third: int, frames: int, scenes: Sequence[slice]) -> bool:
 
 
 def apart(one: slice, other: slice) -> bool:
-    """Whether two moments are clearly one after the other."""
+    """Return whether two moments are clearly one after the other."""
     gap = TEMPORAL_PATCH
     return bool(one.stop + gap <= other.start or other.stop + gap <= one.start)
 

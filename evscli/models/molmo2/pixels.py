@@ -42,7 +42,7 @@ class Molmo2Pixels:
         return self.resize(pixels, size)
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [f, S, p * p * 3].
+        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [f, S, p * p * 3].
 
         Patches are in raster order, and so are the pixels in a patch, channels last.
         """
@@ -55,7 +55,7 @@ class Molmo2Pixels:
 
 
 def molmo2_pixels(processor: Any, *, model: str) -> Molmo2Pixels:
-    """The constants of a video processor; raises ModelError for what is not supported."""
+    """Return the constants of a video processor. Raises ModelError for what is not supported."""
     mode = RESAMPLE_MODES.get(int(processor.resample))
     rows, columns = processor.pooling_size
     if mode is None or rows != columns:
@@ -73,7 +73,7 @@ def molmo2_pixels(processor: Any, *, model: str) -> Molmo2Pixels:
 
 
 def resize_rounded(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """[f, 3, H, W] uint8 to `size` in floating point without antialiasing, rounded."""
+    """Resize [f, 3, H, W] uint8 to `size` in floating point without antialiasing, rounded."""
     if pixels.shape[-2:] == size:
         return pixels
     resized = interpolate(pixels.float(), size, mode=mode, antialias=False)

@@ -24,7 +24,7 @@ class Molmo2Rules:
     temporal_patch_size = 1
 
     def __init__(self, processor: Any, asked: Sampling, own_fps: float | None = None) -> None:
-        """`processor` is a video processor of transformers, which stays as it is.
+        """Take the rules of `processor`, a video processor of transformers, which stays as it is.
 
         Raises UsageError for what no video could be sampled by, and for numbers of pixels.
         """
@@ -39,9 +39,9 @@ class Molmo2Rules:
         self._at_any_rate.max_fps = None
 
     def sample(self, frames: int, fps: float) -> IntArray:
-        """[F] frame numbers out of `frames` shown at `fps` on average.
+        """Return [F] frame numbers out of `frames` shown at `fps` on average.
 
-        Without a rate asked for, at most `num_frames` and at most the processor's own rate.
+        They are at most `num_frames`, at the processor's rate or less, unless a rate is asked for.
         """
         metadata = VideoMetadata(total_num_frames=frames, fps=fps)
         if self.takes_all:
@@ -67,12 +67,12 @@ class Molmo2Rules:
         return index
 
     def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
-        """(height, width) in pixels: the same for every video."""
+        """Return (height, width) in pixels: the same for every video."""
         del frames, height, width
         return self._size
 
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
-        """[T] seconds: index / fps."""
+        """Return [T] seconds: index / fps."""
         times: FloatArray = source_index / fps
         return times
 

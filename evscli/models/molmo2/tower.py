@@ -52,14 +52,14 @@ class Molmo2Tower:
         return self.pooling.to(device)
 
     def embed(self, patches: Tensor) -> Tensor:
-        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+        """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
         tower = self.vision.vision_tower
         embedded: Tensor = tower.patch_embedding(patches.to(tower.patch_embedding.weight.dtype))
         positions: Tensor = tower.positional_embedding[None].to(embedded)
         return embedded + positions
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
-        """One block on [T, S, C]."""
+        """Run one block on [T, S, C]."""
         mask = None if bias is None else bias[:, None, None].to(hidden.dtype)
         after: Tensor = self.layers[number](hidden, mask)
         return after
@@ -69,7 +69,7 @@ class Molmo2Tower:
         return PackedMolmo2Tower(layers=self.layers, frames=packing.frames)
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
-        """Outputs [T, S, C] of the layers that are read to embeds [T, h, w, D]."""
+        """Turn outputs [T, S, C] of the layers that are read to embeds [T, h, w, D]."""
         features = self._features(states)
         frames, patches = features.shape[:2]
         first = torch.arange(frames, device=features.device)[:, None, None] * patches
@@ -86,7 +86,7 @@ class Molmo2Tower:
         return torch.cat([states[number] for number in self.feature_layers], dim=-1)
 
     def _pool(self, features: Tensor, places: Tensor) -> Tensor:
-        """Windows of `places [n, p]` of `features [S, C]`: [n, D], by transformers' connector."""
+        """Pool `places [n, p]` of `features [S, C]` to [n, D] by transformers' connector."""
         pooled: Tensor = self.vision.multi_modal_projector(features, places).last_hidden_state
         return pooled
 
@@ -99,7 +99,7 @@ class PackedMolmo2Tower:
     frames: Stretches
 
     def block(self, number: int, hidden: Tensor) -> Tensor:
-        """One block on [K, C]."""
+        """Run one block on [K, C]."""
         layer = self.layers[number]
         hidden = hidden + self._attend(layer.self_attn, layer.layer_norm1(hidden))
         changed: Tensor = layer.mlp(layer.layer_norm2(hidden))

@@ -48,7 +48,7 @@ def run_block(
     windows: Sequence[Windows],
     bias: Tensor | None = None,
 ) -> Tensor:
-    """One pre-norm transformer block on hidden states [T, S, C].
+    """Run one pre-norm transformer block on hidden states [T, S, C].
 
     `bias [T, S]` is added to the attention logits of every key.
     """
@@ -77,7 +77,7 @@ class PackedBlocks:
     """The stretches that attend to each other in the block of a number."""
 
     def block(self, number: int, hidden: Tensor) -> Tensor:
-        """One block on [K, C]."""
+        """Run one block on [K, C]."""
         return run_packed_block(self.blocks[number], hidden, self.rotary, self.within(number))
 
 
@@ -88,7 +88,7 @@ def attend(
     windows: Sequence[Windows],
     bias: Tensor | None = None,
 ) -> Tensor:
-    """Self-attention [T, S, C] within `windows`, which together hold every patch once."""
+    """Apply self-attention to [T, S, C] within `windows`, which together hold every patch once."""
     heads = attention.num_heads
     states = attention.qkv(hidden).unflatten(-1, (3, heads, -1))
     query, key = rotate(states[:, :, :2], rotary).unbind(2)
@@ -126,7 +126,7 @@ def rotate(states: Tensor, rotary: Rotary) -> Tensor:
 def _attend_alike(
     query: Tensor, key: Tensor, value: Tensor, length: int, bias: Tensor | None
 ) -> Tensor:
-    """Attention on [T, n * length, heads, d] within windows of `length` patches in a row."""
+    """Apply attention to [T, n * length, heads, d] within windows of `length` patches in a row."""
     shape = query.shape
     query, key, value = (
         states.reshape(-1, length, *shape[2:]).transpose(1, 2) for states in (query, key, value)

@@ -58,7 +58,7 @@ class Packing:
     frames: Stretches
 
     def take(self, states: Tensor) -> Tensor:
-        """[T, S, C] to [K, C]."""
+        """Pack states [T, S, C] to [K, C]."""
         return states.flatten(0, 1).index_select(0, self.rows)
 
     def to(self, device: torch.device) -> Packing:
@@ -76,7 +76,7 @@ def pack(keep: Tensor) -> Packing:
 
 
 def refilled(keep: Tensor) -> Tensor:
-    """`keep [T, S]` with all tokens of every frame that shares its bin with no other.
+    """Return `keep [T, S]` with all tokens of every frame that shares its bin with no other.
 
     The authors of STTS pack so (arXiv 2603.18004): the tokens added serve as context alone, which
     changes the values of those kept.
@@ -87,7 +87,7 @@ def refilled(keep: Tensor) -> Tensor:
 
 
 def stretches(keys: Tensor) -> Stretches:
-    """Tokens of equal `keys [K]` (int64, 0 or more) make a stretch; waits for the device."""
+    """Return stretches of tokens with equal `keys [K]` (int64, 0 or more); waits for the device."""
     counts = torch.bincount(keys)
     order = (counts[keys] * len(counts) + keys).argsort(stable=True)
     lengths, repeats = torch.unique(counts[counts > 0], return_counts=True)
@@ -96,12 +96,12 @@ def stretches(keys: Tensor) -> Stretches:
 
 
 def alone(counts: Sequence[int], capacity: int) -> list[int]:
-    """Frames that first-fit descending puts into a bin of `capacity` tokens by themselves."""
+    """Return the frames that first-fit descending puts into a bin of `capacity` tokens alone."""
     return [frames[0] for frames in first_fit(counts, capacity) if len(frames) == 1]
 
 
 def first_fit(counts: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins of frames: the largest first, each into the first bin that has room for it."""
+    """Pack frames into bins: the largest first, each into the first bin that has room for it."""
     bins: list[list[int]] = []
     room: list[int] = []
     for frame in sorted(range(len(counts)), key=lambda frame: -counts[frame]):
@@ -118,7 +118,7 @@ def first_fit(counts: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 def attend_packed(query: Tensor, key: Tensor, value: Tensor, within: Stretches) -> Tensor:
-    """Self-attention of [K, heads, d] within stretches."""
+    """Apply self-attention to [K, heads, d] within stretches."""
     if within.order is not None:
         order = within.order
         mixed = attend_packed(query[order], key[order], value[order], within.side_by_side)

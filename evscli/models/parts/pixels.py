@@ -46,7 +46,7 @@ class QwenPixels:
         return resize_approximate(pixels, size, self.resample)
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, 3 * t * p * p]."""
+        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, 3 * t * p * p]."""
         return patchify(pixels, self)
 
 
@@ -68,15 +68,15 @@ def pixel_format(processor: Any, *, model: str) -> QwenPixels:
 
 
 def channel_constants(values: float | Sequence[float], rescale_factor: float) -> Tensor:
-    """[3] float32 on the scale of uint8, of a value for each channel or one for all.
+    """Return [3] float32 on the scale of uint8, of a value for each channel or one for all.
 
-    One constant each, multiplied in this order: the processors fuse rescale and normalise.
+    Each is one constant, multiplied in this order: the processors fuse rescale and normalise.
     """
     return (torch.tensor(values) * (1.0 / rescale_factor)).expand(3)
 
 
 def resize_exact(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """[f, 3, H, W] uint8 on the CPU to `size`, equal bit for bit to the processors' result.
+    """Resize [f, 3, H, W] uint8 on the CPU to `size`, equal bit for bit to the processors' result.
 
     The interpolation runs on uint8 itself, as theirs does.
     """
@@ -86,9 +86,9 @@ def resize_exact(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def resize_approximate(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """[f, 3, H, W] uint8 on any device to `size`; rarely one level off `resize_exact`.
+    """Resize [f, 3, H, W] uint8 on any device to `size`; rarely one level off `resize_exact`.
 
-    Floating point, but width first and rounded between the passes as the uint8 kernel does.
+    Values are floating point, but width first and rounded between passes as the uint8 kernel does.
     """
     if pixels.shape[-2:] == size:
         return pixels
@@ -97,7 +97,7 @@ def resize_approximate(pixels: Tensor, size: tuple[int, int], mode: str) -> Tens
 
 
 def patchify(pixels: Tensor, form: QwenPixels) -> Tensor:
-    """Normalised patches of uint8 frames: [f, 3, H, W] to float32 [T, S, 3 * t * p * p].
+    """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, 3 * t * p * p].
 
     The S patches of a temporal patch are in the order the vision towers merge them: cell by
     cell in raster order, and in raster order within a cell. An incomplete last temporal patch

@@ -24,7 +24,7 @@ def qwen_marks(tokenizer: Any) -> Marks:
 
 
 def plain_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
-    """Visual tokens as encoders without DeepStack return them: one [K, D] per video."""
+    """Return visual tokens as encoders without DeepStack return them: one [K, D] per video."""
     return BaseModelOutputWithPooling(
         pooler_output=tuple(record.embeds.to(device) for record in records)
     )

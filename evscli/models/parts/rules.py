@@ -32,7 +32,7 @@ class ProcessorRules:
     """Sampling and sizing of one checkpoint under one `Sampling`."""
 
     def __init__(self, processor: Any, asked: Sampling, own_fps: float | None = None) -> None:
-        """`processor` is a video processor of transformers, which stays as it is.
+        """Take the rules of `processor`, a video processor of transformers, which stays as it is.
 
         `own_fps` is the rate of a family whose processor samples nothing by itself. Raises
         UsageError for what no video could be sampled by.
@@ -56,7 +56,7 @@ class ProcessorRules:
             self._check_rate_is_optional()
 
     def sample(self, frames: int, fps: float) -> IntArray:
-        """[F] frame numbers out of `frames` shown at `fps` on average.
+        """Return [F] frame numbers out of `frames` shown at `fps` on average.
 
         Raises VideoError where the processor's rule gives none, as for too short a video.
         """
@@ -80,7 +80,7 @@ class ProcessorRules:
         return index
 
     def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
-        """(height, width) in pixels for `frames` sampled frames of `height` x `width`.
+        """Return (height, width) in pixels for `frames` sampled frames of `height` x `width`.
 
         Fewer frames than a temporal patch are sized as a whole patch, because the last frame is
         repeated to fill it. Raises VideoError where the rule refuses the shape.
@@ -99,9 +99,9 @@ class ProcessorRules:
         return size
 
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
-        """[T] seconds: index / fps, first and last of each temporal patch averaged.
+        """Return [T] seconds: index / fps, first and last of each temporal patch averaged.
 
-        The timestamps of Qwen3-VL prompts; for families without timestamps they only inform.
+        Prompts of Qwen3-VL hold these timestamps; for families without timestamps they only inform.
         """
         missing = -len(source_index) % self.temporal_patch_size
         times = np.pad(source_index, (0, missing), mode="edge") / fps
@@ -129,7 +129,7 @@ class ProcessorRules:
 
 
 def takes_all(processor: Any, asked: Sampling, own_fps: float | None) -> bool:
-    """Whether every frame is taken: the processor's sampling is off, and no other was asked for."""
+    """Return whether all frames are taken: the processor's sampling is off, and none asked for."""
     named = asked.fps is not None or asked.num_frames is not None
     return not named and own_fps is None and not processor.do_sample_frames
 
@@ -165,7 +165,7 @@ class SizeNumbers:
 
 
 def size_by_rule(processor: Any, asked: Sampling, frames: int, frame: tuple[int, int]) -> Any:
-    """(height, width) by the class's rule for `frames` frames of (height, width) `frame`.
+    """Return (height, width) by the class's rule for `frames` frames of (height, width) `frame`.
 
     `processor` is one made by `size_only`. Raises what the class raises for a shape it refuses.
     """
@@ -181,7 +181,7 @@ def size_by_rule(processor: Any, asked: Sampling, frames: int, frame: tuple[int,
 
 
 def numbers_asked(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
-    """The checkpoint's numbers for `frames` frames, changed to what is asked of them."""
+    """Return the checkpoint's numbers for `frames` frames, changed to what is asked of them."""
     if (asked.min_pixels, asked.max_pixels, asked.total_pixels) == (None, None, None):
         size, cap = processor.size, bool(processor.cap_pixels_per_frame)
         return SizeNumbers(
@@ -213,7 +213,7 @@ def check_pixels(processor: Any, asked: Sampling) -> None:
 
 
 def most_of_frame(processor: Any) -> float:
-    """Pixels of a frame that a checkpoint's own values bound it by, infinite where none do."""
+    """Return the most pixels that a checkpoint's own values allow a frame, or infinity."""
     if type(processor).__name__ != OF_VIDEO:
         return float(processor.size.longest_edge)
     if not processor.cap_pixels_per_frame:
@@ -222,7 +222,7 @@ def most_of_frame(processor: Any) -> float:
 
 
 def size_only(processor: Any) -> Any:
-    """A processor of the same class and values whose `resize` returns the size it would resize to.
+    """Return a processor of the same class and values whose `resize` returns only the size.
 
     The class's own `resize` decides on a size and hands it to its base class; a class in between
     catches it there.

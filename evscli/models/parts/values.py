@@ -27,7 +27,7 @@ class SavedValues:
     """Keys that lead to the object, each with a dot behind it."""
 
     def refuse(self, key: str, value: object, reason: str, *, do: str = "correct it") -> ModelError:
-        """The error for a value, whose `reason` goes on after it."""
+        """Return the error for a value, whose `reason` goes on after it."""
         return ModelError(
             f"{self.model}: {self.file} has {self.within}{key} {shown(value)}, {reason}; {do}, or "
             "use the file of the model that this one was made from"
@@ -52,7 +52,7 @@ class Want:
 
 
 def shown(value: object) -> str:
-    """A value as JSON writes it, cut where it is long."""
+    """Return a value as JSON writes it, cut where it is long."""
     try:
         text = json.dumps(value)
     except (TypeError, ValueError):
@@ -61,27 +61,27 @@ def shown(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether the value is a finite number; true and false are not."""
+    """Return whether the value is a finite number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def is_positive(value: object) -> bool:
-    """Whether the value is a finite number above 0."""
+    """Return whether the value is a finite number above 0."""
     return is_number(value) and value > 0  # type: ignore[operator]
 
 
 def is_count(value: object) -> bool:
-    """Whether the value is a whole number above 0."""
+    """Return whether the value is a whole number above 0."""
     return isinstance(value, int) and is_positive(value)
 
 
 def is_pair(value: object) -> bool:
-    """Whether the value is a list of two whole numbers above 0."""
+    """Return whether the value is a list of two whole numbers above 0."""
     return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_count, value))
 
 
 def are_channels(value: object, each: Callable[[object], bool]) -> bool:
-    """Whether the value is one for all three channels, or a list of one for each."""
+    """Return whether the value is one for all three channels, or a list of one for each."""
     if not isinstance(value, list | tuple):
         return each(value)
     return len(value) in (1, 3) and all(each(item) for item in value)

@@ -55,14 +55,14 @@ class Qwen25Tower:
         return first + torch.arange(unit, device=order.device)
 
     def embed(self, patches: Tensor) -> Tensor:
-        """Normalised patches [T, S, P] to hidden states [T, S, C], in the order of the layout."""
+        """Turn normalised patches [T, S, P] to hidden states [T, S, C] in the layout's order."""
         order = self.layout.order
         embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
         cells = embedded.view(len(patches), len(order), self.vision.spatial_merge_unit, -1)
         return cells[:, order].view(*patches.shape[:2], -1)
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
-        """One block on [T, S, C]: of windowed attention, or of full where the model has it."""
+        """Run one block on [T, S, C]: of windowed attention, or of full where the model has it."""
         layout = self.layout
         whole = number in self.vision.fullatt_block_indexes
         windows = (Windows(hidden.shape[1]),) if whole else layout.windows
@@ -81,7 +81,7 @@ class Qwen25Tower:
         )
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
-        """The last output [T, S, C], in the order of the layout, to embeds [T, h, w, D]."""
+        """Turn the last output [T, S, C], in the order of the layout, to embeds [T, h, w, D]."""
         embeds, _ = self.window_tokens(states)
         order = self.layout.order
         ordered = embeds.view(-1, len(order), embeds.shape[-1])[:, order.argsort()]
@@ -94,7 +94,7 @@ class Qwen25Tower:
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
-    """Positions and windows of one temporal patch, by the helpers of transformers' own forward."""
+    """Return positions and windows of a temporal patch, by the helpers of transformers' forward."""
     grid = torch.tensor([[1, *grid_hw]])
     merge_size, unit = vision.spatial_merge_size, vision.spatial_merge_unit
     order, ends = get_vision_window_index(

@@ -55,12 +55,12 @@ class Qwen3Tower:
         return places.view(h * w, -1).to(self.layout.positions.device)
 
     def embed(self, patches: Tensor) -> Tensor:
-        """Normalised patches [T, S, P] to hidden states [T, S, C]."""
+        """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
         embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
         return embedded.view(*patches.shape[:2], -1) + self.layout.positions
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
-        """One block on [T, S, C]."""
+        """Run one block on [T, S, C]."""
         layout = self.layout
         return run_block(self.vision.blocks[number], hidden, layout.rotary, layout.windows, bias)
 
@@ -73,7 +73,7 @@ class Qwen3Tower:
         )
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Outputs [T, S, C] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D]."""
+        """Turn outputs [T, S, C] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D]."""
         embeds, planes = self.window_tokens(states)
         shape = (-1, *self.cells, embeds.shape[-1])
         return embeds.view(shape), None if planes is None else planes.view(len(planes), *shape)
@@ -90,7 +90,7 @@ class Qwen3Tower:
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
-    """Positions of one temporal patch, by the helpers of transformers' own forward."""
+    """Return positions of one temporal patch, by the helpers of transformers' own forward."""
     grid = torch.tensor([[1, *grid_hw]])
     merge_size, device = vision.spatial_merge_size, vision.pos_embed.weight.device
     taps, weights = get_vision_interpolation_indices_and_weights(
@@ -113,6 +113,6 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
 
 
 def merge_cells(merger: Any, hidden: Tensor, layout: FrameLayout) -> Tensor:
-    """[T, S, C] to one embedding per cell [T, h, w, D]."""
+    """Merge [T, S, C] to one embedding per cell [T, h, w, D]."""
     embeds: Tensor = merger(hidden)
     return embeds.view(len(hidden), *layout.cells, -1)

@@ -36,7 +36,7 @@ def span_length(embeds: Tensor, device: torch.device | None = None) -> int:
 
 
 def all_finite(embeds: Tensor) -> bool:
-    """Whether no value of `embeds [T, h, w, D]` is NaN or infinite; waits for the device."""
+    """Return whether no value of `embeds [T, h, w, D]` is NaN or infinite; waits for the device."""
     if embeds.numel() == 0:
         return True
     for start, stop in frame_spans(embeds):
