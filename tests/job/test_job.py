@@ -12,6 +12,7 @@ from evscli.encoders import files as files_module
 from evscli.encoders.files import LocalFolder
 from evscli.errors import UsageError
 from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, Storage
+from evscli.job.loading import make_pruner
 from evscli.pruners import get_pruner
 from tests.videos import write_video
 
@@ -85,7 +86,7 @@ def test_a_checkpoint_is_found_once_for_a_whole_run(monkeypatch: pytest.MonkeyPa
     job = Job(selection=VCAST).resolved()
     again = replace(job, encoding=replace(job.encoding, dtype="float32"))
     assert again.encoding.files is job.encoding.files
-    job.make("cpu")
+    make_pruner(job, "cpu")
     assert (found, job.encoding.name) == (["mini"], "mini")
 
 
