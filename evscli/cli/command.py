@@ -24,8 +24,8 @@ ARGUMENTS, OTHERS = "Arguments", "Options"
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function for Typer that has the options of every dataclass among the parameters.
 
-    A dataclass may hold others. The call raises UsageError for an option given as an empty text or
-    out of its range, and what the dataclasses raise.
+    A dataclass may hold others. The call raises UsageError for a parameter that its option does not
+    allow, and what the dataclasses raise.
     """
     hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
@@ -48,6 +48,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def run(**given: Any) -> None:
         made = {name: _fill(cls, given) for name, cls in filled.items()}
+        for name, option in own.items():
+            option.check(given[name])
         function(**made, **{**given, **_values(own.values(), given)})
 
     run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
@@ -80,13 +82,11 @@ def _fill(cls: type, given: dict[str, Any]) -> Any:
 
 
 def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of these options, checked. Raises UsageError."""
-    values = {}
-    for option in options:
-        value = given[option.name]
-        option.check(value)
-        values[option.name] = tuple(value or ()) if option.is_repeated else value
-    return values
+    """Return the values of these options, tuples where Typer has lists."""
+    return {
+        option.name: tuple(given[option.name] or ()) if option.is_repeated else given[option.name]
+        for option in options
+    }
 
 
 def _parameter(option: OptionField) -> inspect.Parameter:

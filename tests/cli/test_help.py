@@ -153,6 +153,10 @@ class TestDefaults:
         (("eval", "--seed", str(2**32)), f"--seed must be below {2**32}, got {2**32}"),
         (("prune", "x", "--method", "evs", "-o", " "), "--output is empty; give a value or leave"),
         (("prune", "x", "--method", "evs", "--address", "a:1"), "is for --engine ray"),
+        (
+            ("prune", "x", "--method", "evs", "--timeout", "-1"),
+            "--timeout must be a number above",
+        ),
     ],
 )
 def test_values_out_of_range_are_one_line_of_usage(words: tuple[str, ...], line: str) -> None:
