@@ -6,7 +6,9 @@ The help has a heading for every dataclass.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
 from types import GenericAlias
@@ -15,6 +17,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from evscli.errors import UsageError
 from evscli.option import OptionField, option_fields, option_of
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
@@ -125,6 +128,16 @@ class GroupedCommand(TyperCommand):
                 parameter.envvar = variable_of(parameter.opts)
                 parameter.show_envvar = False
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; an error names the variable that gives the value, if one does."""
+        with _naming_variables(self, ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error names the variables that give the values it is about."""
+        with _naming_variables(self, ctx):
+            return super().invoke(ctx)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups in the order of their first options."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -137,6 +150,30 @@ class GroupedCommand(TyperCommand):
         for heading, records in sorted(groups.items(), key=lambda group: group[0] == OTHERS):
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+
+@contextmanager
+def _naming_variables(command: TyperCommand, ctx: Any) -> Iterator[None]:
+    """Add, to an error about options, the variables of the environment that give their values."""
+    try:
+        yield
+    except (UsageError, typer.BadParameter) as error:
+        bad = getattr(error, "param", None)
+        named = bad.opts if bad else re.findall(r"(?<![\w-])--?[a-z][a-z-]*", str(error))
+        variables = [
+            str(one.envvar)
+            for one in command.params
+            if {*one.opts} & {*named}
+            and getattr(ctx.get_parameter_source(one.name), "name", None) == "ENVIRONMENT"
+        ]
+        if not variables:
+            raise
+        said = f"{error} (from the environment: {', '.join(variables)})"
+        if isinstance(error, UsageError):
+            error.args = (said,)
+        else:
+            error.message = said
+        raise
 
 
 def variable_of(names: Sequence[str]) -> str:
