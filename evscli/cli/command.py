@@ -168,7 +168,7 @@ def _naming_variables(command: TyperCommand, ctx: Any) -> Iterator[None]:
         ]
         if not variables:
             raise
-        said = f"{error} (from the environment: {', '.join(variables)})"
+        said = f"{str(error).rstrip('.')} (from the environment: {', '.join(variables)})"
         if isinstance(error, UsageError):
             error.args = (said,)
         else:

@@ -151,6 +151,7 @@ class TestDefaults:
             ({"EVS_MAX_FRAMES": "0"}, (), "--max-frames must be 1 or more, got 0"),
             ({"EVS_FPS": "2"}, ("--num-frames", "8"), "--fps and --num-frames exclude each other"),
             ({"EVS_JSON": "perhaps"}, (), "'--json': "),
+            ({"EVS_ENGINE": "spark"}, (), "'spark' is not one of 'local', 'ray' (from"),
         ],
     )
     def test_a_bad_variable_is_named(
