@@ -28,6 +28,7 @@ from evscli.corpus.executors.ray.cluster import connected
 from evscli.corpus.inputs import find_videos
 from evscli.corpus.tasks import Summary, Task
 from evscli.job import Pruning, Selection
+from evscli.job.loading import make_pruner
 from evscli.records import VideoInput
 from evscli.store import open_store
 
@@ -52,7 +53,7 @@ def run(prune: Callable[..., list[Summary]], videos: Sequence[VideoInput], folde
     """Run one engine on the videos."""
     pruning = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
     watch, began = Watch(), time.perf_counter()
-    prune(videos, pruning.make, [folder], listener=watch)
+    prune(videos, partial(make_pruner, pruning), [folder], listener=watch)
     return Took(watch.up - began, time.perf_counter() - watch.up)
 
 

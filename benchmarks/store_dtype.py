@@ -26,6 +26,7 @@ from evscli.corpus.inputs import find_videos
 from evscli.evaluation.compare.agreement import usual_question
 from evscli.evaluation.compare.store_dtype_loss import measure_loss
 from evscli.job import Encoding, Job, Selection, Storage
+from evscli.job.loading import make_pruner
 from evscli.job.storage import StoreDtype
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreWriter, open_store
@@ -62,7 +63,7 @@ def sample_rows(computed: str, wanted: int) -> Iterator[Row]:
 
 def sample_row(job: Job, videos: list[VideoInput], folder: Path) -> Row:
     """Prune all of them into a store, and measure each."""
-    pruner = job.make("cpu")
+    pruner = make_pruner(job, "cpu")
     with StoreWriter(folder, pruner.configs[0]) as writer:
         for video in videos:
             writer.add(pruner(video))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import inf
 from pathlib import Path
@@ -20,6 +21,7 @@ from evscli.job.run import run_job
 from evscli.pruners import Method
 from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
 
+_resolved = lru_cache(maxsize=1)(Encoding.resolved)
 _encoder = lru_cache(maxsize=1)(make_encoder)
 
 
@@ -55,8 +57,8 @@ def prune_video(
     `sampling` sets the number and the size of frames, where they are not left to the checkpoint.
     `start` and `end` are the seconds between which frames are taken, as if they were a whole video.
     `damaged` is the policy about damage: `trim`, `skip` or `fail`.
-    The encoder of the last call is kept, so that calls in a row load it once. Raises UsageError,
-    ModelError, DeviceError or VideoError, each with one line on what to do.
+    The encoder of the last call is kept, so that calls in a row find and load it once. Raises
+    UsageError, ModelError, DeviceError or VideoError, each with one line on what to do.
     """
     job = Job(
         selection=Selection(
@@ -82,6 +84,7 @@ def prune_video(
     )
     video = _video(Path(path), query, start, end)
     job.check([video])
+    job = replace(job, encoding=_resolved(job.encoding))
     queries = query_rows(job, [video])
     encoder = _encoder(job.encoding, job.sampling, device)
     pruner = make_pruner(job, device, encoder=encoder, queries=queries)

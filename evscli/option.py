@@ -9,7 +9,8 @@ name, default, type and help stand in one place:
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from math import inf
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from evscli.errors import UsageError
 
@@ -23,6 +24,8 @@ class Option:
     """The names, such as `--budget`. The default is the field's name with dashes."""
     metavar: str | None = None
     """The word that stands for a value in the help. The default is the type."""
+    above: int | None = None
+    """The value above which all allowed values lie. Infinity is none of them."""
     least: int | None = None
     """The smallest value that is allowed."""
     below: int | None = None
@@ -51,14 +54,24 @@ class OptionField:
         """Whether the option may be given several times."""
         return get_origin(self.type) is tuple
 
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values that a `Literal` allows; empty for any other type."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
     def check(self, value: Any) -> None:
-        """Raise UsageError for a value that is empty, too small or too large.
+        """Raise UsageError for a value that is empty, not a choice, too small or too large.
 
         An unset shell variable gives an empty text.
         """
         name, least, below = self.names[-1], self.option.least, self.option.below
+        above, choices = self.option.above, self.choices
         if isinstance(value, str) and not value.strip():
             raise UsageError(f"{name} is empty; give a value or leave the option out")
+        if choices and value not in choices:
+            raise UsageError(f"{name}: {value!r} is not one of {', '.join(map(repr, choices))}")
+        if above is not None and value is not None and not above < value < inf:
+            raise UsageError(f"{name} must be a number above {above}, got {value}")
         if least is not None and value is not None and value < least:
             raise UsageError(f"{name} must be {least} or more, got {value}")
         if below is not None and value is not None and value >= below:
@@ -89,7 +102,7 @@ def option_fields(cls: Any) -> tuple[OptionField, ...]:
 
 
 class Checked:
-    """A dataclass of options that refuses values which are empty, too small or too large."""
+    """A dataclass of options that refuses what no option allows, as `OptionField.check` does."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for the first value that an option does not allow."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from evscli.errors import VideoError
 from evscli.job import Pruning
+from evscli.job.loading import make_pruner
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
 from evscli.records import PrunedVideo
@@ -30,7 +31,7 @@ def make_faulty(job: Pruning, device: str) -> VideoPruner:
     install()
     small_shards()
     faulty_decoder.install_anywhere()
-    return job.make(device)
+    return make_pruner(job, device)
 
 
 def _prune(

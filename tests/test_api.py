@@ -11,7 +11,10 @@ from safetensors.torch import save_file
 
 from evscli import open_store, prune_video, prune_videos
 from evscli.api import Silent
+from evscli.bundled import MINI_FOLDER
 from evscli.corpus.tasks import Done
+from evscli.encoders import files as files_module
+from evscli.encoders.files import LocalFolder
 from evscli.encoders.scorer import expected_shapes
 from evscli.errors import UsageError
 from evscli.job import Execution, Job, Selection, Storage
@@ -53,6 +56,8 @@ def test_a_scorer_chooses_inside_the_encoder(clip: Path, tmp_path: Path) -> None
         ({"method": "stts", "budget": 0.5, "prune_at": 1}, "needs trained weights"),
         ({"method": "evs", "budget": 0.5, "scorer": "x"}, "no method here uses a scorer"),
         ({"method": "evs", "budget": "half"}, "budget 'half' is not understood"),
+        ({"method": "evs", "budget": 0.5, "model": ""}, "--model is empty"),
+        ({"method": "evs", "budget": 0.5, "damaged": "mend"}, "'mend' is not one of 'trim'"),
     ],
 )
 def test_what_is_missing_or_unused_is_refused(
@@ -60,6 +65,22 @@ def test_what_is_missing_or_unused_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         prune_video(clip, **given)  # type: ignore[arg-type]
+
+
+def test_the_checkpoint_is_found_once_however_often_it_is_used(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def folder(path: Path, *, name: str) -> LocalFolder:
+        found.append(name)
+        return LocalFolder(path, name=name)
+
+    monkeypatch.setattr(files_module, "LocalFolder", folder)
+    model = str(shutil.copytree(MINI_FOLDER, tmp_path / "copy"))
+    for text in ("the red ball", "a blue star"):
+        prune_video(clip, method="semvid", budget=0.2, query=text, model=model)
+    assert found == ["copy"]
 
 
 def test_random_draws_anew_for_every_video_and_alike_for_one(clip: Path, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ The help has a heading for every dataclass.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
 from types import GenericAlias
@@ -15,6 +17,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from evscli.errors import UsageError
 from evscli.option import OptionField, option_fields, option_of
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
@@ -24,8 +27,8 @@ ARGUMENTS, OTHERS = "Arguments", "Options"
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function for Typer that has the options of every dataclass among the parameters.
 
-    A dataclass may hold others. The call raises UsageError for an option given as an empty text or
-    out of its range, and what the dataclasses raise.
+    A dataclass may hold others. The call raises UsageError for a parameter that its option does not
+    allow, and what the dataclasses raise.
     """
     hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
@@ -48,6 +51,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def run(**given: Any) -> None:
         made = {name: _fill(cls, given) for name, cls in filled.items()}
+        for name, option in own.items():
+            option.check(given[name])
         function(**made, **{**given, **_values(own.values(), given)})
 
     run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
@@ -80,13 +85,11 @@ def _fill(cls: type, given: dict[str, Any]) -> Any:
 
 
 def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of these options, checked. Raises UsageError."""
-    values = {}
-    for option in options:
-        value = given[option.name]
-        option.check(value)
-        values[option.name] = tuple(value or ()) if option.is_repeated else value
-    return values
+    """Return the values of these options, tuples where Typer has lists."""
+    return {
+        option.name: tuple(given[option.name] or ()) if option.is_repeated else given[option.name]
+        for option in options
+    }
 
 
 def _parameter(option: OptionField) -> inspect.Parameter:
@@ -125,6 +128,16 @@ class GroupedCommand(TyperCommand):
                 parameter.envvar = variable_of(parameter.opts)
                 parameter.show_envvar = False
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; an error names the variable that gives the value, if one does."""
+        with _naming_variables(self, ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error names the variables that give the values it is about."""
+        with _naming_variables(self, ctx):
+            return super().invoke(ctx)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups in the order of their first options."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -137,6 +150,30 @@ class GroupedCommand(TyperCommand):
         for heading, records in sorted(groups.items(), key=lambda group: group[0] == OTHERS):
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+
+@contextmanager
+def _naming_variables(command: TyperCommand, ctx: Any) -> Iterator[None]:
+    """Add, to an error about options, the variables of the environment that give their values."""
+    try:
+        yield
+    except (UsageError, typer.BadParameter) as error:
+        bad = getattr(error, "param", None)
+        named = bad.opts if bad else re.findall(r"(?<![\w-])--?[a-z][a-z-]*", str(error))
+        variables = [
+            str(one.envvar)
+            for one in command.params
+            if {*one.opts} & {*named}
+            and getattr(ctx.get_parameter_source(one.name), "name", None) == "ENVIRONMENT"
+        ]
+        if not variables:
+            raise
+        said = f"{str(error).rstrip('.')} (from the environment: {', '.join(variables)})"
+        if isinstance(error, UsageError):
+            error.args = (said,)
+        else:
+            error.message = said
+        raise
 
 
 def variable_of(names: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
     everywhere = {name: value for name, value in given.items() if name not in tables}
     known = {option for command in _single(commands) for option in _options(command)}
     for name in everywhere:
-        _check(name, known, "any command")
+        _check(name, known, "no command has an option")
     return _of_group(tables, commands, everywhere)
 
 
@@ -72,7 +72,7 @@ def _of_command(
 ) -> dict[str, Any]:
     """Return the defaults of one command; a single value of a repeated option becomes a list."""
     for name in own:
-        _check(name, set(known), f"evs {words}")
+        _check(name, set(known), f"evs {words} has no option")
     values = {**{name: value for name, value in everywhere.items() if name in known}, **own}
     return {
         known[name].name: [value] if known[name].multiple and not isinstance(value, list) else value
@@ -97,9 +97,9 @@ def _options(command: Any) -> dict[str, Any]:
     }
 
 
-def _check(name: str, known: set[str], where: str) -> None:
+def _check(name: str, known: set[str], fault: str) -> None:
     if name in known:
         return
     close = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(f"{DEFAULTS_FILE}: {where} has no option {name!r}{meant}")
+    raise UsageError(f"{DEFAULTS_FILE}: {fault} {name!r}{meant}")

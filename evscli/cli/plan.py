@@ -69,7 +69,7 @@ def plan(
     from evscli.corpus.estimate import estimate, prepare, survey_sample
     from evscli.corpus.inputs import LeftOut
     from evscli.encoders.device import common_units
-    from evscli.job.loading import query_rows, settled
+    from evscli.job.loading import make_pruner, query_rows, settled
     from evscli.job.run import engine_of
 
     left_out: list[LeftOut] = []
@@ -84,7 +84,8 @@ def plan(
     with noted_warnings():
         query_rows(job, videos)
         job = settled(job, folders, partial(common_units, engine.devices))
-        prepared = prepare(videos, job.make, folders, engine=engine, most=most, began=began)
+        make = partial(make_pruner, job)
+        prepared = prepare(videos, make, folders, engine=engine, most=most, began=began)
         with progress(len(prepared.sample.tasks), unit="video") as advance:
             looks = survey_sample(prepared, advance=advance)
         result = estimate(prepared, looks, timed=not no_calibrate)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from evscli.bundled import MINI
 from evscli.errors import UsageError
-from evscli.option import Option
+from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
@@ -37,7 +37,7 @@ MOST_WITHOUT_MODEL = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoding:
+class Encoding(Checked):
     """The vision encoder and the arithmetic that it computes in."""
 
     GROUP: ClassVar = "Encoder"

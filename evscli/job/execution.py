@@ -56,6 +56,7 @@ class Execution(Checked):
         Option(
             "Time that a video may take to decode. Default: 600 and the video's own length.",
             metavar="SECONDS",
+            above=0,
         ),
     ] = None
     retry_failed: Annotated[bool, Option("Try videos again that failed in earlier runs.")] = False

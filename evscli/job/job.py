@@ -17,7 +17,6 @@ from evscli.records import Sampling, VideoInput
 
 if TYPE_CHECKING:
     from evscli.corpus.inputs import LeftOut
-    from evscli.pipeline import VideoPruner
     from evscli.pruners import PruneRequest
 
 
@@ -64,12 +63,6 @@ class Pruning:
     def resolved(self) -> Self:
         """Return a copy with the checkpoint found, once for all that use it. Raises ModelError."""
         return replace(self, encoding=self.encoding.resolved())
-
-    def make(self, device: str) -> VideoPruner:
-        """Load the model onto a device. Raises UsageError, ModelError and DeviceError."""
-        from evscli.job.loading import make_pruner
-
-        return make_pruner(self, device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,16 +58,8 @@ def make_pruner(
 
 
 def make_encoder(encoding: Encoding, sampling: Sampling, device: str) -> VideoEncoder:
-    """Load the encoder onto a device. Raises as `load_encoder` does."""
-    return load_encoder(
-        encoding.files,
-        device=device,
-        dtype=encoding.dtype,
-        units=encoding.units,
-        chunk_frames=encoding.chunk_frames,
-        resize=encoding.resize,
-        sampling=sampling,
-    )
+    """Load the encoder onto a device, with every field of `encoding`. Raises as `load_encoder`."""
+    return load_encoder(**vars(replace(encoding.resolved(), device=device)), sampling=sampling)
 
 
 def settled(job: P, folders: Sequence[Path], units: Callable[[], frozenset[str]]) -> P:

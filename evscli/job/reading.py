@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from evscli.option import Option
+from evscli.option import Checked, Option
 
 DamagedPolicy = Literal["trim", "skip", "fail"]
 USUAL_IDS = "name"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(Checked):
     """The rules by which inputs become videos."""
 
     GROUP: ClassVar = "Videos"

@@ -16,7 +16,7 @@ from evscli.corpus.share import parse_share
 from evscli.corpus.tasks import Summary
 from evscli.encoders.device import common_units, worker_devices
 from evscli.job.job import Job
-from evscli.job.loading import query_rows, run_settled
+from evscli.job.loading import make_pruner, query_rows, run_settled
 from evscli.records import VideoInput
 
 RunVideos = Callable[..., list[Summary]]
@@ -40,7 +40,9 @@ def run_job(job: Job, videos: Sequence[VideoInput], *, listener: Listener) -> li
             job,
             folders,
             units,
-            lambda settled: run(videos, settled.make, folders, listener=listener, engine=engine),
+            lambda settled: run(
+                videos, partial(make_pruner, settled), folders, listener=listener, engine=engine
+            ),
         )
 
 

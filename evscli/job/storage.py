@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from evscli.option import Option
+from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ StoreDtype = Literal["auto", "bfloat16", "float16", "float8", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Storage:
+class Storage(Checked):
     """The stores of a run: their folders, and their contents."""
 
     GROUP: ClassVar = "Store"

@@ -129,7 +129,7 @@ class TestDefaults:
     @pytest.mark.parametrize(
         ("text", "line"),
         [
-            ("fsp = 2", "evs.toml: any command has no option 'fsp'; did you mean fps?"),
+            ("fsp = 2", "evs.toml: no command has an option 'fsp'; did you mean fps?"),
             ("[prune]\nwords = 2", "evs.toml: evs prune has no option 'words'"),
             ("[prun]\nfps = 2", "evs.toml: there is no command 'prun' for the table [prun]"),
             ("[train]\nsteps = 2", "there is no command 'steps' for the table [train.steps]"),
@@ -144,6 +144,31 @@ class TestDefaults:
         assert result.code == 2
         assert line in result.error
 
+    @pytest.mark.parametrize(
+        ("variables", "words", "line"),
+        [
+            ({"EVS_MAX_FRAMES": "many"}, (), "'--max-frames': "),
+            ({"EVS_MAX_FRAMES": "0"}, (), "--max-frames must be 1 or more, got 0"),
+            ({"EVS_FPS": "2"}, ("--num-frames", "8"), "--fps and --num-frames exclude each other"),
+            ({"EVS_JSON": "perhaps"}, (), "'--json': "),
+            ({"EVS_ENGINE": "spark"}, (), "'spark' is not one of 'local', 'ray' (from"),
+        ],
+    )
+    def test_a_bad_variable_is_named(
+        self, folder: Path, variables: dict[str, str], words: tuple[str, ...], line: str
+    ) -> None:
+        arguments = ("prune", "a.mp4", "--method", "evs", *words)
+        result = run_here(*arguments, cwd=folder, env=variables)
+        assert result.code == 2
+        assert line in result.error
+        assert f"(from the environment: {', '.join(variables)})" in result.error
+
+    def test_a_variable_that_has_no_part_in_a_mistake_is_not_named(self, folder: Path) -> None:
+        arguments = ("prune", "a.mp4", "--method", "evs", "--max-frames", "0")
+        result = run_here(*arguments, cwd=folder, env={"EVS_MAX_FRAMES": "4", "EVS_FPS": "2"})
+        assert "--max-frames must be 1 or more, got 0" in result.error
+        assert "environment" not in result.error
+
 
 @pytest.mark.parametrize(
     ("words", "line"),
@@ -153,6 +178,10 @@ class TestDefaults:
         (("eval", "--seed", str(2**32)), f"--seed must be below {2**32}, got {2**32}"),
         (("prune", "x", "--method", "evs", "-o", " "), "--output is empty; give a value or leave"),
         (("prune", "x", "--method", "evs", "--address", "a:1"), "is for --engine ray"),
+        (
+            ("prune", "x", "--method", "evs", "--timeout", "-1"),
+            "--timeout must be a number above",
+        ),
     ],
 )
 def test_values_out_of_range_are_one_line_of_usage(words: tuple[str, ...], line: str) -> None:

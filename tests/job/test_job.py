@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evscli.encoders import files as files_module
+from evscli.encoders import load_encoder
 from evscli.encoders.files import LocalFolder
 from evscli.errors import UsageError
-from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, Storage
+from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, Storage, loading
+from evscli.job.loading import make_encoder, make_pruner
 from evscli.pruners import get_pruner
+from evscli.records import Sampling
 from tests.videos import write_video
 
 VCAST = Selection(methods=("vcast",), budgets=(0.3,))
@@ -85,8 +90,34 @@ def test_a_checkpoint_is_found_once_for_a_whole_run(monkeypatch: pytest.MonkeyPa
     job = Job(selection=VCAST).resolved()
     again = replace(job, encoding=replace(job.encoding, dtype="float32"))
     assert again.encoding.files is job.encoding.files
-    job.make("cpu")
+    make_pruner(job, "cpu")
     assert (found, job.encoding.name) == (["mini"], "mini")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tinted(Encoding):
+    """An encoding with a new option."""
+
+    tint: str = "none"
+
+
+def test_every_field_of_an_encoding_arrives_at_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(loading, "load_encoder", lambda **named: given.update(named))
+    asked = Tinted(dtype="float32", chunk_frames=4, resize="device", tint="blue")
+    make_encoder(asked, Sampling(num_frames=8), "cuda:1")
+    assert given.pop("model").name == "mini"
+    assert given.pop("sampling") == Sampling(num_frames=8)
+    expected = replace(asked, device="cuda:1", model="mini")
+    assert given == {name: getattr(expected, name) for name in names_of(Tinted) - {"model"}}
+
+
+def test_the_encoder_takes_every_field_of_an_encoding() -> None:
+    assert names_of(Encoding) <= {*signature(load_encoder).parameters}
+
+
+def names_of(cls: type[Encoding]) -> set[str]:
+    return {field.name for field in fields(cls)}
 
 
 def test_other_processes_can_be_sent_it() -> None:
@@ -116,6 +147,29 @@ def test_a_question_goes_to_videos_that_have_none_of_their_own(tmp_path: Path) -
 def test_what_does_not_suit_is_refused_before_any_work(job: Job, line: str, clip: Path) -> None:
     with pytest.raises(UsageError, match=line):
         job.find_videos([str(clip)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "line"),
+    [
+        (Execution, {"engine": "spark"}, "--engine: 'spark' is not one of 'local', 'ray'"),
+        (Reading, {"ids": "foo"}, "--ids: 'foo' is not one of 'name', 'suffix', 'tar'"),
+        (Reading, {"damaged": "mend"}, "--damaged: 'mend' is not one of 'trim', 'skip', 'fail'"),
+        (Encoding, {"resize": "gpu"}, "--resize: 'gpu' is not one of 'cpu', 'device'"),
+        (
+            Storage,
+            {"store_dtype": "int4"},
+            "--store-dtype: 'int4' is not one of 'auto'",
+        ),
+        (Storage, {"output": ""}, "--output is empty"),
+        (Encoding, {"model": ""}, "--model is empty"),
+        (Execution, {"timeout": -1}, "--timeout must be a number above 0, got -1"),
+        (Execution, {"timeout": float("inf")}, "--timeout must be a number above 0, got inf"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_refused(kind: Any, given: Any, line: str) -> None:
+    with pytest.raises(UsageError, match=line):
+        kind(**given)
 
 
 def test_an_address_needs_a_cluster() -> None:

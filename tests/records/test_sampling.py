@@ -17,7 +17,7 @@ from evscli.records import Sampling
         ({"fps": float("inf")}, "--fps must be a number above 0, got inf"),
         ({"num_frames": 0}, "--num-frames must be 1 or more, got 0"),
         ({"max_frames": -3}, "--max-frames must be 1 or more, got -3"),
-        ({"by": "luck"}, "frames can be sampled by index, time, not by 'luck'"),
+        ({"by": "luck"}, "--sample-by: 'luck' is not one of 'index', 'time'"),
         ({"min_pixels": 0}, "--min-pixels must be 1 or more, got 0"),
         ({"max_pixels": -5}, "--max-pixels must be 1 or more, got -5"),
         ({"total_pixels": 0}, "--total-pixels must be 1 or more, got 0"),

@@ -13,6 +13,7 @@ from evscli.corpus.inputs import local_file
 from evscli.errors import MismatchError
 from evscli.evaluation.compare.agreement import agreement, next_logits
 from evscli.job import Job
+from evscli.job.loading import make_pruner
 from evscli.language.generate import enough_memory, load_language_model
 from evscli.language.memory_check import check_memory
 from evscli.records import PrunedVideo, VideoInput
@@ -67,4 +68,5 @@ def measure_loss(
 def prune_again(video: VideoInput, job: Job) -> PrunedVideo:
     """Prune the video by the job's first selection. Raises VideoError, ModelError."""
     with local_file(video) as path:
-        return job.make(job.encoding.device)(replace(video, path=path, root=path.parent, held=None))
+        pruner = make_pruner(job, job.encoding.device)
+        return pruner(replace(video, path=path, root=path.parent, held=None))

@@ -16,6 +16,7 @@ from evscli.errors import DeviceError, MismatchError, ModelError
 from evscli.evaluation.compare import store_dtype_loss
 from evscli.evaluation.compare.store_dtype_loss import measure_loss
 from evscli.job import Encoding, Job, Selection, Storage
+from evscli.job.loading import make_pruner
 from evscli.language import memory_check, prefill
 from evscli.language.generate import load_language_model
 from evscli.language.memory_check import check_memory, weight_bytes
@@ -39,7 +40,7 @@ def video(clip: Path) -> VideoInput:
 def store(video: VideoInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clip in int8, by the first selection."""
     folder = tmp_path_factory.mktemp("storing") / "store"
-    pruner = JOB.make("cpu")
+    pruner = make_pruner(JOB, "cpu")
     with StoreWriter(folder, pruner.configs[0]) as writer:
         writer.add(pruner(video))
     return folder
@@ -59,7 +60,7 @@ def stored(store: Path) -> PrunedVideo:
 @pytest.mark.slow
 def test_the_loss_is_that_of_the_records(stored: PrunedVideo, video: VideoInput) -> None:
     found = measure_loss(stored, video, JOB, question=QUESTION)
-    whole = replace(JOB, storage=Storage()).make("cpu")(video)
+    whole = make_pruner(replace(JOB, storage=Storage()), "cpu")(video)
     assert whole.info.store_dtype is None
     assert not torch.equal(whole.embeds, stored.embeds)
     language = load_language_model(MINI, device="cpu", dtype="float32")

@@ -25,6 +25,7 @@ from evscli.corpus.tasks import Done, Summary, Task
 from evscli.encoders.device import units_of
 from evscli.errors import EvsError, StoreError
 from evscli.job import Pruning, Selection
+from evscli.job.loading import make_pruner
 from evscli.pipeline import VideoPruner
 from evscli.store import Store, open_store
 from tests.faults import make_faulty
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.slow
 
 CLIPS = 8
 PRUNING = Pruning(selection=Selection(methods=("vcast",), budgets=(0.3,)))
+MAKE = partial(make_pruner, PRUNING)
 FAULTY = partial(make_faulty, PRUNING)
 
 
@@ -76,7 +78,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = tmp_path_factory.mktemp("undisturbed") / "store"
-    run(prune_corpus, PRUNING.make, clips, store)
+    run(prune_corpus, MAKE, clips, store)
     return open_store(store)
 
 
@@ -155,7 +157,7 @@ def test_a_run_with_poison_videos_that_is_interrupted_and_resumed_is_a_local_run
         "02-poison/empty": ("open", "VideoError"),
     }
     assert {*told} - {*failed} <= {*between}
-    seen = run(prune_corpus, PRUNING.make, folder, store)
+    seen = run(prune_corpus, MAKE, folder, store)
     assert seen.skipped >= CLIPS - 1
     assert_same(open_store(store), undisturbed)
 
@@ -176,7 +178,7 @@ def test_a_cluster_that_is_busy_is_said_to_be(
         with pytest.raises(
             EvsError, match=r"no place for a worker with 2 CPUs for 0\.5 s \(1 CPUs"
         ):
-            run(prune_on_ray, PRUNING.make, clips, tmp_path / "store", workers=1)
+            run(prune_on_ray, MAKE, clips, tmp_path / "store", workers=1)
         with pytest.raises(EvsError, match="no place for a worker with 2 CPUs"):
             units_on_ray(workers=1)
     finally:
@@ -187,8 +189,6 @@ def test_a_store_that_the_nodes_do_not_share_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actors, "SEEN_SECONDS", 0)
-    assignment = Assignment(
-        make=PRUNING.make, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0
-    )
+    assignment = Assignment(make=MAKE, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0)
     with pytest.raises(StoreError, match=r"far does not write to .* file system that all nodes"):
         actors.refuse_elsewhere(assignment, Process(host="far", pid=1))
