@@ -18,10 +18,14 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 METHOD = "forkserver"  # a plain fork of a process with threads hangs
 PR_SET_PDEATHSIG = 1
+
+_STARTING = Lock()
+"""The lock of the one environment that all threads of this process share."""
 
 
 def start_server(modules: list[str]) -> None:
@@ -36,8 +40,10 @@ def _ensure_server() -> None:
 
     By itself it would look in the current folder first, and a person's `numpy.py` may lie there.
     """
-    places = os.pathsep.join(place for place in sys.path if Path(place).is_absolute())
-    with _environment({"PYTHONSAFEPATH": "1", "PYTHONPATH": places}):
+    # Python passes over what is not text, and a notebook may hold a Path there.
+    texts = [place for place in sys.path if isinstance(place, str)]
+    places = os.pathsep.join(place for place in texts if Path(place).is_absolute())
+    with _STARTING, _environment({"PYTHONSAFEPATH": "1", "PYTHONPATH": places}):
         forkserver.ensure_running()
 
 

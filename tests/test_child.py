@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from evscli.child import Child, how_it_ended
+from evscli.child import Child, how_it_ended, start_server
 
 
 def do(pipe: Connection) -> None:
@@ -60,3 +61,15 @@ def test_no_file_of_the_current_folder_is_taken_for_a_module(tmp_path: Path) -> 
     (here / "calendar.py").write_text("print('this is not for evs')")
     done = subprocess.run([sys.executable, script], cwd=here, capture_output=True, check=True)
     assert b"not for evs" not in done.stdout + done.stderr
+
+
+def test_threads_that_start_children_leave_the_environment_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path, Path(__file__).parent])  # as in a notebook
+    before = dict(os.environ)
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(start_server, [["tests.preload"]] * 64))
+        assert dict(os.environ) == before
