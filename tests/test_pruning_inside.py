@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from evscli.budget import parse_rule
 from evscli.bundled import MINI
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.files import LocalFolder
@@ -19,7 +20,6 @@ from evscli.encoders.scorer import checkpoint_scorer, expected_shapes, load_scor
 from evscli.errors import ModelError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
 from evscli.pruners import Pruner, check_selection, list_pruners
-from evscli.pruners.budget import parse_rule
 from evscli.records import PrunedVideo, VideoInput
 from tests.videos import write_video
 

@@ -30,6 +30,7 @@ def ask(
     words: options.QuestionWords,
     model: options.LanguageModel = None,
     revision: Revision = None,
+    budget: options.SmallerBudget = None,
     max_new_tokens: options.MaxNewTokens = 128,
     real_times: options.RealTimes = False,
     device: Device = "auto",
@@ -50,6 +51,7 @@ def ask(
     from evscli.store import open_store
 
     video, question = choose(open_store(store), words)
+    video = video if budget is None else video.at(budget)
     named = model or own_model(video)
     name_model(named)
     quiet_loading()

@@ -29,6 +29,9 @@ NEEDS = {
 def methods(as_json: options.Json = False) -> None:
     """List the pruning methods with their papers, options and needs.
 
+    The masks of a nested method at a smaller budget are subsets of those at a larger one, so that
+    its stores can be read at any smaller budget.
+
     A method of an installed package that cannot be used is listed as broken, with the reason.
 
     Example: evs methods
@@ -41,11 +44,16 @@ def methods(as_json: options.Json = False) -> None:
         print(json.dumps([*(pruner.describe() for pruner in pruners), *faults], indent=2))
         return
     rows = [
-        (p.name, p.summary, p.paper, _needs_of(p), "\n".join(map(_option_text, p.options)))
+        (p.name, _summary_of(p), p.paper, _needs_of(p), "\n".join(map(_option_text, p.options)))
         for p in pruners
     ]
     rows += [(name, one_line(f"broken: {reason}"), "", "", "") for name, reason in broken.items()]
     _show(("method", "what it does", "paper", "needs", "options"), rows)
+
+
+def _summary_of(pruner: Pruner) -> str:
+    """Return what a method does, and whether its stores can be read at smaller budgets."""
+    return f"{pruner.summary} (nested)" if pruner.nested else pruner.summary
 
 
 def _option_text(option: MethodOption) -> str:

@@ -38,6 +38,14 @@ NoCalibrate = Annotated[bool, Option("Leave the time out, for which a few videos
 # evs ask
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Store made by `evs prune`.")]
+SmallerBudget = Annotated[
+    str | None,
+    Option(
+        "Smaller budget than the store's: 0.1, 256tok or 64tok/s. For methods with nested masks.",
+        names=("--budget",),
+        metavar="BUDGET",
+    ),
+]
 QuestionWords = Annotated[
     list[str],
     typer.Argument(

@@ -43,6 +43,7 @@ def visualize(
     store: options.Store,
     output: options.Picture,
     video_id: options.SeenVideo = None,
+    budget: options.SmallerBudget = None,
     against: options.Against = None,
     beside: options.Beside = (),
     scores: options.HeatMap = False,
@@ -74,6 +75,7 @@ def visualize(
         raise UsageError(f"{output} is a folder: name a file with -o")
     opened = open_store(store)
     record = opened[chosen_id(opened, video_id)]
+    record = record if budget is None else record.at(budget)
     stores = [Path(against)] if against else [*beside]
     others = [(path, open_store(path)[record.id]) for path in stores]
     for path, other in others:

@@ -14,6 +14,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from operator import index as integer
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from evscli.errors import DamagedError, MismatchError, UsageError
-from evscli.records import IntArray, PrunedVideo
+from evscli.records import IntArray, PrunedVideo, VideoInfo
 from evscli.store.manifest import shard_of
 from evscli.store.reader import Store, UnknownVideoError, look_into, open_store, store_fingerprint
 from evscli.store.schema import shard_number
@@ -75,13 +76,15 @@ class DatasetIndex:
         return replace(self, texts=texts, ends=ends, shard=shard, kept=kept)
 
 
-def read_index(stores: Sequence[Path], *, mixed: bool) -> DatasetIndex:
-    """Return the index of the videos that all stores hold now.
+def read_index(
+    stores: Sequence[Path], *, mixed: bool, at: Callable[[VideoInfo], VideoInfo] | None = None
+) -> DatasetIndex:
+    """Return the index of the videos that all stores hold now, each `at` a smaller budget.
 
     Raises StoreError and DamagedError as `open_store` does, and MismatchError where stores were
     made with different configurations, unless they may be `mixed`.
     """
-    shards = [shard for store in stores for shard in _shards(store)]
+    shards = [shard for store in stores for shard in _shards(store, at)]
     for shard in [] if mixed else shards:
         if shard.fingerprint != shards[0].fingerprint:
             raise MismatchError(
@@ -111,7 +114,7 @@ class _ShardRows(NamedTuple):
     """The (id, tokens kept) of each video, by id."""
 
 
-def _shards(store: Path) -> list[_ShardRows]:
+def _shards(store: Path, at: Callable[[VideoInfo], VideoInfo] | None) -> list[_ShardRows]:
     """Return the shards of one store, by writer and number."""
     places = look_into(store, keep=lambda entry: (shard_of(entry), entry.kept)).finished
     videos: dict[str, list[tuple[str, int | None]]] = {}
@@ -119,17 +122,21 @@ def _shards(store: Path) -> list[_ShardRows]:
         videos.setdefault(name, []).append((video_id, kept))
     folder, mark = (store if store.is_dir() else store.parent).absolute(), store_fingerprint(store)
     return [
-        _ShardRows(folder / name, mark, _counted(folder / name, sorted(videos[name])))
+        _ShardRows(folder / name, mark, _counted(folder / name, sorted(videos[name]), at))
         for name in sorted(videos, key=lambda name: shard_number(name) or ())
     ]
 
 
-def _counted(path: Path, videos: Sequence[tuple[str, int | None]]) -> list[tuple[str, int]]:
-    """Return (id, tokens kept), from the shard where lines of older stores do not hold them."""
+def _counted(
+    path: Path,
+    videos: Sequence[tuple[str, int | None]],
+    at: Callable[[VideoInfo], VideoInfo] | None,
+) -> list[tuple[str, int]]:
+    """Return (id, tokens kept), from the shard where a manifest's lines do not hold them."""
     counts = {video_id: kept for video_id, kept in videos if kept is not None}
-    if len(counts) < len(videos):
-        head = read_header(path)
-        counts = {video_id: head.info(video_id).kept for video_id, _ in videos}
+    if at is not None or len(counts) < len(videos):
+        head, seen = read_header(path), at or (lambda info: info)
+        counts = {video_id: seen(head.info(video_id)).kept for video_id, _ in videos}
     return [(video_id, counts[video_id]) for video_id, _ in videos]
 
 
@@ -145,15 +152,26 @@ class VideoDataset(Dataset[PrunedVideo]):
     still found. Tensors of a record are views of its shard: nothing is read before it is used.
     """
 
-    def __init__(self, *stores: str | Path, mixed: bool = False) -> None:
+    def __init__(
+        self,
+        *stores: str | Path,
+        mixed: bool = False,
+        budget: float | str | None = None,
+        seed: int = 0,
+    ) -> None:
         """Read the manifests of stores' folders, or of single shard files.
 
-        Raises UsageError without any store, StoreError and DamagedError as `open_store` does, and
-        MismatchError where stores were made with different configurations and may not be `mixed`.
+        `budget` is a smaller one than the stores', at which every video is read, and `seed` that of
+        budgets drawn from a range, such as `0.1:0.9` (`PrunedVideo.at`).
+
+        Raises UsageError without any store and for a budget that a video cannot have, StoreError
+        and DamagedError as `open_store` does, and MismatchError where stores were made with
+        different configurations and may not be `mixed`.
         """
         if not stores:
             raise UsageError("a dataset needs a store: name the folder that evs prune wrote")
-        self._use(read_index([Path(store) for store in stores], mixed=mixed))
+        self._at = None if budget is None else methodcaller("at", budget, seed=seed)
+        self._use(read_index([Path(store) for store in stores], mixed=mixed, at=self._at))
 
     def _use(self, index: DatasetIndex) -> None:
         self.index = index
@@ -176,7 +194,8 @@ class VideoDataset(Dataset[PrunedVideo]):
         number = self.number(key) if isinstance(key, str) else integer(key)
         if not -len(self) <= number < len(self):
             raise IndexError(f"video {number} of {len(self)}")
-        return self._shards.record(number % len(self))
+        record = self._shards.record(number % len(self))
+        return record if self._at is None else self._at(record)
 
     def __iter__(self) -> Iterator[PrunedVideo]:
         return map(self.__getitem__, range(len(self)))

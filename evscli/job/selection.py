@@ -11,8 +11,8 @@ from evscli.option import Checked, Option
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evscli.budget import BudgetRule
     from evscli.pruners import Method, PruneRequest
-    from evscli.pruners.budget import BudgetRule
     from evscli.records import OptionValue
 
     Budget = float | str
@@ -92,7 +92,7 @@ class Selection(Checked):
         return tuple(requests)
 
     def _rules(self) -> list[BudgetRule]:
-        from evscli.pruners.budget import Fraction, check_budget, parse_rule
+        from evscli.budget import Fraction, check_budget, parse_rule
 
         rules = (
             parse_rule(budget, distribution=self.budget_dist)

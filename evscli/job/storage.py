@@ -11,8 +11,8 @@ from evscli.option import Checked, Option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evscli.budget import BudgetRule
     from evscli.pruners import PruneRequest
-    from evscli.pruners.budget import BudgetRule
 
 StoreDtype = Literal["auto", "bfloat16", "float16", "float8", "int8"]
 

@@ -68,6 +68,7 @@ def prefill(
     prompt: Prompt | Sequence[Prompt],
     *,
     model: Any = None,
+    budget: float | str | None = None,
     add_generation_prompt: bool = True,
     real_times: bool = False,
     force: bool = False,
@@ -83,6 +84,8 @@ def prefill(
     filled on the left. Without it the messages are a whole conversation to train on, shorter ones
     are filled on the right, and `labels` come with the inputs.
 
+    `budget` is a smaller budget than the store's, at which every video is used (`PrunedVideo.at`).
+
     `model` puts the inputs on its device and is checked: the vision weights that made the shard
     must be its own, in any dtype; it may be wrapped (`torch.compile`, PEFT, DataParallel) and its
     language part quantised. Without it the checkpoint beside the tokenizer is checked instead.
@@ -97,11 +100,15 @@ def prefill(
     each such call.
 
     Raises UsageError (counts that differ, no chat template, arguments of a wrong type, control
-    tokens in a text, words that the tokenizer does not know, no turn to learn), ModelError
+    tokens in a text, words that the tokenizer does not know, no turn to learn, a budget that the
+    store cannot give), ModelError
     (unsupported model), WrongModelError (other vision weights).
     """
     check_model(model)
-    batch = PromptBatch.of(pair_up(record, prompt), processor, real_times=real_times)
+    pairs = pair_up(record, prompt)
+    if budget is not None:
+        pairs = [([video.at(budget) for video in group], turns) for group, turns in pairs]
+    batch = PromptBatch.of(pairs, processor, real_times=real_times)
     identity = identity_beside(processor) if model is None else identity_of(model)
     check_weights(batch.videos[0].info.model, identity, force=force)
     inputs = batch.inputs(add_generation_prompt=add_generation_prompt)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from evscli.budget import Demand
 from evscli.encoders import VideoEncoder
 from evscli.provenance import source_info
-from evscli.pruners.budget import Demand
 from evscli.records import FramePlan, ModelInfo, Part, SourceInfo, VideoInput
 from evscli.video import Damaged, SamplingRules, VideoIndex, index_video, plan_frames
 from evscli.video.parts import frames_between

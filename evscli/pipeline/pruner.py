@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from evscli.budget import Drawn, Fraction
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
@@ -16,7 +17,6 @@ from evscli.pipeline.passes import Extras, QueryRows, begin_pass, query_of
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
-from evscli.pruners.budget import Drawn, Fraction
 from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.video import Damaged

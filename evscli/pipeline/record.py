@@ -28,8 +28,13 @@ def pruned_video(
 ) -> PrunedVideo:
     """Make the record of kept tokens: embeds [K, D], deepstack [L, K, D] and their cells."""
     plan, scores = planned.plan, kept.scores if store_scores else None
+    info = video_info(planned, request, kept, query=query)
+    order = None
+    if info.count_rule is not None:
+        assert kept.order is not None, "select_tokens has checked it"
+        order = kept.order[kept.mask]
     return PrunedVideo(
-        info=video_info(planned, request, kept, query=query),
+        info=info,
         embeds=embeds,
         position_ids=position_ids(kept.mask),
         keep_mask=kept.mask,
@@ -38,6 +43,7 @@ def pruned_video(
         prompt_times=torch.from_numpy(plan.prompt_times),
         deepstack=deepstack,
         scores=None if scores is None else scores.to(STORED_SCORES),
+        order=order,
     )
 
 
@@ -68,6 +74,7 @@ def video_info(
         budget_rule=None if request.rule is None else str(request.rule),
         part=plan.part,
         damaged_frames=plan.damaged_frames or None,
+        count_rule=request.count_rule(plan.grid_thw[1] * plan.grid_thw[2]),
     )
 
 

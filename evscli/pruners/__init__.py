@@ -3,7 +3,7 @@
 Importing this does not import torch, but `evscli.pruners.positions` does.
 """
 
-from evscli.pruners.budget import parse_budget
+from evscli.budget import parse_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import MethodOption
 from evscli.pruners.registry import (

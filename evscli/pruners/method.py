@@ -9,8 +9,8 @@ from functools import cached_property, partial
 from operator import index
 from typing import Any
 
+from evscli.budget import CountRule, round_count
 from evscli.errors import EvsError, MethodError, UsageError
-from evscli.pruners.budget import round_count
 from evscli.pruners.options import MethodOption, class_options, function_options
 from evscli.records import KeptTokens, OptionValue, WindowChoice
 
@@ -33,6 +33,12 @@ def nearest_count(frames: int, cells: int, budget: float, *_: object, **__: obje
     return round_count(frames * cells, budget)
 
 
+def nearest_rule(cells: int, *_: object, **__: object) -> CountRule:
+    """Return the rule of `nearest_count`."""
+    del cells
+    return CountRule()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pruner:
     """A pruning method."""
@@ -49,6 +55,10 @@ class Pruner:
     """The count `(T, N, budget, options) -> tokens kept` of T temporal patches of N tokens. It
     raises UsageError for options that mean nothing. A selection of another number fails, unless the
     content decides."""
+    nested: Callable[..., CountRule | None] | None = None
+    """The rule of the count `(N, options) -> CountRule`, for a method that ranks all tokens in one
+    order whatever the budget, so that a smaller budget keeps a subset. Its selections then hold
+    `order`. None, or a rule of None, is for methods, or options, without such an order."""
     option_type: type[Any] | None = None
     """The frozen dataclass of the options, which rule and count take as `options`. Without one both
     take each option by keyword, and the keyword-only parameters of `function` name them."""
@@ -103,6 +113,7 @@ class Pruner:
             "needs_by_option": {
                 f"{name}={value}": need for (name, value), need in self.needs_by_option.items()
             },
+            "nested": self.nested is not None,
             "random": self.random,
             "inside": self.inside,
             "algorithm_version": self.algorithm_version,

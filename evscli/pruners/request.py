@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evscli.budget import BudgetRule, CountRule, Demand, Fraction, check_budget
 from evscli.errors import UsageError
-from evscli.pruners.budget import BudgetRule, Demand, Fraction, check_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options, closest
 from evscli.pruners.registry import Method, pruner_of
@@ -72,6 +72,17 @@ class PruneRequest:
         """Return the number of tokens that the method keeps of a grid (T, h, w), by its rule."""
         t, h, w = grid_thw
         return self.pruner.count(t, h * w, self.fraction, self.options)
+
+    def count_rule(self, cells: int) -> CountRule | None:
+        """Return the rule of the count for patches of `cells` tokens, where masks are nested.
+
+        Inside an encoder the tokens themselves depend on the mask, so there is none.
+        """
+        pruner = self.pruner
+        if pruner.nested is None or self.prune_at is not None:
+            return None
+        rule: CountRule | None = pruner.answer(pruner.nested, cells, options=self.options)
+        return rule
 
     def choose(self, video: VideoTokens | VideoWindows, inputs: PruneInputs) -> object:
         """Return the result of the method's rule for a video's tokens or windows, of any type."""

@@ -83,6 +83,12 @@ def _as_promised(request: PruneRequest, kept: object, grid_thw: tuple[int, int, 
             f"method {method!r} promised {promised:,} of {kept.mask.numel():,} tokens and kept "
             f"{count:,}: mend its rule, or the count that it states"
         )
+    nested = request.count_rule(grid_thw[1] * grid_thw[2]) is not None
+    if nested and (kept.order is None or not (kept.order < count).equal(kept.mask)):
+        raise MethodError(
+            f"method {method!r} declares nested masks and did not keep the first {count:,} tokens "
+            "of an order: let it return KeptTokens(order=...), places [T, h, w] from 0"
+        )
     return kept
 
 

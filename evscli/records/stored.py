@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from evscli.budget import BudgetRule, CountRule, Demand, Fraction, as_rule
+from evscli.errors import UsageError
 from evscli.records.frames import KEPT_AS_NULL, Part
 
 if TYPE_CHECKING:
@@ -133,6 +135,14 @@ class VideoInfo:
     store_max_error: float | None = None
     """The largest such error of a row, which is one token in one plane."""
 
+    count_rule: CountRule | None = None
+    """The rule of the count, of a method that ranks all tokens in one order; None for others."""
+
+    @property
+    def demand(self) -> Demand:
+        """The numbers of the video that a budget depends on."""
+        return Demand(id=self.id, tokens=self.tokens, seconds=self.duration)
+
     @property
     def origin(self) -> Origin:
         """The source, question and part that the video was made from."""
@@ -154,6 +164,35 @@ class VideoInfo:
     def retention(self) -> float:
         """The fraction of tokens kept."""
         return self.kept / self.tokens
+
+    def at(self, budget: float | str | BudgetRule, *, seed: int = 0) -> VideoInfo:
+        """Return what the description is at a smaller budget. Raises as `PrunedVideo.at` does."""
+        if self.count_rule is None:
+            raise UsageError(
+                f"the tokens of {self.id!r} have no order in the store, so no other budget can be "
+                "chosen: prune with a method whose masks are nested, which evs methods marks"
+            )
+        rule = as_rule(budget)
+        fraction = rule.of(self.demand, seed)
+        kept = self.count_rule.count(self.tokens, fraction)
+        if kept > self.kept:
+            raise UsageError(
+                f"budget {rule} keeps {kept:,} tokens of {self.id!r}, and the store holds "
+                f"{self.kept:,}: give at most {self.budget:g}, or prune with a larger budget"
+            )
+        same_count = kept == self.kept
+        old = self.count_rule.notes(self.tokens, self.budget)
+        return replace(
+            self,
+            budget=fraction,
+            budget_rule=None if isinstance(rule, Fraction) else str(rule),
+            kept=kept,
+            expected=kept,
+            notes=tuple(note for note in self.notes if note not in old)
+            + self.count_rule.notes(self.tokens, fraction),
+            store_rms_error=self.store_rms_error if same_count else None,
+            store_max_error=self.store_max_error if same_count else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,6 +217,9 @@ class PrunedVideo:
     """[L, K, D] DeepStack planes of the kept tokens, for families that have them."""
     scores: Tensor | None = None
     """[T, h, w] float16 scores, stored on request."""
+    order: Tensor | None = None
+    """[K] int32 places of the kept tokens in the method's order, from 0, where it has one order for
+    every budget."""
 
     @property
     def id(self) -> str:
@@ -195,8 +237,34 @@ class PrunedVideo:
             "frame_times",
             "prompt_times",
             "scores",
+            "order",
         )
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def at(self, budget: float | str | BudgetRule, *, seed: int = 0) -> PrunedVideo:
+        """Return the video as `evs prune` with a smaller budget makes it, to the last bit.
+
+        `budget` is a fraction, or a text such as `4096tok`, `256tok/s` or `0.1:0.9`, whose draw
+        depends on `seed` and the video's id. Tokens in a narrower dtype stay in it, and how much
+        that loses is then not known (`store_rms_error` is None). Raises UsageError where the budget
+        keeps more than there is, and for a video whose tokens have no order.
+        """
+        info = self.info.at(budget, seed=seed)
+        if info.kept == self.info.kept:
+            return replace(self, info=info)
+        assert self.order is not None, "a video with a count rule has an order"
+        kept = self.order < info.kept
+        mask = self.keep_mask.clone()
+        mask[self.keep_mask] = kept
+        return replace(
+            self,
+            info=info,
+            embeds=self.embeds[kept],
+            position_ids=self.position_ids[kept],
+            keep_mask=mask,
+            deepstack=None if self.deepstack is None else self.deepstack[:, kept],
+            order=self.order[kept],
+        )
 
     def __repr__(self) -> str:
         grid = "x".join(map(str, self.info.grid_thw))

@@ -69,6 +69,9 @@ class KeptTokens:
     """[T, h, w] float32 scores, the higher the more worth keeping, where a method has some."""
     expected: int
     """The number of tokens that the method's own rule promises for this grid and budget."""
+    order: Tensor | None = None
+    """[T, h, w] int32 places of all cells, from 0, in the one order by which a method keeps its
+    first tokens whatever the budget; None for a method without such an order."""
     notes: tuple[str, ...] = ()
     """Notes on this selection for a person, one sentence each."""
 

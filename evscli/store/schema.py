@@ -175,6 +175,8 @@ def expected_layout(info: VideoInfo, *, frames: int, scores: bool = False) -> di
             layout[f"{name}_scale"] = TensorSpec("F32", layout[name].shape[:-1])
     if scores:
         layout["scores"] = TensorSpec("F16", grid)
+    if info.count_rule is not None:
+        layout["order"] = TensorSpec("I32", (info.kept,))
     return layout
 
 

@@ -120,9 +120,16 @@ def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]
         problems.append(f"keep_mask keeps {count} cells where {info.kept} tokens are stored")
     if bool(((positions < 0) | (positions >= torch.tensor(grid))).any()):
         problems.append(f"position_ids lie outside the grid {grid}")
+    elif "order" in tensors and not _is_order(tensors["order"]):
+        problems.append(f"order does not hold the places 0 to {info.kept - 1}, each once")
     elif not torch.equal(mask.nonzero().to(torch.int32), positions):
         problems.append("position_ids are not the kept cells of keep_mask in raster order")
     return problems
+
+
+def _is_order(places: Tensor) -> bool:
+    """Return whether `places` [K] are those of K tokens in one order."""
+    return torch.equal(places.sort().values, torch.arange(len(places), dtype=places.dtype))
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from evscli.api import prune_video
+from evscli.budget import round_count
 from evscli.encoders import load_encoder
 from evscli.errors import MethodError, UsageError, VideoError
 from evscli.pipeline import VideoPruner
@@ -24,7 +25,6 @@ from evscli.pruners import (
     prune,
     source_digests,
 )
-from evscli.pruners.budget import round_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens, VideoWindows, WindowChoice
 from tests.pruners.videos import tokens
 

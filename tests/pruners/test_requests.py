@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from evscli import added
+from evscli.budget import check_budget, floor_count, parse_budget, round_count
 from evscli.errors import MethodError, UsageError
 from evscli.pruners import (
     Pruner,
@@ -24,7 +25,6 @@ from evscli.pruners import (
     registry,
     select_tokens,
 )
-from evscli.pruners.budget import check_budget, floor_count, parse_budget, round_count
 from evscli.pruners.methods import built_in
 from evscli.pruners.options import MethodOption, check_options, function_options, split_assignments
 from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens

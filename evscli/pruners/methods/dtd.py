@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from evscli.budget import CountRule, first_frame_count, first_frame_notes, first_frame_rule
 from evscli.errors import UsageError
 from evscli.option import Option
-from evscli.pruners.budget import first_frame_count, first_frame_note
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
@@ -44,20 +44,26 @@ def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
     above it (the authors use 0.5), or whose mean absolute pixel difference, in 0..1, is below it.
     """
     from evscli.pruners.ops.frame_change import token_change
-    from evscli.pruners.ops.ranking import keep_highest
+    from evscli.pruners.ops.ranking import places
 
     t, h, w = tokens.grid_thw
     count = first_frame_count(t, h * w, budget)
     scores = token_change(tokens, inputs, of_pixels=options.space == "pixel")
-    mask = keep_highest(scores, count)
+    order = places(scores)
+    mask = order < count
     if options.threshold is not None:
         likeness = options.space == "feature"
         changed = scores >= (1 - options.threshold if likeness else options.threshold)
         changed[0] = True
         mask &= changed
         count = int(mask.sum())
-    notes = first_frame_note("DTD", t, h * w, budget)
-    return KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
+    notes = first_frame_notes(t, h * w, budget)
+    return KeptTokens(mask=mask, scores=scores, expected=count, order=order, notes=notes)
+
+
+def count_rule(cells: int, options: Options) -> CountRule | None:
+    """Return the rule of the count, which a threshold leaves to the content."""
+    return first_frame_rule(cells) if options.threshold is None else None
 
 
 PRUNER = Pruner(
@@ -68,6 +74,7 @@ PRUNER = Pruner(
     function=dtd,
     option_type=Options,
     expected_count=first_frame_count,
+    nested=count_rule,
     content_decides_by_option=frozenset({"threshold"}),
     needs_by_option={("space", "pixel"): "pixels"},
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evscli.pruners.budget import round_count
+from evscli.budget import round_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 

@@ -10,8 +10,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from evscli.budget import (
+    CountRule,
+    PruningRate,
+    check_rate,
+    first_frame_notes,
+    first_frame_rule,
+    serving_count,
+)
 from evscli.option import Option
-from evscli.pruners.budget import PruningRate, check_rate, floor_count, serving_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
@@ -41,13 +48,19 @@ def evs(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
     `1 - budget`.
     """
     from evscli.pruners.ops.frame_change import token_change
+    from evscli.pruners.ops.ranking import places
 
     t, h, w = tokens.grid_thw
     count = expected_count(t, h * w, budget, options)
     scores = token_change(tokens, inputs, of_pixels=options.space == "rgb")
-    mask = _keep(scores, count, options)
-    notes = _first_frame_note(t, h * w, budget, count)
-    return KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
+    order = places(scores)
+    return KeptTokens(
+        mask=order < count if options.rule == "serving" or t == 1 else _above(scores, count),
+        scores=scores,
+        expected=count,
+        order=order,
+        notes=first_frame_notes(t, h * w, budget),
+    )
 
 
 def expected_count(frames: int, cells: int, budget: float, options: Options) -> int:
@@ -64,6 +77,12 @@ def expected_count(frames: int, cells: int, budget: float, options: Options) -> 
     return cells + ranked - _below_percentile(ranked, rate)
 
 
+def count_rule(cells: int, options: Options) -> CountRule | None:
+    """Return the rule of the count; the paper's, and a serving engine's rate, have none."""
+    plain = options.rule == "serving" and options.pruning_rate is None
+    return first_frame_rule(cells) if plain else None
+
+
 PRUNER = Pruner(
     name="evs",
     summary="keeps the first frame and the tokens that changed most since the frame before",
@@ -72,6 +91,7 @@ PRUNER = Pruner(
     function=evs,
     option_type=Options,
     expected_count=expected_count,
+    nested=count_rule,
     content_decides_by_option=frozenset({"rule"}),
     needs_by_option={("space", "rgb"): "pixels"},
 )
@@ -82,11 +102,8 @@ def _below_percentile(ranked: int, rate: float) -> int:
     return max(0, math.ceil(rate * (ranked - 1) - 1e-9))
 
 
-def _keep(scores: Tensor, count: int, options: Options) -> Tensor:
-    from evscli.pruners.ops.ranking import keep_highest
-
-    if options.rule == "serving" or len(scores) == 1:
-        return keep_highest(scores, count)
+def _above(scores: Tensor, count: int) -> Tensor:
+    """Return the mask of the first frame and of all scores above the percentile of a count."""
     # No score lies between two neighbours in rank, so the interpolated percentile selects what
     # the score next above it selects.
     rest = scores[1:].flatten()
@@ -94,18 +111,3 @@ def _keep(scores: Tensor, count: int, options: Options) -> Tensor:
     mask = scores >= rest.kthvalue(below + 1).values
     mask[0] = True
     return mask
-
-
-def _first_frame_note(frames: int, cells: int, budget: float, count: int) -> tuple[str, ...]:
-    if frames == 1 and budget < 1:
-        return (
-            f"EVS keeps the first frame whole and there is no other: budget {budget:g} keeps all "
-            "of it; sample more frames, or choose another method, to keep less.",
-        )
-    if frames == 1 or count > cells:
-        return ()
-    return (
-        f"EVS keeps only the first frame here: a budget of {budget:g} allows "
-        f"{floor_count(frames * cells, budget)} of {frames * cells} tokens and the first frame "
-        f"alone has {cells}; more survives at budgets above {1 / frames:.3g} or with more frames.",
-    )

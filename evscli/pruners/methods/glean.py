@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from evscli.budget import floor_count
 from evscli.errors import UsageError
 from evscli.option import Option
-from evscli.pruners.budget import floor_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 

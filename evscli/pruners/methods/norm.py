@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evscli.pruners.method import Pruner, nearest_count
+from evscli.pruners.method import Pruner, nearest_count, nearest_rule
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 
@@ -11,7 +11,7 @@ def norm(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     import torch
 
     from evscli.pruners.ops.frames import float_chunks
-    from evscli.pruners.ops.ranking import keep_highest
+    from evscli.pruners.ops.ranking import places
 
     t, h, w = tokens.grid_thw
     count = nearest_count(t, h * w, budget)
@@ -19,7 +19,8 @@ def norm(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> KeptTokens:
     for start, stop, x in float_chunks(tokens.embeds):
         norms[start:stop] = torch.linalg.vector_norm(x, dim=-1)
     scores = norms.view(t, h, w)
-    return KeptTokens(mask=keep_highest(scores, count), scores=scores, expected=count)
+    order = places(scores)
+    return KeptTokens(mask=order < count, scores=scores, expected=count, order=order)
 
 
 PRUNER = Pruner(
@@ -28,4 +29,5 @@ PRUNER = Pruner(
     paper="baseline",
     order=91,
     function=norm,
+    nested=nearest_rule,
 )

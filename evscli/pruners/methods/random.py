@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evscli.pruners.method import Pruner, nearest_count
+from evscli.pruners.method import Pruner, nearest_count, nearest_rule
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 
@@ -13,12 +13,14 @@ def random_subset(tokens: VideoTokens, inputs: PruneInputs, budget: float) -> Ke
     """
     import torch
 
+    from evscli.pruners.ops.ranking import places_in
+
     t, h, w = tokens.grid_thw
     count = nearest_count(t, h * w, budget)
     generator = torch.Generator().manual_seed(inputs.seed)
-    mask = torch.zeros(t * h * w, dtype=torch.bool)
-    mask[torch.randperm(t * h * w, generator=generator)[:count]] = True
-    return KeptTokens(mask=mask.view(t, h, w).to(tokens.embeds.device), expected=count)
+    drawn = places_in(torch.randperm(t * h * w, generator=generator))
+    order = drawn.view(t, h, w).to(tokens.embeds.device)
+    return KeptTokens(mask=order < count, expected=count, order=order)
 
 
 PRUNER = Pruner(
@@ -27,6 +29,7 @@ PRUNER = Pruner(
     paper="baseline",
     order=95,
     function=random_subset,
+    nested=nearest_rule,
     random=True,
     algorithm_version=2,
 )

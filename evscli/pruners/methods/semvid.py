@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from evscli.pruners.budget import round_count
+from evscli.budget import round_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import exp
 from typing import TYPE_CHECKING, Annotated
 
+from evscli.budget import first_frame_notes
 from evscli.errors import UsageError
 from evscli.option import Option
-from evscli.pruners.budget import first_frame_note
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
@@ -45,7 +45,7 @@ def stts(
     scores = window_scores(windows.states, inputs.scorer, heads=inputs.heads)
     count = expected_count(t, h * w, budget, options)
     mask = keep_windows(scores, count)
-    notes = first_frame_note("STTS", t, h * w, budget)
+    notes = first_frame_notes(t, h * w, budget)
     kept = KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
     return WindowChoice(kept=kept, bias=attention_bias(scores), refill=options.refill)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from evscli.budget import round_count
 from evscli.errors import UsageError
 from evscli.option import Option
-from evscli.pruners.budget import round_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from evscli.budget import PruningRate, serving_count
 from evscli.option import Option
-from evscli.pruners.budget import PruningRate, serving_count
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 

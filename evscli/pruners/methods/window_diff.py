@@ -7,7 +7,7 @@ is imported only when it runs.
 
 from __future__ import annotations
 
-from evscli.pruners.budget import first_frame_count, first_frame_note
+from evscli.budget import first_frame_count, first_frame_notes
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoWindows, WindowChoice
 
@@ -21,7 +21,7 @@ def window_diff(windows: VideoWindows, inputs: PruneInputs, budget: float) -> Wi
     count = first_frame_count(t, h * w, budget)
     scores = embedding_change(windows.states.flatten(-2))
     mask = keep_highest(scores, count)
-    notes = first_frame_note("window-diff", t, h * w, budget)
+    notes = first_frame_notes(t, h * w, budget)
     return WindowChoice(kept=KeptTokens(mask=mask, scores=scores, expected=count, notes=notes))
 
 

@@ -11,12 +11,20 @@ from torch import Tensor
 _ROUNDING = 1e-6
 
 
+def places(scores: Tensor) -> Tensor:
+    """Return the place of each of `scores`, of any shape, in their order: int32, 0 the highest."""
+    return places_in(scores.flatten().argsort(descending=True, stable=True)).view(scores.shape)
+
+
+def places_in(order: Tensor) -> Tensor:
+    """Return the place of each number in `order`, a permutation [n] of 0..n-1: [n] int32."""
+    numbers = torch.arange(len(order), dtype=torch.int32, device=order.device)
+    return torch.empty_like(numbers).scatter_(0, order, numbers)
+
+
 def keep_highest(scores: Tensor, count: int) -> Tensor:
     """Return the mask of the `count` highest of `scores`, of any shape."""
-    order = scores.flatten().argsort(descending=True, stable=True)
-    mask = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
-    mask[order[:count]] = True
-    return mask.view(scores.shape)
+    return places(scores) < count
 
 
 def keep_highest_per_frame(scores: Tensor, budgets: Tensor) -> Tensor:

@@ -128,7 +128,7 @@ def test_the_same_comparison_repeats(
 def test_a_budget_of_tokens_is_settled_for_each_video(
     encoder: VideoEncoder, videos: list[VideoInput]
 ) -> None:
-    from evscli.pruners.budget import parse_rule
+    from evscli.budget import parse_rule
 
     requests = [check_selection("vcast", parse_rule("50tok"))]
     found = compare(videos[:1], Bench(encoder=encoder, requests=requests), advance=lambda _: None)

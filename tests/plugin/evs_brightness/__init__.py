@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from evscli.budget import floor_count
 from evscli.pruners import Pruner
-from evscli.pruners.budget import floor_count
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 

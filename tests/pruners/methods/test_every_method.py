@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from evscli.budget import Demand, parse_rule
 from evscli.pruners import check_selection, list_pruners, prune, select_tokens
-from evscli.pruners.budget import Demand, parse_rule
 from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
 from tests.pruners.videos import noise, pictures, source, still, tokens
 
@@ -63,6 +63,39 @@ def test_keeps_as_many_as_it_promises(grid: tuple[int, int, int], budget: float,
             assert kept.expected == request.expected_count(grid), variant
         assert 1 <= kept.count <= kept.mask.numel(), variant
         assert torch.equal(select(embeds, variant, budget).mask, kept.mask), variant
+
+
+@settings(deadline=None, max_examples=25)
+@given(grid=grids, small=budgets, large=budgets, seed=seeds)
+def test_nested_masks_are_the_first_tokens_of_one_order(
+    grid: tuple[int, int, int], small: float, large: float, seed: int
+) -> None:
+    small, large = sorted((small, large))
+    embeds = noise(*grid, seed=seed)
+    for variant, (method, options) in VARIANTS.items():
+        request = check_selection(method, small, options)
+        rule = request.count_rule(grid[1] * grid[2])
+        if rule is None:
+            continue
+        few, many = (select(embeds, variant, budget) for budget in (small, large))
+        assert few.count == rule.count(math.prod(grid), small), variant
+        assert few.order is not None, variant
+        assert many.order is not None, variant
+        assert torch.equal(few.order, many.order), variant
+        assert few.order.dtype == torch.int32, variant
+        assert torch.equal(few.mask, few.order < few.count), variant
+        assert not (few.mask & ~many.mask).any(), variant
+
+
+def test_methods_and_options_with_one_order_are_known() -> None:
+    nested = {
+        variant
+        for variant, (method, options) in VARIANTS.items()
+        if check_selection(method, 0.5, options).count_rule(4) is not None
+    }
+    assert nested == {"evs", "dtd", "norm", "random"}
+    inside = check_selection("norm", 0.5, prune_at=1)
+    assert inside.count_rule(4) is None
 
 
 @settings(deadline=None, max_examples=50)

@@ -48,7 +48,7 @@ class TestDTD:
             prune(tokens(2, 2, 2), "dtd", budget=0.5, threshold=threshold)
 
     def test_that_only_the_first_frame_fits_is_said(self) -> None:
-        with pytest.warns(PruneWarning, match="first frame whole, 12 of 60"):
+        with pytest.warns(PruneWarning, match="first frame is kept whole, 12 of 60"):
             assert prune(tokens(5, 3, 4), "dtd", budget=0.1).count == 12
 
     def test_the_pixel_space_needs_the_pixels(self) -> None:

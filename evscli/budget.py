@@ -13,7 +13,7 @@ import random
 import re
 from dataclasses import dataclass
 from numbers import Real
-from typing import Annotated
+from typing import Annotated, Literal
 
 from evscli.errors import UsageError
 from evscli.option import Option
@@ -68,23 +68,6 @@ def check_rate(pruning_rate: float, budget: float) -> float:
     return pruning_rate
 
 
-def first_frame_count(frames: int, cells: int, budget: float, *_: object, **__: object) -> int:
-    """Return the most of `frames` of `cells` tokens within the budget, at least the first frame."""
-    return max(cells, floor_count(frames * cells, budget))
-
-
-def first_frame_note(method: str, frames: int, cells: int, budget: float) -> tuple[str, ...]:
-    """Return a note where the first of `frames` of `cells` takes the whole budget."""
-    allowed = floor_count(frames * cells, budget)
-    if budget == 1 or allowed > cells:
-        return ()
-    return (
-        f"{method} keeps the first frame whole, {cells} of {frames * cells} tokens, and a budget "
-        f"of {budget:g} allows {allowed}; more survives at budgets above {1 / frames:.3g} or with "
-        "more frames.",
-    )
-
-
 def floor_count(tokens: int, budget: float) -> int:
     """Return the largest whole number of tokens within the budget.
 
@@ -106,6 +89,53 @@ def serving_count(tokens: int, budget: float, pruning_rate: float | None) -> int
     if pruning_rate is None:
         return floor_count(tokens, budget)
     return int(tokens * (1 - check_rate(pruning_rate, budget)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountRule:
+    """The number of tokens that a budget keeps, by a method that ranks all tokens in one order.
+
+    Of such a ranking a smaller budget keeps a subset of what a larger one keeps, so the rule is all
+    that a reader of stored tokens needs to choose a smaller budget.
+    """
+
+    least: int = 1
+    """The fewest tokens kept: 1, or the number of tokens of the first frame."""
+    rounding: Literal["nearest", "down"] = "nearest"
+    """Whether the number is the one nearest to the budget, or the largest within it."""
+
+    def count(self, tokens: int, budget: float) -> int:
+        """Return the number kept of `tokens`."""
+        counted = floor_count if self.rounding == "down" else round_count
+        return min(max(counted(tokens, budget), self.least), tokens)
+
+    def notes(self, tokens: int, budget: float) -> tuple[str, ...]:
+        """Return a note where the first frame takes the whole budget."""
+        allowed = floor_count(tokens, budget)
+        if self.least == 1 or budget == 1 or allowed > self.least:
+            return ()
+        more = "sample more frames, or choose another method, to keep less"
+        if tokens > self.least:
+            more = f"more survives at budgets above {self.least / tokens:.3g} or with more frames"
+        return (
+            f"The first frame is kept whole, {self.least} of {tokens} tokens, and a budget of "
+            f"{budget:g} allows {allowed}; {more}.",
+        )
+
+
+def first_frame_rule(cells: int, *_: object, **__: object) -> CountRule:
+    """Return the rule that keeps a first frame of `cells` tokens whole, within the budget."""
+    return CountRule(least=cells, rounding="down")
+
+
+def first_frame_count(frames: int, cells: int, budget: float, *_: object, **__: object) -> int:
+    """Return the most of `frames` of `cells` tokens within the budget, at least the first frame."""
+    return first_frame_rule(cells).count(frames * cells, budget)
+
+
+def first_frame_notes(frames: int, cells: int, budget: float) -> tuple[str, ...]:
+    """Return a note where the first of `frames` of `cells` takes the whole budget."""
+    return first_frame_rule(cells).notes(frames * cells, budget)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +254,13 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
             f"budget {text!r} is not understood: write one such as {EXAMPLES}"
         ) from None
     return Fraction(value=check_budget(value))
+
+
+def as_rule(budget: float | str | BudgetRule) -> BudgetRule:
+    """Return the rule of a budget in any form. Raises UsageError as `parse_rule` does."""
+    if isinstance(budget, str):
+        return parse_rule(budget)
+    return budget if isinstance(budget, BudgetRule) else Fraction(value=check_budget(budget))
 
 
 def _text(value: float) -> str:

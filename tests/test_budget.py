@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evscli.budget import Demand, floor_count, parse_rule, round_count
 from evscli.errors import UsageError
-from evscli.pruners.budget import Demand, floor_count, parse_rule, round_count
 
 
 def demand(tokens: int = 2880, seconds: float = 10.0, name: str = "clip") -> Demand:
