@@ -183,6 +183,7 @@ BENCHMARK = Benchmark(
         "pipeline/planned.py",
         "pipeline/frames.py",
         "pruners/methods/vcast.py",
+        "pruners/ops/outliers.py",
     ),
     minutes=1.5,
 )

@@ -217,7 +217,9 @@ BENCHMARK = Benchmark(
     code=(
         "pruners/methods/evs.py",
         "pruners/methods/vcast.py",
+        "pruners/ops/outliers.py",
         "pruners/methods/vidcom2.py",
+        "pruners/ops/likeness.py",
         "records/tokens.py",
     ),
     minutes=1.5,

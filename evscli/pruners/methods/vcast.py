@@ -18,8 +18,6 @@ from evscli.records import KeptTokens, PruneInputs, VideoTokens
 if TYPE_CHECKING:
     from torch import Tensor
 
-_EPS = 1e-6
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -42,6 +40,7 @@ class Options:
 def vcast(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
     """Keep the top tokens of each frame, more of them where the video changes direction."""
     from evscli.pruners.ops.allocation import frame_budgets
+    from evscli.pruners.ops.outliers import curvature, frame_directions_and_scores
     from evscli.pruners.ops.ranking import keep_highest_per_frame
 
     t, h, w = tokens.grid_thw
@@ -78,61 +77,6 @@ PRUNER = Pruner(
     option_type=Options,
     expected_count=expected_count,
 )
-
-
-def frame_directions_and_scores(embeds: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each frame's unit mean, [T, D], and each token's score, [T, N]; both float32.
-
-    The score is `1 - cos(x[t,i], mean[t])` plus the token's norm rescaled to 0..1 over its frame.
-    One walk over the tokens computes both.
-    """
-    import torch
-    from torch.nn import functional
-
-    from evscli.pruners.ops.frames import float_chunks
-
-    t, h, w, width = embeds.shape
-    directions = torch.empty((t, width), dtype=torch.float32, device=embeds.device)
-    scores = torch.empty((t, h * w), dtype=torch.float32, device=embeds.device)
-    for start, stop, x in float_chunks(embeds):
-        norms = torch.linalg.vector_norm(x, dim=-1)  # first: it streams the chunk into the cache
-        direction = functional.normalize(x.mean(dim=1), dim=-1, eps=_EPS)
-        cosine = _products(direction, x) / norms.clamp(min=_EPS)
-        directions[start:stop] = direction
-        scores[start:stop] = 1 - cosine + _rescaled(norms)
-    return directions, scores
-
-
-def _products(direction: Tensor, x: Tensor) -> Tensor:
-    """Return `direction[t] . x[t,i]` of [f, D] and [f, N, D]: [f, N].
-
-    A matrix product is the fastest form on a CPU. On CUDA it could run in TF32 where the caller
-    allows that for a model, which is too coarse for scores.
-    """
-    if x.is_cuda:
-        return (x * direction[:, None]).sum(dim=-1)
-    return direction[:, None].bmm(x.transpose(1, 2)).squeeze(1)
-
-
-def _rescaled(norms: Tensor) -> Tensor:
-    """Return each row of `norms [f, N]` rescaled to 0..1."""
-    low, high = norms.aminmax(dim=1, keepdim=True)
-    return (norms - low) / (high - low + _EPS)
-
-
-def curvature(directions: Tensor) -> Tensor:
-    """Return `1 - cos(f[t]-f[t-1], f[t+1]-f[t])` of `directions f [T, D]`: [T]; 1 at both ends.
-
-    Where the curve stands still the cosine is 0, so the curvature is 1 there too.
-    """
-    import torch
-    from torch.nn import functional
-
-    steps = directions.diff(dim=0)
-    bends = torch.ones_like(directions[:, 0])
-    if len(directions) > 2:
-        bends[1:-1] = 1 - functional.cosine_similarity(steps[:-1], steps[1:], dim=-1, eps=1e-6)
-    return bends
 
 
 def frame_weights(bends: Tensor, tau: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from evscli.errors import UsageError
 from evscli.pruners import prune
-from evscli.pruners.methods.glean import Bias, frame_novelty, frame_shares
+from evscli.pruners.ops.novelty import Bias, frame_novelty, frame_shares
 from evscli.records import KeptTokens, VideoTokens
 from tests.pruners.videos import noise, still
 

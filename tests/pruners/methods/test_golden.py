@@ -10,8 +10,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from evscli.pruners import check_selection, select_tokens
-from evscli.pruners.methods.vcast import curvature, frame_directions_and_scores
-from evscli.pruners.methods.vidcom2 import frame_shares, likeness
+from evscli.pruners.methods.vidcom2 import frame_shares
+from evscli.pruners.ops.likeness import likeness
+from evscli.pruners.ops.outliers import curvature, frame_directions_and_scores
 from evscli.records import KeptTokens, OptionValue, VideoTokens
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"

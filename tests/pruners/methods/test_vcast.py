@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners import PruneWarning, check_selection, prune, select_tokens
-from evscli.pruners.methods.vcast import curvature, frame_directions_and_scores, frame_weights
+from evscli.pruners.methods.vcast import frame_weights
 from evscli.pruners.ops.allocation import frame_budgets
+from evscli.pruners.ops.outliers import curvature, frame_directions_and_scores
 from evscli.records import KeptTokens, OptionValue, VideoTokens
 from tests.pruners.videos import noise, still, tokens
 
