@@ -21,6 +21,7 @@ MOST_LINES = 27_000 + sum(
     {
         "glean": 280,
         "nested masks": 190,
+        "surprise": 320,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability

@@ -64,7 +64,8 @@ class Pruner:
     take each option by keyword, and the keyword-only parameters of `function` name them."""
     order: int = 50
     """The place among the built-in methods in lists: smaller ones come first, equal ones by name.
-    Published methods are at 1 and up, baselines at 91 and up."""
+    The method to take where nothing speaks for another is at 0, published ones are at 1 and up,
+    baselines at 91 and up."""
     content_decides: bool = False
     """Whether the number follows from the video's content, so that `expected_count` is only about
     right. A selection must then have the `expected` number that it states itself."""

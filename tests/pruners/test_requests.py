@@ -40,7 +40,7 @@ class TestMethods:
     def test_these_are_built_in(self) -> None:
         names = method_names()
         assert names == tuple(pruner.name for pruner in list_pruners())
-        assert (names[:3], names[-1]) == (("evs", "vcast", "vidcom2"), "none")
+        assert (names[:3], names[-1]) == (("surprise", "evs", "vcast"), "none")
         assert len(names) == len(built_in())
         assert [pruner.name for pruner in list_pruners() if pruner.random] == ["random"]
 

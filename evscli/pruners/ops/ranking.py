@@ -35,11 +35,12 @@ def keep_highest_per_frame(scores: Tensor, budgets: Tensor) -> Tensor:
     return mask.scatter_(1, order, rank < budgets[:, None])
 
 
-def rescaled(scores: Tensor) -> Tensor:
+def rescaled(scores: Tensor, *, size: float = 0.0) -> Tensor:
     """Return each row of `scores [..., N]` rescaled to 0..1.
 
-    A row that is alike but for rounding is 0, or its noise would become an order.
+    A row that is alike but for rounding is 0, or its noise would become an order. Rounding is that
+    of the largest magnitude, or of `size` where scores are differences of numbers of that size.
     """
     low, high = scores.aminmax(dim=-1, keepdim=True)
-    alike = high - low <= _ROUNDING * torch.maximum(high, -low)
+    alike = high - low <= _ROUNDING * torch.maximum(high, -low).clamp(min=size)
     return ((scores - low) / (high - low)).masked_fill(alike, 0)

@@ -25,6 +25,8 @@ VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
     "vidcom2 as published": ("vidcom2", {"exact": False}),
     "glean decayed": ("glean", {"basis": "decayed"}),
     "glean of short memory": ("glean", {"history": 2}),
+    "surprise by other parts": ("surprise", {"frames": "novelty", "score": "salience+uniqueness"}),
+    "surprise by curvature": ("surprise", {"frames": "curvature", "score": "outlier"}),
     "divprune in parts": ("divprune", {"part": 10}),
 }
 ABOUT = {"vidcom2 as published"}
@@ -93,7 +95,8 @@ def test_methods_and_options_with_one_order_are_known() -> None:
         for variant, (method, options) in VARIANTS.items()
         if check_selection(method, 0.5, options).count_rule(4) is not None
     }
-    assert nested == {"evs", "dtd", "norm", "random"}
+    surprising = {"surprise", "surprise by other parts", "surprise by curvature"}
+    assert nested == {"evs", "dtd", "norm", "random", *surprising}
     inside = check_selection("norm", 0.5, prune_at=1)
     assert inside.count_rule(4) is None
 
