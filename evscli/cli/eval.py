@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,10 +15,13 @@ from evscli.cli.command import command
 from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.errors import UsageError
 from evscli.job import Encoding, Selection
-from evscli.option import Checked, Option, option_fields
+from evscli.job.job import Pruning
+from evscli.option import Option, option_fields
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
+    from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint
+    from evscli.evaluation.questions.selecting import Selecting
     from evscli.evaluation.statistics.results import Evaluation
     from evscli.pruners import PruneRequest
 
@@ -28,10 +31,8 @@ VIDEOS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluatedSelection(Checked):
+class EvaluatedSelection(Selection):
     """The selections whose accuracy is measured."""
-
-    GROUP: ClassVar = Selection.GROUP
 
     methods: Annotated[
         tuple[str, ...],
@@ -43,16 +44,12 @@ class EvaluatedSelection(Checked):
     ] = ("evs", "vcast")
     budgets: Annotated[
         tuple[str, ...],
-        Option(
-            "Fraction of tokens kept, 0 < budget <= 1; may be repeated.",
-            names=("--budget",),
-            metavar="FRACTION",
-        ),
+        Option("As for `evs prune`; may be repeated.", names=("--budget",), metavar="BUDGET"),
     ] = ("0.1", "0.25", "0.5", "0.75")
-    options: Annotated[
-        tuple[str, ...],
-        Option("Option of the method; may be repeated.", names=("--option",), metavar="NAME=VALUE"),
-    ] = ()
+    query: Annotated[
+        str | None,
+        Option("Question for cdpruner and semvid. Default: the one that is asked.", metavar="TEXT"),
+    ] = None
     seed: Annotated[
         int,
         Option(
@@ -64,10 +61,30 @@ class EvaluatedSelection(Checked):
     ] = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedSampling(Sampling):
+    """The samplings of the videos: one for every number of frames."""
+
+    num_frames: Annotated[
+        tuple[int, ...],
+        Option(
+            "Frames to sample per video. May be repeated, to compare more frames with fewer "
+            "tokens of each.",
+            metavar="N",
+            least=1,
+        ),
+    ] = ()  # type: ignore[assignment]
+
+    def each(self) -> list[Sampling]:
+        """Return one sampling for every number of frames, or one without."""
+        others = {name: value for name, value in vars(self).items() if name != "num_frames"}
+        return [Sampling(**others, num_frames=number) for number in self.num_frames or (None,)]
+
+
 @command
 def evaluate(
     selection: EvaluatedSelection,
-    sampling: Sampling,
+    sampling: EvaluatedSampling,
     encoding: Encoding,
     questions: options.Questions = None,
     videos: options.Videos = None,
@@ -80,23 +97,23 @@ def evaluate(
     """Measure how often questions are answered right, against the tokens kept.
 
     Every question is asked of every pruned video, of the unpruned one, and of a random selection
-    at every budget. The result is printed and written to DIR as accuracy.json, .md, .png and .svg.
-    Without a file of questions mini is asked about procedural videos it was not trained on.
+    at every budget; other methods are also compared with the first one named. The result is
+    printed and written to DIR as accuracy.json, .md, .png and .svg. Without a file of questions
+    mini is asked about procedural videos it was not trained on.
 
     Example: evs eval --method evs --method vcast --budget 0.25
 
     Example: evs eval --method vcast --budget 0.25 --questions questions.jsonl --model mini
+
+    Example: evs eval --method surprise --budget 256tok --num-frames 8 --num-frames 32
     """
     from evscli.cli.evaluation_report import report_accuracy
     from evscli.evaluation.selections import selections
-    from evscli.pruners import parse_budget
 
-    budgets = [parse_budget(text) for text in selection.budgets]
     task = EvalTask(
-        requests=selections(selection.methods, budgets, selection.options),
-        seed=selection.seed,
-        sampling=sampling,
-        encoding=encoding,
+        requests=selections(selection),
+        job=Pruning(selection=selection, encoding=encoding),
+        samplings=sampling.each(),
     )
     check_output(Path(output))
     if questions is None:
@@ -113,40 +130,67 @@ class EvalTask:
     """The selections to ask about, and the checkpoint to ask."""
 
     requests: Sequence[PruneRequest]
-    seed: int
-    sampling: Sampling
-    encoding: Encoding
+    job: Pruning
+    samplings: Sequence[Sampling]
+
+    def checkpoints(self) -> Iterator[tuple[LoadedCheckpoint, Selecting, int | None]]:
+        """Yield the checkpoint with the encoder of each sampling, and what selections need."""
+        from evscli.evaluation.questions.multiple_choice import load_both
+        from evscli.evaluation.questions.selecting import Selecting
+        from evscli.job.loading import make_encoder, query_rows, scorer_weights
+
+        job = replace(self.job, encoding=self.job.encoding.resolved())
+        queries, checkpoint = query_rows(job), None
+        for sampling in self.samplings:
+            if checkpoint is None:
+                checkpoint = load_both(job.encoding, sampling)
+            else:
+                encoder = make_encoder(job.encoding, sampling, job.encoding.device)
+                checkpoint = replace(checkpoint, encoder=encoder)
+            selecting = Selecting(
+                requests=self.requests,
+                scorer=scorer_weights(job, checkpoint.encoder),
+                queries=queries,
+                query=job.selection.query,
+                seed=job.selection.seed,
+            )
+            yield checkpoint, selecting, sampling.num_frames
 
 
 def ask_questions(task: EvalTask, questions: Path, per_token: bool) -> Asked:
     """Ask a checkpoint the questions of a list."""
     from evscli.evaluation.questions.choices import read_choices
-    from evscli.evaluation.questions.multiple_choice import asked_of, evaluate_choices, load_both
+    from evscli.evaluation.questions.multiple_choice import asked_of, evaluate_choices
     from evscli.evaluation.setup import setup_of
+    from evscli.evaluation.statistics.results import Evaluation
 
-    choices = read_choices(questions)
-    task.encoding.check_named(len({choice.video for choice in choices}))
-    name_model(task.encoding.name)
+    choices, encoding = read_choices(questions), task.job.encoding
+    encoding.check_named(len({choice.video for choice in choices}))
+    name_model(encoding.name)
     quiet_loading()
-    with noted_warnings():
-        checkpoint = load_both(task.encoding.resolved(), task.sampling)
-        with progress(len(choices) * len(task.requests)) as advance:
-            evaluation = evaluate_choices(
-                choices,
-                checkpoint,
-                task.requests,
-                seed=task.seed,
-                per_token=per_token,
-                advance=advance,
+    total = len(choices) * len(task.requests) * len(task.samplings)
+    with noted_warnings(), progress(total) as advance:
+        parts = []
+        for checkpoint, selecting, frames in task.checkpoints():
+            parts.append(
+                evaluate_choices(
+                    choices,
+                    checkpoint,
+                    selecting,
+                    per_token=per_token,
+                    num_frames=frames,
+                    advance=advance,
+                )
             )
     asked = asked_of(choices, per_token=per_token)
-    return evaluation, setup_of(checkpoint.encoder, seed=task.seed, **asked)
+    seed = task.job.selection.seed
+    return Evaluation.joined(parts), setup_of(checkpoint.encoder, seed=seed, **asked)
 
 
 def ask_about_films(task: EvalTask, videos: int, baselines: bool, diagnostics: bool) -> Asked:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
-    from evscli.evaluation.questions.multiple_choice import load_both
     from evscli.evaluation.setup import setup_of
+    from evscli.evaluation.statistics.results import Evaluation
     from evscli.mini.exam.procedural import (
         asked_about_films,
         evaluate_films,
@@ -154,32 +198,35 @@ def ask_about_films(task: EvalTask, videos: int, baselines: bool, diagnostics: b
         refuse_others,
     )
 
-    seed = task.seed
     quiet_loading()
-    encoding = task.encoding.resolved()
-    refuse_others(encoding.files)
-    with noted_warnings():
-        name_model(task.encoding.name)
-        checkpoint = load_both(encoding)
-        with progress(videos * (1 + baselines), unit="video") as advance:
-            evaluation = evaluate_films(
-                checkpoint,
-                task.requests,
-                videos=videos,
-                seed=seed,
-                diagnostics=diagnostics,
-                advance=advance,
+    refuse_others(task.job.encoding.resolved().files)
+    name_model(task.job.encoding.name)
+    total = videos * (len(task.samplings) + baselines)
+    with noted_warnings(), progress(total, unit="video") as advance:
+        parts = []
+        for checkpoint, selecting, frames in task.checkpoints():
+            parts.append(
+                evaluate_films(
+                    checkpoint,
+                    selecting,
+                    videos=videos,
+                    num_frames=frames,
+                    diagnostics=diagnostics,
+                    advance=advance,
+                )
             )
-            if baselines:
-                views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
-                evaluation = replace(evaluation, baselines=views)
+        evaluation, seed = Evaluation.joined(parts), task.job.selection.seed
+        if baselines:
+            views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
+            evaluation = replace(evaluation, baselines=views)
     return evaluation, setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos))
 
 
-def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:
+def refuse_with_films(sampling: EvaluatedSampling, *, per_token: bool) -> None:
     """Raise UsageError for options that need a file of questions."""
-    if per_token or sampling != Sampling():
-        names = ", ".join(option.names[-1] for option in option_fields(Sampling))
+    if per_token or replace(sampling, num_frames=()) != EvaluatedSampling():
+        fields = (option for option in option_fields(Sampling) if option.name != "num_frames")
+        names = ", ".join(option.names[-1] for option in fields)
         raise UsageError(
             f"{names} and --per-token are for your own videos: give a file of questions with "
             "--questions, or leave them out"

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import inf
 
-from evscli.errors import UsageError
-from evscli.pruners import Pruner, PruneRequest, check_selection, get_pruner
-from evscli.pruners.options import split_assignments
-from evscli.pruners.request import own_options, refuse_unused
+from evscli.budget import Fraction
+from evscli.job.selection import Selection
+from evscli.pruners import PruneRequest, check_selection
+from evscli.pruners.request import check_given, needing
 
 UNPRUNED = "none"
 RANDOM = "random"
 
 
-def selections(
-    methods: Sequence[str], budgets: Iterable[float], options: Sequence[str] = ()
-) -> list[PruneRequest]:
+def selections(selection: Selection) -> list[PruneRequest]:
     """Return unpruned once, then every method and at last `random` at every budget, smallest first.
 
-    Those two are always the references, so they need not be named. `options` are texts
-    `name=value`, each for every method that has it. Raises UsageError for what `check_selection`
-    refuses, and for an option that no method has.
+    Those two are always the references, behind the whole encoder, so they need not be named. A
+    method that chooses by a question gets the one that is asked. Raises UsageError as
+    `Selection.requests` does, and for a scorer or a query that no method uses.
     """
-    given = split_assignments(options)
-    names = [name for name in dict.fromkeys(methods) if name not in (UNPRUNED, RANDOM)]
-    pruners = [get_pruner(name) for name in (*names, RANDOM)]
-    for pruner in pruners:
-        refuse_needy(pruner)
-    refuse_unused(given, pruners)
-    ordered = sorted(set(budgets))
-    return [
-        check_selection(UNPRUNED),
-        *(
-            check_selection(pruner, budget, own_options(pruner, given))
-            for pruner in pruners
-            for budget in ordered
+    named = tuple(one for one in selection.methods if one not in (UNPRUNED, RANDOM))
+    own = replace(selection, methods=named).requests() if named else ()
+    options = () if named else selection.options
+    random = replace(selection, methods=(RANDOM,), options=options, prune_at=None).requests()
+    asked = selection.query is not None or needing(own, "query") is not None
+    check_given(own, asked=asked, scorer=selection.scorer)
+    return [check_selection(UNPRUNED), *_smallest_first(own), *_smallest_first(random)]
+
+
+def _smallest_first(requests: tuple[PruneRequest, ...]) -> list[PruneRequest]:
+    """Return the requests of every method with fractions in order, and other budgets as given."""
+    methods = list(dict.fromkeys(request.pruner for request in requests))
+    return sorted(
+        requests,
+        key=lambda one: (
+            methods.index(one.pruner),
+            one.budget.value if isinstance(one.budget, Fraction) else inf,
         ),
-    ]
-
-
-def refuse_needy(pruner: Pruner) -> None:
-    """Raise UsageError for a method that works on more than tokens and pixels."""
-    if pruner.inside is not None or pruner.needs - {"pixels"}:
-        where = "works inside the encoder" if pruner.inside is not None else "needs a question"
-        raise UsageError(
-            f"method {pruner.name!r} {where}, and evs eval gives tokens and pixels only: choose "
-            "another, or see with evs compare what it keeps"
-        )
+    )

@@ -57,7 +57,8 @@ class Pruning:
         """Raise UsageError where the job does not suit the videos."""
         from evscli.pruners.request import check_given
 
-        check_given(self.requests, videos, scorer=self.selection.scorer)
+        asked = any(video.query for video in videos)
+        check_given(self.requests, asked=asked, scorer=self.selection.scorer)
         self.encoding.check_named(len(videos))
 
     def resolved(self) -> Self:

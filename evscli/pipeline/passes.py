@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -102,6 +102,10 @@ class AfterPass(EncoderPass):
 
     tokens: VideoTokens
     query: Query | None
+
+    def asked(self, query: Query) -> AfterPass:
+        """Return the same run with another question to choose by."""
+        return replace(self, query=query, inputs=replace(self.inputs, query=query.rows))
 
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose tokens, each a window of its own. Raises VideoError with `stage` prune."""

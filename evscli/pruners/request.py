@@ -18,7 +18,6 @@ from evscli.records import (
     KeptTokens,
     OptionValue,
     PruneInputs,
-    VideoInput,
     VideoTokens,
     VideoWindows,
 )
@@ -55,6 +54,13 @@ class PruneRequest:
         raise UsageError(
             f"budget {self.budget} depends on the video: give a fraction such as 0.25 here"
         )
+
+    @property
+    def named_budget(self) -> float | str:
+        """The budget as it was asked for: a fraction, or a text such as `256tok`."""
+        if self.rule is None and isinstance(self.budget, Fraction):
+            return self.budget.value
+        return str(self.rule or self.budget)
 
     def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
         """Return this request with the fraction that the budget is for one video."""
@@ -184,11 +190,13 @@ def refuse_unused(given: Mapping[str, OptionValue], pruners: Sequence[Pruner]) -
 
 
 def check_given(
-    requests: Sequence[PruneRequest], videos: Sequence[VideoInput], *, scorer: str | Path | None
+    requests: Sequence[PruneRequest], *, asked: bool, scorer: str | Path | None
 ) -> None:
-    """Raise UsageError for a needed question that is missing, or for an input without use."""
+    """Raise UsageError for a needed question that is missing, or for an input without use.
+
+    `asked` is whether there is a question.
+    """
     asking, scoring = (needing(requests, need) for need in ("query", "scorer"))
-    asked = any(video.query for video in videos)
     if asking and not asked:
         raise UsageError(f"method {asking!r} needs a question: give it with --query TEXT")
     if asked and not asking:

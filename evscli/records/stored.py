@@ -161,6 +161,11 @@ class VideoInfo:
         return t * h * w
 
     @property
+    def named_budget(self) -> float | str:
+        """The budget as it was asked for: a fraction, or a text such as `256tok`."""
+        return self.budget if self.budget_rule is None else self.budget_rule
+
+    @property
     def retention(self) -> float:
         """The fraction of tokens kept."""
         return self.kept / self.tokens

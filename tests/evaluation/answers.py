@@ -23,6 +23,7 @@ def answers(
             method=method,
             options=options,
             budget=budget,
+            fraction=budget,
             correct=correct,
             chance=0.5,
             kept=round(100 * budget),

@@ -7,7 +7,8 @@ each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from evscli.corpus.tasks import failure_of
@@ -17,15 +18,14 @@ from evscli.encoders.load import BY_CHECKPOINT
 from evscli.errors import UsageError, VideoError
 from evscli.evaluation.questions.choices import Choice, by_video
 from evscli.evaluation.questions.options import best_option, encode_options, score_options
+from evscli.evaluation.questions.selecting import SelectedVideo, Selecting
 from evscli.evaluation.statistics.results import Answered, Evaluation
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.language.generate import LanguageModel, enough_memory, load_language_model
 from evscli.language.prefill import prefill
 from evscli.language.words import check_texts
-from evscli.pipeline import Extras, encode_video, need_pixels
-from evscli.pruners import PruneRequest
-from evscli.pruners.seeds import video_seed
+from evscli.pipeline import plan_video
 from evscli.records import PrunedVideo, Sampling, VideoInput
 from evscli.video_errors import video_errors
 
@@ -50,37 +50,40 @@ def load_both(encoding: Encoding, sampling: Sampling = BY_CHECKPOINT) -> LoadedC
 def evaluate_choices(
     choices: Sequence[Choice],
     checkpoint: LoadedCheckpoint,
-    requests: Sequence[PruneRequest],
+    selecting: Selecting,
     *,
-    seed: int = 0,
     per_token: bool = False,
+    num_frames: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
     """Ask every question of every selection of its video.
 
     The option with the highest log-likelihood is the answer, with `per_token` its mean over the
-    option's tokens. `seed` is for random methods, which draw anew for every video. `advance` is
-    called with the number of answers that were given, or given up, since its last call, of
-    `len(choices) * len(requests)`. A video that fails is recorded and counts for no selection.
+    option's tokens. Random methods draw anew for every video. `num_frames` is the number of frames
+    that the checkpoint's encoder samples, where several numbers are compared. `advance` is called
+    with the number of answers that were given, or given up, since its last call, of
+    `len(choices) * len(selecting.requests)`. A video that fails is recorded and counts for no
+    selection.
 
     Raises UsageError before any video is opened where the tokenizer cannot read a text as typed.
     """
+    selecting.check(checkpoint.encoder)
     for choice in choices:
         check_choice(choice, checkpoint)
     answered: list[Answered] = []
     failures = []
     for asked in by_video(choices):
         video = VideoInput(id=asked[0].video, path=asked[0].path, root=asked[0].path.parent)
-        answers: list[Answered] = []
+        answers: list[tuple[int, Answered]] = []
         try:
-            for group in ask_video(video, asked, checkpoint, requests, seed, per_token):
-                answers += group
+            for number, group in ask_video(video, asked, checkpoint, selecting, per_token):
+                answers += [(number, replace(one, num_frames=num_frames)) for one in group]
                 advance(len(group))
         except VideoError as error:
             failures.append(failure_of(video, error))
-            advance(len(asked) * len(requests) - len(answers))
+            advance(len(asked) * len(selecting.requests) - len(answers))
         else:
-            answered += answers
+            answered += [answer for _, answer in sorted(answers, key=itemgetter(0))]
     return Evaluation(answered=tuple(answered), failures=tuple(failures))
 
 
@@ -98,19 +101,19 @@ def ask_video(
     video: VideoInput,
     asked: Sequence[Choice],
     checkpoint: LoadedCheckpoint,
-    requests: Sequence[PruneRequest],
-    seed: int,
+    selecting: Selecting,
     per_token: bool,
-) -> Iterator[list[Answered]]:
-    """Yield the answers for one selection after the other. Raises VideoError."""
-    pixels = need_pixels(requests)
-    extras = Extras(seed=video_seed(seed, video.id))
-    encoded = encode_video(video, checkpoint.encoder, pixels=pixels, extras=extras)
-    for request in requests:
-        record = encoded.prune(request)
+) -> Iterator[tuple[int, list[Answered]]]:
+    """Yield answers with the number of the selection that they are about. Raises VideoError."""
+    planned = plan_video(video, checkpoint.encoder)
+    selected = SelectedVideo.decoded(planned, checkpoint.encoder, selecting)
+    for one in selected.selections([choice.question for choice in asked]):
         with video_errors("answer", video):
-            answers = [ask(record, choice, checkpoint.language, per_token) for choice in asked]
-        yield answers
+            answers = [
+                ask(one.record, asked[number], checkpoint.language, per_token)
+                for number in one.questions
+            ]
+        yield one.number, answers
 
 
 def ask(record: PrunedVideo, choice: Choice, language: LanguageModel, per_token: bool) -> Answered:
@@ -124,7 +127,8 @@ def ask(record: PrunedVideo, choice: Choice, language: LanguageModel, per_token:
         kind=choice.kind,
         method=record.info.method,
         options=record.info.options,
-        budget=record.info.budget,
+        budget=record.info.named_budget,
+        fraction=record.info.budget,
         correct=best_option(scores, options, per_token=per_token) == choice.answer,
         chance=1 / len(choice.options),
         kept=record.info.kept,

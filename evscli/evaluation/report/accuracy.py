@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -20,7 +21,15 @@ from evscli.evaluation.report import plots
 from evscli.evaluation.report.document import WIDE_TABLE, Document
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.findings import Correlation, Findings
-from evscli.evaluation.statistics.results import ALL, Difference, Tally, kinds_of, series_names
+from evscli.evaluation.statistics.results import (
+    ALL,
+    Difference,
+    Tally,
+    first_name,
+    kinds_of,
+    series_names,
+    several_frames,
+)
 from evscli.records import Failure
 from evscli.tables import tab_separated, table_of
 from evscli.texts import count_text
@@ -42,6 +51,8 @@ HEAD = (
     *("kind", "method", "budget", "kept", "questions", "accuracy", "low", "high", "chance"),
     *("vs_unpruned", "vs_unpruned_low", "vs_unpruned_high"),
     *("vs_random", "vs_random_low", "vs_random_high"),
+    *("vs_first", "vs_first_low", "vs_first_high"),
+    *("num_frames", "kept_tokens"),
 )
 """The head above the lines for programs."""
 
@@ -95,23 +106,25 @@ def tables_of(findings: Findings, width: int) -> dict[str, Table]:
 
 
 def overall_table(tallies: Sequence[Tally], *, width: int) -> Table:
-    """Make a row for every method and budget: accuracy over all questions, with 95 % intervals."""
-    names = series_names(tallies)
-    cells = [
-        [
-            names[row.series],
-            f"{row.budget:g}",
-            f"{row.kept_fraction:.1%}",
-            f"{row.accuracy:.1%}",
-            f"{100 * row.low:.1f}-{100 * row.high:.1f}",
-            difference_text(row.versus_none, wide=width >= WIDE_TABLE),
-            difference_text(row.versus_random, wide=width >= WIDE_TABLE),
-        ]
-        for row in tallies
-        if row.kind == ALL
-    ]
-    head = ("method", "budget", "kept", "right", "95 %", "vs unpruned", "vs random")
-    return table_of(head, cells)
+    """Make a row for every method and budget: accuracy over all questions, with 95 % intervals.
+
+    Where numbers of frames are compared, the tokens kept stand beside their share.
+    """
+    names, first = series_names(tallies), first_name(tallies)
+    show = partial(difference_text, wide=width >= WIDE_TABLE)
+    columns: Labels = {
+        "method": lambda row: names[row.series],
+        "budget": lambda row: row.named_budget,
+        "kept": lambda row: f"{row.kept_fraction:.1%}",
+        **({"tokens": lambda row: f"{row.kept_tokens:,.0f}"} if several_frames(tallies) else {}),
+        "right": lambda row: f"{row.accuracy:.1%}",
+        "95 %": lambda row: f"{100 * row.low:.1f}-{100 * row.high:.1f}",
+        "vs unpruned": lambda row: show(row.versus_none),
+        "vs random": lambda row: show(row.versus_random),
+        **({} if first is None else {f"vs {first}": lambda row: show(row.versus_first)}),
+    }
+    rows = [row for row in tallies if row.kind == ALL]
+    return table_of((*columns,), [[text(row) for text in columns.values()] for row in rows])
 
 
 def kinds_table(tallies: Sequence[Tally]) -> Table | None:
@@ -119,7 +132,7 @@ def kinds_table(tallies: Sequence[Tally]) -> Table | None:
     kinds, names = kinds_of(tallies)[1:], series_names(tallies)
     labels: Labels = {
         "method": lambda row: names[row.series],
-        "budget": lambda row: f"{row.budget:g}",
+        "budget": lambda row: row.named_budget,
     }
     return table_by_kind(tallies, kinds, labels) if kinds else None
 
@@ -168,16 +181,19 @@ def difference_text(difference: Difference | None, *, wide: bool) -> str:
 
 def lines(tallies: Sequence[Tally]) -> list[str]:
     """Return a line for every tally: labels, accuracy with its bounds, chance, and the differences
-    to unpruned and to random with theirs, empty where there is none.
+    to unpruned, to random and to the first method with theirs, empty where there is none; then the
+    number of frames, if several are compared, and the mean number of tokens kept.
     """
     names = series_names(tallies)
     cells = (
         [
-            *(row.kind, names[row.series], f"{row.budget:g}"),
+            *(row.kind, names[row.series], row.named_budget),
             *(f"{row.kept_fraction:.4f}", str(row.asked)),
             *(f"{share:.4f}" for share in (row.accuracy, row.low, row.high, row.chance)),
             *bounds(row.versus_none),
             *bounds(row.versus_random),
+            *bounds(row.versus_first),
+            *("" if row.num_frames is None else str(row.num_frames), f"{row.kept_tokens:.1f}"),
         ]
         for row in tallies
     )
@@ -195,7 +211,8 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
     """Draw a panel for all questions, then one for every kind where there are several.
 
     Points stand at the fraction of tokens really kept, which a method's own rule may put off the
-    budget. Bars and the band around `unpruned` are 95 % intervals; the dotted line is guessing.
+    budget; where numbers of frames are compared, at the number of tokens. Bars and the band around
+    `unpruned` are 95 % intervals; the dotted line is guessing.
     """
     kinds = kinds_of(tallies)
     columns = min(plots.MOST_COLUMNS, len(kinds))
@@ -207,7 +224,8 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
         )
         for kind in kinds
     }
-    axes = plots.draw_panels(figure, panels, columns=columns, label="right answers")
+    kept = "visual tokens kept of a video" if several_frames(tallies) else "visual tokens kept"
+    axes = plots.draw_panels(figure, panels, columns=columns, label="right answers", kept=kept)
     set_scales(axes[0], tallies)
     plots.add_legend(figure, axes[0], last=("unpruned", "guessing"))
     figure.suptitle(title, parse_math=False)
@@ -216,13 +234,18 @@ def draw_figure(tallies: Sequence[Tally], title: str) -> Figure:
 
 def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
     """Draw one kind of question: the line of every method, and its references."""
+    by = "kept_tokens" if several_frames(tallies) else "kept_fraction"
+    unpruned = [tally for tally in tallies if tally.method == UNPRUNED]
     names = series_names([tally for tally in tallies if tally.method != UNPRUNED])
     looks = plots.looks_of(names.values())
     for number, (series, name) in enumerate(names.items()):
         points = [tally for tally in tallies if tally.series == series]
-        draw_line(axes, points, name, DODGE * (number - (len(names) - 1) / 2), looks[name])
-    for tally in tallies:
-        if tally.method == UNPRUNED:
+        shift = DODGE * (number - (len(names) - 1) / 2)
+        draw_line(axes, points, name, shift, looks[name], by=by)
+    if several_frames(tallies):
+        draw_line(axes, unpruned, "unpruned", 0, {"color": "black", "marker": "."}, by=by)
+    else:
+        for tally in unpruned:
             axes.axhspan(tally.low, tally.high, color="black", alpha=0.07, linewidth=0)
             axes.axhline(tally.accuracy, color="black", linewidth=1.2, label="unpruned")
     axes.axhline(
@@ -231,17 +254,20 @@ def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
 
 
 def draw_line(
-    axes: Axes, points: Sequence[Tally], name: str, shift: float, look: dict[str, Any]
+    axes: Axes, points: Sequence[Tally], name: str, shift: float, look: dict[str, Any], *, by: str
 ) -> None:
-    """Draw one method's points with their intervals, `shift` typographic points to the side."""
-    points = sorted(points, key=lambda tally: tally.kept_fraction)
+    """Draw one method's points with their intervals, `shift` typographic points to the side.
+
+    The points stand where the field `by` of their tallies says.
+    """
+    points = sorted(points, key=attrgetter(by))
     accuracy = [tally.accuracy for tally in points]
     below = [tally.accuracy - tally.low for tally in points]
     above = [tally.high - tally.accuracy for tally in points]
     # The values do not change, only their places in the drawing.
     moved = ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.errorbar(
-        [tally.kept_fraction for tally in points],
+        [getattr(tally, by) for tally in points],
         accuracy,
         yerr=[below, above],
         label=name,
@@ -254,12 +280,17 @@ def draw_line(
 
 def set_scales(axes: Axes, tallies: Sequence[Tally]) -> None:
     """Set the axes that all panels share: budgets in proportion, accuracies with room around."""
-    pruned = [tally for tally in tallies if tally.method != UNPRUNED]
-    plots.set_budget_axis(
-        axes,
-        budgets={tally.budget for tally in pruned},
-        kept=[tally.kept_fraction for tally in pruned],
-    )
+    if several_frames(tallies):
+        kept = [tally.kept_tokens for tally in tallies]
+        places = {float(f"{tokens:.1g}") for tokens in kept}
+        plots.set_budget_axis(axes, budgets=places, kept=kept, text="{:,.0f}".format)
+    else:
+        pruned = [tally for tally in tallies if tally.method != UNPRUNED]
+        plots.set_budget_axis(
+            axes,
+            budgets={tally.fraction for tally in pruned},
+            kept=[tally.kept_fraction for tally in pruned],
+        )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     low = min(min(tally.low, tally.chance) for tally in tallies)
     high = max(tally.high for tally in tallies)

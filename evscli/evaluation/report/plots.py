@@ -139,6 +139,7 @@ def draw_panels(
     *,
     columns: int = MOST_COLUMNS,
     label: str | None = None,
+    kept: str = "visual tokens kept",
 ) -> list[Axes]:
     """Draw the function of each title into a panel of its own, all over one axis of tokens kept.
 
@@ -154,7 +155,7 @@ def draw_panels(
         if label is not None and place % columns == 0:
             one.set_ylabel(label)
         if place >= len(panels) - columns:
-            one.set_xlabel("visual tokens kept")
+            one.set_xlabel(kept)
     for one in axes[len(panels) :]:
         one.set_visible(False)
     return axes
@@ -172,14 +173,25 @@ def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
     figure.legend(*zip(*named, strict=True), loc="outside lower center", ncols=columns)
 
 
-def set_budget_axis(axes: Axes, *, budgets: Collection[float], kept: Collection[float]) -> None:
-    """Make the x axis logarithmic, with ticks at `budgets` and room for all fractions `kept`."""
+def percent(share: float) -> str:
+    """Return a fraction as a percentage."""
+    return f"{100 * share:.3g}%"
+
+
+def set_budget_axis(
+    axes: Axes,
+    *,
+    budgets: Collection[float],
+    kept: Collection[float],
+    text: Callable[[float], str] = percent,
+) -> None:
+    """Make the x axis logarithmic, with ticks at `budgets` and room for all of `kept`."""
     shown = [*kept, *budgets]
     axes.set_xscale("log")
     axes.set_xlim(min(shown) / 1.15, max(shown) * 1.15)
     axes.xaxis.set_major_locator(FixedLocator(spaced(budgets)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
 
 
 def spaced(budgets: Collection[float]) -> list[float]:

@@ -101,7 +101,7 @@ def mean_of(rows: Mapping[str, Numbers], name: str, weights: Mapping[str, int]) 
 def correlate(diagnostic: str, kind: str, points: Sequence[Point]) -> Correlation:
     """Correlate all points, and those within each budget that kept about what it asks for."""
     inside = []
-    for budget in sorted({point.tally.budget for point in points}):
+    for budget in dict.fromkeys(point.tally.budget for point in points):
         own = [p for p in points if p.tally.budget == budget if p.tally.kept_as_asked]
         if len(own) >= 3 and (rho := spearman_of(own)) is not None:
             inside.append(rho)
@@ -160,7 +160,7 @@ class Findings:
         """Return remarks for a fair comparison: the methods that kept more or less than asked."""
         names = series_names(self.tallies)
         return [
-            f"{names[row.series]} at budget {row.budget:g} kept {row.kept_fraction:.1%} of the "
+            f"{names[row.series]} at budget {row.named_budget} kept {row.kept_fraction:.1%} of the "
             "tokens by its own rule: no difference to random is given"
             for row in self.tallies
             if row.kind == ALL and not row.kept_as_asked

@@ -17,6 +17,9 @@ from evscli.records import Failure, IntArray, OptionValue
 ALL = "all"
 """The kind of a tally over all questions."""
 
+FRAMES = "num_frames"
+"""The name of the number of frames in a series, beside a method's options."""
+
 SAME_SHARE = 0.005
 """The difference of two fractions of tokens kept from which they are not the same budget."""
 
@@ -26,7 +29,10 @@ Numbers = Mapping[str, float | None]
 Series = tuple[str, tuple[tuple[str, OptionValue], ...]]
 """A method and its options by name: one line of a table or plot."""
 
-TalliedSelection = tuple[Series, float]
+Budget = float | str
+"""A fraction of the tokens, or a text such as `256tok`."""
+
+TalliedSelection = tuple[Series, Budget]
 """A series at one budget."""
 
 
@@ -35,12 +41,14 @@ class Selected:
 
     method: str
     options: Mapping[str, OptionValue]
-    budget: float
+    budget: Budget
+    num_frames: int | None
 
     @property
     def series(self) -> Series:
-        """The method and options, which are one line of a table or plot."""
-        return self.method, tuple(sorted(self.options.items()))
+        """The method, options and number of frames, which are one line of a table or plot."""
+        frames = {} if self.num_frames is None else {FRAMES: self.num_frames}
+        return self.method, tuple(sorted({**self.options, **frames}.items()))
 
     @property
     def selection(self) -> TalliedSelection:
@@ -56,7 +64,9 @@ class Answered(Selected):
     kind: str
     method: str
     options: Mapping[str, OptionValue]
-    budget: float
+    budget: Budget
+    fraction: float
+    """The fraction of the video's tokens that the budget asks for."""
     correct: bool
     chance: float
     """The probability that a guess is right."""
@@ -64,6 +74,8 @@ class Answered(Selected):
     """The number of tokens kept of the video."""
     total: int
     """The number of tokens of the video before pruning."""
+    num_frames: int | None = None
+    """The number of frames sampled, where several numbers are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +88,18 @@ class Evaluation:
     """The numbers about the masks, by selection and video."""
     baselines: tuple[Answered, ...] = ()
     """The answers about reduced views, whose names stand in place of methods."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """Return evaluations of the same questions as one, without videos that failed in any."""
+        failures = tuple(failure for part in parts for failure in part.failures)
+        failed = {failure.id for failure in failures}
+        answered = (answer for part in parts for answer in part.answered)
+        return cls(
+            answered=tuple(answer for answer in answered if answer.video not in failed),
+            failures=tuple({failure.id: failure for failure in failures}.values()),
+            diagnostics={key: rows for part in parts for key, rows in part.diagnostics.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +118,15 @@ class Tally(Selected):
     kind: str
     method: str
     options: Mapping[str, OptionValue]
-    budget: float
-    """The fraction of tokens to keep."""
+    budget: Budget
+    num_frames: int | None
+    """The number of frames sampled, where several numbers are compared."""
+    fraction: float
+    """The fraction of tokens that the budget asks for, over all questions."""
     kept_fraction: float
     """The fraction of tokens kept, over all questions."""
+    kept_tokens: float
+    """The mean number of tokens kept of a question's video."""
     videos: int
     asked: int
     correct: int
@@ -112,11 +141,18 @@ class Tally(Selected):
     versus_random: Difference | None
     """The difference to method `random` at the same budget. It is None likewise, and where a
     method kept another share of the tokens by its own rule."""
+    versus_first: Difference | None
+    """The difference to the first method with options at the same budget, likewise."""
+
+    @property
+    def named_budget(self) -> str:
+        """The budget as a text."""
+        return self.budget if isinstance(self.budget, str) else f"{self.budget:g}"
 
     @property
     def kept_as_asked(self) -> bool:
         """Whether the method kept about the share that its budget asks for."""
-        return same_share(self.kept_fraction, self.budget)
+        return same_share(self.kept_fraction, self.fraction)
 
 
 def tally(answered: Sequence[Answered]) -> list[Tally]:
@@ -154,7 +190,10 @@ class Score:
     """[V] numbers of right answers."""
     asked: IntArray
     """[V] numbers of questions."""
+    fraction: float
+    """The share of tokens that was asked for."""
     kept_fraction: float
+    kept_tokens: float
 
     @classmethod
     def of(cls, group: Sequence[Answered], videos: Mapping[str, int]) -> Score:
@@ -163,8 +202,14 @@ class Score:
         for answer in group:
             correct[videos[answer.video]] += answer.correct
             asked[videos[answer.video]] += 1
-        kept = sum(answer.kept for answer in group) / sum(answer.total for answer in group)
-        return cls(correct=correct, asked=asked, kept_fraction=kept)
+        kept, total = (sum(getattr(one, name) for one in group) for name in ("kept", "total"))
+        return cls(
+            correct=correct,
+            asked=asked,
+            fraction=sum(answer.fraction * answer.total for answer in group) / total,
+            kept_fraction=kept / total,
+            kept_tokens=kept / len(group),
+        )
 
     def minus(self, other: Score | None) -> Difference | None:
         """Return the difference to `other`, or None without it."""
@@ -175,16 +220,42 @@ class Score:
         return Difference(value=float(gained.sum() / self.asked.sum()), low=low, high=high)
 
 
-def references(
-    selection: TalliedSelection, scores: Mapping[TalliedSelection, Score]
-) -> tuple[Score | None, Score | None]:
-    """Return the references of `selection`: unpruned, and random that kept as many tokens."""
-    (method, _), budget = selection
-    others = {(name, at): score for ((name, _), at), score in scores.items() if name != method}
-    random = others.get((RANDOM, budget))
-    if random is not None and not same_share(random.kept_fraction, scores[selection].kept_fraction):
-        random = None
-    return others.get((UNPRUNED, 1.0)), random
+@dataclass(frozen=True, kw_only=True, eq=False)
+class References:
+    """The selections that one is compared with; None where it is that itself, or there is none."""
+
+    unpruned: Score | None
+    random: Score | None
+    """The random selection that kept as many tokens."""
+    first: Score | None
+    """The first of the other methods, where it kept as many tokens."""
+
+    @classmethod
+    def of(
+        cls, selection: TalliedSelection, scores: Mapping[TalliedSelection, Score]
+    ) -> References:
+        """Find those of `selection`, at its budget and number of frames."""
+        (method, options), budget = selection
+        frames = dict(options).get(FRAMES)
+        alike = {
+            (series, at): score
+            for (series, at), score in scores.items()
+            if dict(series[1]).get(FRAMES) == frames
+        }
+        named = {series[0]: score for (series, at), score in alike.items() if at == budget}
+        first = next((key for key in alike if key[0][0] not in (UNPRUNED, RANDOM)), None)
+        equal = None if first is None else alike.get((first[0], budget))
+        whole = {series[0]: score for (series, at), score in alike.items() if at == 1.0}
+        kept = scores[selection].kept_fraction
+        return cls(
+            unpruned=whole.get(UNPRUNED) if method != UNPRUNED else None,
+            random=_as_much(named.get(RANDOM), kept) if method != RANDOM else None,
+            first=_as_much(equal, kept) if first and first[0] != selection[0] else None,
+        )
+
+
+def _as_much(score: Score | None, kept: float) -> Score | None:
+    return score if score is not None and same_share(score.kept_fraction, kept) else None
 
 
 def same_share(one: float, other: float) -> bool:
@@ -199,13 +270,16 @@ def make_tally(
     score = scores[group[0].selection]
     low, high = accuracy_interval(score.correct, score.asked)
     asked, correct = len(group), int(score.correct.sum())
-    unpruned, random = references(group[0].selection, scores)
+    found = References.of(group[0].selection, scores)
     return Tally(
         kind=kind,
         method=group[0].method,
         options=group[0].options,
         budget=group[0].budget,
+        num_frames=group[0].num_frames,
+        fraction=score.fraction,
         kept_fraction=score.kept_fraction,
+        kept_tokens=score.kept_tokens,
         videos=len(score.asked),
         asked=asked,
         correct=correct,
@@ -213,8 +287,9 @@ def make_tally(
         low=low,
         high=high,
         chance=sum(a.chance for a in group) / asked,
-        versus_none=score.minus(unpruned),
-        versus_random=score.minus(random),
+        versus_none=score.minus(found.unpruned),
+        versus_random=score.minus(found.random),
+        versus_first=score.minus(found.first),
     )
 
 
@@ -240,6 +315,19 @@ def telling(
         for name, value in options
         if (name, value) not in set.intersection(*others)
     ]
+
+
+def first_name(tallies: Sequence[Tally]) -> str | None:
+    """Return the name of the line that others are compared with, where there are others."""
+    if all(tally.versus_first is None for tally in tallies):
+        return None
+    first = next(tally for tally in tallies if tally.method not in (UNPRUNED, RANDOM))
+    return series_names(tallies)[first.series]
+
+
+def several_frames(tallies: Sequence[Tally]) -> bool:
+    """Return whether several numbers of frames are compared."""
+    return len({tally.num_frames for tally in tallies}) > 1
 
 
 def kinds_of(tallies: Sequence[Tally]) -> list[str]:

@@ -8,8 +8,10 @@ and itself only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from evscli.encoders import VideoEncoder
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import diagnose
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
+from evscli.evaluation.questions.selecting import SelectedVideo, Selecting
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.results import (
     Answered,
@@ -42,39 +46,45 @@ from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.questions import Question
 from evscli.mini.world.scene import TEMPORAL_PATCH, Form, spans_of
 from evscli.mini.world.views import QUESTION_ONLY, VIEWS, WHOLE, view_frames
-from evscli.pruners import PruneRequest, check_selection, select_tokens
+from evscli.models.contract import SamplingRules
+from evscli.pipeline import PlannedVideo
+from evscli.pruners import check_selection
 from evscli.pruners.seeds import video_seed
-from evscli.records import FrameChunk, FramePlan, PixelSource, PruneInputs, VideoTokens
+from evscli.records import FrameChunk, FramePlan, PrunedVideo, SourceInfo, VideoInput
 from evscli.train.learner import on_device
+from evscli.video import VideoIndex
 
 
 def evaluate_films(
     checkpoint: LoadedCheckpoint,
-    requests: Sequence[PruneRequest],
+    selecting: Selecting,
     *,
     videos: int,
-    seed: int = 0,
+    num_frames: int | None = None,
     diagnostics: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
     """Ask every question about `videos` held-out videos of every selection.
 
-    The likeliest of a question's options is the answer. `advance` is called after every video.
+    The likeliest of a question's options is the answer. `num_frames` are sampled of each, as the
+    encoder does, by default all. `advance` is called after every video. Raises UsageError for a
+    selection behind a block that the encoder does not have.
     """
+    selecting.check(checkpoint.encoder)
     answered: list[Answered] = []
     numbers: dict[TalliedSelection, dict[str, Numbers]] = defaultdict(dict)
-    for name, film in held_out_films(videos, seed=seed):
-        examiner = Examiner.of(checkpoint, film)
-        frames = frames_of(film, WHOLE, seed=seed)
-        tokens = examiner.encode(frames)
+    for name, film in held_out_films(videos, seed=selecting.seed):
+        examiner = Examiner.of(checkpoint, film, num_frames=num_frames)
+        selected = examiner.selected(name, selecting)
         events = event_masks(film)
-        for request in requests:
-            mask = examiner.select(request, tokens, frames, seed=video_seed(seed, name))
-            answers = examiner.answer(tokens, mask, name=name, request=request)
-            answered += answers
-            if diagnostics and answers:
-                found = asdict(diagnose(tokens, mask, events=events))
-                numbers[answers[0].selection][name] = found
+        answers: list[tuple[int, Answered]] = []
+        for one in selected.selections([question.text for question in film.questions]):
+            own = examiner.answer(one.record, one.questions)
+            answers += [(one.number, answer) for answer in own]
+            if diagnostics and own:
+                found = diagnose(selected.whole.tokens, one.record.keep_mask, events=events)
+                numbers[own[0].selection][name] = asdict(found)
+        answered += [answer for _, answer in sorted(answers, key=itemgetter(0))]
         advance(1)
     return Evaluation(answered=tuple(answered), diagnostics=numbers)
 
@@ -90,14 +100,14 @@ def evaluate_views(
 
     The method of an answer is the name of its view.
     """
-    request = check_selection(UNPRUNED)
+    selecting = Selecting(requests=[check_selection(UNPRUNED)], seed=seed)
     answered: list[Answered] = []
     for name, film in held_out_films(videos, seed=seed):
         examiner = Examiner.of(checkpoint, film)
         for view in VIEWS:
-            tokens = examiner.encode(frames_of(film, view, seed=video_seed(seed, name)))
-            mask = torch.full(tokens.grid_thw, view != QUESTION_ONLY)
-            answers = examiner.answer(tokens, mask, name=name, request=request)
+            (seen,) = examiner.selected(name, selecting, view=view).selections([""])
+            record = without_tokens(seen.record) if view == QUESTION_ONLY else seen.record
+            answers = examiner.answer(record, range(len(film.questions)))
             answered += [replace(answer, method=view) for answer in answers]
         advance(1)
     return tuple(answered)
@@ -112,9 +122,8 @@ def held_out_tallies(
     every video, and again for every video after the questions about its views.
     """
     checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
-    whole = evaluate_films(
-        checkpoint, [check_selection(UNPRUNED)], videos=videos, seed=seed, advance=advance
-    ).answered
+    selecting = Selecting(requests=[check_selection(UNPRUNED)], seed=seed)
+    whole = evaluate_films(checkpoint, selecting, videos=videos, advance=advance).answered
     parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
     return tally([*(replace(answer, method=WHOLE) for answer in whole), *parts])
 
@@ -125,10 +134,15 @@ class Examiner:
 
     checkpoint: LoadedCheckpoint
     film: Film
+    plan: FramePlan
     prompt: VideoPrompt
+    num_frames: int | None = None
+    """The number of frames sampled. None is all."""
 
     @classmethod
-    def of(cls, checkpoint: LoadedCheckpoint, film: Film) -> Examiner:
+    def of(
+        cls, checkpoint: LoadedCheckpoint, film: Film, *, num_frames: int | None = None
+    ) -> Examiner:
         """Return the examiner of a video, with the prompt that holds all of it.
 
         Raises UsageError where the tokenizer would not read the questions as typed, as that of a
@@ -137,54 +151,52 @@ class Examiner:
         tokenizer = checkpoint.language.tokenizer
         texts = [text for asked in film.questions for text in (asked.text, *asked.options)]
         check_texts(tokenizer, texts)
-        prompt = video_prompt(tokenizer, film.scene.form)
-        return cls(checkpoint=checkpoint, film=film, prompt=prompt)
+        plan = film_plan(film, checkpoint.encoder.rules, num_frames)
+        prompt = video_prompt(tokenizer, plan.prompt_times.tolist(), plan.grid_thw)
+        return cls(
+            checkpoint=checkpoint, film=film, plan=plan, prompt=prompt, num_frames=num_frames
+        )
 
-    def encode(self, frames: Tensor) -> VideoTokens:
-        """Return the visual tokens of [F, 3, H, W] uint8 frames."""
-        return self.checkpoint.encoder.encode(film_chunks(frames), film_plan(self.film))
-
-    def select(
-        self, request: PruneRequest, tokens: VideoTokens, frames: Tensor, *, seed: int
-    ) -> Tensor:
-        """Return the mask [T, h, w] of a selection."""
-        pixels = None
-        if "pixels" in request.needs:
-            size = self.checkpoint.encoder.form.temporal_patch_size
-            pixels = PixelSource(chunks=lambda: iter([frames]), temporal_patch_size=size)
-        return select_tokens(request, tokens, PruneInputs(pixels=pixels, seed=seed)).mask
+    def selected(self, name: str, selecting: Selecting, *, view: str = WHOLE) -> SelectedVideo:
+        """Return the selections of a view of the video."""
+        frames = frames_of(self.film, view, seed=video_seed(selecting.seed, name))
+        return SelectedVideo(
+            planned=film_planned(name, self.film, self.plan, self.checkpoint.encoder),
+            encoder=self.checkpoint.encoder,
+            selecting=selecting,
+            frames=lambda: film_chunks(frames[torch.from_numpy(self.plan.source_index)]),
+        )
 
     @torch.inference_mode()
-    def answer(
-        self, tokens: VideoTokens, mask: Tensor, *, name: str, request: PruneRequest
-    ) -> list[Answered]:
-        """Ask every question of the video with the kept tokens."""
-        questions = self.film.questions
+    def answer(self, record: PrunedVideo, which: range) -> list[Answered]:
+        """Ask some questions of the video, by their numbers, with the tokens of a record."""
+        questions = [self.film.questions[number] for number in which]
         if not questions:
             return []
-        scores = self.scores(tokens, mask, questions)
         return [
             Answered(
-                video=name,
+                video=record.id,
                 kind=question.kind,
-                method=request.pruner.name,
-                options=request.options,
-                budget=request.fraction,
+                method=record.info.method,
+                options=record.info.options,
+                budget=record.info.named_budget,
+                fraction=record.info.budget,
                 correct=self.choose(row, question) == question.answer,
                 chance=1 / len(question.options),
-                kept=int(mask.sum()),
-                total=mask.numel(),
+                kept=len(record.embeds),
+                total=record.info.tokens,
+                num_frames=self.num_frames,
             )
-            for question, row in zip(questions, scores, strict=True)
+            for question, row in zip(questions, self.scores(record, questions), strict=True)
         ]
 
-    def scores(self, tokens: VideoTokens, mask: Tensor, questions: Sequence[Question]) -> Tensor:
+    def scores(self, record: PrunedVideo, questions: Sequence[Question]) -> Tensor:
         """Return logits [Q, V] of the first token of each answer, float32 on the CPU."""
         model, tokenizer = self.checkpoint.language.model, self.checkpoint.language.tokenizer
         device = model.device
         asked = on_device(ask_all(tokenizer, [questions], most=len(questions)), device)
-        seen = on_device(kept_tokens(tokens, mask), device)
-        prompt = on_device(kept_prompt(self.prompt, mask), device)
+        seen = on_device(kept_tokens(record), device)
+        prompt = on_device(kept_prompt(self.prompt, record.keep_mask), device)
         states = read(model, prompt, seen, asked.ids, tap=0).questions[0]
         lengths = [tokens_of(tokenizer, q.text, q.answer)[1] for q in questions]
         last = states[torch.arange(len(questions)), torch.tensor(lengths) - 1]
@@ -198,11 +210,22 @@ class Examiner:
         return question.options[int(best[0])] if len(best) == 1 else None
 
 
-def kept_tokens(tokens: VideoTokens, mask: Tensor) -> Seen:
+def kept_tokens(record: PrunedVideo) -> Seen:
     """Return the kept tokens as a batch of one video."""
-    if tokens.deepstack is None:
+    if record.deepstack is None:
         raise ValueError("mini's tokens come with DeepStack planes")
-    return Seen(embeds=tokens.embeds[mask][None], planes=tokens.deepstack[:, mask][:, None])
+    return Seen(embeds=record.embeds[None], planes=record.deepstack[:, None])
+
+
+def without_tokens(record: PrunedVideo) -> PrunedVideo:
+    """Return a record that keeps no token."""
+    planes = record.deepstack
+    return replace(
+        record,
+        embeds=record.embeds[:0],
+        keep_mask=torch.zeros_like(record.keep_mask),
+        deepstack=None if planes is None else planes[:, :0],
+    )
 
 
 def kept_prompt(prompt: VideoPrompt, mask: Tensor) -> VideoPrompt:
@@ -255,25 +278,57 @@ def frames_of(film: Film, view: str, *, seed: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
-def film_plan(film: Film) -> FramePlan:
-    """Return the plan of a video whose every frame is used at its own size."""
-    form = film.scene.form
-    times = form.interval * np.arange(form.frames, dtype=np.float64)
+def film_plan(film: Film, rules: SamplingRules, num_frames: int | None) -> FramePlan:
+    """Return the plan of a video at its own size, of all frames or of some that `rules` choose.
+
+    `rules` are those of an encoder that samples `num_frames` frames, where that is not None.
+    """
+    form, numbers = film.scene.form, np.arange(film.scene.form.frames)
+    times = prompt_times(form)
+    if num_frames is not None and num_frames < form.frames:
+        numbers = rules.sample(form.frames, 1 / form.interval)
+        times = rules.prompt_times(numbers, 1 / form.interval).tolist()
     return FramePlan(
-        source_index=np.arange(form.frames),
-        frame_times=times,
-        prompt_times=np.array(prompt_times(form)),
+        source_index=numbers,
+        frame_times=form.interval * numbers.astype(np.float64),
+        prompt_times=np.array(times),
         source_fps=1 / form.interval,
         source_frames=form.frames,
         duration=form.interval * form.frames,
         source_size=form.size,
         rotation=0,
         resized_size=form.size,
-        grid_thw=form.grid_thw,
+        grid_thw=(len(times), *form.cells),
     )
 
 
-def film_chunks(frames: Tensor) -> Iterator[FrameChunk]:
+def film_planned(name: str, film: Film, plan: FramePlan, encoder: VideoEncoder) -> PlannedVideo:
+    """Return a procedural video as if its frames were those of a file."""
+    form, no_places = film.scene.form, np.zeros(0, dtype=np.int64)
+    interval = Fraction(form.interval)
+    return PlannedVideo(
+        video=VideoInput(id=name, path=Path(name), root=Path()),
+        source=SourceInfo(path=name, size=0, sha256=""),
+        model=encoder.info,
+        index=VideoIndex(
+            path=Path(name),
+            pts=np.arange(form.frames),
+            places=no_places,
+            keyframe_pts=no_places,
+            keyframe_pos=no_places,
+            time_base=interval,
+            last_seconds=interval,
+            stated_rate=1 / interval,
+            duration=form.interval * form.frames,
+            coded_size=form.size,
+            rotation=0,
+            mirrored=False,
+        ),
+        plan=plan,
+    )
+
+
+def film_chunks(frames: Tensor) -> Generator[FrameChunk]:
     """Yield all frames as one chunk."""
     yield FrameChunk(start=0, pixels=frames)
 

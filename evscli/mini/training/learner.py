@@ -20,7 +20,7 @@ from evscli.mini.training.batches import Batch, FilmBatches
 from evscli.mini.training.forward import Seen, read, see
 from evscli.mini.training.labels import CLASSES
 from evscli.mini.training.plan import TrainingPlan
-from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt, video_prompt
+from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt, form_prompt
 from evscli.mini.world.questions import KINDS
 from evscli.mini.world.scene import CELL, TEMPORAL_PATCH
 from evscli.models.parts.pixels import QwenPixels, patchify
@@ -72,7 +72,7 @@ class MiniLearner(Learner[Batch]):
         if number < self.looks:
             losses = naming(seen.embeds, None, batch.labels)
             return Pass(total=total(losses), losses=losses)
-        prompt = on_device(video_prompt(self.tokenizer, batch.form), self.device)
+        prompt = on_device(form_prompt(self.tokenizer, batch.form), self.device)
         losses, right = losses_of(model, naming, seen, prompt, batch)
         kinds = batch.asked.kinds
         names = list(KINDS)

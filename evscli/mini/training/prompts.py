@@ -49,13 +49,19 @@ class Asked:
     """[B, Q] int64: the kind as an index of `KINDS`, -1 where a video has fewer questions."""
 
 
-def video_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:
+def video_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    times: Sequence[float],
+    grid_thw: tuple[int, int, int],
+) -> VideoPrompt:
     """Make the prompt up to the end of the video, as Qwen3-VL's processor makes it.
+
+    `times` are the seconds [T] of the temporal patches of a merged grid (T, h, w).
 
     The releases of transformers that `evs` works with keep the template's own start and end of
     vision around those of each temporal patch.
     """
-    times, (t, h, w) = prompt_times(form), form.grid_thw
+    t, h, w = grid_thw
     pads = PAD * (h * w)
     runs = "".join(f"<{time:.1f} seconds><|vision_start|>{pads}<|vision_end|>" for time in times)
     text = f"<|im_start|>user\n<|vision_start|>{runs}<|vision_end|>"
@@ -70,6 +76,11 @@ def video_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:
     first = start[visual].view(t, h * w)[:, :1].expand(-1, h * w).flatten()
     positions[:, visual] = torch.stack([first, first + cell // w, first + cell % w])
     return VideoPrompt(ids=ids, positions=positions, visual=visual, end=int(steps.sum()))
+
+
+def form_prompt(tokenizer: PreTrainedTokenizerBase, form: Form) -> VideoPrompt:
+    """Make the prompt of a video all of whose frames are used."""
+    return video_prompt(tokenizer, prompt_times(form), form.grid_thw)
 
 
 def prompt_times(form: Form) -> list[float]:

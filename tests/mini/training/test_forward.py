@@ -13,7 +13,7 @@ from evscli.mini.form import mini_config
 from evscli.mini.training.batches import make_batch
 from evscli.mini.training.forward import read, see
 from evscli.mini.training.learner import patches_of
-from evscli.mini.training.prompts import ask_all, tokens_of, video_prompt
+from evscli.mini.training.prompts import ask_all, form_prompt, tokens_of
 from evscli.mini.world.film import make_film
 from evscli.mini.world.scene import Form
 from tests.mini.reference import film_inputs
@@ -34,7 +34,7 @@ def test_every_question_is_answered_as_transformers_answers_it_alone(
     batch = make_batch(tokenizer, FORM, films, np.random.default_rng(0))
     asked = [film.questions[:3] for film in films]
     ids = ask_all(tokenizer, asked, most=3).ids
-    prompt = video_prompt(tokenizer, FORM)
+    prompt = form_prompt(tokenizer, FORM)
     with torch.no_grad():
         seen = see(model, patches_of(batch.frames), FORM.cells)
         states = read(model, prompt, seen, ids, tap=2)

@@ -16,9 +16,9 @@ from evscli.mini.form import mini_config
 from evscli.mini.training.prompts import (
     IGNORED,
     ask_all,
+    form_prompt,
     prompt_times,
     tokens_of,
-    video_prompt,
 )
 from evscli.mini.world.questions import KINDS, NUMBERS, THIRDS, Question
 from evscli.mini.world.scene import COLORS, SHAPES, Form
@@ -37,7 +37,7 @@ def model(tokenizer: Any) -> Any:
 
 
 def test_the_prompt_reads_like_that_of_the_processor(tokenizer: Any) -> None:
-    words = tokenizer.convert_ids_to_tokens(video_prompt(tokenizer, FORM).ids)
+    words = tokenizer.convert_ids_to_tokens(form_prompt(tokenizer, FORM).ids)
     frames = [
         [*("<", "0", ".", number, "seconds", ">"), "<|vision_start|>"]
         + ["<|video_pad|>"] * 6
@@ -70,7 +70,7 @@ def test_positions_are_the_models_own(
     tokenizer: Any, model: Any, patches: int, cells: tuple[int, int], interval: float
 ) -> None:
     form = Form(frames=2 * patches, cells=cells, interval=interval)
-    prompt = video_prompt(tokenizer, form)
+    prompt = form_prompt(tokenizer, form)
     behind, _ = tokens_of(tokenizer, RED.text, RED.answer)
     ids = torch.cat([prompt.ids, torch.tensor(behind)])
     positions, _ = model.model.get_rope_index(
