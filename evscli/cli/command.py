@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
-from types import GenericAlias
+from types import GenericAlias, NoneType
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
 from evscli.errors import UsageError
-from evscli.option import OptionField, option_fields, option_of
+from evscli.option import OptionField, held_dataclasses, option_fields, option_of, types_of
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
 """The headings of the parameters outside all dataclasses."""
@@ -37,7 +37,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         for name, parameter in signature.parameters.items()
         if (option := option_of(name, hints[name], parameter.default, group=OTHERS)) is not None
     }
-    filled = _dataclasses(hints)
+    filled: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
     flat: list[inspect.Parameter] = []
     for name, parameter in signature.parameters.items():
         if name in filled:
@@ -51,9 +51,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def run(**given: Any) -> None:
         made = {name: _fill(cls, given) for name, cls in filled.items()}
-        for name, option in own.items():
-            option.check(given[name])
-        function(**made, **{**given, **_values(own.values(), given)})
+        checked = {
+            name: option.check(_values([option], given)[name]) for name, option in own.items()
+        }
+        function(**made, **{**given, **checked})
 
     run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
@@ -61,19 +62,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _all_options(cls: type) -> list[OptionField]:
-    nested = [option for inner in _inner(cls).values() for option in _all_options(inner)]
+    nested = [one for inner in held_dataclasses(cls).values() for one in _all_options(inner)]
     return [*option_fields(cls), *nested]
-
-
-def _inner(cls: type) -> dict[str, type]:
-    """Return the dataclasses that a dataclass holds, by field."""
-    return _dataclasses(get_type_hints(cls))
-
-
-def _dataclasses(hints: dict[str, Any]) -> dict[str, type]:
-    return {
-        name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)
-    }
 
 
 def _fill(cls: type, given: dict[str, Any]) -> Any:
@@ -81,7 +71,8 @@ def _fill(cls: type, given: dict[str, Any]) -> Any:
     values = _values(option_fields(cls), given)
     for name in values:
         del given[name]
-    return cls(**values, **{name: _fill(inner, given) for name, inner in _inner(cls).items()})
+    held = {name: _fill(inner, given) for name, inner in held_dataclasses(cls).items()}
+    return cls(**values, **held)
 
 
 def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +102,10 @@ def _parameter(option: OptionField) -> inspect.Parameter:
 
 def _typer_type(option: OptionField) -> Any:
     """Return the type for Typer, which takes lists where a frozen dataclass has tuples."""
-    return GenericAlias(list, get_args(option.type)[:1]) if option.is_repeated else option.type
+    kinds = types_of(option.type)
+    if option.is_repeated:
+        return GenericAlias(list, types_of(get_args(kinds[0])[0])[:1])
+    return kinds[0] | None if NoneType in kinds else kinds[0]
 
 
 class GroupedCommand(TyperCommand):

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evscli.pruners import Method, PruneRequest
     from evscli.pruners.budget import BudgetRule
     from evscli.records import OptionValue
+else:  # the functions that take methods and options check them
+    Method, OptionValue = str | Any, Any
 
-    Budget = float | str
-    Options = Mapping[str, OptionValue] | tuple[str, ...]
-    File = str | Path
-else:  # the types that a command line gives
-    Method, Budget, Options, File = str, str, tuple[str, ...], str
+Budget = str | float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,7 @@ class Selection(Checked):
         Option("Distribution for a range: uniform (default) or beta:A,B.", metavar="DIST"),
     ] = None
     options: Annotated[
-        Options,
+        tuple[str, ...] | Mapping[str, OptionValue],
         Option("Option of the method. May be repeated.", names=("--option",), metavar="NAME=VALUE"),
     ] = ()
     prune_at: Annotated[
@@ -62,7 +59,7 @@ class Selection(Checked):
         ),
     ] = None
     scorer: Annotated[
-        File | None,
+        str | Path | None,
         Option(
             "Weights for stts: a safetensors file or a checkpoint. Default: the model's own.",
             metavar="FILE",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evscli.errors import UsageError
+from evscli.option import plain
 from evscli.pruners.budget import BudgetRule, Demand, Fraction, check_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options, closest
@@ -123,13 +124,17 @@ def _block_of(pruner: Pruner, asked: int | None) -> int | None:
             f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
             "leave --prune-at out"
         )
-    if isinstance(asked, bool) or not isinstance(asked, int):
-        raise UsageError(f"prune_at must be a whole number, got {asked!r}: give a block such as 3")
-    if asked < 0:
+    try:
+        block: int = plain(int, asked)
+    except ValueError:
         raise UsageError(
-            f"--prune-at counts the encoder's blocks from 0, got {asked}: give 0 or more"
+            f"prune_at must be a whole number, got {asked!r}: give a block such as 3"
+        ) from None
+    if block < 0:
+        raise UsageError(
+            f"--prune-at counts the encoder's blocks from 0, got {block}: give 0 or more"
         )
-    return asked
+    return block
 
 
 def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:
