@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
+from textwrap import wrap
 from types import GenericAlias, NoneType
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from evscli.cli.defaults import DefaultsContext
 from evscli.errors import UsageError
 from evscli.option import OptionField, held_dataclasses, option_fields, option_of, types_of
+
+SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
+"""The sources of values by rank, as Typer names them. The third is a file."""
+TYPED, OWN = 0, 3
+"""The ranks of what is typed, and of an option's own default."""
+
+CONTEXT = "context"
+"""The name of a command's parameter of that type, where it has one."""
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
 """The headings of the parameters outside all dataclasses."""
@@ -48,9 +58,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             kind = inspect.Parameter.KEYWORD_ONLY
             flat.append(parameter.replace(annotation=hints[name], kind=kind))
 
+    if CONTEXT not in signature.parameters:
+        flat.append(
+            inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        )
+
     @wraps(function)
     def run(**given: Any) -> None:
-        made = {name: _fill(cls, given) for name, cls in filled.items()}
+        ranks = _ranks(given[CONTEXT] if CONTEXT in signature.parameters else given.pop(CONTEXT))
+        made = {name: _fill(cls, given, ranks) for name, cls in filled.items()}
         checked = {
             name: option.check(_values([option], given)[name]) for name, option in own.items()
         }
@@ -66,13 +82,32 @@ def _all_options(cls: type) -> list[OptionField]:
     return [*option_fields(cls), *nested]
 
 
-def _fill(cls: type, given: dict[str, Any]) -> Any:
-    """Make a dataclass of the values given for it, and remove them from `given`."""
+def _fill(cls: Any, given: dict[str, Any], ranks: Mapping[str, int]) -> Any:
+    """Make a dataclass of the values given for it, and remove them from `given`.
+
+    A value is left out that one of a higher rank excludes, and a default of the environment or of
+    a file that has no use.
+    """
     values = _values(option_fields(cls), given)
     for name in values:
         del given[name]
-    held = {name: _fill(inner, given) for name, inner in held_dataclasses(cls).items()}
+    highest = min((ranks[name] for name in cls.EXCLUSIVE if values[name] is not None), default=0)
+    values |= {name: None for name in cls.EXCLUSIVE if ranks[name] > highest}
+    if defaults := {name for name in values if TYPED < ranks[name] < OWN}:
+        values |= {name: left for name, left in cls.usable(values).items() if name in defaults}
+    held = {name: _fill(inner, given, ranks) for name, inner in held_dataclasses(cls).items()}
     return cls(**values, **held)
+
+
+def typed(context: typer.Context) -> set[str]:
+    """Return the parameters that are typed, and are no defaults of the environment or a file."""
+    return {name for name, rank in _ranks(context).items() if rank == TYPED}
+
+
+def _ranks(context: typer.Context) -> dict[str, int]:
+    """Return the rank of the source of every parameter's value."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: SOURCES.index(source.name) for name, source in sources.items() if source}
 
 
 def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +147,10 @@ class GroupedCommand(TyperCommand):
     """A command whose help has a heading for every group of options.
 
     The environment variable `EVS_MAX_FRAMES` gives the default of `--max-frames`, and likewise for
-    every other option.
+    every other option; behind it comes the file of `defaults.py`.
     """
+
+    context_class = DefaultsContext
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -132,6 +169,11 @@ class GroupedCommand(TyperCommand):
         with _naming_variables(self, ctx):
             return super().invoke(ctx)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage; arguments are written there as they are in the help."""
+        arguments = [one for one in self.get_params(ctx) if isinstance(one, TyperArgument)]
+        return ["[OPTIONS]", *(one.display_name_raw for one in arguments)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups in the order of their first options."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -140,10 +182,10 @@ class GroupedCommand(TyperCommand):
             if record is not None:
                 heading, (names, text) = _heading(parameter), record
                 shown = names.partition(" <")[0] if heading == ARGUMENTS else names
-                groups.setdefault(heading, []).append((shown, text))
+                groups.setdefault(heading, []).append((_broken(shown, formatter.width), text))
         for heading, records in sorted(groups.items(), key=lambda group: group[0] == OTHERS):
             with formatter.section(heading):
-                formatter.write_dl(records)
+                formatter.write_dl(records, col_max=min(30, formatter.width - 24))
 
 
 @contextmanager
@@ -174,6 +216,11 @@ def variable_of(names: Sequence[str]) -> str:
     """Return the environment variable for the default of an option with these names."""
     longest = max(names, key=len)
     return f"EVS_{longest.lstrip('-').replace('-', '_').upper()}"
+
+
+def _broken(names: str, width: int) -> str:
+    """Return the names of an option and its choices, broken behind a choice to fit the width."""
+    return "\n      ".join(wrap(names.replace("|", "| "), width - 8)).replace("| ", "|")
 
 
 def _heading(parameter: Any) -> str:

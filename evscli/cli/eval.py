@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -11,7 +11,7 @@ import typer
 
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
-from evscli.cli.command import command
+from evscli.cli.command import command, typed
 from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.errors import UsageError
 from evscli.job import Encoding, Selection
@@ -63,9 +63,12 @@ class EvaluatedSelection(Checked):
         ),
     ] = 0
 
+    usable = Selection.usable
+
 
 @command
 def evaluate(
+    context: typer.Context,
     selection: EvaluatedSelection,
     sampling: Sampling,
     encoding: Encoding,
@@ -100,10 +103,10 @@ def evaluate(
     )
     check_output(Path(output))
     if questions is None:
-        refuse_with_films(sampling, per_token=per_token)
+        refuse_with_films(typed(context))
         evaluation, setup = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
     else:
-        refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
+        refuse_with_questions(typed(context))
         evaluation, setup = ask_questions(task, questions, per_token)
     raise typer.Exit(report_accuracy(evaluation, setup, Path(output), as_json=as_json))
 
@@ -176,19 +179,19 @@ def ask_about_films(task: EvalTask, videos: int, baselines: bool, diagnostics: b
     return evaluation, setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos))
 
 
-def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:
+def refuse_with_films(typed: Collection[str]) -> None:
     """Raise UsageError for options that need a file of questions."""
-    if per_token or sampling != Sampling():
-        names = ", ".join(option.names[-1] for option in option_fields(Sampling))
+    names = {option.name: option.names[-1] for option in option_fields(Sampling)}
+    if {"per_token", *names} & {*typed}:
         raise UsageError(
-            f"{names} and --per-token are for your own videos: give a file of questions with "
-            "--questions, or leave them out"
+            f"{', '.join(names.values())} and --per-token are for your own videos: give a file of "
+            "questions with --questions, or leave them out"
         )
 
 
-def refuse_with_questions(videos: int | None, *, baselines: bool, diagnostics: bool) -> None:
+def refuse_with_questions(typed: Collection[str]) -> None:
     """Raise UsageError for options that need procedural videos."""
-    if videos is not None or baselines or diagnostics:
+    if {"videos", "baselines", "diagnostics"} & {*typed}:
         raise UsageError(
             "--videos, --baselines and --diagnostics are for the procedural videos: leave them "
             "out, or leave out --questions"

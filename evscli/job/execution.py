@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from evscli.errors import UsageError
 from evscli.option import Checked, Option
@@ -71,6 +72,11 @@ class Execution(Checked):
     check_sources: Annotated[
         bool, Option("Hash finished videos again before they are skipped.")
     ] = False
+
+    @classmethod
+    def usable(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the address where the engine has one."""
+        return {"address": given["address"] if given["engine"] == "ray" else None}
 
     def __post_init__(self) -> None:
         super().__post_init__()

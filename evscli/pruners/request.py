@@ -118,7 +118,7 @@ def check_selection(
 def _block_of(pruner: Pruner, asked: int | None) -> int | None:
     if asked is None:
         return pruner.inside
-    if pruner.keeps_all or "query" in pruner.needs:
+    if not pruner.can_choose_inside:
         reason = "keeps everything" if pruner.keeps_all else "compares finished tokens with words"
         raise UsageError(
             f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
