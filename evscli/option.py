@@ -196,11 +196,11 @@ class Checked:
             raise UsageError(f"{names} exclude each other; give one of them")
 
     @classmethod
-    def usable(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what can be used of the values of options that depend on others.
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return other values for options that the others leave without use, as far as they do.
 
-        Defaults of a file or of the environment are left out by it; the dataclass refuses what is
-        typed and has no use. Raises UsageError for values that are not allowed.
+        They take the place of a file's and of the environment's; what is typed is refused. Raises
+        UsageError.
         """
         del given
         return {}

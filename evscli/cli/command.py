@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
 from textwrap import wrap
@@ -24,11 +25,9 @@ from evscli.option import OptionField, held_dataclasses, option_fields, option_o
 
 SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
 """The sources of values by rank, as Typer names them. The third is a file."""
-TYPED, OWN = 0, 3
-"""The ranks of what is typed, and of an option's own default."""
 
-CONTEXT = "context"
-"""The name of a command's parameter of that type, where it has one."""
+RANKS: ContextVar[Mapping[str, int]] = ContextVar("ranks")
+"""The ranks of the sources of the command's values, by parameter; 0 is what is typed."""
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
 """The headings of the parameters outside all dataclasses."""
@@ -58,18 +57,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             kind = inspect.Parameter.KEYWORD_ONLY
             flat.append(parameter.replace(annotation=hints[name], kind=kind))
 
-    if CONTEXT not in signature.parameters:
-        flat.append(
-            inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        )
-
     @wraps(function)
     def run(**given: Any) -> None:
-        ranks = _ranks(given[CONTEXT] if CONTEXT in signature.parameters else given.pop(CONTEXT))
-        made = {name: _fill(cls, given, ranks) for name, cls in filled.items()}
-        checked = {
-            name: option.check(_values([option], given)[name]) for name, option in own.items()
-        }
+        made = {name: _fill(cls, given) for name, cls in filled.items()}
+        checked = {name: option.check(given[name]) for name, option in own.items()}
         function(**made, **{**given, **checked})
 
     run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
@@ -82,40 +73,19 @@ def _all_options(cls: type) -> list[OptionField]:
     return [*option_fields(cls), *nested]
 
 
-def _fill(cls: Any, given: dict[str, Any], ranks: Mapping[str, int]) -> Any:
+def _fill(cls: Any, given: dict[str, Any]) -> Any:
     """Make a dataclass of the values given for it, and remove them from `given`.
 
     A value is left out that one of a higher rank excludes, and a default of the environment or of
     a file that has no use.
     """
-    values = _values(option_fields(cls), given)
-    for name in values:
-        del given[name]
+    values, ranks = {one.name: given.pop(one.name) for one in option_fields(cls)}, RANKS.get()
     highest = min((ranks[name] for name in cls.EXCLUSIVE if values[name] is not None), default=0)
     values |= {name: None for name in cls.EXCLUSIVE if ranks[name] > highest}
-    if defaults := {name for name in values if TYPED < ranks[name] < OWN}:
-        values |= {name: left for name, left in cls.usable(values).items() if name in defaults}
-    held = {name: _fill(inner, given, ranks) for name, inner in held_dataclasses(cls).items()}
+    if defaults := {name for name in values if SOURCES[ranks[name]] in SOURCES[1:3]}:
+        values |= {name: left for name, left in cls.replaced(values).items() if name in defaults}
+    held = {name: _fill(inner, given) for name, inner in held_dataclasses(cls).items()}
     return cls(**values, **held)
-
-
-def typed(context: typer.Context) -> set[str]:
-    """Return the parameters that are typed, and are no defaults of the environment or a file."""
-    return {name for name, rank in _ranks(context).items() if rank == TYPED}
-
-
-def _ranks(context: typer.Context) -> dict[str, int]:
-    """Return the rank of the source of every parameter's value."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name: SOURCES.index(source.name) for name, source in sources.items() if source}
-
-
-def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of these options, tuples where Typer has lists."""
-    return {
-        option.name: tuple(given[option.name] or ()) if option.is_repeated else given[option.name]
-        for option in options
-    }
 
 
 def _parameter(option: OptionField) -> inspect.Parameter:
@@ -166,6 +136,8 @@ class GroupedCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names the variables that give the values it is about."""
+        sources = {name: ctx.get_parameter_source(name).name for name in ctx.params}
+        RANKS.set({name: SOURCES.index(source) for name, source in sources.items()})
         with _naming_variables(self, ctx):
             return super().invoke(ctx)
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import stat
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,10 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
     that is not an option, and for a variable of the environment that is nearly one.
     """
     singles = [*_single(commands)]
-    _refuse_slips({str(one.envvar) for command in singles for one in command.params})
+    variables = {str(one.envvar) for command in singles for one in command.params}
+    for name in filter(re.compile("EVS_").match, os.environ):
+        if difflib.get_close_matches(name, variables, n=1, cutoff=0.85):  # else another program's
+            _check(name, variables, "the environment: no option has the variable")
     try:
         given = _read()
     except (OSError, ValueError, RecursionError) as error:
@@ -68,7 +72,7 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
     everywhere = {name: value for name, value in given.items() if name not in tables}
     known = {option for command in singles for option in _options(command)}
     for name in everywhere:
-        _check(name, known, "no command has an option")
+        _check(name, known, f"{DEFAULTS_FILE}: no command has an option")
     return _of_group(tables, commands, everywhere)
 
 
@@ -83,17 +87,6 @@ def _read() -> dict[str, Any]:
     if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
         raise ValueError(f"it is not a file of at most {MOST_BYTES:,} bytes")
     return tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8-sig"))
-
-
-def _refuse_slips(known: Collection[str]) -> None:
-    """Raise UsageError for a variable that is nearly an option's. Others may be other programs'."""
-    for name in os.environ:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        if name.startswith("EVS_") and close and name not in known:
-            raise UsageError(
-                f"the variable {name} belongs to no option; did you mean {close[0]}? Rename it, or "
-                "unset it"
-            )
 
 
 def _of_group(
@@ -128,7 +121,7 @@ def _of_command(
 ) -> dict[str, Any]:
     """Return the defaults of one command; a single value of a repeated option becomes a list."""
     for name in own:
-        _check(name, set(known), f"evs {words} has no option")
+        _check(name, set(known), f"{DEFAULTS_FILE}: evs {words} has no option")
     values = {**{name: value for name, value in everywhere.items() if name in known}, **own}
     return {known[name].name: _checked(known[name], name, value) for name, value in values.items()}
 
@@ -165,4 +158,4 @@ def _check(name: str, known: set[str], fault: str) -> None:
         return
     close = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(f"{DEFAULTS_FILE}: {fault} {name!r}{meant}")
+    raise UsageError(f"{fault} {name!r}{meant}")

@@ -74,9 +74,9 @@ class Execution(Checked):
     ] = False
 
     @classmethod
-    def usable(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the address where the engine has one."""
-        return {"address": given["address"] if given["engine"] == "ray" else None}
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return no address for an engine that has none."""
+        return {} if given["engine"] == "ray" else {"address": None}
 
     def __post_init__(self) -> None:
         super().__post_init__()

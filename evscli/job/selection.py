@@ -69,28 +69,26 @@ class Selection(Checked):
     seed: Annotated[int, Option("Seed of random methods.", metavar="N", least=0, below=2**63)] = 0
 
     @classmethod
-    def usable(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what the methods can use. An option that no method at all has is left in."""
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return less where the methods need less. An option that no method at all has stays."""
         from evscli.pruners.registry import list_pruners, pruner_of
 
         pruners = [pruner_of(name) for name in given["methods"]]
-        names = {option.name for pruner in pruners for option in pruner.options}
-        others = {option.name for pruner in list_pruners() for option in pruner.options} - names
+        own, known = (
+            {option.name for one in several for option in one.options}
+            for several in (pruners, list_pruners())
+        )
         needs = {need for one in pruners for need in (*one.needs, *one.needs_by_option.values())}
-        budgets = () if all(pruner.keeps_all for pruner in pruners) else given["budgets"]
-        drawn = any(":" in budget for budget in budgets)
-        left = {
-            "budgets": budgets,
-            "budget_dist": given.get("budget_dist") if drawn else None,
-            "options": tuple(
-                text for text in given["options"] if text.partition("=")[0].strip() not in others
-            ),
-            "prune_at": given.get("prune_at")
-            if any(one.can_choose_inside for one in pruners)
-            else None,
-            **{need: given.get(need) if need in needs else None for need in ("query", "scorer")},
-        }
-        return {name: value for name, value in left.items() if name in given}
+        less: dict[str, Any] = dict.fromkeys({"query", "scorer"} - needs)
+        names = [(text.partition("=")[0].strip(), text) for text in given["options"]]
+        less["options"] = [text for name, text in names if name not in known - own]
+        if all(one.keeps_all for one in pruners):
+            less["budgets"] = []
+        if all(one.keeps_all or "query" in one.needs for one in pruners):
+            less["prune_at"] = None
+        if not any(":" in budget for budget in given["budgets"]):
+            less["budget_dist"] = None
+        return less
 
     def requests(self) -> tuple[PruneRequest, ...]:
         """Return every method with every budget, checked; among several methods `none` comes once.

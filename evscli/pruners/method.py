@@ -84,11 +84,6 @@ class Pruner:
             return function_options(self.function)
         return class_options(self.option_type)
 
-    @property
-    def can_choose_inside(self) -> bool:
-        """Whether it may prune inside an encoder."""
-        return not (self.keeps_all or "query" in self.needs)
-
     def unusual(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Return the ones of `options` that are not its defaults."""
         usual = {option.name: option.default for option in self.options}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evscli.errors import UsageError
-from evscli.option import plain
+from evscli.option import Option, OptionField
 from evscli.pruners.budget import BudgetRule, Demand, Fraction, check_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options, closest
@@ -25,6 +25,7 @@ from evscli.records import (
 )
 
 WHOLE_BUDGET = Fraction(value=1.0)
+BLOCK = OptionField(name="prune_at", type=int, default=None, option=Option("", least=0), group="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,22 +119,13 @@ def check_selection(
 def _block_of(pruner: Pruner, asked: int | None) -> int | None:
     if asked is None:
         return pruner.inside
-    if not pruner.can_choose_inside:
+    if pruner.keeps_all or "query" in pruner.needs:
         reason = "keeps everything" if pruner.keeps_all else "compares finished tokens with words"
         raise UsageError(
             f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
             "leave --prune-at out"
         )
-    try:
-        block: int = plain(int, asked)
-    except ValueError:
-        raise UsageError(
-            f"prune_at must be a whole number, got {asked!r}: give a block such as 3"
-        ) from None
-    if block < 0:
-        raise UsageError(
-            f"--prune-at counts the encoder's blocks from 0, got {block}: give 0 or more"
-        )
+    block: int = BLOCK.check(asked)
     return block
 
 
