@@ -192,7 +192,8 @@ def variable_of(names: Sequence[str]) -> str:
 
 def _broken(names: str, width: int) -> str:
     """Return the names of an option and its choices, broken behind a choice to fit the width."""
-    return "\n      ".join(wrap(names.replace("|", "| "), width - 8)).replace("| ", "|")
+    lines = wrap(names.replace("|", "| "), width - 8) if len(names) > width - 2 else [names]
+    return "\n      ".join(lines).replace("| ", "|")
 
 
 def _heading(parameter: Any) -> str:

@@ -65,8 +65,9 @@ def read_defaults(commands: Mapping[str, Any]) -> dict[str, Any]:
     try:
         given = _read()
     except (OSError, ValueError, RecursionError) as error:
+        link = f", a link to {DEFAULTS_FILE.readlink()}," if DEFAULTS_FILE.is_symlink() else ""
         raise UsageError(
-            f"{DEFAULTS_FILE} cannot be read ({error}); mend it or move it away"
+            f"{DEFAULTS_FILE}{link} cannot be read ({error}); mend it or move it away"
         ) from None
     tables = {name: value for name, value in given.items() if isinstance(value, dict)}
     everywhere = {name: value for name, value in given.items() if name not in tables}

@@ -56,6 +56,7 @@ class Selection(Checked):
             "Prune inside the encoder, after this block counted from 0. Default: after the whole "
             "encoder; stts and window-diff after block 3.",
             metavar="BLOCK",
+            least=0,
         ),
     ] = None
     scorer: Annotated[
