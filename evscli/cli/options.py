@@ -133,7 +133,7 @@ TrainingSeed = Annotated[
         "Seed of the weights and the videos.", names=("--seed",), metavar="N", least=0, below=2**32
     ),
 ]
-Rate = Annotated[float, Option("Highest learning rate.")]
+Rate = Annotated[float, Option("Highest learning rate.", metavar="RATE")]
 BatchTokens = Annotated[
     int, Option("Visual tokens in a batch, about.", names=("--tokens",), metavar="N", least=1)
 ]
@@ -149,7 +149,8 @@ View = Annotated[
     str,
     Option(
         "Part left of every video: whole, first-frame or shuffled-frames, to see what can be "
-        "answered without the rest."
+        "answered without the rest.",
+        metavar="VIEW",
     ),
 ]
 Threads = Annotated[

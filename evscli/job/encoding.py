@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from evscli.bundled import MINI
 from evscli.errors import UsageError
@@ -13,8 +15,15 @@ if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
 
     Model = str | ModelFiles
-else:  # the type that a command line gives
-    Model = str
+else:
+
+    @runtime_checkable
+    class ModelFiles(Protocol):
+        """The class of that name, for checks that import no torch."""
+
+        held: Callable[[str], Path | None]
+
+    Model = str | ModelFiles
 
 
 ResizePlace = Literal["cpu", "device"]

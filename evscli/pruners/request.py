@@ -11,6 +11,7 @@ from pathlib import Path
 
 from evscli.budget import BudgetRule, CountRule, Demand, Fraction, check_budget
 from evscli.errors import UsageError
+from evscli.option import Option, OptionField
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options, closest
 from evscli.pruners.registry import Method, pruner_of
@@ -23,6 +24,7 @@ from evscli.records import (
 )
 
 WHOLE_BUDGET = Fraction(value=1.0)
+BLOCK = OptionField(name="prune_at", type=int, default=None, option=Option("", least=0), group="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +142,8 @@ def _block_of(pruner: Pruner, asked: int | None) -> int | None:
             f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
             "leave --prune-at out"
         )
-    if isinstance(asked, bool) or not isinstance(asked, int):
-        raise UsageError(f"prune_at must be a whole number, got {asked!r}: give a block such as 3")
-    if asked < 0:
-        raise UsageError(
-            f"--prune-at counts the encoder's blocks from 0, got {asked}: give 0 or more"
-        )
-    return asked
+    block: int = BLOCK.check(asked)
+    return block
 
 
 def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:
