@@ -99,7 +99,7 @@ class StagingFolder:
             (video_id,) = shard.videos
             is_ours = shard.header.fingerprint == self._fingerprint
             if is_ours and not shard.problems(video_id):
-                return shard.info(video_id)
+                return shard.header.info(video_id)
         except (StoreError, ValueError):
             pass
         return None
