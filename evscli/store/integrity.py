@@ -18,7 +18,6 @@ from evscli.store.processes import Died, in_processes, usable_cores
 from evscli.store.reader import Store
 from evscli.store.run import differences
 from evscli.store.schema import shard_number
-from evscli.store.shard_header import check_fingerprint
 
 if TYPE_CHECKING:
     from evscli.store.shard import Shard
@@ -112,8 +111,7 @@ def check_shard(check: ShardCheck) -> list[Problem]:
 
     name, listed = check.path.name, check.entries
     try:
-        shard = Shard(check.path)
-        check_fingerprint(shard.header, check.fingerprint)
+        shard = Shard(check.path, check.fingerprint)
     except StoreError as error:
         return [Problem(shard=name, id=None, message=str(error))]
     problems = []

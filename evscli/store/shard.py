@@ -20,8 +20,7 @@ from evscli.store.shard_header import (
     ShardHeader,
     damaged_shard,
     metadata_text,
-    open_safetensors,
-    parse_header,
+    read_header,
 )
 
 BLOCK_BYTES = 8 << 20
@@ -54,10 +53,10 @@ class ShardPart:
 class Shard:
     """One open shard. Its tensors are views of the file: pages are read when they are touched."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a shard. Raises DamagedError, or StoreError where it is later or unreadable."""
+    def __init__(self, path: Path, fingerprint: str | None = None) -> None:
+        """Open a shard. Raises as `read_header` does."""
         self.path = path
-        self.header: ShardHeader = parse_header(path, open_safetensors(path, framework="pt"))
+        self.header: ShardHeader = read_header(path, fingerprint, framework="pt")
         self.videos = self.header.videos
 
     def tensors(self, video_id: str) -> dict[str, Tensor]:

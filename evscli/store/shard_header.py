@@ -86,17 +86,16 @@ def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> 
     return canonical_json({"format": version, "fingerprint": fingerprint, "videos": videos})
 
 
-def read_header(path: Path) -> ShardHeader:
-    """Return the metadata of a shard file.
+def read_header(
+    path: Path, fingerprint: str | None = None, *, framework: str = "np"
+) -> ShardHeader:
+    """Return the header of a shard file, whose handle gives tensors of a `framework`.
 
-    Raises DamagedError where the file is missing or not a whole shard, StoreError where it was
-    written by a later release or cannot be read.
+    Raises DamagedError where the file is missing, not a whole shard, or of a configuration with
+    another fingerprint (None matches all); StoreError where it was written by a later release or
+    cannot be read.
     """
-    return parse_header(path, open_safetensors(path, framework="np"))
-
-
-def parse_header(path: Path, handle: Any) -> ShardHeader:
-    """Return the header of a file that safetensors has opened. Raises as `read_header` does."""
+    handle = open_safetensors(path, framework=framework)
     metadata: Mapping[str, str] = handle.metadata() or {}
     if METADATA_KEY not in metadata:
         raise StoreError(
@@ -118,6 +117,8 @@ def parse_header(path: Path, handle: Any) -> ShardHeader:
         if video_id not in names:
             raise damaged_shard(path, f"tensor {key!r} belongs to no video")
         names[video_id].append(name)
+    if fingerprint not in (None, content.fingerprint):
+        raise damaged_shard(path, f"it was made with another configuration than {RUN_NAME}")
     return ShardHeader(
         path=path,
         fingerprint=content.fingerprint,
@@ -137,12 +138,6 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
             f"{path} has format version {version}, this evs reads versions {FORMAT_VERSION} and "
             f"{QUANTIZED_VERSION}: upgrade with pip install --upgrade evscli"
         )
-
-
-def check_fingerprint(header: ShardHeader, fingerprint: str | None) -> None:
-    """Raise DamagedError for a shard of another configuration. None matches every shard."""
-    if fingerprint is not None and header.fingerprint != fingerprint:
-        raise damaged_shard(header.path, f"it was made with another configuration than {RUN_NAME}")
 
 
 def open_safetensors(path: Path, *, framework: str) -> Any:
