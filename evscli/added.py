@@ -5,11 +5,19 @@ An error of one package concerns its object alone, whatever happens while it is 
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Generic, TypeVar
+
+from evscli.texts import first_line, one_line
+
+_warn_once = cache(logging.getLogger(__name__).warning)
+"""The function that logs a text once, although every group of entry points meets its cause."""
 
 T = TypeVar("T")
 
@@ -43,21 +51,21 @@ class Added(Generic[T]):
             )
         (point,), mend = points, f"repair or uninstall {self.packages(name)}"
         try:
-            loaded = point.load()
-            problem = self._problem(name, loaded)
-        except (Exception, SystemExit) as error:  # importing a foreign module can raise anything
-            line = (str(error).splitlines() or [""])[0]
-            return f"{point.value} cannot be loaded ({type(error).__name__}: {line}): {mend}"
+            with redirect_stdout(sys.stderr):  # what a module prints is no part of a JSON document
+                loaded = point.load()
+                problem = self._problem(name, loaded)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # importing a foreign module can raise anything
+            line = one_line(f"{type(error).__name__}: {first_line(error)}")
+            return f"{point.value} cannot be loaded ({line}): {mend}"
         return loaded if problem is None else f"{point.value} {problem}: {mend}"
 
     def packages(self, name: str) -> str:
         """Return the names and versions of the packages that add `name`."""
         points = points_of(self.group)[name]
         return " and ".join(
-            f"{point.dist.name} {point.dist.version}"
-            if point.dist
-            else f"the package of {point.value}"
-            for point in points
+            _title(point.dist) or f"the package of {point.value}" for point in points
         )
 
     def module(self, name: str) -> str:
@@ -76,9 +84,31 @@ class Added(Generic[T]):
 @cache
 def points_of(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     """Return the entry points of each name, in order; a package listed twice counts once."""
-    found: Iterable[EntryPoint] = entry_points(group=group)
-    by_name: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+    found: Iterable[EntryPoint]
+    try:
+        found = entry_points(group=group)
+    except Exception:  # the list of one package cannot be read, and hides those of all
+        found = [point for package in distributions() for point in _points(package, group)]
+    by_name: dict[str, dict[tuple[str | None, str], EntryPoint]] = {}
     for point in sorted(found, key=lambda point: point.name):
-        package = point.dist.name if point.dist else ""
-        by_name.setdefault(point.name, {}).setdefault((package, point.value), point)
+        by_name.setdefault(point.name, {}).setdefault((_title(point.dist), point.value), point)
     return {name: tuple(points.values()) for name, points in by_name.items()}
+
+
+def _points(package: Distribution, group: str) -> Iterable[EntryPoint]:
+    """Return the entry points of one package; none, with a warning, where they cannot be read."""
+    try:
+        return package.entry_points.select(group=group)
+    except Exception as error:
+        named = _title(package) or f"a package in {package.locate_file('')}"
+        reason = f"the entry points of {named} cannot be read ({first_line(error)})"
+        _warn_once(f"{reason}: repair or uninstall it")
+        return ()
+
+
+def _title(package: Distribution | None) -> str | None:
+    """Return the name and version of a package; None where it has no METADATA to read."""
+    try:
+        return f"{package.name} {package.version}" if package and package.name else None
+    except Exception:
+        return None

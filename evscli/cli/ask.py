@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from evscli.bundled import MINI
 from evscli.cli import options
-from evscli.cli.checks import name_model
+from evscli.cli.checks import chosen_id, name_model
 from evscli.cli.command import command
 from evscli.cli.notes import note, quiet_loading
 from evscli.errors import UsageError
 from evscli.job.encoding import Device, Dtype, Revision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from evscli.language.generate import Answer
     from evscli.records import PrunedVideo
-
-SHOWN_IDS = 5
+    from evscli.store import Store
 
 
 @command
@@ -77,20 +74,14 @@ def ask(
         print(summary(video, result), file=sys.stderr)
 
 
-def choose(store: Mapping[str, PrunedVideo], words: list[str]) -> tuple[PrunedVideo, str]:
+def choose(store: Store, words: list[str]) -> tuple[PrunedVideo, str]:
     """Return the video and the question that the words after the store's name stand for."""
     if len(words) > 2:
         raise UsageError(f"{len(words)} words after the store: put the question in quotes")
     question = words[-1]
     if not question.strip() or (len(words) == 1 and question in store):
         raise UsageError("there is no question: give it in quotes, after the video's id")
-    if len(words) == 2:
-        return store[words[0]], question
-    if len(store) != 1:
-        ids = ", ".join([*store][:SHOWN_IDS]) + (", ..." if len(store) > SHOWN_IDS else "")
-        named = f"name one before the question: {ids}" if ids else "prune some into it first"
-        raise UsageError(f"the store holds {len(store)} videos: {named}")
-    return store[next(iter(store))], question
+    return store[chosen_id(store, words[0] if words[1:] else None, "before the question")], question
 
 
 def own_model(video: PrunedVideo) -> str:

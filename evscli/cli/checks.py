@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evscli.bundled import MINI, MINI_NOTICE
 from evscli.cli.notes import note
 from evscli.errors import UsageError
 from evscli.records import VideoInput
+
+if TYPE_CHECKING:
+    from evscli.store import Store
 
 NOTHING_DONE = 1
 SOME_FAILED = 3
@@ -18,6 +22,20 @@ SOME_FAILED = 3
 def name_model(model: str) -> None:
     """Print a note that names the checkpoint."""
     note(MINI_NOTICE if model == MINI else f"model {model}")
+
+
+def chosen_id(store: Store, video_id: str | None, where: str) -> str:
+    """Return the id of a video, which may be left out for the only one. Raises UsageError.
+
+    A video whose shard is missing counts, so that reading it says so.
+    """
+    ids = [video_id] if video_id is not None else sorted({*store, *store.catalogue.lost})
+    if len(ids) == 1:
+        return ids[0]
+    if not ids:
+        raise UsageError("the store holds no video yet: prune one into it first")
+    some = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
+    raise UsageError(f"the store holds {len(ids)} videos: name one {where}: {some}")
 
 
 def refuse_held(videos: Sequence[VideoInput]) -> None:

@@ -10,7 +10,6 @@ from evscli.bundled import EXAMPLE_QUESTIONS
 from evscli.cli import options
 from evscli.cli.command import command
 from evscli.option import Option
-from evscli.texts import one_line
 
 if TYPE_CHECKING:
     from evscli.pruners import Pruner
@@ -47,7 +46,7 @@ def methods(as_json: options.Json = False) -> None:
         (p.name, _summary_of(p), p.paper, _needs_of(p), "\n".join(map(_option_text, p.options)))
         for p in pruners
     ]
-    rows += [(name, one_line(f"broken: {reason}"), "", "", "") for name, reason in broken.items()]
+    rows += [(name, f"broken: {reason}", "", "", "") for name, reason in broken.items()]
     _show(("method", "what it does", "paper", "needs", "options"), rows)
 
 

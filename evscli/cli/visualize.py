@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evscli.cli import options
-from evscli.cli.checks import check_output
+from evscli.cli.checks import check_output, chosen_id
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import note, progress
@@ -74,7 +74,7 @@ def visualize(
     if output.is_dir():
         raise UsageError(f"{output} is a folder: name a file with -o")
     opened = open_store(store)
-    record = opened[chosen_id(opened, video_id)]
+    record = opened[chosen_id(opened, video_id, "after it")]
     record = record if budget is None else record.at(budget)
     stores = [Path(against)] if against else [*beside]
     others = [(path, open_store(path)[record.id]) for path in stores]
@@ -127,18 +127,6 @@ def form_of(output: Path, *, beside: Sequence[Path], frames: int | None, time: s
     if (frames is not None or time is not None) and form != ".png":
         raise UsageError("--frames and --time choose frames of a contact sheet: let -o end in .png")
     return form
-
-
-def chosen_id(store: Mapping[str, PrunedVideo], video_id: str | None) -> str:
-    """Return the id of the video, which may be left out for a single one. Raises UsageError."""
-    if video_id is not None:
-        return video_id
-    if len(store) == 1:
-        return next(iter(store))
-    if not len(store):
-        raise UsageError("the store holds no video yet: prune one into it first")
-    some = ", ".join([*store][:5]) + (", ..." if len(store) > 5 else "")
-    raise UsageError(f"the store holds {len(store)} videos: name one after it: {some}")
 
 
 def source_of(

@@ -28,7 +28,7 @@ from evscli.store.manifest import shard_of
 from evscli.store.reader import Store, UnknownVideoError, look_into, open_store, store_fingerprint
 from evscli.store.schema import shard_number
 from evscli.store.shard import Shard
-from evscli.store.shard_header import check_fingerprint, damaged_shard, read_header
+from evscli.store.shard_header import damaged_shard, read_header
 
 OPEN_SHARDS = 32
 """The number of shards kept open. The header of a full one takes a few MB."""
@@ -264,6 +264,4 @@ class OpenShards:
         return shard.record(video_id)
 
     def _open_shard(self, number: int) -> Shard:
-        shard = Shard(self._index.shards[number])
-        check_fingerprint(shard.header, self._index.fingerprints[number])
-        return shard
+        return Shard(self._index.shards[number], self._index.fingerprints[number])

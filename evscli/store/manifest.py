@@ -18,7 +18,7 @@ from evscli.records import Origin, Part, SourceInfo
 from evscli.store.codec import canonical_json, decoder
 from evscli.store.durable import append_lines, read_lines, sync_file, sync_folder
 from evscli.store.schema import MANIFEST, lines_path
-from evscli.store.shard_header import read_header
+from evscli.store.shard_header import ShardHeader, read_header
 
 T = TypeVar("T")
 
@@ -102,9 +102,15 @@ def drop_lines(
 
 def shard_entries(path: Path) -> list[Entry]:
     """Return the manifest lines of a shard, made from its header. Raises as `read_header` does."""
-    header, size = read_header(path), path.stat().st_size
-    shard = {"shard": path.name, "shard_videos": len(header.videos), "shard_bytes": size}
-    return [header.described(Entry, video_id, **shard) for video_id in header.videos]
+    header = read_header(path)
+    return [entry_of(header, video_id) for video_id in header.videos]
+
+
+def entry_of(header: ShardHeader, video_id: str) -> Entry:
+    """Return the manifest line of a video, made from its shard's header. Raises DamagedError."""
+    path, videos = header.path, len(header.videos)
+    shard = {"shard": path.name, "shard_videos": videos, "shard_bytes": path.stat().st_size}
+    return header.described(Entry, video_id, **shard)
 
 
 def decode_lines(path: Path, kind: type[T], advice: str) -> Iterator[T]:

@@ -22,7 +22,7 @@ from evscli.store.manifest import Entry, append_entries, drop_lines, shard_entri
 from evscli.store.reader import require_store, store_fingerprint
 from evscli.store.schema import list_shards, shard_name, shard_number, staging_folder
 from evscli.store.shard import Shard, ShardPart, write_shard
-from evscli.store.shard_header import check_fingerprint, damaged_shard
+from evscli.store.shard_header import damaged_shard
 from evscli.store.staging import StagingFolder
 from evscli.store.writer import SHARD_BYTES, SHARD_VIDEOS
 
@@ -167,8 +167,7 @@ class StoreMerge:
 
     def _parts(self, source: MergeSource) -> Iterator[ShardPart]:
         """Yield the videos of a file that count, each checked before its old copy goes."""
-        shard = Shard(source.path)
-        check_fingerprint(shard.header, self._fingerprint)
+        shard = Shard(source.path, self._fingerprint)
         name, videos = source.path.name, shard.videos
         counting = [video_id for video_id in videos if self._holder.get(video_id) == name]
         if len(counting) != source.videos:

@@ -22,7 +22,6 @@ from evscli.store.run import read_run
 from evscli.store.schema import RUN_NAME, list_shards, shard_number
 from evscli.store.shard_header import (
     ShardHeader,
-    check_fingerprint,
     damaged_shard,
     missing_shard,
     read_header,
@@ -128,15 +127,11 @@ class Store(Mapping[str, PrunedVideo]):
         """Open a shard by file name, to read tensors from. Raises as `read_header` does."""
         from evscli.store.shard import Shard
 
-        shard = Shard(self.folder / name)
-        check_fingerprint(shard.header, self.run_fingerprint)
-        return shard
+        return Shard(self.folder / name, self.run_fingerprint)
 
     def read_header(self, name: str) -> ShardHeader:
         """Return the header of a shard, by file name. Raises StoreError, DamagedError."""
-        header = read_header(self.folder / name)
-        check_fingerprint(header, self.run_fingerprint)
-        return header
+        return read_header(self.folder / name, self.run_fingerprint)
 
     def _read(self, video_id: str, look: Callable[[str], H], read: Callable[[H], T]) -> T:
         """Read a part of a video in its shard, or in its new one where a merge has moved it."""

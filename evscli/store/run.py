@@ -45,9 +45,9 @@ def encoder_dtypes(folder: Path) -> tuple[str, str] | None:
     if (folder / RUN_NAME).exists():
         said = read_run(folder).settings.get("encoder")
     elif folder.is_dir():
-        headers = (read_header(path) for path in list_shards(folder)[:1])
-        videos = (video for header in headers for video in header.videos.values())
-        said = next((video.get("model") for video in videos), None)
+        headers = [read_header(path) for path in list_shards(folder)[:1]]
+        infos = (header.info(video_id) for header in headers for video_id in header.videos)
+        said = next((to_json(info.model) for info in infos), None)
     if not isinstance(said, Mapping) or not isinstance(kept := said.get("dtype"), str):
         return None
     return kept, str(said.get("compute_dtype") or kept)
@@ -82,11 +82,13 @@ def claim_run(folder: Path, config: RunConfig, *, temporary: Path) -> None:
     _check_settings(folder, read_run(folder).settings, config.settings)
 
 
-def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def differences(
+    stored: Mapping[str, Any], asked: Mapping[str, Any], where: tuple[str, str] = ("there", "now")
+) -> list[str]:
     """Return one text per key that differs, nested keys joined by dots, with both values."""
     old, new = _flatten(stored), _flatten(asked)
     return [
-        f"{key} is {old.get(key, 'absent')} there and {new.get(key, 'absent')} now"
+        f"{key} is {old.get(key, 'absent')} {where[0]} and {new.get(key, 'absent')} {where[1]}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from evscli.errors import UsageError
 from evscli.records import ModelInfo, VideoInfo
@@ -52,6 +54,40 @@ ITEM_BYTES = {
     "F64": 8,
 }
 """The bytes of a value of every dtype that the table of tensors names."""
+
+
+class Between(NamedTuple):
+    """The least and the most that a number, or every one of several, may be."""
+
+    least: float
+    most: float
+
+    def __contains__(self, value: Any) -> bool:
+        numbers = value if isinstance(value, tuple) else (value,)
+        return all(self.least <= number <= self.most for number in numbers)
+
+    def __str__(self) -> str:
+        return f"{self.least:g} to {self.most:g}"
+
+
+_NUMBERS = {
+    (0, 1e15): "source.size expected kept prune_at damaged_frames duration part.start part.end "
+    "part.first_frame part.source_seconds model.deepstack_planes store_rms_error store_max_error",
+    (1, 1e15): "grid_thw count_rule.least part.segments model.embed_dim model.patch_size model.merge_size "
+    "model.temporal_patch_size",
+    (1, 2**28): "source_frames",
+    (1, 2**16): "source_size resized_size",
+    (1e-12, 1e12): "source_fps model.tokens_per_second",
+    (1e-12, 1): "budget",
+}
+_ALLOWED: Mapping[str, Container[object]] = {
+    **{name: Between(*ends) for ends, names in _NUMBERS.items() for name in names.split()},
+    "rotation": (0, 90, 180, 270),
+    "store_dtype": (*STORE_DTYPES,),
+    "model.dtype": (*EMBED_DTYPES,),
+    "model.compute_dtype": (*EMBED_DTYPES,),
+}
+"""The values that each key of a description may have."""
 
 _SHARD = re.compile(r"shard-(\d+)-(\d{5,})\.safetensors")
 _WRITER = re.compile(
@@ -200,14 +236,28 @@ def token_bytes(model: ModelInfo, store_dtype: str | None = None) -> int:
 
 
 def _kept_in(computed: str, store_dtype: str | None) -> str:
-    """Return the dtype of tokens in a shard, in safetensors' words; an unknown name as it is."""
-    if store_dtype is None or computed not in EMBED_DTYPES:
-        return EMBED_DTYPES.get(computed, computed)
-    return STORE_DTYPES.get(store_dtype, store_dtype)
+    """Return the dtype of tokens in a shard, in safetensors' words."""
+    return EMBED_DTYPES[computed] if store_dtype is None else STORE_DTYPES[store_dtype]
+
+
+def value_problems(info: VideoInfo) -> list[str]:
+    """Return the keys of a description whose values no video has; empty if all is well."""
+    absent = {name for name in ("part", "count_rule") if getattr(info, name) is None}
+    names = [name for name in _ALLOWED if name.partition(".")[0] not in absent]
+    return [
+        f"key {name!r} is {value!r}, not in {_ALLOWED[name]}"
+        for name, value in zip(names, attrgetter(*names)(info), strict=True)
+        if value is not None and value not in _ALLOWED[name]
+    ]
 
 
 def layout_problems(info: VideoInfo, found: Mapping[str, TensorSpec]) -> list[str]:
-    """Return where a video's tensors differ from its description; empty if all is well."""
+    """Return where a description, or a video's tensors beside it, are wrong; empty if all is well.
+
+    Values that no video has are returned alone.
+    """
+    if problems := value_problems(info):
+        return problems
     index = found.get("source_index")
     frames = index.shape[0] if index and index.shape else 0
     expected = expected_layout(info, frames=frames, scores="scores" in found)
@@ -219,4 +269,6 @@ def layout_problems(info: VideoInfo, found: Mapping[str, TensorSpec]) -> list[st
     ]
     if "deepstack" in found and "deepstack" not in expected:
         problems.append("deepstack is there, but the model has none")
+    if index and -(-frames // (size := info.model.temporal_patch_size)) != info.grid_thw[0]:
+        problems.append(f"{frames} frames are not {info.grid_thw[0]} temporal patches of {size}")
     return problems

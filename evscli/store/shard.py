@@ -13,14 +13,14 @@ from torch import Tensor
 
 from evscli.records import PrunedVideo, VideoInfo
 from evscli.store.codec import canonical_json
+from evscli.store.manifest import entry_of
 from evscli.store.quantize import widened
-from evscli.store.schema import METADATA_KEY, TensorSpec, layout_problems, split_key, tensor_key
+from evscli.store.schema import METADATA_KEY, TensorSpec, layout_problems, tensor_key
 from evscli.store.shard_header import (
     ShardHeader,
     damaged_shard,
     metadata_text,
-    open_safetensors,
-    parse_header,
+    read_header,
 )
 
 BLOCK_BYTES = 8 << 20
@@ -53,28 +53,17 @@ class ShardPart:
 class Shard:
     """One open shard. Its tensors are views of the file: pages are read when they are touched."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a shard. Raises DamagedError, or StoreError where it is later or unreadable."""
+    def __init__(self, path: Path, fingerprint: str | None = None) -> None:
+        """Open a shard. Raises as `read_header` does."""
         self.path = path
-        self._handle: Any = open_safetensors(path, framework="pt")
-        self.header: ShardHeader = parse_header(path, self._handle.metadata() or {})
+        self.header: ShardHeader = read_header(path, fingerprint, framework="pt")
         self.videos = self.header.videos
-        self._names: dict[str, list[str]] = {video_id: [] for video_id in self.videos}
-        for key in self._handle.keys():  # noqa: SIM118 - it is not a mapping
-            video_id, name = split_key(key)
-            if video_id not in self._names:
-                raise damaged_shard(path, f"tensor {key!r} belongs to no video")
-            self._names[video_id].append(name)
-
-    def info(self, video_id: str) -> VideoInfo:
-        """Return the description of one video, without reading tensors."""
-        return self.header.info(video_id)
 
     def tensors(self, video_id: str) -> dict[str, Tensor]:
         """Return all tensors of one video by name, those of later releases included."""
         return {
-            name: self._handle.get_tensor(tensor_key(video_id, name))
-            for name in self._names[video_id]
+            name: self.header.handle.get_tensor(tensor_key(video_id, name))
+            for name in self.header.names[video_id]
         }
 
     def part(self, video_id: str) -> ShardPart:
@@ -88,15 +77,15 @@ class Shard:
         Raises DamagedError where its description cannot be read.
         """
         tensors = self.tensors(video_id)
-        problems = tensor_problems(self.info(video_id), tensors)
-        if digest(tensors) != self.header.sha256(video_id):
+        problems = tensor_problems(self.header.described(VideoInfo, video_id), tensors)
+        if digest(tensors) != entry_of(self.header, video_id).sha256:
             problems.append("the bytes of its tensors have changed since they were written")
         return problems
 
     def record(self, video_id: str) -> PrunedVideo:
         """Return one video. Raises DamagedError where its tensors differ from its description."""
-        info, tensors = self.info(video_id), self.tensors(video_id)
-        if problems := layout_problems(info, specs(tensors)):
+        info, tensors = self.header.described(VideoInfo, video_id), self.tensors(video_id)
+        if problems := tensor_problems(info, tensors):
             raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
         tensors = widened(info, tensors)
         known = {field.name for field in fields(PrunedVideo)} & tensors.keys()
@@ -112,7 +101,7 @@ def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
 
 
 def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return wrong shapes and dtypes, and differences of the mask from count and positions."""
+    """Return `layout_problems`, or else differences of the mask from count and positions."""
     if problems := layout_problems(info, specs(tensors)):
         return problems
     mask, positions, grid = tensors["keep_mask"], tensors["position_ids"], list(info.grid_thw)

@@ -5,7 +5,7 @@ No tensor is read here, so listing a store needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,11 @@ from evscli.store.schema import (
     METADATA_KEY,
     QUANTIZED_VERSION,
     RUN_NAME,
+    TensorSpec,
     id_problem,
+    layout_problems,
+    split_key,
+    tensor_key,
 )
 
 T = TypeVar("T")
@@ -39,14 +43,26 @@ class ShardHeader(Metadata):
     """The metadata of a shard; a video is decoded when it is asked for."""
 
     path: Path
+    names: Mapping[str, Sequence[str]]
+    """The names of every video's tensors, by id."""
+    handle: Any
+    """The open file of safetensors."""
 
     def info(self, video_id: str) -> VideoInfo:
-        """Return the description of one video. Raises DamagedError where it is incomplete."""
-        return self.described(VideoInfo, video_id)
+        """Return the description of one video.
 
-    def sha256(self, video_id: str) -> str:
-        """Return the digest of one video's tensors. Raises DamagedError."""
-        return self.described(TensorDigest, video_id).sha256
+        Raises DamagedError where it is incomplete, has values that no video has, or does not fit
+        the dtypes and shapes of the tensors.
+        """
+        info = self.described(VideoInfo, video_id)
+        if problems := layout_problems(info, self.layout(video_id)):
+            raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
+        return info
+
+    def layout(self, video_id: str) -> dict[str, TensorSpec]:
+        """Return the dtypes and shapes of one video's tensors; no tensor is read."""
+        views = {n: self.handle.get_slice(tensor_key(video_id, n)) for n in self.names[video_id]}
+        return {n: TensorSpec(one.get_dtype(), (*one.get_shape(),)) for n, one in views.items()}
 
     def described(self, kind: type[T], video_id: str, **more: object) -> T:
         """Return a video's description, and `more`, as another record. Raises DamagedError."""
@@ -54,13 +70,6 @@ class ShardHeader(Metadata):
             return from_json(kind, {**self.videos[video_id], **more, "id": video_id})
         except ValueError as error:
             raise damaged_shard(self.path, f"video {video_id!r}: {error}") from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorDigest:
-    """The digest of a video's tensors."""
-
-    sha256: str
 
 
 def description_of(info: VideoInfo, sha256: str) -> dict[str, Any]:
@@ -77,18 +86,17 @@ def metadata_text(fingerprint: str, videos: Mapping[str, Mapping[str, Any]]) -> 
     return canonical_json({"format": version, "fingerprint": fingerprint, "videos": videos})
 
 
-def read_header(path: Path) -> ShardHeader:
-    """Return the metadata of a shard file.
+def read_header(
+    path: Path, fingerprint: str | None = None, *, framework: str = "np"
+) -> ShardHeader:
+    """Return the header of a shard file, whose handle gives tensors of a `framework`.
 
-    Raises DamagedError where the file is missing or not a whole shard, StoreError where it was
-    written by a later release or cannot be read.
+    Raises DamagedError where the file is missing, not a whole shard, or of a configuration with
+    another fingerprint (None matches all); StoreError where it was written by a later release or
+    cannot be read.
     """
-    handle = open_safetensors(path, framework="np")
-    return parse_header(path, handle.metadata() or {})
-
-
-def parse_header(path: Path, metadata: Mapping[str, str]) -> ShardHeader:
-    """Return the header in a safetensors file's metadata. Raises as `read_header` does."""
+    handle = open_safetensors(path, framework=framework)
+    metadata: Mapping[str, str] = handle.metadata() or {}
     if METADATA_KEY not in metadata:
         raise StoreError(
             f"{path} is not a shard of evs (its header has no {METADATA_KEY!r} metadata): name a "
@@ -103,7 +111,21 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> ShardHeader:
                 raise ValueError(f"video id {video_id!r} {problem}")
     except ValueError as error:
         raise damaged_shard(path, str(error)) from None
-    return ShardHeader(path=path, fingerprint=content.fingerprint, videos=content.videos)
+    names: dict[str, list[str]] = {video_id: [] for video_id in content.videos}
+    for key in handle.keys():  # noqa: SIM118 - it is not a mapping
+        video_id, name = split_key(key)
+        if video_id not in names:
+            raise damaged_shard(path, f"tensor {key!r} belongs to no video")
+        names[video_id].append(name)
+    if fingerprint not in (None, content.fingerprint):
+        raise damaged_shard(path, f"it was made with another configuration than {RUN_NAME}")
+    return ShardHeader(
+        path=path,
+        fingerprint=content.fingerprint,
+        videos=content.videos,
+        names=names,
+        handle=handle,
+    )
 
 
 def check_format(path: Path, data: Mapping[str, Any]) -> None:
@@ -117,12 +139,6 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
             f"{path} has format version {version}, this evs reads versions {FORMAT_VERSION} and "
             f"{QUANTIZED_VERSION}: upgrade with pip install --upgrade evscli"
         )
-
-
-def check_fingerprint(header: ShardHeader, fingerprint: str | None) -> None:
-    """Raise DamagedError for a shard of another configuration. None matches every shard."""
-    if fingerprint is not None and header.fingerprint != fingerprint:
-        raise damaged_shard(header.path, f"it was made with another configuration than {RUN_NAME}")
 
 
 def open_safetensors(path: Path, *, framework: str) -> Any:

@@ -95,11 +95,10 @@ class StagingFolder:
     def _intact_info(self, path: Path) -> VideoInfo | None:
         """Return a whole video's description; None for a partial file or another run's."""
         try:
-            shard = Shard(path)
+            shard = Shard(path, self._fingerprint)
             (video_id,) = shard.videos
-            is_ours = shard.header.fingerprint == self._fingerprint
-            if is_ours and not shard.problems(video_id):
-                return shard.info(video_id)
+            if not shard.problems(video_id):
+                return shard.header.info(video_id)
         except (StoreError, ValueError):
             pass
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
+from evscli.store.manifest import entry_of
 from evscli.store.reader import Store
 from evscli.store.schema import TensorSpec, list_shards
 
@@ -111,7 +112,7 @@ def summarize_video(store: Store, video_id: str) -> VideoSummary:
     return VideoSummary(
         info=record.info,
         shard_name=name,
-        sha256=store.read_header(name).sha256(video_id),
+        sha256=entry_of(store.read_header(name), video_id).sha256,
         size=sum(tensor.nbytes for tensor in tensors.values()),
         tensors=specs(tensors),
         frames=_frames(record),

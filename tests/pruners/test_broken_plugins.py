@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from evscli import added
+from evscli.cli import run
 from evscli.errors import UsageError
 from evscli.pruners import broken_methods, get_pruner, list_pruners, prune, registry
 from tests.pruners.videos import tokens
@@ -17,6 +21,8 @@ REASONS = {
     "missing": r"ModuleNotFoundError: No module named 'no_such_module'",
     "exits": r"SystemExit: bye",
     "raises": r"RuntimeError: no licence",
+    "leaves": r"cannot be loaded .BaseException: gone\\x1b.: ",
+    "speechless": r"cannot be loaded .Speechless: Speechless.: ",
     "number": r"is a int, not a Pruner",
     "named": r"has the name 'evs', but its entry point has 'named'",
     "options": r"option k of a method must be a bool",
@@ -35,6 +41,9 @@ class TestBrokenPlugins:
             "missing": "import no_such_module",
             "exits": "import sys; sys.exit('bye')",
             "raises": "raise RuntimeError('no licence')",
+            "leaves": "raise BaseException('gone\\x1b')",
+            "speechless": "class Speechless(Exception):\n"
+            "    def __str__(self): raise RuntimeError\nraise Speechless",
             "number": "PRUNER = 3",
             "named": "from dataclasses import replace\nfrom evscli.pruners import get_pruner\n"
             "PRUNER = get_pruner('evs')",
@@ -73,3 +82,72 @@ class TestBrokenPlugins:
                 get_pruner(name)
         assert get_pruner("evs").paper.startswith("Efficient Video Sampling")
         assert prune(tokens(4, 3, 3), "fine", budget=0.5).count == 18
+
+
+FINE = """
+from dataclasses import replace
+from tests.pruners.test_own_methods import own
+print("welcome")
+PRUNER = replace(own(), name="fine")
+"""
+INSTALLED = {
+    "fine": ("[evscli.pruners]\nfine = evs_fine:PRUNER\n", "Name: evs-fine\nVersion: 1.0\n"),
+    "nameless": ("[evscli.pruners]\nnameless = evs_gone:PRUNER\n", None),
+    "latin": ("[evscli.pruners]\n# caf\xe9\n", "Name: evs-latin\nVersion: 2.0\n"),
+    "torn": ("[evscli.pruners]\ntorn\n", "Name: evs-t\xe9rn\nVersion: 2.0\n"),
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with packages of which only one is as it should be."""
+    (tmp_path / "evs_fine.py").write_text(FINE)
+    for name, (points, about) in INSTALLED.items():
+        folder = tmp_path / f"evs_{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "entry_points.txt").write_text(points, encoding="latin-1")
+        if about is not None:
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\n{about}", encoding="latin-1")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "evs_fine", raising=False)
+    caches = (added.points_of, added._warn_once, registry._load)
+    for cached in caches:
+        cached.cache_clear()
+    yield tmp_path
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_packages_that_cannot_be_read_are_noted_and_the_others_are_listed(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert run(["methods", "--json"], debug=False) == 0
+    out, err = capsys.readouterr()
+    first, _ = json.JSONDecoder().raw_decode(out)
+    methods = {method["name"]: method.get("broken") for method in first}
+    assert methods["fine"] is None
+    assert methods["nameless"].endswith("repair or uninstall the package of evs_gone:PRUNER")
+    notes = sorted(line for line in err.splitlines() if line != "welcome")
+    assert len(notes) == 2
+    assert notes[0].startswith(f"note: the entry points of a package in {site} cannot be read (")
+    assert notes[1].startswith("note: the entry points of evs-latin 2.0 cannot be read ('utf-8'")
+    assert notes[1].endswith("): repair or uninstall it")
+
+
+@pytest.mark.usefixtures("site")
+def test_what_a_package_prints_while_it_is_imported_is_no_part_of_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["methods", "--json"], debug=False) == 0
+    out, err = capsys.readouterr()
+    assert "fine" in [method["name"] for method in json.loads(out)]
+    assert err.splitlines().count("welcome") == 1
+
+
+def test_ctrl_c_while_a_package_is_imported_interrupts(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site / "evs_fine.py").write_text("raise KeyboardInterrupt")
+    assert run(["methods"], debug=False) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted: nothing was written"

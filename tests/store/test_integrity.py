@@ -16,6 +16,7 @@ from evscli.store.shard_header import description_of
 from tests.store.samples import CONFIG, SETTINGS, record
 
 SHARD = "shard-0-00000.safetensors"
+PART = '{"end":2.0,"first_frame":0,"segments":null,"source_seconds":9.0,"start":0.0}'
 
 
 def store_of(folder: Path, part: ShardPart) -> Path:
@@ -119,14 +120,25 @@ def test_manifest_and_shard_must_agree(tmp_path: Path) -> None:
         writer.add(record("b"))
     manifest = tmp_path / "manifest-0.jsonl"
     whole = manifest.read_text()
-    a_sha256 = shard_entries(tmp_path / SHARD)[0].sha256
+    entry = shard_entries(tmp_path / SHARD)[0]
+    kept, other, size = f'"kept":{entry.kept}', '"id":"a"', f'"shard_bytes":{entry.shard_bytes}'
+    sha256, zeros = entry.sha256, "0" * 64
     for old, new, problem in (
-        ('"path":"a.mp4"', '"path":"z.mp4"', "the manifest names another source"),
-        (a_sha256, "0" * 64, "the manifest has another digest"),
-        ('"id":"a"', '"id":"z"', "the manifest lists it, the shard lacks it"),
+        ('"path":"a.mp4"', '"path":"z.mp4"', 'source.path is "z.mp4" {} "a.mp4" {}'),
+        (sha256, zeros, f'sha256 is "{zeros}" {{}} "{sha256}" {{}}'),
+        *((kept, f'"kept":{n}', f"kept is {n} {{}} {entry.kept} {{}}") for n in (5, -5, 10**40)),
+        (other, '"query":"why?",' + other, 'query is "why?" {} absent {}'),
+        (size, '"shard_bytes":7', f"shard_bytes is 7 {{}} {entry.shard_bytes} {{}}"),
+        ('"shard_videos":2', '"shard_videos":3', "shard_videos is 3 {} 2 {}"),
+        (other, f'"part":{PART},{other}', "part.end is 2.0 {} absent {}"),
+        (other, '"id":"z"', "the manifest lists it, the shard lacks it"),
     ):
-        manifest.write_text(whole.replace(old, new))
-        assert messages(tmp_path) == [problem]
+        assert old in whole
+        manifest.write_text(whole.replace(old, new, 1))
+        told = problem.format("in the manifest and", "in the shard")
+        assert messages(tmp_path)[0] == told
+    manifest.write_text(whole.replace(kept + ",", "", 1))  # a store from before it was listed
+    assert messages(tmp_path) == []
     manifest.write_text(whole.splitlines(keepends=True)[0])
     (problem,) = messages(tmp_path)
     assert problem.startswith(f"1 of the videos of {SHARD} are in no manifest")

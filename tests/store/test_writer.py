@@ -228,7 +228,10 @@ def broken_records() -> dict[str, PrunedVideo]:
         "deepstack is missing": replace(video, deepstack=None),
         "prompt_times is F64": replace(video, prompt_times=video.frame_times),
         "scores is F32": replace(video, scores=torch.zeros(video.info.grid_thw)),
-        "not JSON compliant": replace(video, info=replace(video.info, duration=float("nan"))),
+        "'duration' is nan": replace(video, info=replace(video.info, duration=float("nan"))),
+        "not JSON compliant": replace(
+            video, info=replace(video.info, options={"temperature": float("nan")})
+        ),
     }
 
 
