@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperOption
 
 from evscli.errors import UsageError
 from evscli.option import OptionField, option_fields, option_of
+from evscli.paths import check_current_folder
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
 """The headings of the parameters outside all dataclasses."""
@@ -135,6 +136,7 @@ class GroupedCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names the variables that give the values it is about."""
+        check_current_folder()
         with _naming_variables(self, ctx):
             return super().invoke(ctx)
 

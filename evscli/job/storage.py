@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from evscli.job.selection import File
 from evscli.option import Checked, Option
+from evscli.paths import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,7 @@ class Storage(Checked):
     GROUP: ClassVar = "Store"
 
     output: Annotated[
-        str | None,
+        File | None,
         Option(
             "Folder of the store. Default: evs-out/MODEL-METHOD-BUDGET.",
             names=("-o", "--output"),
@@ -53,7 +55,7 @@ class Storage(Checked):
         names = [f"{request.pruner.name}-{file_name(request.budget)}" for request in requests]
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
-        output = Path(self.output)
+        output = Path(path_text(self.output, "--output"))
         return [output] if len(names) == 1 else [output / name for name in names]
 
 
