@@ -18,6 +18,7 @@ from evscli.job.encoding import ResizePlace
 from evscli.job.loading import make_encoder, make_pruner, query_rows
 from evscli.job.reading import DamagedPolicy
 from evscli.job.run import run_job
+from evscli.paths import check_current_folder, path_text
 from evscli.pruners import Method
 from evscli.records import OptionValue, PrunedVideo, Sampling, VideoInput
 
@@ -30,7 +31,7 @@ def prune_video(
     *,
     method: Method,
     budget: float | str | None = None,
-    model: str = MINI,
+    model: str | Path = MINI,
     revision: str | None = None,
     options: Mapping[str, OptionValue] | None = None,
     prune_at: int | None = None,
@@ -60,6 +61,7 @@ def prune_video(
     The encoder of the last call is kept, so that calls in a row find and load it once. Raises
     UsageError, ModelError, DeviceError or VideoError, each with one line on what to do.
     """
+    check_current_folder()
     job = Job(
         selection=Selection(
             methods=(method,),
@@ -82,24 +84,24 @@ def prune_video(
         ),
         storage=Storage(scores=store_scores),
     )
-    video = _video(Path(path), query, start, end)
+    video = _video(Path(path_text(path, "path")), query, start, end)
     job.check([video])
     job = replace(job, encoding=_resolved(job.encoding))
     queries = query_rows(job, [video])
-    encoder = _encoder(job.encoding, job.sampling, device)
-    pruner = make_pruner(job, device, encoder=encoder, queries=queries)
+    encoder = _encoder(job.encoding, job.sampling, job.encoding.device)
+    pruner = make_pruner(job, job.encoding.device, encoder=encoder, queries=queries)
     return pruner(video, damaged=damaged)
 
 
 def prune_videos(
-    inputs: Sequence[str | Path], job: Job, *, listener: Listener | None = None
+    inputs: str | Path | Sequence[str | Path], job: Job, *, listener: Listener | None = None
 ) -> list[Summary]:
     """Prune videos into stores, as `evs prune` does, and return the sums for each store.
 
-    `inputs` are the inputs of that command: videos, folders, globs, lists, tars and addresses. A
-    finished video is skipped, and a failing one is recorded and the rest go on, so that the same
-    call again goes on where the last one ended. `listener` gets every result. Raises an `EvsError`
-    with one line on what to do.
+    `inputs` is one input of that command, or a sequence of them: videos, folders, globs, lists,
+    tars and addresses. A finished video is skipped, and a failing one is recorded and the rest go
+    on, so that the same call again goes on where the last one ended. `listener` gets every result.
+    Raises an `EvsError` with one line on what to do.
 
         prune_videos(
             ["clips"],
@@ -109,7 +111,11 @@ def prune_videos(
             ),
         )
     """
-    videos = job.find_videos([str(given) for given in inputs])
+    check_current_folder()
+    if not isinstance(job, Job):
+        raise UsageError(f"job must be a Job of evscli.job, got a {type(job).__name__}")
+    listed = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
+    videos = job.find_videos([path_text(given, "an input") for given in listed])
     return run_job(job.resolved(), videos, listener=listener or Silent())
 
 

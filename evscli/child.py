@@ -12,9 +12,10 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
+from contextvars import ContextVar
+from multiprocessing import forkserver, spawn
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,12 +28,14 @@ PR_SET_PDEATHSIG = 1
 _STARTING = Lock()
 """The lock of the one environment that all threads of this process share."""
 
+_NEEDS_MAIN = ContextVar("_NEEDS_MAIN", default=True)
+"""Whether a child that this thread starts imports the main module of this process."""
+
 
 def start_server(modules: list[str]) -> None:
     """Start the clean process, which imports `modules` while this one goes on."""
-    if METHOD == "forkserver":
-        forkserver.set_forkserver_preload(modules)
-        _ensure_server()
+    forkserver.set_forkserver_preload(modules)
+    _ensure_server()
 
 
 def _ensure_server() -> None:
@@ -40,26 +43,48 @@ def _ensure_server() -> None:
 
     By itself it would look in the current folder first, and a person's `numpy.py` may lie there.
     """
+    if METHOD != "forkserver":
+        return
     # Python passes over what is not text, and a notebook may hold a Path there.
     texts = [place for place in sys.path if isinstance(place, str)]
     places = os.pathsep.join(place for place in texts if Path(place).is_absolute())
-    with _STARTING, _environment({"PYTHONSAFEPATH": "1", "PYTHONPATH": places}):
-        forkserver.ensure_running()
+    changes = {"PYTHONSAFEPATH": "1", "PYTHONPATH": places}
+    with _STARTING:
+        before = {name: os.environ[name] for name in changes if name in os.environ}
+        os.environ.update(changes)
+        try:
+            forkserver.ensure_running()
+        finally:
+            for name in changes.keys() - before.keys():
+                del os.environ[name]
+            os.environ.update(before)
 
 
 @contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Change the environment for a while."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
+def without_main() -> Iterator[None]:
+    """Start children here that do not import the main module of this process.
+
+    They never need it, and a script without `if __name__ == "__main__":` would run in each of them
+    again. Children that the script starts by itself, in other threads too, do import it.
+    """
+    before = _NEEDS_MAIN.set(False)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _NEEDS_MAIN.reset(before)
+
+
+_described = spawn.get_preparation_data
+
+
+def _described_without_main(name: str) -> dict[str, Any]:
+    """Return the description of this process for a child that is to be like it."""
+    every, hidden = _described(name), () if _NEEDS_MAIN.get() else ("init_main",)
+    return {key: value for key, value in every.items() if not key.startswith(hidden)}
+
+
+# multiprocessing has no parameter for this, and to hide the module would hide it from all threads.
+spawn.get_preparation_data = _described_without_main
 
 
 class Child:
@@ -73,10 +98,9 @@ class Child:
         context: Any = multiprocessing.get_context(METHOD)
         self.pipe, theirs = multiprocessing.Pipe()
         given = (target, theirs, *arguments)
-        if METHOD == "forkserver":
-            _ensure_server()
         self._process: BaseProcess = context.Process(target=_begin, args=given, daemon=not parent)
-        with theirs:
+        with theirs, without_main():
+            _ensure_server()
             self._process.start()
 
     def send(self, message: object) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +20,7 @@ from evscli.corpus.tasks import Done
 from evscli.encoders import files as files_module
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.scorer import expected_shapes
-from evscli.errors import UsageError
+from evscli.errors import EvsError, UsageError
 from evscli.job import Execution, Job, Selection, Storage
 
 MINI_WIDTH = 128
@@ -58,6 +62,8 @@ def test_a_scorer_chooses_inside_the_encoder(clip: Path, tmp_path: Path) -> None
         ({"method": "evs", "budget": "half"}, "budget 'half' is not understood"),
         ({"method": "evs", "budget": 0.5, "model": ""}, "--model is empty"),
         ({"method": "evs", "budget": 0.5, "damaged": "mend"}, "'mend' is not one of 'trim'"),
+        ({"method": "evs", "budget": 0.5, "model": 3}, "model must be a folder, .* got a int"),
+        ({"method": "evs", "budget": 0.5, "device": None}, "device 'None' is unknown"),
     ],
 )
 def test_what_is_missing_or_unused_is_refused(
@@ -92,10 +98,39 @@ def test_random_draws_anew_for_every_video_and_alike_for_one(clip: Path, tmp_pat
     assert not torch.equal(masks[0], masks[1])
 
 
+def test_a_path_and_a_device_of_torch_are_taken_for_their_texts(clip: Path) -> None:
+    given = {"method": "evs", "budget": 0.5}
+    texts = prune_video(str(clip), model=str(MINI_FOLDER), device="cpu", **given)  # type: ignore[arg-type]
+    other = prune_video(clip, model=MINI_FOLDER, device=torch.device("cpu"), **given)  # type: ignore[arg-type]
+    assert other.embeds.equal(texts.embeds)
+    assert other.info.model == texts.info.model
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a.mp4", ["a.mp4"], "a\0.mp4"])
+def test_what_is_no_path_is_refused(path: object) -> None:
+    with pytest.raises(UsageError, match="path must be a str or a Path"):
+        prune_video(path, method="evs", budget=0.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="path must be a str or a Path"):
+        open_store(path)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("span", [(2.0, 1.0), (-1.0, None), (1.0, 1.0), (float("nan"), None)])
 def test_what_is_no_part_is_refused(clip: Path, span: tuple[float, float | None]) -> None:
     with pytest.raises(UsageError, match="name no part of a video"):
         prune_video(clip, method="vcast", budget=0.3, start=span[0], end=span[1])
+
+
+UNGUARDED = """
+from evscli import prune_videos
+from evscli.cli import run
+from evscli.job import Execution, Job, Selection, Storage
+
+print("begun", flush=True)
+selection = Selection(methods=("vcast",), budgets=(0.3,))
+job = Job(selection=selection, storage=Storage(output="store"), execution=Execution(processes=1))
+print(prune_videos({clip!r}, job)[0].pruned, "pruned", flush=True)
+print("ended", run(["inspect", "store", "--verify"], debug=False))
+"""
 
 
 def two_methods(folder: Path) -> Job:
@@ -136,6 +171,66 @@ class TestPruneVideos:
     ) -> None:
         again = prune_videos([clip], two_methods(once[0]))
         assert [(one.pruned, one.skipped) for one in again] == [(0, 1), (0, 1)]
+
+    def test_one_input_needs_no_list(
+        self, clip: Path, once: tuple[Path, list[int], list[str]]
+    ) -> None:
+        for one in (clip, str(clip), (clip,)):
+            again = prune_videos(one, two_methods(once[0]))
+            assert [summary.skipped for summary in again] == [1, 1]
+
+    @pytest.mark.parametrize("inputs", [None, 3, [3], [None], b"clips", {"clips": 1}, {"clips"}])
+    def test_what_is_no_input_is_refused(self, inputs: Any, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="an input must be a str or a Path"):
+            prune_videos(inputs, two_methods(tmp_path))
+
+    @pytest.mark.parametrize("job", [None, {}, two_methods(Path()).selection])
+    def test_what_is_no_job_is_refused(self, clip: Path, job: Any) -> None:
+        kind = type(job).__name__
+        with pytest.raises(UsageError, match=f"job must be a Job of evscli.job, got a {kind}$"):
+            prune_videos([clip], job)
+
+    @pytest.mark.parametrize("output", ["a\0b", Path("a\0b"), 3, b"a"])
+    def test_what_is_no_folder_is_refused(self, clip: Path, output: Any, tmp_path: Path) -> None:
+        job = replace(two_methods(tmp_path), storage=Storage(output=output))
+        with pytest.raises(UsageError, match="--output must be a str or a Path"):
+            prune_videos([clip], job)
+
+    def test_a_folder_may_be_a_path(
+        self, clip: Path, once: tuple[Path, list[int], list[str]]
+    ) -> None:
+        job = replace(two_methods(once[0]), storage=Storage(output=once[0] / "stores"))
+        assert [summary.skipped for summary in prune_videos([clip], job)] == [1, 1]
+
+    def test_a_current_folder_that_was_deleted_is_named_as_the_reason(
+        self, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = two_methods(tmp_path)
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        with pytest.raises(EvsError, match="the current folder was deleted"):
+            prune_videos([clip], job)
+        with pytest.raises(EvsError, match="the current folder was deleted"):
+            prune_video(clip, method="evs", budget=0.5)
+
+    @pytest.mark.slow
+    def test_a_script_on_standard_input_needs_no_guard(self, clip: Path, tmp_path: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "-"],
+            input=UNGUARDED.format(clip=str(clip)),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines() == [
+            "begun",
+            "1 pruned",
+            "store: no problems, 1 video checked",
+            "ended 0",
+        ]
 
     def test_results_are_told_as_they_come(self, once: tuple[Path, list[int], list[str]]) -> None:
         assert once[2] == ["clip 0 False", "clip 1 False"]

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from evscli.child import Child, how_it_ended, start_server
+from evscli.child import Child, how_it_ended, start_server, without_main
 
 
 def do(pipe: Connection) -> None:
@@ -46,10 +47,42 @@ def test_a_dead_child_still_takes_messages_and_says_how_it_ended(child: Child) -
 SCRIPT = """
 from evscli.child import Child, start_server
 
-if __name__ == "__main__":
-    start_server(["calendar"])
-    print(Child(print).end(grace=None))
+print("the script runs", flush=True)
+start_server(["calendar"])
+print(Child(print).end(grace=None))
+print("its name is", __name__, "still", __import__("__main__").__dict__ is globals())
 """
+
+
+@pytest.mark.parametrize("way", ["file", "module", "standard input", "-c"])
+def test_a_script_without_a_guard_runs_once(way: str, tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(SCRIPT)
+    words = {"file": ["start.py"], "module": ["-m", "start"], "-c": ["-c", SCRIPT]}.get(way, ["-"])
+    done = subprocess.run(
+        [sys.executable, *words],
+        input=SCRIPT if way == "standard input" else "",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-2:]) == (
+        "the script runs",
+        ["0", "its name is __main__ still True"],
+    ), done
+    assert (done.stdout.count("the script runs"), done.stderr) == (1, "")
+
+
+def test_only_children_of_evs_go_without_the_main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/script.py", raising=False)
+    described = spawn.get_preparation_data
+    with ThreadPoolExecutor(1) as another, without_main():
+        assert "init_main_from_path" not in described("of evs")
+        theirs = another.submit(described, "of another thread").result()
+        assert theirs["init_main_from_path"] == "/script.py"
+    assert described("of the script")["init_main_from_path"] == "/script.py"
 
 
 def test_no_file_of_the_current_folder_is_taken_for_a_module(tmp_path: Path) -> None:

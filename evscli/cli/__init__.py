@@ -82,6 +82,10 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `evs` and exit: 0 done, 1 failed, 2 usage, 3 some videos failed, 130 interrupted."""
+    if not (sys.stdout and sys.stderr):  # one is closed, as by `1>&-`
+        while os.open(os.devnull, os.O_RDWR) < 2:  # a shard must not get the number of a stream
+            pass
+        sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # for names outside the locale
             stream.reconfigure(errors="backslashreplace")
@@ -122,6 +126,8 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     except Exception as error:
         if interrupts:
             return say_interrupted(arguments)
+        if os.environ.get("_EVS_COMPLETE"):  # a shell asks with words that cannot be completed
+            return 0
         what = f"{type(error).__name__}: {error}; this is a defect of evs"
         said = f"{what}: run again with --debug and report it"
         return _fail(broken_torchvision(error) or said, 1, debug=debug)

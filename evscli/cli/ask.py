@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from evscli.bundled import MINI
 from evscli.cli import options
 from evscli.cli.checks import chosen_id, name_model
 from evscli.cli.command import command
-from evscli.cli.notes import note, quiet_loading
+from evscli.cli.notes import noted_warnings, quiet_loading
 from evscli.errors import UsageError
 from evscli.job.encoding import Device, Dtype, Revision
 
@@ -53,8 +52,7 @@ def ask(
     name_model(named)
     quiet_loading()
     language = load_language_model(named, revision=revision, device=device, dtype=dtype)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted_warnings():
         inputs = prefill(
             video,
             language.tokenizer,
@@ -63,8 +61,6 @@ def ask(
             real_times=real_times,
             force=force_model,
         )
-    for warning in caught:
-        note(str(warning.message))
     on_text = None if as_json else show
     result = answer(language, inputs, max_new_tokens=max_new_tokens, on_text=on_text)
     if as_json:

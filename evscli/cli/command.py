@@ -22,6 +22,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from evscli.cli.defaults import DefaultsContext
 from evscli.errors import UsageError
 from evscli.option import OptionField, held_dataclasses, option_fields, option_of, types_of
+from evscli.paths import check_current_folder
 
 SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
 """The sources of values by rank, as Typer names them. The third is a file."""
@@ -136,6 +137,7 @@ class GroupedCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names the variables that give the values it is about."""
+        check_current_folder()
         sources = {name: ctx.get_parameter_source(name).name for name in ctx.params}
         RANKS.set({name: SOURCES.index(source) for name, source in sources.items()})
         with _naming_variables(self, ctx):

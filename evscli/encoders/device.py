@@ -20,6 +20,7 @@ def resolve_device(name: str) -> torch.device:
 
     Raises UsageError for another word and DeviceError for CUDA that is not there.
     """
+    name = str(name)  # it may be a torch.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":

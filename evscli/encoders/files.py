@@ -60,13 +60,21 @@ class ModelFiles(Protocol):
         """Return the path as `get` does, but None for a file that is not on this machine yet."""
 
 
-def find_model(model: str | ModelFiles, *, revision: str | None = None) -> ModelFiles:
-    """Resolve `mini`, a local folder or a hub id, in this order; `./mini` is a folder.
+Model = str | Path | ModelFiles
+"""A checkpoint as `find_model` takes it."""
+
+
+def find_model(model: Model, *, revision: str | None = None) -> ModelFiles:
+    """Resolve `mini`, a local folder or a hub id, in this order; `./mini` and a Path are folders.
 
     A checkpoint that is found already is returned as it is. Raises ModelError where there is no
-    such checkpoint and UsageError for a revision of a folder.
+    such checkpoint, and UsageError for a revision of a folder or a value of another type.
     """
-    if not isinstance(model, str):
+    if not isinstance(model, str | Path):
+        if not hasattr(model, "pretrained"):
+            raise UsageError(
+                f"model must be a folder, a hub id, or mini, got a {type(model).__name__}"
+            )
         return model
     folder = Path(model).expanduser()
     if model == MINI:
@@ -202,6 +210,8 @@ class HubRepository:
         return Path(fetched)
 
     def _unreachable(self, filename: str) -> str:
+        if filename == "config.json" and self._revision is not None:
+            filename = f"{filename} of revision {self._revision!r}"
         if huggingface_hub.is_offline_mode():
             return (
                 f"{self.name}: {filename} is not in the cache and HF_HUB_OFFLINE is set; "
@@ -226,10 +236,11 @@ class HubRepository:
         )
 
 
-def _checked_hub_id(model: str) -> str:
+def _checked_hub_id(model: str | Path) -> str:
     """Return `model` itself. Raises ModelError where it can only have been meant as a path."""
-    if Path(model).exists():
-        raise ModelError(f"{model!r} is a file; give the model's folder, a hub id, or mini")
+    if isinstance(model, Path) or Path(model).exists():
+        what = "is a file" if Path(model).exists() else "does not exist"
+        raise ModelError(f"{str(model)!r} {what}; give the model's folder, a hub id, or mini")
     try:
         validate_repo_id(model)
     except HFValidationError:

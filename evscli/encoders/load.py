@@ -18,7 +18,7 @@ from evscli.encoders.checkpoint import (
 from evscli.encoders.device import arithmetic_dtype, resolve_device, resolve_dtype
 from evscli.encoders.digest import weights_digests
 from evscli.encoders.encoder import VideoEncoder
-from evscli.encoders.files import ModelFiles, find_model
+from evscli.encoders.files import Model, find_model
 from evscli.encoders.processor import load_video_processor, processor_digest
 from evscli.errors import UsageError
 from evscli.models.contract import SamplingRules, VisionShape
@@ -37,7 +37,7 @@ BY_CHECKPOINT = Sampling()
 
 
 def load_encoder(
-    model: str | ModelFiles,
+    model: Model,
     *,
     device: str = "auto",
     dtype: str = "auto",

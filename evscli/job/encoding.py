@@ -12,9 +12,7 @@ from evscli.errors import UsageError
 from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
-    from evscli.encoders.files import ModelFiles
-
-    Model = str | ModelFiles
+    from evscli.encoders.files import Model, ModelFiles
 else:
 
     @runtime_checkable
@@ -23,7 +21,7 @@ else:
 
         held: Callable[[str], Path | None]
 
-    Model = str | ModelFiles
+    Model = str | Path | ModelFiles
 
 
 ResizePlace = Literal["cpu", "device"]
@@ -68,6 +66,10 @@ class Encoding(Checked):
         ResizePlace,
         Option("cpu resizes exactly; device is faster and approximate."),
     ] = "cpu"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", str(self.device))  # it may be a torch.device
+        super().__post_init__()
 
     def check_named(self, videos: int) -> None:
         """Raise UsageError for many videos without a model, where the bundled one is not meant."""

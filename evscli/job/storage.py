@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from evscli.option import Checked, Option
+from evscli.paths import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ class Storage(Checked):
         names = [f"{request.pruner.name}-{file_name(request.budget)}" for request in requests]
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
-        output = Path(self.output)
+        output = Path(path_text(self.output, "--output"))
         return [output] if len(names) == 1 else [output / name for name in names]
 
 

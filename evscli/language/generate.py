@@ -17,7 +17,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, TextStreame
 
 from evscli.encoders.checkpoint import family_of_checkpoint
 from evscli.encoders.device import resolve_device, resolve_dtype
-from evscli.encoders.files import ModelFiles, find_model
+from evscli.encoders.files import Model, find_model
 from evscli.errors import DeviceError, ModelError
 from evscli.texts import first_line
 
@@ -45,7 +45,7 @@ class Answer:
 
 
 def load_language_model(
-    model: str | ModelFiles,
+    model: Model,
     *,
     revision: str | None = None,
     device: str = "auto",

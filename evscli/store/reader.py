@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from evscli.errors import DamagedError, StoreError
+from evscli.paths import path_text
 from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
 from evscli.store.catalogue import Catalogue, read_catalogue
 from evscli.store.codec import fingerprint
@@ -173,7 +174,7 @@ def open_store(path: str | Path) -> Store:
     Raises StoreError where the path is not a store (a folder of stores names them) or a later
     release wrote it, DamagedError where run.json, a manifest or a shard without one cannot be read.
     """
-    path = Path(path)
+    path = Path(path_text(path, "path"))
     catalogue = look_into(path, keep=shard_of)
     is_folder = path.is_dir()
     try:
@@ -188,7 +189,7 @@ def open_store(path: str | Path) -> Store:
 def look_into(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
     """Return the videos of a store's folder, or of one shard file. Raises as `open_store` does."""
     try:
-        if not path.is_dir():
+        if path.exists() and not path.is_dir():
             return _look_into_file(path, keep)
         require_store(path)
         return read_catalogue(path, keep)
@@ -197,8 +198,6 @@ def look_into(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
 
 
 def _look_into_file(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: name the folder that evs prune wrote")
     try:
         finished = {entry.id: keep(entry) for entry in shard_entries(path)}
     except DamagedError:

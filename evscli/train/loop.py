@@ -16,6 +16,7 @@ from typing import Any, Generic
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from evscli.child import without_main
 from evscli.errors import EvsError
 from evscli.provenance import processor_name, provenance
 from evscli.train.checkpoint import (
@@ -210,7 +211,7 @@ def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator
         prefetch_factor=4 if processes else None,
         worker_init_fn=one_thread if processes else None,
     )
-    with interrupts_held():
+    with interrupts_held(), without_main():
         return iter(loader)
 
 

@@ -15,7 +15,7 @@ from evscli.store import open_store
 from tests.checkpoints import copy_mini
 from tests.cli.in_process import run_here
 from tests.disks import fill, mounted
-from tests.evs import Result, Running
+from tests.evs import Result, Running, run_evs
 from tests.videos import truncate, write_audio, write_video
 
 VCAST = ("--method", "vcast", "--budget", "0.3")
@@ -133,6 +133,21 @@ def test_arguments_that_do_not_parse(
     tmp_path: Path, clip: Path, arguments: tuple[str, ...], word: str
 ) -> None:
     check(prune(tmp_path, clip, *arguments), 2, word)
+
+
+@pytest.mark.parametrize("name", ["prune", "inspect", "methods"])
+def test_a_current_folder_that_was_deleted(tmp_path: Path, clip: Path, name: str) -> None:
+    words = {"prune": (clip, *VCAST, "-o", tmp_path / "store"), "inspect": (tmp_path, "--verify")}
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    result = run_evs(name, *words.get(name, ()), cwd=gone, before=gone.rmdir)
+    check(result, 1, "the current folder was deleted", "change to another")
+
+
+def test_the_bundled_model_has_no_revision(tmp_path: Path, clip: Path) -> None:
+    check(
+        prune(tmp_path, clip, *VCAST, "--revision", "main"), 2, "no revision 'main'", "leave it out"
+    )
 
 
 def test_a_command_that_does_not_exist(tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_completion_can_be_installed() -> None:
     assert "_EVS_COMPLETE" in result.out
 
 
+@pytest.mark.parametrize(
+    "words", [{}, {"COMP_WORDS": "evs pr"}, {"COMP_WORDS": "evs pr", "COMP_CWORD": "second"}]
+)
+def test_a_shell_that_asks_for_nothing_gets_nothing(words: dict[str, str]) -> None:
+    result = run_here(cwd=HERE, env={"_EVS_COMPLETE": "complete_bash", **words})
+    assert (result.code, result.out, result.err) == (0, "", "")
+
+
 class TestDefaults:
     """From variables of the environment and from evs.toml."""
 

@@ -13,7 +13,7 @@ import pytest
 from evscli.cli.report import print_safely
 from evscli.store import open_store
 from tests.cli.in_process import run_here
-from tests.evs import Running, run_evs
+from tests.evs import Running, no_change, run_evs
 from tests.videos import write_video
 
 EVS = Path(sys.executable).parent / "evs"
@@ -74,6 +74,39 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
             [EVS, "methods", "--json"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "code"),
+    [
+        ("--version", "1>&-", 0),
+        ("methods", "2>&- 1>&-", 0),
+        ("--help", "0<&- 1>&- 2>&-", 0),
+        ("prone", "1>&-", 2),
+        ("prone", "2>&-", 2),
+    ],
+)
+def test_a_closed_stream_is_no_error(words: str, closed: str, code: int) -> None:
+    command = ["bash", "-c", f"{EVS} {words} {closed}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert ("No such command" in done.stderr) == ((words, closed) == ("prone", "1>&-"))
+
+
+def close_streams() -> None:
+    """As a shell does by `0<&- 1>&- 2>&-`."""
+    sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    for number in range(3):
+        os.close(number)
+
+
+@pytest.mark.slow
+def test_a_store_is_the_same_without_any_stream(videos: Path, tmp_path: Path) -> None:
+    for name, before in (("open", no_change), ("closed", close_streams)):
+        done = run_evs("prune", videos, *VCAST, "-o", name, cwd=tmp_path, before=before)
+        assert done.code == 0, done
+    one, other = (tmp_path / name / "shard-0-00000.safetensors" for name in ("open", "closed"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_debug_shows_the_traceback_above_the_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
 from evscli.encoders import load_encoder
 from evscli.encoders.files import HubRepository, find_model
-from evscli.errors import EvsError, ModelError
+from evscli.errors import EvsError, ModelError, UsageError
 from tests.encoders.hub import COMMIT, Hub, serve
 from tests.encoders.layouts import copy_checkpoint, shard
 
@@ -116,6 +116,16 @@ def test_offline_without_cache_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModelError, match=r"config.json is not in the cache and HF_HUB_OFFLINE is"):
         load_encoder(NAME, device="cpu")
     assert not hub.requests
+
+
+@pytest.mark.usefixtures("hub")
+def test_offline_a_revision_without_cache_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_offline(monkeypatch)
+
+    with pytest.raises(
+        ModelError, match=r"config.json of revision 'v9' is not in the cache and HF"
+    ):
+        find_model(NAME, revision="v9")
 
 
 @pytest.mark.usefixtures("language_file")
@@ -233,6 +243,23 @@ def test_endpoint_and_cache_are_taken_from_the_environment(
     assert Path(done.stdout.strip()).read_bytes() == (qwen3 / "model.safetensors").read_bytes()
     assert hub.served["model.safetensors"] == (qwen3 / "model.safetensors").stat().st_size
     assert list((tmp_path / "home" / "hub").glob("models--someone--tiny-vl"))
+
+
+def test_a_path_is_a_folder_of_this_machine_and_never_an_id(
+    hub: Hub, qwen3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repositories[NAME] = qwen3
+    copy_checkpoint(qwen3, tmp_path / "mini")
+    monkeypatch.chdir(tmp_path)
+
+    assert find_model(Path("mini")).get("config.json") == Path("mini/config.json")
+    with pytest.raises(ModelError, match=rf"'{NAME}' does not exist; give the model's folder"):
+        find_model(Path(NAME))
+    with pytest.raises(UsageError, match="has no revision 'v1'"):
+        find_model(Path("mini"), revision="v1")
+    with pytest.raises(UsageError, match=r"model must be a folder, .* got a Hub$"):
+        find_model(hub)  # type: ignore[arg-type]
+    assert not hub.requests
 
 
 def test_repository_answers_none_for_a_file_it_lacks(hub: Hub, qwen3: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,21 @@ STEPS = 4
 def go(folder: Path, *, plan: TrainingPlan = PLAN, **options: Any) -> Trained:
     """A few steps of a learner of a few weights, drawn in this process."""
     return train(adding(plan), folder, processes=0, **{"until": STEPS} | options)
+
+
+UNGUARDED = """
+from evscli.train.loop import batches
+
+print("begun", flush=True)
+print(*batches([1, 2, 3, 4], 1, 3, 1))
+"""
+
+
+def test_a_script_that_has_batches_drawn_needs_no_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["begun", "2 3"]
 
 
 def load(folder: Path, plan: TrainingPlan = PLAN) -> Checkpoint:

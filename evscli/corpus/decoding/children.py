@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evscli import child
 
-IMPORTED_ONCE = ["evscli.cli", "evscli.corpus.decoding.decoder"]
+IMPORTED_ONCE = ["evscli.corpus.decoding.decoder"]
 
 
 def warm_up() -> None:

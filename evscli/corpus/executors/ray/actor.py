@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -108,8 +107,6 @@ class Worker(Mailbox):
             os.chdir(folder)
         except OSError as error:
             return Stopped(error=_no_folder(host, folder, error))
-        # Children of this process import its main module, which is one of Ray's and costs a second.
-        vars(sys.modules["__main__"]).pop("__file__", None)
         warm_up()
         self._thread = Thread(target=self._live, args=(assignment,), daemon=True)
         self._thread.start()
