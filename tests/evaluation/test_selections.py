@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from evscli.errors import UsageError
 from evscli.evaluation.selections import selections
+from evscli.job import Selection
+from evscli.pruners import PruneRequest
 from evscli.pruners.seeds import video_seed
 
 
+def requests(*methods: str, **options: Any) -> list[PruneRequest]:
+    return selections(Selection(methods=methods, **options))
+
+
 def named(methods: list[str], budgets: list[float]) -> list[tuple[str, float]]:
-    return [(r.pruner.name, r.fraction) for r in selections(methods, budgets)]
+    return [(r.pruner.name, r.fraction) for r in requests(*methods, budgets=budgets)]
 
 
 def test_unpruned_and_random_are_always_there() -> None:
@@ -30,7 +37,7 @@ def test_what_is_named_twice_or_always_there_is_run_once() -> None:
 
 
 def test_an_option_goes_to_every_method_that_has_it() -> None:
-    made = selections(["evs", "vcast"], [0.5], ["tau=0.3", "space=rgb"])
+    made = requests("evs", "vcast", budgets=0.5, options=["tau=0.3", "space=rgb"])
     by_method = {request.pruner.name: request.options for request in made}
     assert by_method["vcast"]["tau"] == 0.3
     assert by_method["evs"]["space"] == "rgb"
@@ -52,7 +59,7 @@ def test_a_wrong_selection_is_refused(
     methods: list[str], budget: float, options: list[str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        selections(methods, [budget], options)
+        requests(*methods, budgets=budget, options=options)
 
 
 def test_every_video_draws_its_own_random_tokens() -> None:
@@ -68,10 +75,40 @@ def test_it_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_budgets_of_tokens_come_after_fractions_in_their_order() -> None:
+    made = requests("vcast", budgets=["64tok", "0.5", "8tok/s", "0.25"])
+    assert [one.named_budget for one in made if one.pruner.name == "vcast"] == [
+        0.25,
+        0.5,
+        "64tok",
+        "8tok/s",
+    ]
+    assert [one.named_budget for one in made if one.pruner.name == "random"][2:] == [
+        "64tok",
+        "8tok/s",
+    ]
+
+
+def test_methods_inside_the_encoder_and_with_a_question_are_taken() -> None:
+    made = requests("stts", "cdpruner", "vcast", budgets=0.5)
+    assert [(one.pruner.name, one.prune_at) for one in made] == [
+        ("none", None),
+        ("stts", 3),
+        ("cdpruner", None),
+        ("vcast", None),
+        ("random", None),
+    ]
+    inside = requests("vcast", budgets=0.5, prune_at=1)
+    assert [one.prune_at for one in inside] == [None, 1, None]
+
+
 @pytest.mark.parametrize(
-    ("method", "words"),
-    [("stts", "works inside the encoder"), ("cdpruner", "needs a question")],
+    ("given", "words"),
+    [
+        ({"scorer": "weights.safetensors"}, "no method here uses a scorer"),
+        ({"query": "a red car"}, "no method here uses a query"),
+    ],
 )
-def test_methods_that_need_more_than_tokens_are_refused(method: str, words: str) -> None:
+def test_an_input_without_use_is_refused(given: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        selections([method], [0.5])
+        requests("vcast", budgets=0.5, **given)

@@ -13,10 +13,11 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
+from evscli.evaluation.questions.selecting import Selecting
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.results import ALL, Answered, Tally, tally
 from evscli.job import Encoding
-from evscli.mini.exam.procedural import Examiner, frames_of, held_out_films
+from evscli.mini.exam.procedural import Examiner, frames_of, held_out_films, without_tokens
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.questions import KINDS, WORDINGS, Question
 from evscli.mini.world.scene import Form
@@ -41,14 +42,14 @@ FORMS = [(8, (4, 5)), (12, (5, 3)), (10, (3, 6)), (16, (4, 4))]
 def tallies() -> list[Tally]:
     """The accuracy with all of a video's tokens and with none of them."""
     checkpoint = load_both(Encoding(model=str(MINI_FOLDER), device="cpu"))
-    request = check_selection(UNPRUNED)
+    selecting = Selecting(requests=[check_selection(UNPRUNED)])
     answered: list[Answered] = []
     for name, film in held_out_films(16, seed=SEED):
         examiner = Examiner.of(checkpoint, film)
-        tokens = examiner.encode(frames_of(film, WHOLE, seed=0))
-        for view in (WHOLE, QUESTION_ONLY):
-            mask = torch.full(tokens.grid_thw, view == WHOLE)
-            answers = examiner.answer(tokens, mask, name=name, request=request)
+        (seen,) = examiner.selected(name, selecting).selections([""])
+        views = {WHOLE: seen.record, QUESTION_ONLY: without_tokens(seen.record)}
+        for view, record in views.items():
+            answers = examiner.answer(record, range(len(film.questions)))
             answered += [replace(answer, method=view) for answer in answers]
     return tally(answered)
 
@@ -104,10 +105,10 @@ def test_answers_are_those_of_transformers_own_forward(films: Sequence[Film]) ->
 
 def unpruned_scores(checkpoint: LoadedCheckpoint, film: Film) -> torch.Tensor:
     examiner = Examiner.of(checkpoint, film)
-    tokens = examiner.encode(frames_of(film, WHOLE, seed=0))
-    mask = torch.ones(tokens.grid_thw, dtype=torch.bool)
+    selecting = Selecting(requests=[check_selection(UNPRUNED)])
+    (seen,) = examiner.selected("film", selecting).selections([""])
     with torch.inference_mode():
-        return examiner.scores(tokens, mask, film.questions)
+        return examiner.scores(seen.record, film.questions)
 
 
 def test_a_plain_load_answers_in_words_of_its_own(films: Sequence[Film]) -> None:

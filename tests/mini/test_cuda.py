@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from evscli.evaluation.questions.multiple_choice import load_both
-from evscli.evaluation.selections import selections
 from evscli.job import Encoding
 from evscli.mini.exam.procedural import evaluate_films
 from evscli.mini.form import build_mini
 from evscli.mini.training.learner import mini_task
 from evscli.mini.training.plan import TrainingPlan
 from evscli.train.loop import train
+from tests.evaluation.answers import choosing
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,11 +35,11 @@ def test_training_goes_on_from_a_checkpoint(tokenizer: Any, tmp_path: Path) -> N
 
 def test_answers_about_films_are_those_of_the_cpu(tmp_path: Path) -> None:
     build_mini(tmp_path)
-    requests = selections(["evs"], [0.25])
+    selecting = choosing(["evs"], [0.25])
     cpu, cuda = (
         evaluate_films(
             load_both(Encoding(model=str(tmp_path), device=device, dtype="float32")),
-            requests,
+            selecting,
             videos=6,
         ).answered
         for device in ("cpu", "cuda")

@@ -228,7 +228,7 @@ class References:
     random: Score | None
     """The random selection that kept as many tokens."""
     first: Score | None
-    """The first of the other methods, where it kept as many tokens."""
+    """The first method that was named, where it kept as many tokens. Random ones have none."""
 
     @classmethod
     def of(
@@ -244,13 +244,14 @@ class References:
         }
         named = {series[0]: score for (series, at), score in alike.items() if at == budget}
         first = next((key for key in alike if key[0][0] not in (UNPRUNED, RANDOM)), None)
-        equal = None if first is None else alike.get((first[0], budget))
+        other = first is not None and first[0] != selection[0] and method not in (UNPRUNED, RANDOM)
+        equal = alike.get((first[0], budget)) if first is not None and other else None
         whole = {series[0]: score for (series, at), score in alike.items() if at == 1.0}
         kept = scores[selection].kept_fraction
         return cls(
             unpruned=whole.get(UNPRUNED) if method != UNPRUNED else None,
             random=_as_much(named.get(RANDOM), kept) if method != RANDOM else None,
-            first=_as_much(equal, kept) if first and first[0] != selection[0] else None,
+            first=_as_much(equal, kept),
         )
 
 

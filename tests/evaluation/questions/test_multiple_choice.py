@@ -20,12 +20,12 @@ from evscli.evaluation.questions.multiple_choice import (
     load_both,
 )
 from evscli.evaluation.questions.options import encode_options
-from evscli.evaluation.selections import selections
 from evscli.evaluation.setup import setup_of
 from evscli.job import Encoding
 from evscli.pipeline import VideoPruner, frames
 from evscli.pruners import check_selection
 from evscli.records import PrunedVideo, VideoInput
+from tests.evaluation.answers import choosing
 from tests.evaluation.questions.test_options import one_by_one
 from tests.videos import truncate, write_video
 
@@ -68,7 +68,7 @@ def test_answers_are_those_of_plain_forwards_on_each_selection(
 ) -> None:
     language = checkpoint.language
     choices = make_choices(folder, "a.mp4", "b.mp4")
-    evaluation = evaluate_choices(choices, checkpoint, selections(["vcast"], [0.3]), seed=7)
+    evaluation = evaluate_choices(choices, checkpoint, choosing(["vcast"], [0.3], seed=7))
     assert len(evaluation.answered) == 2 * 2 * 3
     assert not evaluation.failures
 
@@ -103,7 +103,7 @@ def test_a_video_is_decoded_and_encoded_once(
 
     original = frames.decode_frames
     monkeypatch.setattr(frames, "decode_frames", decode)
-    requests = selections(["evs", "vcast"], [0.3], ["space=rgb"])
+    requests = choosing(["evs", "vcast"], [0.3], "space=rgb")
     evaluate_choices(make_choices(folder, "a.mp4", "b.mp4"), checkpoint, requests)
     assert [Path(path).name for path in decoded] == ["a.mp4", "b.mp4"]
 
@@ -112,8 +112,7 @@ def test_a_video_is_decoded_and_encoded_once(
 def test_the_same_seed_gives_the_same_result(checkpoint: LoadedCheckpoint, folder: Path) -> None:
     choices = make_choices(folder, "a.mp4")
     first, again = (
-        evaluate_choices(choices, checkpoint, selections(["vcast"], [0.3]), seed=3)
-        for _ in range(2)
+        evaluate_choices(choices, checkpoint, choosing(["vcast"], [0.3], seed=3)) for _ in range(2)
     )
     assert first == again
 
@@ -132,7 +131,7 @@ def test_every_video_and_seed_draws_other_random_tokens(
     monkeypatch.setattr(multiple_choice, "ask", remember)
     choices = make_choices(folder, "a.mp4", "copy.mp4")
     for seed in (0, 1):
-        evaluate_choices(choices, checkpoint, selections(["random"], [0.5]), seed=seed)
+        evaluate_choices(choices, checkpoint, choosing(["random"], [0.5], seed=seed))
     masks = {r.keep_mask.numpy().tobytes() for r in records if r.info.method == "random"}
     assert len(masks) == 4
 
@@ -144,12 +143,12 @@ def test_a_video_that_fails_is_reported_and_the_rest_go_on(
     truncate(write_video(folder / "half.mp4", frames=96))
     choices = make_choices(folder, "a.mp4", "half.mp4", "b.mp4")
     steps: list[int] = []
-    requests = selections(["vcast"], [0.3])
+    requests = choosing(["vcast"], [0.3])
     evaluation = evaluate_choices(choices, checkpoint, requests, advance=steps.append)
     (failure,) = evaluation.failures
     assert (failure.id, failure.path) == ("half.mp4", "half.mp4")
     assert {answer.video for answer in evaluation.answered} == {"a.mp4", "b.mp4"}
-    assert sum(steps) == len(choices) * len(requests)
+    assert sum(steps) == len(choices) * len(requests.requests)
 
 
 @pytest.mark.slow
@@ -164,7 +163,7 @@ def test_a_video_that_fails_on_one_selection_counts_for_none(
     original = multiple_choice.prefill
     monkeypatch.setattr(multiple_choice, "prefill", ask)
     steps: list[int] = []
-    requests = selections(["vcast"], [0.3])
+    requests = choosing(["vcast"], [0.3])
     choices = make_choices(folder, "a.mp4", "b.mp4")
     evaluation = evaluate_choices(choices, checkpoint, requests, advance=steps.append)
     assert {answer.video for answer in evaluation.answered} == {"b.mp4"}
@@ -172,7 +171,7 @@ def test_a_video_that_fails_on_one_selection_counts_for_none(
     assert failure.stage == "answer"
     assert str(folder / "a.mp4") in failure.message
     assert "too little memory" in failure.message
-    assert sum(steps) == len(choices) * len(requests)
+    assert sum(steps) == len(choices) * len(requests.requests)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +193,7 @@ def test_a_text_the_model_cannot_read_is_refused_before_any_video(
         "\n".join(map(json.dumps, [good, {**good, "question": question, "options": options}]))
     )
     with pytest.raises(UsageError, match=words) as caught:
-        evaluate_choices(read_choices(path), checkpoint, selections(["vcast"], [0.3]))
+        evaluate_choices(read_choices(path), checkpoint, choosing(["vcast"], [0.3]))
     assert str(caught.value).startswith(f"{path}:2: ")
 
 

@@ -38,10 +38,10 @@ def test_lines_hold_every_tally_and_number_in_columns() -> None:
     assert len(rows) == 3 * 5
     assert tuple(head) == HEAD
     assert head.index("accuracy") == 5
-    assert {len(row) for row in rows} == {15}
+    assert {len(row) for row in rows} == {20}
     unpruned, pruned = rows[:2]
     assert unpruned[:6] == ["all", "none", "1", "1.0000", "80", "1.0000"]
-    assert unpruned[9:] == [""] * 6
+    assert unpruned[9:] == [*[""] * 10, "100.0"]
     assert pruned[:6] == ["all", "vcast", "0.25", "0.2500", "80", "0.5000"]
     assert (pruned[8], pruned[9], pruned[12]) == ("0.5000", "-0.5000", "0.0000")
 
@@ -99,3 +99,41 @@ def test_markdown_keeps_a_column_for_a_kind_with_a_bar_in_its_name() -> None:
     table = kinds_table(make_tallies("a|b", "c"))
     assert table is not None
     assert as_markdown(table).splitlines()[0] == "| method | budget | a\\|b | c |"
+
+
+def test_other_methods_are_compared_with_the_first_one_named() -> None:
+    made = tally(
+        [
+            *answers(ALL, method="none", budget=1.0),
+            *answers(ALL, method="surprise"),
+            *answers(HALF),
+            *answers(HALF, method="random"),
+        ]
+    )
+    head, _, *rows = as_markdown(overall_table(made, width=WIDE_TABLE)).splitlines()
+    assert head.endswith("| vs random | vs surprise |")
+    assert [row.rpartition("| ")[2].split("(")[0].strip(" |") for row in rows] == [
+        "",
+        "",
+        "-50.0*",
+        "",
+    ]
+
+
+def test_budgets_of_tokens_and_numbers_of_frames_have_their_columns() -> None:
+    made = tally(
+        [
+            replace(answer, num_frames=frames, budget=budget, kept=25, total=total)
+            for frames, total in ((8, 50), (32, 200))
+            for method, budget in (("none", 1.0), ("vcast", "25tok"), ("random", "25tok"))
+            for answer in answers(HALF, method=method, budget=25 / total)
+        ]
+    )
+    assert [row.kept_as_asked for row in made if row.method == "vcast"] == [True, True]
+    assert all(row.versus_random is not None for row in made if row.method == "vcast")
+    head, _, *rows = as_markdown(overall_table(made, width=WIDE_TABLE)).splitlines()
+    assert head.startswith("| method | budget | kept | tokens | right |")
+    assert rows[1].startswith("| vcast num_frames=8 | 25tok | 50.0% | 25 | 50.0% |")
+    assert rows[4].startswith("| vcast num_frames=32 | 25tok | 12.5% | 25 | 50.0% |")
+    line = lines(made)[2].split("\t")
+    assert line[-2:] == ["8", "25.0"]

@@ -64,6 +64,7 @@ def counted(right: dict[tuple[str, float], int], *, kept: float | None = None) -
             method=method,
             options={},
             budget=budget,
+            fraction=budget,
             correct=number < count,
             chance=0.5,
             kept=round(100 * (kept or budget)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,14 @@ from evscli.encoders.files import find_model
 from evscli.errors import UsageError
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.questions.options import best_option, score_options
-from evscli.evaluation.selections import selections
 from evscli.job import Encoding
+from evscli.job.loading import make_encoder
 from evscli.language.prefill import prefill
 from evscli.mini.exam.procedural import (
     Examiner,
     evaluate_films,
     evaluate_views,
     event_masks,
-    film_chunks,
-    film_plan,
     frames_of,
     held_out_films,
     refuse_others,
@@ -33,9 +32,9 @@ from evscli.mini.world.draw import LAMP, Drawing
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.scene import Form, Light, Scene, Thing
 from evscli.mini.world.views import VIEWS, WHOLE
-from evscli.pruners.positions import gather_tokens, position_ids
-from evscli.records import PrunedVideo, SourceInfo, VideoInfo, VideoTokens
+from evscli.records import Sampling
 from tests.checkpoints import make_checkpoint
+from tests.evaluation.answers import choosing
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> LoadedCheckpoint:
     """Seeded weights answer as well as trained ones, as far as these tests go."""
     folder = tmp_path_factory.mktemp("mini")
     build_mini(folder)
-    return load_both(Encoding(model=str(folder), dtype="float32"))
+    return load_both(encoding_of(folder))
+
+
+def encoding_of(folder: Path) -> Encoding:
+    return Encoding(model=str(folder), dtype="float32")
 
 
 @pytest.fixture(scope="module")
@@ -53,52 +56,14 @@ def film() -> Film:
     return film
 
 
-def record_of(
-    checkpoint: LoadedCheckpoint, film: Film, tokens: VideoTokens, mask: torch.Tensor
-) -> PrunedVideo:
-    """What a shard would hold of the film."""
-    plan = film_plan(film)
-    embeds, deepstack = gather_tokens(tokens, mask)
-    info = VideoInfo(
-        id="film",
-        source=SourceInfo(path="film.mp4", size=1, sha256="0"),
-        source_fps=plan.source_fps,
-        source_frames=plan.source_frames,
-        duration=plan.duration,
-        source_size=plan.source_size,
-        rotation=0,
-        resized_size=plan.resized_size,
-        grid_thw=plan.grid_thw,
-        model=checkpoint.encoder.info,
-        method="evs",
-        options={},
-        budget=0.5,
-        expected=int(mask.sum()),
-        kept=int(mask.sum()),
-    )
-    return PrunedVideo(
-        info=info,
-        embeds=embeds,
-        position_ids=position_ids(mask),
-        keep_mask=mask,
-        source_index=torch.from_numpy(plan.source_index),
-        frame_times=torch.from_numpy(plan.frame_times),
-        prompt_times=torch.from_numpy(plan.prompt_times),
-        deepstack=deepstack,
-    )
-
-
 @pytest.mark.parametrize("budget", ["0.4", pytest.param("1", marks=pytest.mark.slow)])
 def test_answers_are_those_of_a_prefill_from_a_shard(
     checkpoint: LoadedCheckpoint, film: Film, budget: str
 ) -> None:
     examiner = Examiner.of(checkpoint, film)
-    frames = frames_of(film, WHOLE, seed=0)
-    tokens = examiner.encode(frames)
-    request = selections(["evs"], [float(budget)])[1]
-    mask = examiner.select(request, tokens, frames, seed=0)
-    ours = examiner.scores(tokens, mask, film.questions)
-    record = record_of(checkpoint, film, tokens, mask)
+    selected = examiner.selected("film", choosing(["evs"], [float(budget)]))
+    record = [one.record for one in selected.selections([""])][1]
+    ours = examiner.scores(record, film.questions)
     language = checkpoint.language
     for question, scores in zip(film.questions, ours, strict=True):
         inputs = prefill(record, language.tokenizer, question.text, model=language.model)
@@ -114,16 +79,15 @@ def test_answers_are_those_of_a_prefill_from_a_shard(
 def test_every_selection_is_asked_every_question_the_same_twice(
     checkpoint: LoadedCheckpoint,
 ) -> None:
-    requests = selections(["evs"], [0.25])
+    selecting = choosing(["evs"], [0.25], seed=108)
     told: list[int] = []
     one, two = (
-        evaluate_films(checkpoint, requests, videos=2, seed=108, advance=told.append)
-        for _ in range(2)
+        evaluate_films(checkpoint, selecting, videos=2, advance=told.append) for _ in range(2)
     )
     assert one == two
     assert told == [1] * 4
     questions = sum(len(film.questions) for _, film in held_out_films(2, seed=108))
-    assert len(one.answered) == questions * len(requests)
+    assert len(one.answered) == questions * len(selecting.requests)
     assert {answer.method for answer in one.answered} == {"none", "evs", "random"}
     kept = {a.method: a.kept for a in one.answered if a.video == "film-00000"}
     assert kept["evs"] < kept["none"] == next(iter(one.answered)).total
@@ -136,8 +100,8 @@ def test_another_seed_asks_about_other_videos() -> None:
 
 @pytest.mark.slow
 def test_diagnostics_come_for_every_video_and_selection(checkpoint: LoadedCheckpoint) -> None:
-    requests = selections(["evs"], [0.5])
-    found = evaluate_films(checkpoint, requests, videos=2, seed=108, diagnostics=True).diagnostics
+    selecting = choosing(["evs"], [0.5], seed=108)
+    found = evaluate_films(checkpoint, selecting, videos=2, diagnostics=True).diagnostics
     assert {method for (method, _), _ in found} == {"none", "evs", "random"}
     for ((method, _), _), rows in found.items():
         assert len(rows) == 2
@@ -194,12 +158,27 @@ def test_every_thing_that_pops_up_and_every_flash_is_an_event_of_its_own() -> No
     assert cells == [[[3, 0, 0]], [[1, 0, 1], [2, 0, 1]], [[4, 0, 1]]]
 
 
-def test_chunks_and_plan_fit_each_other(film: Film) -> None:
+def test_a_film_is_sampled_as_its_file_would_be(
+    checkpoint: LoadedCheckpoint, film: Film, tmp_path: Path
+) -> None:
+    build_mini(tmp_path)
+    whole = Examiner.of(checkpoint, film)
+    assert whole.plan.source_index.tolist() == [*range(12)]
+    four = make_encoder(encoding_of(tmp_path), Sampling(num_frames=4), "cpu")
+    few = Examiner.of(replace(checkpoint, encoder=four), film, num_frames=4)
+    chosen = four.rules.sample(12, 4.0)
+    assert few.plan.source_index.tolist() == chosen.tolist() == [0, 4, 7, 11]
+    assert few.plan.prompt_times.tolist() == four.rules.prompt_times(chosen, 4.0).tolist()
+    assert few.plan.grid_thw == (2, 4, 5)
+    selected = few.selected("film", choosing(["evs"], [0.5]))
+    (chunk,) = selected.frames()
     frames = frames_of(film, WHOLE, seed=0)
-    plan = film_plan(film)
-    (chunk,) = film_chunks(frames)
-    assert len(chunk.pixels) == len(plan.source_index) == 2 * plan.grid_thw[0]
-    assert tuple(chunk.pixels.shape[2:]) == plan.resized_size
+    assert torch.equal(chunk.pixels, frames[torch.from_numpy(chosen)])
+    (_, pruned, _) = selected.selections([""])
+    answers = few.answer(pruned.record, range(len(film.questions)))
+    assert {(answer.num_frames, answer.total) for answer in answers} == {(4, 40)}
+    more = Examiner.of(replace(checkpoint, encoder=four), film, num_frames=50)
+    assert more.plan.grid_thw == whole.plan.grid_thw
 
 
 def test_only_models_trained_on_such_videos_are_asked(tmp_path: Any) -> None:
