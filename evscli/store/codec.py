@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -87,7 +89,11 @@ def decoder(kind: type[T]) -> Callable[[str | bytes], T]:
         try:
             return decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
-            raise ValueError(_reason(error)) from None
+            reason = _reason(error)
+        if "out of range" in reason:
+            with suppress(ValueError, RecursionError):
+                reason = next(_out_of_range(json.loads(text, parse_int=float)), reason)
+        raise ValueError(reason)
 
     return read
 
@@ -102,6 +108,15 @@ def from_json(kind: type[T], data: Any) -> T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise ValueError(_reason(error)) from None
+
+
+def _out_of_range(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys of numbers that no float holds, which msgspec does not name."""
+    if isinstance(value, (dict, list)):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _out_of_range(item, f"{key}.{name}")
+    elif key and isinstance(value, float) and math.isinf(value):
+        yield f"key {key.removeprefix('.')!r} is a number out of range"
 
 
 def _reason(error: Exception) -> str:

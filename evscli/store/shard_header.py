@@ -110,7 +110,8 @@ def check_format(path: Path, data: Mapping[str, Any]) -> None:
     """Raise StoreError unless this release can read the format; ValueError where none is named."""
     version = data.get("format")
     if type(version) is not int:
-        raise ValueError("key 'format' is missing")
+        fault = f"must be int, not {type(version).__name__}" if "format" in data else "is missing"
+        raise ValueError(f"key 'format' {fault}")
     if version not in (FORMAT_VERSION, QUANTIZED_VERSION):
         raise StoreError(
             f"{path} has format version {version}, this evs reads versions {FORMAT_VERSION} and "

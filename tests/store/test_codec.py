@@ -82,6 +82,20 @@ def test_only_objects_of_real_json_are_parsed(text: str | bytes) -> None:
         json_object(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"a":1e400}', "a"),
+        ('{"options":{"tau":-1e400,"x":1}}', "options.tau"),
+        ('{"a":{"b":[1,{"c":1e400}]}}', "a.b.1.c"),
+        ('{"a":[' + "9" * 5000 + "]}", "a.0"),
+    ],
+)
+def test_a_number_out_of_range_is_named_by_its_keys(text: str, key: str) -> None:
+    with pytest.raises(ValueError, match=f"^key '{key}' is a number out of range$"):
+        json_object(text)
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: f'{{"id":{text}}}'))
 def test_random_bytes_are_an_object_or_one_clear_error(text: bytes | str) -> None:

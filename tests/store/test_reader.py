@@ -196,6 +196,7 @@ def test_a_later_format_says_to_upgrade(folder: Path) -> None:
     ("change", "reason"),
     [
         (lambda evs: evs.pop("format"), "key 'format' is missing"),
+        (lambda evs: evs.update(format="1"), "key 'format' must be int, not str"),
         (lambda evs: evs.pop("fingerprint"), "key 'fingerprint' is missing"),
         (lambda evs: evs.pop("videos"), "key 'videos' is missing"),
         (lambda evs: evs["videos"]["day 2/b"].pop("kept"), "'day 2/b': key 'kept' is missing"),
