@@ -11,14 +11,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from shutil import get_terminal_size
+from typing import Annotated
 
 import typer
 
 from evscli.cli.ask import ask
 from evscli.cli.command import GroupedCommand
 from evscli.cli.compare import compare
-from evscli.cli.defaults import DEFAULTS_FILE, read_defaults
 from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
@@ -33,8 +33,8 @@ from evscli.errors import EvsError
 from evscli.installed import broken_torchvision
 from evscli.texts import one_line
 
-WIDEST_HELP = 120
-"""The most columns of help, since longer lines are hard to read."""
+NARROWEST_HELP, WIDEST_HELP = 40, 120
+"""The least and the most columns of help, since longer lines are hard to read."""
 
 app = typer.Typer(
     name="evs",
@@ -43,7 +43,7 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (prune, plan, inspect, merge, visualize, compare, ask, methods, models):
     app.command(cls=GroupedCommand)(command)
@@ -103,7 +103,7 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     try:
         with logged_as(note):
             code = app(
-                list(arguments), standalone_mode=False, prog_name="evs", default_map=file_defaults()
+                list(arguments), standalone_mode=False, prog_name="evs", terminal_width=help_width()
             )
         sys.stdout.flush()
     except typer.TyperException as error:
@@ -130,12 +130,9 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     return code if isinstance(code, int) else 0
 
 
-def file_defaults() -> dict[str, Any]:
-    """Return and note the defaults that an `evs.toml` in this folder sets. Raises UsageError."""
-    if not DEFAULTS_FILE.exists():
-        return {}
-    note(f"{DEFAULTS_FILE} in this folder gives defaults")
-    return read_defaults(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+def help_width() -> int:
+    """Return the columns of help: those of the terminal, without a margin."""
+    return max(min(get_terminal_size().columns, WIDEST_HELP), NARROWEST_HELP) - 2
 
 
 def say_interrupted(arguments: Sequence[str]) -> int:

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import MISSING, is_dataclass
 from functools import wraps
-from types import GenericAlias
+from textwrap import wrap
+from types import GenericAlias, NoneType
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from evscli.cli.defaults import DefaultsContext
 from evscli.errors import UsageError
-from evscli.option import OptionField, option_fields, option_of
+from evscli.option import OptionField, held_dataclasses, option_fields, option_of, types_of
+
+SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
+"""The sources of values by rank, as Typer names them. The third is a file."""
+
+RANKS: ContextVar[Mapping[str, int]] = ContextVar("ranks")
+"""The ranks of the sources of the command's values, by parameter; 0 is what is typed."""
 
 ARGUMENTS, OTHERS = "Arguments", "Options"
 """The headings of the parameters outside all dataclasses."""
@@ -37,7 +46,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         for name, parameter in signature.parameters.items()
         if (option := option_of(name, hints[name], parameter.default, group=OTHERS)) is not None
     }
-    filled = _dataclasses(hints)
+    filled: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
     flat: list[inspect.Parameter] = []
     for name, parameter in signature.parameters.items():
         if name in filled:
@@ -51,9 +60,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def run(**given: Any) -> None:
         made = {name: _fill(cls, given) for name, cls in filled.items()}
-        for name, option in own.items():
-            option.check(given[name])
-        function(**made, **{**given, **_values(own.values(), given)})
+        checked = {name: option.check(given[name]) for name, option in own.items()}
+        function(**made, **{**given, **checked})
 
     run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
@@ -61,35 +69,23 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _all_options(cls: type) -> list[OptionField]:
-    nested = [option for inner in _inner(cls).values() for option in _all_options(inner)]
+    nested = [one for inner in held_dataclasses(cls).values() for one in _all_options(inner)]
     return [*option_fields(cls), *nested]
 
 
-def _inner(cls: type) -> dict[str, type]:
-    """Return the dataclasses that a dataclass holds, by field."""
-    return _dataclasses(get_type_hints(cls))
+def _fill(cls: Any, given: dict[str, Any]) -> Any:
+    """Make a dataclass of the values given for it, and remove them from `given`.
 
-
-def _dataclasses(hints: dict[str, Any]) -> dict[str, type]:
-    return {
-        name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)
-    }
-
-
-def _fill(cls: type, given: dict[str, Any]) -> Any:
-    """Make a dataclass of the values given for it, and remove them from `given`."""
-    values = _values(option_fields(cls), given)
-    for name in values:
-        del given[name]
-    return cls(**values, **{name: _fill(inner, given) for name, inner in _inner(cls).items()})
-
-
-def _values(options: Iterable[OptionField], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of these options, tuples where Typer has lists."""
-    return {
-        option.name: tuple(given[option.name] or ()) if option.is_repeated else given[option.name]
-        for option in options
-    }
+    A value is left out that one of a higher rank excludes, and a default of the environment or of
+    a file that has no use.
+    """
+    values, ranks = {one.name: given.pop(one.name) for one in option_fields(cls)}, RANKS.get()
+    highest = min((ranks[name] for name in cls.EXCLUSIVE if values[name] is not None), default=0)
+    values |= {name: None for name in cls.EXCLUSIVE if ranks[name] > highest}
+    if defaults := {name for name in values if SOURCES[ranks[name]] in SOURCES[1:3]}:
+        values |= {name: left for name, left in cls.replaced(values).items() if name in defaults}
+    held = {name: _fill(inner, given) for name, inner in held_dataclasses(cls).items()}
+    return cls(**values, **held)
 
 
 def _parameter(option: OptionField) -> inspect.Parameter:
@@ -111,15 +107,20 @@ def _parameter(option: OptionField) -> inspect.Parameter:
 
 def _typer_type(option: OptionField) -> Any:
     """Return the type for Typer, which takes lists where a frozen dataclass has tuples."""
-    return GenericAlias(list, get_args(option.type)[:1]) if option.is_repeated else option.type
+    kinds = types_of(option.type)
+    if option.is_repeated:
+        return GenericAlias(list, types_of(get_args(kinds[0])[0])[:1])
+    return kinds[0] | None if NoneType in kinds else kinds[0]
 
 
 class GroupedCommand(TyperCommand):
     """A command whose help has a heading for every group of options.
 
     The environment variable `EVS_MAX_FRAMES` gives the default of `--max-frames`, and likewise for
-    every other option.
+    every other option; behind it comes the file of `defaults.py`.
     """
+
+    context_class = DefaultsContext
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -135,8 +136,15 @@ class GroupedCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names the variables that give the values it is about."""
+        sources = {name: ctx.get_parameter_source(name).name for name in ctx.params}
+        RANKS.set({name: SOURCES.index(source) for name, source in sources.items()})
         with _naming_variables(self, ctx):
             return super().invoke(ctx)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage; arguments are written there as they are in the help."""
+        arguments = [one for one in self.get_params(ctx) if isinstance(one, TyperArgument)]
+        return ["[OPTIONS]", *(one.display_name_raw for one in arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups in the order of their first options."""
@@ -146,10 +154,10 @@ class GroupedCommand(TyperCommand):
             if record is not None:
                 heading, (names, text) = _heading(parameter), record
                 shown = names.partition(" <")[0] if heading == ARGUMENTS else names
-                groups.setdefault(heading, []).append((shown, text))
+                groups.setdefault(heading, []).append((_broken(shown, formatter.width), text))
         for heading, records in sorted(groups.items(), key=lambda group: group[0] == OTHERS):
             with formatter.section(heading):
-                formatter.write_dl(records)
+                formatter.write_dl(records, col_max=min(30, formatter.width - 24))
 
 
 @contextmanager
@@ -180,6 +188,12 @@ def variable_of(names: Sequence[str]) -> str:
     """Return the environment variable for the default of an option with these names."""
     longest = max(names, key=len)
     return f"EVS_{longest.lstrip('-').replace('-', '_').upper()}"
+
+
+def _broken(names: str, width: int) -> str:
+    """Return the names of an option and its choices, broken behind a choice to fit the width."""
+    lines = wrap(names.replace("|", "| "), width - 8) if len(names) > width - 2 else [names]
+    return "\n      ".join(lines).replace("| ", "|")
 
 
 def _heading(parameter: Any) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
-from evscli.cli.command import command
+from evscli.cli.command import RANKS, command
 from evscli.cli.notes import noted_warnings, progress, quiet_loading
 from evscli.errors import UsageError
 from evscli.job import Encoding, Selection
@@ -63,6 +63,8 @@ class EvaluatedSelection(Checked):
         ),
     ] = 0
 
+    replaced = Selection.replaced
+
 
 @command
 def evaluate(
@@ -100,10 +102,10 @@ def evaluate(
     )
     check_output(Path(output))
     if questions is None:
-        refuse_with_films(sampling, per_token=per_token)
+        refuse_with_films()
         evaluation, setup = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
     else:
-        refuse_with_questions(videos, baselines=baselines, diagnostics=diagnostics)
+        refuse_with_questions()
         evaluation, setup = ask_questions(task, questions, per_token)
     raise typer.Exit(report_accuracy(evaluation, setup, Path(output), as_json=as_json))
 
@@ -176,19 +178,19 @@ def ask_about_films(task: EvalTask, videos: int, baselines: bool, diagnostics: b
     return evaluation, setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos))
 
 
-def refuse_with_films(sampling: Sampling, *, per_token: bool) -> None:
-    """Raise UsageError for options that need a file of questions."""
-    if per_token or sampling != Sampling():
-        names = ", ".join(option.names[-1] for option in option_fields(Sampling))
+def refuse_with_films() -> None:
+    """Raise UsageError where options are typed that need a file of questions."""
+    names = {option.name: option.names[-1] for option in option_fields(Sampling)}
+    if any(RANKS.get()[name] == 0 for name in ("per_token", *names)):
         raise UsageError(
-            f"{names} and --per-token are for your own videos: give a file of questions with "
-            "--questions, or leave them out"
+            f"{', '.join(names.values())} and --per-token are for your own videos: give a file of "
+            "questions with --questions, or leave them out"
         )
 
 
-def refuse_with_questions(videos: int | None, *, baselines: bool, diagnostics: bool) -> None:
-    """Raise UsageError for options that need procedural videos."""
-    if videos is not None or baselines or diagnostics:
+def refuse_with_questions() -> None:
+    """Raise UsageError where options are typed that need procedural videos."""
+    if any(RANKS.get()[name] == 0 for name in ("videos", "baselines", "diagnostics")):
         raise UsageError(
             "--videos, --baselines and --diagnostics are for the procedural videos: leave them "
             "out, or leave out --questions"

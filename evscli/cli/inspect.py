@@ -16,7 +16,10 @@ from evscli.option import Option
 def inspect(
     store: Annotated[
         Path,
-        typer.Argument(help="Store made by `evs prune`, a folder of several, or one shard file."),
+        typer.Argument(
+            metavar="STORE",
+            help="Store made by `evs prune`, a folder of several, or one shard file.",
+        ),
     ],
     video: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Show this video in depth.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from evscli.bundled import MINI
 from evscli.errors import UsageError
@@ -13,8 +15,15 @@ if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
 
     Model = str | ModelFiles
-else:  # the type that a command line gives
-    Model = str
+else:
+
+    @runtime_checkable
+    class ModelFiles(Protocol):
+        """The class of that name, for checks that import no torch."""
+
+        held: Callable[[str], Path | None]
+
+    Model = str | ModelFiles
 
 
 ResizePlace = Literal["cpu", "device"]
@@ -59,6 +68,12 @@ class Encoding(Checked):
         ResizePlace,
         Option("cpu resizes exactly; device is faster and approximate."),
     ] = "cpu"
+
+    @classmethod
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return no revision for a folder, which has none."""
+        model = given["model"] or MINI
+        return {"revision": None} if model == MINI or Path(model).expanduser().is_dir() else {}
 
     def check_named(self, videos: int) -> None:
         """Raise UsageError for many videos without a model, where the bundled one is not meant."""

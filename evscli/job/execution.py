@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from evscli.errors import UsageError
 from evscli.option import Checked, Option
@@ -71,6 +72,11 @@ class Execution(Checked):
     check_sources: Annotated[
         bool, Option("Hash finished videos again before they are skipped.")
     ] = False
+
+    @classmethod
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return no address for an engine that has none."""
+        return {} if given["engine"] == "ray" else {"address": None}
 
     def __post_init__(self) -> None:
         super().__post_init__()

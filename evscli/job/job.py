@@ -13,6 +13,7 @@ from evscli.job.execution import Execution
 from evscli.job.reading import Reading
 from evscli.job.selection import Selection
 from evscli.job.storage import Storage
+from evscli.option import Checked
 from evscli.records import Sampling, VideoInput
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pruning:
+class Pruning(Checked):
     """The reading, encoding and pruning of videos, wherever the tokens go."""
 
     selection: Selection

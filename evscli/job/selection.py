@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evscli.pruners import Method, PruneRequest
     from evscli.pruners.budget import BudgetRule
     from evscli.records import OptionValue
+else:  # the functions that take methods and options check them
+    Method, OptionValue = str | Any, Any
 
-    Budget = float | str
-    Options = Mapping[str, OptionValue] | tuple[str, ...]
-    File = str | Path
-else:  # the types that a command line gives
-    Method, Budget, Options, File = str, str, tuple[str, ...], str
+Budget = str | float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,7 @@ class Selection(Checked):
         Option("Distribution for a range: uniform (default) or beta:A,B.", metavar="DIST"),
     ] = None
     options: Annotated[
-        Options,
+        tuple[str, ...] | Mapping[str, OptionValue],
         Option("Option of the method. May be repeated.", names=("--option",), metavar="NAME=VALUE"),
     ] = ()
     prune_at: Annotated[
@@ -59,10 +56,11 @@ class Selection(Checked):
             "Prune inside the encoder, after this block counted from 0. Default: after the whole "
             "encoder; stts and window-diff after block 3.",
             metavar="BLOCK",
+            least=0,
         ),
     ] = None
     scorer: Annotated[
-        File | None,
+        str | Path | None,
         Option(
             "Weights for stts: a safetensors file or a checkpoint. Default: the model's own.",
             metavar="FILE",
@@ -70,6 +68,28 @@ class Selection(Checked):
     ] = None
     query: Annotated[str | None, Option("Question for cdpruner and semvid.", metavar="TEXT")] = None
     seed: Annotated[int, Option("Seed of random methods.", metavar="N", least=0, below=2**63)] = 0
+
+    @classmethod
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the methods use. An option that no method at all has stays, to be refused."""
+        from evscli.pruners.registry import list_pruners, pruner_of
+
+        pruners = [pruner_of(name) for name in given["methods"]]
+        own, known = (
+            {option.name for one in several for option in one.options}
+            for several in (pruners, list_pruners())
+        )
+        needs = {need for one in pruners for need in (*one.needs, *one.needs_by_option.values())}
+        less: dict[str, Any] = dict.fromkeys({"query", "scorer"} - needs)
+        names = [(text.partition("=")[0].strip(), text) for text in given["options"]]
+        less["options"] = [text for name, text in names if name not in known - own]
+        if all(one.keeps_all for one in pruners):
+            less["budgets"] = []
+        if all(one.keeps_all or "query" in one.needs for one in pruners):
+            less["prune_at"] = None
+        if not any(":" in budget for budget in given["budgets"]):
+            less["budget_dist"] = None
+        return less
 
     def requests(self) -> tuple[PruneRequest, ...]:
         """Return every method with every budget, checked; among several methods `none` comes once.

@@ -24,7 +24,7 @@ class Storage(Checked):
     GROUP: ClassVar = "Store"
 
     output: Annotated[
-        str | None,
+        str | Path | None,
         Option(
             "Folder of the store. Default: evs-out/MODEL-METHOD-BUDGET.",
             names=("-o", "--output"),

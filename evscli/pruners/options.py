@@ -19,10 +19,9 @@ from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evscli.errors import UsageError
-from evscli.option import Option, option_of
+from evscli.option import WANTED, Option, option_of, plain
 from evscli.records import OptionValue
 
-_WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _NOTHING = Option("")
 
 
@@ -42,7 +41,7 @@ class MethodOption:
     @property
     def wanted(self) -> str:
         """The allowed values in words."""
-        return f"one of {', '.join(self.choices)}" if self.choices else _WANTED[self.kind]
+        return f"one of {', '.join(self.choices)}" if self.choices else WANTED[self.kind]
 
 
 def class_options(cls: type[Any]) -> tuple[MethodOption, ...]:
@@ -80,7 +79,7 @@ def _option(name: str, annotation: Any, default: Any, names: dict[str, Any] | No
     choices: tuple[str, ...] = ()
     if get_origin(hint) is Literal:
         choices, hint = get_args(hint), str
-    elif hint not in _WANTED:
+    elif hint not in WANTED:
         raise UsageError(
             f"option {name} of a method must be a bool, int, float, str or Literal, not {hint}: "
             "annotate it so"
@@ -179,8 +178,8 @@ def _from_text(option: MethodOption, text: str) -> OptionValue | None:
 
 def _from_value(option: MethodOption, value: object) -> OptionValue | None:
     """Return `value` where its type fits; a whole number fits a float, a bool does not."""
-    if option.kind is bool or isinstance(value, bool):
-        return value if option.kind is bool and isinstance(value, bool) else None
-    if option.kind is float and isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
-    return value if option.kind is int and isinstance(value, int) else None
+    try:
+        typed: Any = plain(option.kind, value)
+        return typed if option.kind is not float else float(typed) if math.isfinite(typed) else None
+    except (ValueError, OverflowError):
+        return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evscli.errors import UsageError
+from evscli.option import Option, OptionField
 from evscli.pruners.budget import BudgetRule, Demand, Fraction, check_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options, closest
@@ -24,6 +25,7 @@ from evscli.records import (
 )
 
 WHOLE_BUDGET = Fraction(value=1.0)
+BLOCK = OptionField(name="prune_at", type=int, default=None, option=Option("", least=0), group="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +125,8 @@ def _block_of(pruner: Pruner, asked: int | None) -> int | None:
             f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
             "leave --prune-at out"
         )
-    if isinstance(asked, bool) or not isinstance(asked, int):
-        raise UsageError(f"prune_at must be a whole number, got {asked!r}: give a block such as 3")
-    if asked < 0:
-        raise UsageError(
-            f"--prune-at counts the encoder's blocks from 0, got {asked}: give 0 or more"
-        )
-    return asked
+    block: int = BLOCK.check(asked)
+    return block
 
 
 def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:

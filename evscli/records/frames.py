@@ -30,6 +30,7 @@ class Sampling(Checked):
     """
 
     GROUP: ClassVar = "Frames"
+    EXCLUSIVE: ClassVar = ("fps", "num_frames")
 
     fps: Annotated[
         float | None, Option("Frames per second to sample.", metavar="RATE", above=0)
@@ -61,8 +62,6 @@ class Sampling(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fps is not None and self.num_frames is not None:
-            raise UsageError("--fps and --num-frames exclude each other; give one of them")
         for name, most in (("max", self.max_pixels), ("total", self.total_pixels)):
             if most is not None and self.min_pixels is not None and self.min_pixels > most:
                 raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,15 @@ from tests.evs import run_evs
 from tests.videos import write_video
 
 HERE = Path(__file__).parent
+COMMANDS = [
+    (),
+    ("train",),
+    ("train", "mini"),
+    *(
+        (name,)
+        for name in "prune plan inspect merge visualize compare ask methods models eval".split()
+    ),
+]
 
 
 def shown(*words: str, **environment: str) -> str:
@@ -59,6 +69,18 @@ def test_help_uses_the_width_of_the_terminal() -> None:
     assert max(map(len, narrow)) <= 60
     assert 100 < max(map(len, wide)) <= 120
     assert len(wide) < len(narrow)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_help_fits_forty_columns_and_names_no_types(words: tuple[str, ...]) -> None:
+    assert max(map(len, shown(*words, "-h", COLUMNS="40").splitlines())) <= 40
+    assert not re.search("<(str|int|float|path|bool|list)", shown(*words, "-h"))
+
+
+def test_usage_has_the_arguments_as_the_help_has_them() -> None:
+    assert shown("prune", "-h").startswith("Usage: evs prune [OPTIONS] INPUT...\n")
+    assert shown("ask", "-h").startswith("Usage: evs ask [OPTIONS] STORE [ID] QUESTION\n")
+    assert shown("inspect", "-h").startswith("Usage: evs inspect [OPTIONS] STORE [ID]\n")
 
 
 @pytest.mark.parametrize("name", ["prune", "plan", "compare", "eval"])
@@ -149,7 +171,11 @@ class TestDefaults:
         [
             ({"EVS_MAX_FRAMES": "many"}, (), "'--max-frames': "),
             ({"EVS_MAX_FRAMES": "0"}, (), "--max-frames must be 1 or more, got 0"),
-            ({"EVS_FPS": "2"}, ("--num-frames", "8"), "--fps and --num-frames exclude each other"),
+            (
+                {"EVS_FPS": "2", "EVS_NUM_FRAMES": "8"},
+                (),
+                "--fps and --num-frames exclude each other",
+            ),
             ({"EVS_JSON": "perhaps"}, (), "'--json': "),
             ({"EVS_ENGINE": "spark"}, (), "'spark' is not one of 'local', 'ray' (from"),
         ],

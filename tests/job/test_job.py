@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evscli.encoders import files as files_module
@@ -18,6 +19,7 @@ from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, St
 from evscli.job.loading import make_encoder, make_pruner
 from evscli.pruners import get_pruner
 from evscli.records import Sampling
+from evscli.store.codec import fingerprint
 from tests.videos import write_video
 
 VCAST = Selection(methods=("vcast",), budgets=(0.3,))
@@ -54,6 +56,24 @@ class TestSelections:
     def test_refuse_an_option_that_no_method_has(self) -> None:
         with pytest.raises(UsageError, match="none of the methods vcast, evs has an option 'tua'"):
             Selection(methods=("vcast", "evs"), budgets=(0.5,), options={"tua": 1}).requests()
+
+    @pytest.mark.parametrize("one", ["vcast", get_pruner("vcast"), iter(["vcast"])])
+    def test_take_one_method_and_any_iterable(self, one: Any) -> None:
+        asked = Selection(methods=one, budgets=np.array([0.5, 0.25]))  # type: ignore[arg-type]
+        assert names(asked) == names(asked) == ["vcast 0.5", "vcast 0.25"]
+
+    def test_hold_plain_numbers(self) -> None:
+        asked = Selection(
+            methods=("vcast",),
+            budgets=(np.float32(0.5),),  # type: ignore[arg-type]
+            options={"min_k": np.int64(1)},  # type: ignore[dict-item]
+            prune_at=np.int64(1),  # type: ignore[arg-type]
+            seed=np.int64(3),  # type: ignore[arg-type]
+        )
+        request = asked.requests()[0]
+        numbers = [request.options["min_k"], request.prune_at, asked.seed, asked.budgets[0]]
+        assert numbers == [1, 1, 3, 0.5]
+        assert [type(number) for number in numbers] == [int, int, int, float]
 
 
 class TestStores:
@@ -92,6 +112,19 @@ def test_a_checkpoint_is_found_once_for_a_whole_run(monkeypatch: pytest.MonkeyPa
     assert again.encoding.files is job.encoding.files
     make_pruner(job, "cpu")
     assert (found, job.encoding.name) == (["mini"], "mini")
+
+
+def test_numbers_of_numpy_give_the_same_fingerprint_as_those_of_python() -> None:
+    def print_of(whole: Any, number: Any) -> str:
+        job = Job(
+            selection=Selection(methods="random", budgets=number(0.5), seed=whole(3)),  # type: ignore[arg-type]
+            sampling=Sampling(fps=number(2), max_pixels=whole(65536)),
+            encoding=Encoding(chunk_frames=whole(8)),
+            storage=Storage(segment=number(2)),
+        )
+        return fingerprint(make_pruner(job, "cpu").configs[0].settings)
+
+    assert print_of(np.int64, np.float32) == print_of(int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +198,20 @@ def test_what_does_not_suit_is_refused_before_any_work(job: Job, line: str, clip
         (Encoding, {"model": ""}, "--model is empty"),
         (Execution, {"timeout": -1}, "--timeout must be a number above 0, got -1"),
         (Execution, {"timeout": float("inf")}, "--timeout must be a number above 0, got inf"),
+        (Execution, {"max_attempts": None}, "--max-attempts must be a whole number, got None"),
+        (Execution, {"processes": 2.5}, "--processes must be a whole number, got 2.5"),
+        (Execution, {"retry_failed": "no"}, "--retry-failed must be true or false, got 'no'"),
+        (Encoding, {"chunk_frames": 16.0}, "--chunk-frames must be a whole number, got 16.0"),
+        (Encoding, {"model": 3}, "--model must be text or a ModelFiles, got 3"),
+        (Storage, {"scores": "no"}, "--scores must be true or false, got 'no'"),
+        (Storage, {"segment": True}, "--segment must be a number, got True"),
+        (Selection, {"methods": ()}, "--method is empty"),
+        (Selection, {"methods": "evs", "seed": 3.5}, "--seed must be a whole number, got 3.5"),
+        (Selection, {"methods": "evs", "seed": None}, "--seed must be a whole number, got None"),
+        (Selection, {"methods": "evs", "prune_at": -1}, "--prune-at must be 0 or more, got -1"),
+        (Selection, {"methods": "evs", "options": {3: 1}}, "--option must be text or a Mapping"),
+        (Job, {"selection": VCAST, "sampling": {}}, "sampling must be a Sampling, got {}"),
+        (Job, {"selection": "vcast"}, "selection must be a Selection, got 'vcast'"),
     ],
 )
 def test_a_value_that_no_run_can_have_is_refused(kind: Any, given: Any, line: str) -> None:
