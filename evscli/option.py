@@ -39,6 +39,8 @@ class Option:
     """The smallest value that is allowed."""
     below: int | None = None
     """The value below which all allowed values lie."""
+    typed: bool = False
+    """Whether the value must be typed, and no variable or file has a default for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def plain(kind: Any, value: Any) -> Any:
     """Return a value of the type `kind`, its numbers as Python's own.
 
     Numbers of numpy are numbers, a whole number is a `float` too, and a bool is neither. A tuple is
-    made of any iterable; a text, or what is no iterable, is its only item. Raises ValueError,
+    made of any iterable; a text, or any other value, is its only item. Raises ValueError,
     TypeError or OverflowError for a value of another type.
     """
     origin, inner = get_origin(kind), get_args(kind)
@@ -116,6 +118,7 @@ def plain(kind: Any, value: Any) -> Any:
     elif kind in (int, float):
         if isinstance(value, Real if kind is float else Integral) and not isinstance(value, bool):
             number = float(value) if kind is float else value
+            # A whole number stays one, since settings with 2 and 2.0 have two fingerprints.
             return int(value) if isinstance(value, Integral) else number
     elif value in inner if origin is Literal else kind is Any or isinstance(value, origin or kind):
         return value

@@ -30,6 +30,9 @@ SOURCES = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
 RANKS: ContextVar[Mapping[str, int]] = ContextVar("ranks")
 """The ranks of the sources of the command's values, by parameter; 0 is what is typed."""
 
+TYPED = "-"
+"""The mark, in place of a variable, of an option that has none."""
+
 ARGUMENTS, OTHERS = "Arguments", "Options"
 """The headings of the parameters outside all dataclasses."""
 
@@ -95,6 +98,7 @@ def _parameter(option: OptionField) -> inspect.Parameter:
         *option.names,
         metavar=option.option.metavar,
         help=option.option.help,
+        envvar=TYPED if option.option.typed else None,
         rich_help_panel=option.group,
     )
     default = inspect.Parameter.empty if option.default is MISSING else option.default
@@ -127,7 +131,8 @@ class GroupedCommand(TyperCommand):
         super().__init__(*arguments, **named)
         for parameter in self.params:
             if isinstance(parameter, TyperOption):
-                parameter.envvar = variable_of(parameter.opts)
+                typed = parameter.envvar == TYPED
+                parameter.envvar = None if typed else variable_of(parameter.opts)
                 parameter.show_envvar = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -145,12 +145,12 @@ def _single(commands: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _options(command: Any) -> dict[str, Any]:
-    """Return the parameters of a command by the names of their options, without the dashes."""
+    """Return the parameters that have defaults by the names of their options without the dashes."""
     return {
         option.lstrip("-"): parameter
         for parameter in command.params
         for option in parameter.opts
-        if option.startswith("--") and parameter.param_type_name == "option"
+        if option.startswith("--") and parameter.param_type_name == "option" and parameter.envvar
     }
 
 

@@ -44,6 +44,7 @@ SmallerBudget = Annotated[
         "Smaller budget than the store's: 0.1, 256tok or 64tok/s. For methods with nested masks.",
         names=("--budget",),
         metavar="BUDGET",
+        typed=True,
     ),
 ]
 QuestionWords = Annotated[
@@ -117,40 +118,12 @@ Run = Annotated[
         metavar="DIR",
     ),
 ]
-Steps = Annotated[int, Option("Batches to learn from.", metavar="N", least=1)]
-More = Annotated[
-    int,
-    Option(
-        "Steps behind these, in which the learning rate rises and falls once more; a finished "
-        "run may be given some too.",
-        metavar="N",
-        least=0,
-    ),
-]
-TrainingSeed = Annotated[
-    int,
-    Option(
-        "Seed of the weights and the videos.", names=("--seed",), metavar="N", least=0, below=2**32
-    ),
-]
-Rate = Annotated[float, Option("Highest learning rate.", metavar="RATE")]
-BatchTokens = Annotated[
-    int, Option("Visual tokens in a batch, about.", names=("--tokens",), metavar="N", least=1)
-]
 Looks = Annotated[
     int | None,
     Option(
         "First steps, in which only the vision tower learns. Default: a fifth of them.",
         metavar="N",
         least=0,
-    ),
-]
-View = Annotated[
-    str,
-    Option(
-        "Part left of every video: whole, first-frame or shuffled-frames, to see what can be "
-        "answered without the rest.",
-        metavar="VIEW",
     ),
 ]
 Threads = Annotated[

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -23,8 +23,6 @@ from evscli.mini.training.plan import TrainingPlan
 if TYPE_CHECKING:
     from evscli.train.loop import Trained
 
-DEFAULTS = TrainingPlan()
-DEFAULT_LOOKS = -1
 HELD_OUT = 200
 """The default number of held-out videos."""
 
@@ -42,13 +40,8 @@ def _group() -> None:
 @command
 def mini(
     output: options.Run,
-    steps: options.Steps = DEFAULTS.steps,
-    more: options.More = DEFAULTS.more,
-    seed: options.TrainingSeed = DEFAULTS.seed,
-    rate: options.Rate = DEFAULTS.rate,
-    tokens: options.BatchTokens = DEFAULTS.tokens,
+    plan: TrainingPlan,
     looks: options.Looks = None,
-    view: options.View = DEFAULTS.view,
     device: Device = "auto",
     threads: options.Threads = None,
     processes: options.Processes = 1,
@@ -63,15 +56,7 @@ def mini(
 
     Example: evs train mini -o mini-run
     """
-    plan = TrainingPlan(
-        seed=seed,
-        steps=steps,
-        more=more,
-        looks=DEFAULT_LOOKS if looks is None else looks,
-        tokens=tokens,
-        rate=rate,
-        view=view,
-    )
+    plan = plan if looks is None else replace(plan, looks=looks)
     folder = Path(output)
     check_output(folder)
     trained = run(plan, folder, device=device, threads=threads, processes=processes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from evscli.bundled import MINI
 from evscli.errors import UsageError
@@ -70,6 +70,12 @@ class Encoding(Checked):
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", str(self.device))  # it may be a torch.device
         super().__post_init__()
+
+    @classmethod
+    def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return no revision for a folder, which has none."""
+        model = given["model"] or MINI
+        return {"revision": None} if model == MINI or Path(model).expanduser().is_dir() else {}
 
     def check_named(self, videos: int) -> None:
         """Raise UsageError for many videos without a model, where the bundled one is not meant."""

@@ -71,7 +71,7 @@ class Selection(Checked):
 
     @classmethod
     def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return less where the methods need less. An option that no method at all has stays."""
+        """Return what the methods use. An option that no method at all has stays, to be refused."""
         from evscli.pruners.registry import list_pruners, pruner_of
 
         pruners = [pruner_of(name) for name in given["methods"]]

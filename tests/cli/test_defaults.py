@@ -148,6 +148,12 @@ class TestExclusions:
         assert result.code == 2
         assert "--fps and --num-frames exclude each other; give one of them" in result.error
 
+    def test_a_revision_is_for_the_hub_only(self, file: Path) -> None:
+        file.write_text('model = "some/checkpoint"\nrevision = "v1"\n')
+        settings(file.parent, "bundled", "--model", "mini", *PRUNE[2:])
+        result = run_here(*PRUNE, "--model", "mini", "--revision", "v2", cwd=file.parent)
+        assert "which has no revision 'v2'" in result.error
+
     def test_an_address_is_for_a_cluster_only(self, file: Path) -> None:
         file.write_text('engine = "ray"\naddress = "a:1"\n')
         settings(file.parent, "local", "--engine", "local", *PRUNE[2:])

@@ -90,7 +90,7 @@ def test_commands_share_the_options_of_frames_and_encoders(name: str) -> None:
     prune = get_command(app).commands["prune"]  # type: ignore[attr-defined]
     for parameter in prune.params:
         if getattr(parameter, "rich_help_panel", None) in ("Frames", "Encoder"):
-            assert declared[parameter.opts[-1]] == parameter.help
+            assert declared[parameter.opts[-1]].startswith(parameter.help)
 
 
 def test_python_dash_m_is_the_same_program() -> None:

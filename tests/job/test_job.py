@@ -19,6 +19,7 @@ from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, St
 from evscli.job.loading import make_encoder, make_pruner
 from evscli.pruners import get_pruner
 from evscli.records import Sampling
+from evscli.store.codec import fingerprint
 from tests.videos import write_video
 
 VCAST = Selection(methods=("vcast",), budgets=(0.3,))
@@ -111,6 +112,19 @@ def test_a_checkpoint_is_found_once_for_a_whole_run(monkeypatch: pytest.MonkeyPa
     assert again.encoding.files is job.encoding.files
     make_pruner(job, "cpu")
     assert (found, job.encoding.name) == (["mini"], "mini")
+
+
+def test_numbers_of_numpy_give_the_same_fingerprint_as_those_of_python() -> None:
+    def print_of(whole: Any, number: Any) -> str:
+        job = Job(
+            selection=Selection(methods="random", budgets=number(0.5), seed=whole(3)),  # type: ignore[arg-type]
+            sampling=Sampling(fps=number(2), max_pixels=whole(65536)),
+            encoding=Encoding(chunk_frames=whole(8)),
+            storage=Storage(segment=number(2)),
+        )
+        return fingerprint(make_pruner(job, "cpu").configs[0].settings)
+
+    assert print_of(np.int64, np.float32) == print_of(int, float)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,6 +105,14 @@ def test_commands_take_a_smaller_budget(stores: Path) -> None:
     assert pictures[0] == pictures[1]
 
 
+def test_a_default_for_pruning_is_none_for_a_store(stores: Path, tmp_path: Path) -> None:
+    (tmp_path / "evs.toml").write_text('budget = ["0.1", "0.2"]\n')
+    store, environment = opened(stores / "evs-0.4").path, {"EVS_BUDGET": "0.1"}
+    result = run_here("ask", store, QUESTION, "--json", cwd=tmp_path, env=environment)
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["kept"] == opened(stores / "evs-0.4").info("clip").kept
+
+
 def test_what_a_store_cannot_give_is_one_line(stores: Path) -> None:
     pruned, other = opened(stores / "evs-0.4"), opened(stores / "vcast-0.4")
     with pytest.raises(UsageError, match=r"the store holds \d+: give at most 0\.4"):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
+from typing import Annotated, ClassVar, Literal
 
 from evscli.errors import UsageError
-from evscli.mini.world.views import FIRST_FRAME, SHUFFLED, WHOLE
-
-TRAINABLE = (WHOLE, FIRST_FRAME, SHUFFLED)
-"""The views of a video that a model can be trained with."""
+from evscli.option import Checked, Option
 
 TRAINING_ALGORITHM = 3
 """The version of the training, raised with every change that gives one plan other weights."""
@@ -19,48 +16,51 @@ AGAIN = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
+class TrainingPlan(Checked):
     """The settings of a run. Two runs of one plan on one machine give the same weights."""
 
-    seed: int = 1
-    steps: int = 12000
+    GROUP: ClassVar = "Training"
+
+    seed: Annotated[
+        int, Option("Seed of the weights and the videos.", metavar="N", least=0, below=2**32)
+    ] = 1
+    steps: Annotated[int, Option("Batches to learn from.", metavar="N", least=1)] = 12000
     looks: int = -1
     """The number of first steps, in which the vision tower alone learns to name what single moments
     show. The default is about a fifth."""
-    tokens: int = 2560
-    """The number of visual tokens in a batch, about."""
-    rate: float = 2e-3
-    """The highest learning rate."""
+    tokens: Annotated[int, Option("Visual tokens in a batch, about.", metavar="N", least=1)] = 2560
+    rate: Annotated[float, Option("Highest learning rate.", metavar="RATE", above=0)] = 2e-3
     warmup: int = 100
     """The steps in which the learning rate rises, again when the language model joins in. Otherwise
     it falls in a straight line to 0 at the end of `steps`."""
     weight_decay: float = 0.02
-    more: int = 0
-    """The number of steps after `steps`, in which the learning rate rises once more, to half its
-    height, and falls to 0 again. A finished run may be given some too."""
-    view: str = WHOLE
-    """The view of every video, to learn what can be answered without the rest."""
+    more: Annotated[
+        int,
+        Option(
+            "Steps behind these, in which the learning rate rises and falls once more; a finished "
+            "run may be given some too.",
+            metavar="N",
+            least=0,
+        ),
+    ] = 0
+    """The number of steps after `steps`, in which the learning rate rises to half its height."""
+    view: Annotated[
+        Literal["whole", "first-frame", "shuffled-frames"],
+        Option("Part left of every video, to see what can be answered without the rest."),
+    ] = "whole"
 
     def __post_init__(self) -> None:
         """Fill in the defaults that follow from other settings. Raises UsageError for bad ones."""
+        super().__post_init__()
         if self.looks == -1:
             object.__setattr__(self, "looks", 5 * self.steps // 24)
-        for name in ("steps", "tokens", "warmup"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.warmup < 1:
+            raise UsageError(f"warmup must be at least 1, got {self.warmup}")
         if not 0 <= self.looks < self.steps:
             raise UsageError(
                 f"looks must be fewer than the {self.steps} steps, got {self.looks}: "
                 "leave it out for a fifth"
             )
-        if self.more < 0:
-            raise UsageError(f"more must be 0 or more steps, got {self.more}")
-        if self.view not in TRAINABLE:
-            raise UsageError(
-                f"there is no view {self.view!r} to train with: choose from {', '.join(TRAINABLE)}"
-            )
-        if not (math.isfinite(self.rate) and self.rate > 0):
-            raise UsageError(f"rate must be a number above 0, got {self.rate}; 0.002 is usual")
 
     @property
     def total(self) -> int:

@@ -48,13 +48,13 @@ def test_the_tower_learns_alone_for_about_a_fifth_unless_told() -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"tokens": -1}, "tokens must be at least 1, got -1"),
+        ({"steps": 0}, "--steps must be 1 or more, got 0"),
+        ({"tokens": -1}, "--tokens must be 1 or more, got -1"),
         ({"warmup": 0}, "warmup must be at least 1, got 0"),
         ({"steps": 8, "looks": 8}, "looks must be fewer than the 8 steps, got 8"),
         ({"looks": -2}, "got -2"),
-        ({"more": -1}, "more must be 0 or more steps, got -1"),
-        ({"view": "whoel"}, "no view 'whoel' to train with: choose from whole, first-frame"),
+        ({"more": -1}, "--more must be 0 or more, got -1"),
+        ({"view": "whoel"}, "--view: 'whoel' is not one of 'whole', 'first-frame'"),
         ({"rate": 0.0}, "rate must be a number above 0, got 0.0"),
         ({"rate": math.nan}, "rate must be a number above 0, got nan"),
         ({"rate": math.inf}, "rate must be a number above 0, got inf"),
