@@ -195,7 +195,7 @@ class TestPruneVideos:
 
     @pytest.mark.parametrize("output", ["a\0b", Path("a\0b"), 3, b"a"])
     def test_what_is_no_folder_is_refused(self, clip: Path, output: Any, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="--output must be (text|a str) or a Path"):
+        with pytest.raises(UsageError, match=r"--output must be (text|a str) or a Path"):
             prune_videos([clip], replace(two_methods(tmp_path), storage=Storage(output=output)))
 
     def test_a_folder_may_be_a_path(

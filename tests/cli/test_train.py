@@ -19,7 +19,7 @@ from transformers import AutoModelForImageTextToText
 
 from evscli.cli.train import command_of
 from evscli.cli.train_report import thin_out
-from evscli.mini.exam.procedural import held_out_films
+from evscli.mini.exam.films import held_out_films
 from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.world.questions import KINDS
 from evscli.train.checkpoint import CHECKPOINT_FILE

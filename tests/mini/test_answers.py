@@ -17,7 +17,8 @@ from evscli.evaluation.questions.selecting import Selecting
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.results import ALL, Answered, Tally, tally
 from evscli.job import Encoding
-from evscli.mini.exam.procedural import Examiner, frames_of, held_out_films, without_tokens
+from evscli.mini.exam.films import frames_of, held_out_films
+from evscli.mini.exam.procedural import Examiner, without_tokens
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.questions import KINDS, WORDINGS, Question
 from evscli.mini.world.scene import Form

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evscli.evaluation.selections import UNPRUNED
+from evscli.evaluation.statistics.lines import series_names
 from evscli.evaluation.statistics.results import (
     ALL,
     Answered,
@@ -21,7 +22,6 @@ from evscli.evaluation.statistics.results import (
     Numbers,
     TalliedSelection,
     Tally,
-    series_names,
     tally,
 )
 

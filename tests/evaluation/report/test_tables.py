@@ -7,7 +7,8 @@ from rich.table import Table
 
 from evscli.evaluation.report.accuracy import HEAD, kinds_table, lines, overall_table
 from evscli.evaluation.report.document import WIDE_TABLE
-from evscli.evaluation.statistics.results import Tally, series_names, tally
+from evscli.evaluation.statistics.lines import series_names
+from evscli.evaluation.statistics.results import Tally, tally
 from evscli.tables import as_markdown
 from tests.evaluation.answers import answers
 

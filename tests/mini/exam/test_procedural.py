@@ -18,15 +18,8 @@ from evscli.evaluation.questions.options import best_option, score_options
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.language.prefill import prefill
-from evscli.mini.exam.procedural import (
-    Examiner,
-    evaluate_films,
-    evaluate_views,
-    event_masks,
-    frames_of,
-    held_out_films,
-    refuse_others,
-)
+from evscli.mini.exam.films import event_masks, frames_of, held_out_films
+from evscli.mini.exam.procedural import Examiner, evaluate_films, evaluate_views, refuse_others
 from evscli.mini.form import build_mini
 from evscli.mini.world.draw import LAMP, Drawing
 from evscli.mini.world.film import Film, make_film
