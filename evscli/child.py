@@ -79,8 +79,8 @@ _described = spawn.get_preparation_data
 
 def _described_without_main(name: str) -> dict[str, Any]:
     """Return the description of this process for a child that is to be like it."""
-    every, hidden = _described(name), () if _NEEDS_MAIN.get() else ("init_main",)
-    return {key: value for key, value in every.items() if not key.startswith(hidden)}
+    hidden = () if _NEEDS_MAIN.get() else ("init_main",)
+    return {key: value for key, value in _described(name).items() if not key.startswith(hidden)}
 
 
 # multiprocessing has no parameter for this, and to hide the module would hide it from all threads.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import budget_entropy, event_survival
-from evscli.evaluation.metrics.events import known_event_cells
+from evscli.evaluation.metrics.events import event_cells, known_events
 from evscli.records import PrunedVideo
 from evscli.render.colours import OUTLINE, Colour, heat_colours
 from evscli.render.frames import BLANK, Advance, cuts_of, silently
@@ -237,13 +237,16 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
 
 def _event_masks(source: VideoIndex, record: PrunedVideo) -> list[Tensor]:
     info = record.info
-    return known_event_cells(
-        source.path,
-        source_index=record.source_index,
-        source_size=info.source_size,
-        grid_thw=info.grid_thw,
-        temporal_patch_size=info.model.temporal_patch_size,
-    )
+    return [
+        event_cells(
+            event,
+            source_index=record.source_index,
+            source_size=info.source_size,
+            grid_thw=info.grid_thw,
+            temporal_patch_size=info.model.temporal_patch_size,
+        )
+        for event in known_events(source.path)
+    ]
 
 
 def pixels_text(size: tuple[int, int]) -> str:

@@ -13,9 +13,8 @@ from evscli.cli import notes
 from evscli.cli.evaluation_report import report_accuracy
 from evscli.evaluation.statistics.results import Evaluation
 from evscli.mini.exam.procedural import held_out_films
-from evscli.mini.form import build_mini
 from evscli.mini.world.questions import KINDS
-from tests.checkpoints import make_checkpoint
+from tests.checkpoints import build_mini, make_checkpoint
 from tests.cli.in_process import run_here
 from tests.evs import Result as Ran
 from tests.evs import Running, wait_until

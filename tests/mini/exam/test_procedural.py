@@ -28,14 +28,13 @@ from evscli.mini.exam.procedural import (
     held_out_films,
     refuse_others,
 )
-from evscli.mini.form import build_mini
 from evscli.mini.world.draw import LAMP, Drawing
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.scene import Form, Light, Scene, Thing
 from evscli.mini.world.views import VIEWS, WHOLE
 from evscli.pruners.positions import gather_tokens, position_ids
 from evscli.records import PrunedVideo, SourceInfo, VideoInfo, VideoTokens
-from tests.checkpoints import make_checkpoint
+from tests.checkpoints import build_mini, make_checkpoint
 
 
 @pytest.fixture(scope="module")
