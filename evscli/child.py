@@ -46,9 +46,8 @@ def _ensure_server() -> None:
     if METHOD != "forkserver":
         return
     # Python passes over what is not text, and a notebook may hold a Path there.
-    texts = [place for place in sys.path if isinstance(place, str)]
-    places = os.pathsep.join(place for place in texts if Path(place).is_absolute())
-    changes = {"PYTHONSAFEPATH": "1", "PYTHONPATH": places}
+    places = [text for text in sys.path if isinstance(text, str) and Path(text).is_absolute()]
+    changes = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(places)}
     with _STARTING:
         before = {name: os.environ[name] for name in changes if name in os.environ}
         os.environ.update(changes)
