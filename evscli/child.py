@@ -46,9 +46,8 @@ def _ensure_server() -> None:
     if METHOD != "forkserver":
         return
     # Python passes over what is not text, and a notebook may hold a Path there.
-    texts = [place for place in sys.path if isinstance(place, str)]
-    places = os.pathsep.join(place for place in texts if Path(place).is_absolute())
-    changes = {"PYTHONSAFEPATH": "1", "PYTHONPATH": places}
+    places = [text for text in sys.path if isinstance(text, str) and Path(text).is_absolute()]
+    changes = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(places)}
     with _STARTING:
         before = {name: os.environ[name] for name in changes if name in os.environ}
         os.environ.update(changes)
@@ -79,8 +78,8 @@ _described = spawn.get_preparation_data
 
 def _described_without_main(name: str) -> dict[str, Any]:
     """Return the description of this process for a child that is to be like it."""
-    every, hidden = _described(name), () if _NEEDS_MAIN.get() else ("init_main",)
-    return {key: value for key, value in every.items() if not key.startswith(hidden)}
+    hidden = () if _NEEDS_MAIN.get() else ("init_main",)
+    return {key: value for key, value in _described(name).items() if not key.startswith(hidden)}
 
 
 # multiprocessing has no parameter for this, and to hide the module would hide it from all threads.

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from evscli.bundled import MINI_FOLDER
-from evscli.mini.form import mini_tokenizer
+from evscli.mini.form import mini_tokenizer, new_model, write_checkpoint
 
 CHAT_TEMPLATE = (MINI_FOLDER / "chat_template.jinja").read_text()
 
@@ -232,3 +232,10 @@ def copy_mini(folder: Path) -> Path:
     """A copy of the bundled checkpoint's own files, without the code that lies beside them."""
     code = shutil.ignore_patterns("*.py", "__pycache__", "exam", "training", "world")
     return Path(shutil.copytree(MINI_FOLDER, folder, ignore=code))
+
+
+def build_mini(folder: Path, *, seed: int = 0) -> None:
+    """Write `mini` with seeded, untrained weights into `folder`."""
+    tokenizer = mini_tokenizer()
+    model = new_model(tokenizer, seed=seed)
+    write_checkpoint(model, tokenizer, folder, training="seeded initialisation, not trained")

@@ -143,9 +143,7 @@ class LocalFolder:
         path = self.folder / filename
         return path if path.is_file() else None
 
-    def held(self, filename: str) -> Path | None:
-        """Return the path as `get` does."""
-        return self.get(filename)
+    held = get
 
 
 class HubRepository:

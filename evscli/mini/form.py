@@ -27,13 +27,6 @@ MAX_FRAMES = 64
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 
-def build_mini(folder: Path, *, seed: int = 0) -> None:
-    """Write the checkpoint with seeded, untrained weights into `folder`."""
-    tokenizer = mini_tokenizer()
-    model = new_model(tokenizer, seed=seed)
-    write_checkpoint(model, tokenizer, folder, training="seeded initialisation, not trained")
-
-
 def mini_tokenizer() -> Tokenizer:
     """Load the tokenizer: a few hundred English words, digits and signs, one token each.
 

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from torch import Tensor
 
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import budget_entropy, event_survival
-from evscli.evaluation.metrics.events import known_event_cells
+from evscli.evaluation.metrics.events import event_cells, known_events
 from evscli.records import PrunedVideo
 from evscli.render.colours import OUTLINE, Colour, heat_colours
 from evscli.render.frames import BLANK, Advance, cuts_of, silently
@@ -221,8 +220,18 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
     """Return what survives of the events that a truth.json beside the source names."""
     if source is None:
         return {}
+    info = record.info
     try:
-        masks = _event_masks(source, record)
+        masks = [
+            event_cells(
+                event,
+                source_index=record.source_index,
+                source_size=info.source_size,
+                grid_thw=info.grid_thw,
+                temporal_patch_size=info.model.temporal_patch_size,
+            )
+            for event in known_events(source.path)
+        ]
     except UsageError:  # another project's truth.json, or a forced source's
         return {}
     shares = event_survival(record.keep_mask, masks)
@@ -233,17 +242,6 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         "known events seen": f"{seen} of {len(shares)}",
         "tokens of known events": f"{fmean(shares):.1%}",
     }
-
-
-def _event_masks(source: VideoIndex, record: PrunedVideo) -> list[Tensor]:
-    info = record.info
-    return known_event_cells(
-        source.path,
-        source_index=record.source_index,
-        source_size=info.source_size,
-        grid_thw=info.grid_thw,
-        temporal_patch_size=info.model.temporal_patch_size,
-    )
 
 
 def pixels_text(size: tuple[int, int]) -> str:

@@ -11,10 +11,10 @@ import torch
 from evscli.evaluation.questions.multiple_choice import load_both
 from evscli.job import Encoding
 from evscli.mini.exam.procedural import evaluate_films
-from evscli.mini.form import build_mini
 from evscli.mini.training.learner import mini_task
 from evscli.mini.training.plan import TrainingPlan
 from evscli.train.loop import train
+from tests.checkpoints import build_mini
 from tests.evaluation.answers import choosing
 
 pytestmark = [

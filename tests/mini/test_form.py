@@ -7,7 +7,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import MINI_FOLDER, MINI_NOTICE
-from evscli.mini.form import build_mini, mini_config, mini_tokenizer
+from evscli.mini.form import mini_config, mini_tokenizer
+from tests.checkpoints import build_mini
 
 
 @pytest.mark.slow

@@ -177,11 +177,8 @@ class DecodeAhead(Generic[TaskKind]):
                 raise Closed
             try:
                 task, request = next(self._tasks)
-            except StopIteration:
-                self._order.put(None)
-                return None
             except BaseException as error:
-                self._order.put(error)
+                self._order.put(None if isinstance(error, StopIteration) else error)
                 return None
             video = DecodedVideo(task, lane)
             self._order.put(video)

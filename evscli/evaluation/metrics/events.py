@@ -52,27 +52,6 @@ def known_events(video: Path) -> tuple[SourceEvent, ...]:
         ) from error
 
 
-def known_event_cells(
-    video: Path,
-    *,
-    source_index: IntArray | Tensor,
-    source_size: tuple[int, int],
-    grid_thw: tuple[int, int, int],
-    temporal_patch_size: int,
-) -> list[Tensor]:
-    """Return the cells of each known event of a video, as `event_cells` does. Raises UsageError."""
-    return [
-        event_cells(
-            event,
-            source_index=source_index,
-            source_size=source_size,
-            grid_thw=grid_thw,
-            temporal_patch_size=temporal_patch_size,
-        )
-        for event in known_events(video)
-    ]
-
-
 def event_of(values: Any) -> SourceEvent:
     """Make an event of its JSON values."""
     return SourceEvent(

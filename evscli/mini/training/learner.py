@@ -23,7 +23,7 @@ from evscli.mini.training.plan import TrainingPlan
 from evscli.mini.training.prompts import IGNORED, Asked, VideoPrompt, form_prompt
 from evscli.mini.world.questions import KINDS
 from evscli.mini.world.scene import CELL, TEMPORAL_PATCH
-from evscli.models.parts.pixels import QwenPixels, patchify
+from evscli.models.parts.pixels import QwenPixels
 from evscli.train.learner import Learner, Pass, on_device
 from evscli.train.task import CPU, TrainingTask
 
@@ -130,7 +130,7 @@ class Naming(nn.Module):
 
 def patches_of(frames: Tensor) -> Tensor:
     """Return [B, F, 3, H, W] uint8 frames as normalised patches [B, T, S, P]."""
-    patches = patchify(frames.flatten(0, 1), PIXEL_FORMAT)
+    patches = PIXEL_FORMAT.patchify(frames.flatten(0, 1))
     return patches.view(len(frames), -1, *patches.shape[1:])
 
 

@@ -5,7 +5,6 @@ Pure functions on tensors; the size and all constants come from the checkpoint's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,22 +14,11 @@ from torch.nn.functional import interpolate
 
 from evscli.errors import ModelError
 from evscli.models.contract import Resize
-from evscli.models.parts.pixels import RESAMPLE_MODES, channel_constants
+from evscli.models.parts.pixels import RESAMPLE_MODES, PixelConstants, channel_constants
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Molmo2Pixels:
+class Molmo2Pixels(PixelConstants):
     """The pixel operations that a Molmo2 checkpoint asks for."""
-
-    patch_size: int
-    merge_size: int
-    """Patches along a side of the window that becomes one token."""
-    resample: str
-    mean: Tensor
-    """[3] float32, on the scale of uint8"""
-    std: Tensor
-    """[3] float32, on the scale of uint8"""
-    temporal_patch_size: int = 1
 
     @property
     def resize(self) -> Resize:

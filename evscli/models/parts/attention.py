@@ -57,16 +57,6 @@ def run_block(
     return hidden + changed
 
 
-def run_packed_block(block: Any, hidden: Tensor, rotary: Rotary, within: Stretches) -> Tensor:
-    """Run a block as `run_block` does on a packed row [K, C], whose positions `rotary` holds."""
-    states = block.attn.qkv(block.norm1(hidden)).unflatten(-1, (3, block.attn.num_heads, -1))
-    query, key = rotate(states[:, :2], rotary).unbind(1)
-    mixed = attend_packed(query, key, states[:, 2], within)
-    hidden = hidden + block.attn.proj(mixed.flatten(1))
-    changed: Tensor = block.mlp(block.norm2(hidden))
-    return hidden + changed
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedBlocks:
     """The blocks of a tower on a packed row."""
@@ -77,8 +67,14 @@ class PackedBlocks:
     """The stretches that attend to each other in the block of a number."""
 
     def block(self, number: int, hidden: Tensor) -> Tensor:
-        """Run one block on [K, C]."""
-        return run_packed_block(self.blocks[number], hidden, self.rotary, self.within(number))
+        """Run one block on [K, C], as `run_block` does on [T, S, C]."""
+        block = self.blocks[number]
+        states = block.attn.qkv(block.norm1(hidden)).unflatten(-1, (3, block.attn.num_heads, -1))
+        query, key = rotate(states[:, :2], self.rotary).unbind(1)
+        mixed = attend_packed(query, key, states[:, 2], self.within(number))
+        hidden = hidden + block.attn.proj(mixed.flatten(1))
+        changed: Tensor = block.mlp(block.norm2(hidden))
+        return hidden + changed
 
 
 def attend(

@@ -24,17 +24,22 @@ RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class QwenPixels:
-    """The pixel operations that a Qwen checkpoint asks for."""
+class PixelConstants:
+    """The constants of the pixel operations that a checkpoint asks for."""
 
     patch_size: int
-    temporal_patch_size: int
+    temporal_patch_size: int = 1
     merge_size: int
+    """Patches along a side of the window that becomes one token."""
     resample: str
     mean: Tensor
     """[3] float32, on the scale of uint8"""
     std: Tensor
     """[3] float32, on the scale of uint8"""
+
+
+class QwenPixels(PixelConstants):
+    """The pixel operations that a Qwen checkpoint asks for."""
 
     @property
     def resize(self) -> Resize:
@@ -46,8 +51,22 @@ class QwenPixels:
         return resize_approximate(pixels, size, self.resample)
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, 3 * t * p * p]."""
-        return patchify(pixels, self)
+        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, 3 * t * p * p].
+
+        The S patches of a temporal patch are in the order the vision towers merge them: cell by
+        cell in raster order, and in raster order within a cell. An incomplete last temporal patch
+        repeats its last frame. H and W must be multiples of the merged cell.
+        """
+        p, t, m = self.patch_size, self.temporal_patch_size, self.merge_size
+        pixels = repeat_last(pixels, -len(pixels) % t)
+        frames, _, height, width = pixels.shape
+        cells = (height // (p * m), m, p, width // (p * m), m, p)
+        split = pixels.view(frames // t, t, 3, *cells)
+        # uint8 moves a quarter of the bytes that floats would, so order first and normalise after.
+        ordered = split.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3, t * p * p)
+        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
+        values = ordered.float().sub_(mean[:, None]).div_(std[:, None])
+        return values.view(frames // t, -1, 3 * t * p * p)
 
 
 def pixel_format(processor: Any, *, model: str) -> QwenPixels:
@@ -94,25 +113,6 @@ def resize_approximate(pixels: Tensor, size: tuple[int, int], mode: str) -> Tens
         return pixels
     wide = _resize_rounded(pixels.float(), (pixels.shape[-2], size[1]), mode)
     return _resize_rounded(wide, size, mode).to(torch.uint8)
-
-
-def patchify(pixels: Tensor, form: QwenPixels) -> Tensor:
-    """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, 3 * t * p * p].
-
-    The S patches of a temporal patch are in the order the vision towers merge them: cell by
-    cell in raster order, and in raster order within a cell. An incomplete last temporal patch
-    repeats its last frame. H and W must be multiples of the merged cell.
-    """
-    p, t, m = form.patch_size, form.temporal_patch_size, form.merge_size
-    pixels = repeat_last(pixels, -len(pixels) % t)
-    frames, _, height, width = pixels.shape
-    cells = (height // (p * m), m, p, width // (p * m), m, p)
-    split = pixels.view(frames // t, t, 3, *cells)
-    # uint8 moves a quarter of the bytes that floats would, so order first and normalise after.
-    ordered = split.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3, t * p * p)
-    mean, std = form.mean.to(pixels.device), form.std.to(pixels.device)
-    values = ordered.float().sub_(mean[:, None]).div_(std[:, None])
-    return values.view(frames // t, -1, 3 * t * p * p)
 
 
 def repeat_last(pixels: Tensor, times: int) -> Tensor:

@@ -15,7 +15,6 @@ from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError
 from evscli.models.parts.pixels import (
     QwenPixels,
-    patchify,
     pixel_format,
     rechunk,
     repeat_last,
@@ -42,7 +41,7 @@ def test_pixels_equal_those_of_the_transformers_processor(family: str, tmp_path:
     rules, form = ProcessorRules(processor, Sampling()), pixel_format(processor, model="golden")
 
     size = rules.resized_size(len(frames), *frames.shape[-2:])
-    patches = patchify(resize_exact(frames, size, form.resample), form)
+    patches = form.patchify(resize_exact(frames, size, form.resample))
 
     assert [len(patches), size[0] // form.patch_size, size[1] // form.patch_size] == grid[
         0
@@ -61,7 +60,7 @@ def test_patches_equal_the_class_s_own_patchify(frames: int, temporal_patch: int
     form = pixel_format(processor, model="m")
     pixels = random_frames(frames, 24, 40)
 
-    ours = patchify(pixels, form)
+    ours = form.patchify(pixels)
 
     normalised = (pixels.float() - form.mean[:, None, None]) / form.std[:, None, None]
     theirs, *grid = processor.patchify(normalised[None], 4, 2, temporal_patch)
@@ -78,7 +77,7 @@ def test_memory_layout_of_frames_does_not_matter() -> None:
 
     assert torch.equal(resize_exact(packed, (32, 48), "bicubic"), small)
     assert torch.equal(
-        patchify(small.contiguous(memory_format=torch.channels_last), form), patchify(small, form)
+        form.patchify(small.contiguous(memory_format=torch.channels_last)), form.patchify(small)
     )
 
 
