@@ -84,26 +84,30 @@ class Added(Generic[T]):
 @cache
 def points_of(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     """Return the entry points of each name, in order; a package listed twice counts once."""
-    found: Iterable[EntryPoint]
     try:
-        found = entry_points(group=group)
+        found: Iterable[EntryPoint] = entry_points(group=group)
     except Exception:  # the list of one package cannot be read, and hides those of all
-        found = [point for package in distributions() for point in _points(package, group)]
+        every, problems = read_each()
+        for problem in problems:
+            _warn_once(problem)
+        found = [point for point in every if point.group == group]
     by_name: dict[str, dict[tuple[str | None, str], EntryPoint]] = {}
     for point in sorted(found, key=lambda point: point.name):
         by_name.setdefault(point.name, {}).setdefault((_title(point.dist), point.value), point)
     return {name: tuple(points.values()) for name, points in by_name.items()}
 
 
-def _points(package: Distribution, group: str) -> Iterable[EntryPoint]:
-    """Return the entry points of one package; none, with a warning, where they cannot be read."""
-    try:
-        return package.entry_points.select(group=group)
-    except Exception as error:
-        named = _title(package) or f"a package in {package.locate_file('')}"
-        reason = f"the entry points of {named} cannot be read ({first_line(error)})"
-        _warn_once(f"{reason}: repair or uninstall it")
-        return ()
+def read_each() -> tuple[list[EntryPoint], list[str]]:
+    """Return the entry points of all packages, and a line on each whose list cannot be read."""
+    found, problems = list[EntryPoint](), list[str]()
+    for package in distributions():
+        try:
+            found += package.entry_points
+        except Exception as error:
+            named = _title(package) or f"a package in {package.locate_file('')}"
+            reason = f"the entry points of {named} cannot be read ({first_line(error)})"
+            problems.append(f"{reason}: repair or uninstall it")
+    return found, problems
 
 
 def _title(package: Distribution | None) -> str | None:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from traceback import walk_tb
 
+from evscli.texts import first_line
+
 TORCHVISION = "torchvision"
 
 
-def broken_torchvision(error: BaseException) -> str | None:
-    """Return the message on an error of a torchvision that cannot be imported, None for any other.
+def broken_package(error: BaseException) -> str | None:
+    """Return the message on an error that a package beside evs causes, None for any other.
 
     transformers imports torchvision wherever it is installed, and fails if it fits another torch.
+    torch and transformers read the entry points of all packages, and fail if one has a broken list.
     """
+    from evscli.added import read_each  # it takes importlib.metadata, for which every command pays
+
     for link in _chain(error):
+        if _raised_in(link, "importlib.metadata") and (unreadable := read_each()[1]):
+            return unreadable[0]
         named = link.name or "" if isinstance(link, ImportError) else ""
         if named.partition(".")[0] == TORCHVISION or _raised_in(link, TORCHVISION):
-            said = (str(link).splitlines() or [type(link).__name__])[0]
             return (
                 f"torchvision {_version(TORCHVISION)} does not match torch {_version('torch')} "
-                f"({said}): evs does not need it, so remove it with pip uninstall torchvision, or "
-                "install the release that was made for this torch"
+                f"({first_line(link)}): evs does not need it, so remove it with pip uninstall "
+                "torchvision, or install the release that was made for this torch"
             )
     return None
 
@@ -35,7 +41,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _raised_in(error: BaseException, package: str) -> bool:
     modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
-    return any(name.partition(".")[0] == package for name in modules)
+    return any(f"{name}.".startswith(f"{package}.") for name in modules)
 
 
 def _version(package: str) -> str:

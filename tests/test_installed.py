@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from evscli.bundled import MINI_FOLDER
-from evscli.installed import broken_torchvision
+from evscli.installed import broken_package
 
 MISMATCH = 'raise RuntimeError("operator torchvision::nms does not exist")\n'
 
@@ -27,7 +28,7 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_broken_torchvision_is_no_defect_of_evs(site: Path, clip: Path) -> None:
+def test_a_broken_package_is_no_defect_of_evs(site: Path, clip: Path) -> None:
     path = os.pathsep.join([str(site), *sys.path])
     # No process is started that imports all of evs beside this one.
     code = f"""
@@ -67,11 +68,27 @@ def test_it_is_told_wherever_the_error_was_wrapped(
 
     with pytest.raises(OSError, match="cannot be loaded") as caught:
         load()
-    assert "torchvision 0.1.2 does not match" in str(broken_torchvision(caught.value))
+    assert "torchvision 0.1.2 does not match" in str(broken_package(caught.value))
     missing = ImportError("cannot import name 'io'", name="torchvision.io")
-    assert "does not match torch" in str(broken_torchvision(missing))
+    assert "does not match torch" in str(broken_package(missing))
+
+
+def test_a_list_of_entry_points_that_torch_cannot_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "evs_latin-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: evs-latin\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_bytes(b"[a]\n# caf\xe9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UnicodeDecodeError) as caught:
+        entry_points(group="torch.backends")
+    line = broken_package(caught.value)
+    assert line is not None
+    assert line.startswith("the entry points of evs-latin 1.0 cannot be read ('utf-8' codec can't")
+    assert line.endswith("): repair or uninstall it")
 
 
 def test_other_errors_are_not_its_fault() -> None:
-    assert broken_torchvision(ImportError("no module", name="torch")) is None
-    assert broken_torchvision(FileNotFoundError(MINI_FOLDER / "torchvision")) is None
+    assert broken_package(ImportError("no module", name="torch")) is None
+    assert broken_package(FileNotFoundError(MINI_FOLDER / "torchvision")) is None

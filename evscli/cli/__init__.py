@@ -30,7 +30,7 @@ from evscli.cli.prune import prune
 from evscli.cli.train import train
 from evscli.cli.visualize import visualize
 from evscli.errors import EvsError
-from evscli.installed import broken_torchvision
+from evscli.installed import broken_package
 from evscli.texts import one_line
 
 NARROWEST_HELP, WIDEST_HELP = 40, 120
@@ -89,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # for names outside the locale
             stream.reconfigure(errors="backslashreplace")
+    # evs has no use for the devices that torch would look for in every installed package.
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     # Retries of a library are not shown, since their outcome is reported in one line.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -122,7 +124,7 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
         return _fail(str(error), error.exit_code, debug=debug)
     except OSError as error:
         said = f"{error}; check the disk and permissions, and run again"
-        return _fail(broken_torchvision(error) or said, 1, debug=debug)
+        return _fail(broken_package(error) or said, 1, debug=debug)
     except Exception as error:
         if interrupts:
             return say_interrupted(arguments)
@@ -130,7 +132,7 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
             return 0
         what = f"{type(error).__name__}: {error}; this is a defect of evs"
         said = f"{what}: run again with --debug and report it"
-        return _fail(broken_torchvision(error) or said, 1, debug=debug)
+        return _fail(broken_package(error) or said, 1, debug=debug)
     if code == INTERRUPTED:
         return say_interrupted(arguments)
     return code if isinstance(code, int) else 0

@@ -23,6 +23,9 @@ ADDED = Added(
 )
 """The families of other packages."""
 
+_load = cache(ADDED.load)
+"""The function that returns the family a package adds, or the reason why it cannot be used."""
+
 EXAMPLE_ID = "Qwen/Qwen3-VL-2B-Instruct"
 """A hub id for messages that show how one is written."""
 
@@ -75,12 +78,6 @@ def family_of(model_type: object, *, model: str) -> FamilySpec:
         raise ModelError(f"{model}: model type {model_type!r} is broken: {spec}")
     _require_installed(spec, model=model)
     return spec
-
-
-@cache
-def _load(model_type: str) -> FamilySpec | str:
-    """Return the family that a package adds, or the reason why it cannot be used."""
-    return ADDED.load(model_type)
 
 
 def _require_installed(spec: FamilySpec, *, model: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from evscli.records import VideoInfo
-from evscli.store.codec import canonical_json
+from evscli.store.codec import canonical_json, from_json, to_json
 from evscli.store.manifest import Entry
 from evscli.store.schema import TensorSpec, expected_layout, shard_name, tensor_key
 from evscli.store.shard_header import description_of
@@ -43,17 +43,8 @@ def _header_bytes(info: VideoInfo, layout: Mapping[str, TensorSpec]) -> int:
 
 
 def _line_bytes(info: VideoInfo) -> int:
-    entry = Entry(
-        id=info.id,
-        shard=shard_name(0, 0),
-        shard_videos=SHARD_VIDEOS,
-        shard_bytes=SHARD_BYTES,
-        source=info.source,
-        sha256=SOME_DIGEST,
-        query=info.query,
-        kept=info.kept,
-        part=info.part,
-    )
+    shard = {"shard": shard_name(0, 0), "shard_videos": SHARD_VIDEOS, "shard_bytes": SHARD_BYTES}
+    entry = from_json(Entry, {**to_json(info), **shard, "sha256": SOME_DIGEST})
     return _length(entry) + 1
 
 

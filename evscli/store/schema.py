@@ -63,8 +63,9 @@ class Between(NamedTuple):
     most: float
 
     def __contains__(self, value: Any) -> bool:
-        numbers = value if isinstance(value, tuple) else (value,)
-        return all(self.least <= number <= self.most for number in numbers)
+        if isinstance(value, tuple):
+            return all(number in self for number in value)
+        return bool(self.least <= value <= self.most)
 
     def __str__(self) -> str:
         return f"{self.least:g} to {self.most:g}"

@@ -119,13 +119,7 @@ def read_header(
         names[video_id].append(name)
     if fingerprint not in (None, content.fingerprint):
         raise damaged_shard(path, f"it was made with another configuration than {RUN_NAME}")
-    return ShardHeader(
-        path=path,
-        fingerprint=content.fingerprint,
-        videos=content.videos,
-        names=names,
-        handle=handle,
-    )
+    return ShardHeader(**vars(content), path=path, names=names, handle=handle)
 
 
 def check_format(path: Path, data: Mapping[str, Any]) -> None:

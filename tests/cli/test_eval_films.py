@@ -12,12 +12,7 @@ from evscli import cli
 from evscli.cli import notes
 from evscli.cli.evaluation_report import report_accuracy
 from evscli.evaluation.statistics.results import Evaluation
-<<<<<<< HEAD
 from evscli.mini.exam.films import held_out_films
-from evscli.mini.form import build_mini
-=======
-from evscli.mini.exam.procedural import held_out_films
->>>>>>> h-a
 from evscli.mini.world.questions import KINDS
 from tests.checkpoints import build_mini, make_checkpoint
 from tests.cli.in_process import run_here

@@ -18,7 +18,7 @@ from evscli.corpus.executors.pruning import TaskSource, prune_tasks
 from evscli.corpus.resume import recover_orphans
 from evscli.corpus.tasks import Done
 from evscli.errors import EvsError, StoreBusyError
-from evscli.installed import broken_torchvision
+from evscli.installed import broken_package
 from evscli.records import RunConfig
 from evscli.store import StoreWriter
 from evscli.tracebacks import note_traceback, traceback_of
@@ -97,7 +97,7 @@ def work(driver: Driver, assignment: Assignment) -> None:
 def _stopping(error: Exception) -> EvsError:
     """Return the error that ended a worker, as it is sent to the driver."""
     what = f"{type(error).__name__}: {error}; this is a defect of evs: report it"
-    said = error if isinstance(error, EvsError) else EvsError(broken_torchvision(error) or what)
+    said = error if isinstance(error, EvsError) else EvsError(broken_package(error) or what)
     note_traceback(said, traceback_of(error), process="worker")
     return said
 

@@ -18,36 +18,15 @@ from evscli.evaluation.questions.options import best_option, score_options
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.language.prefill import prefill
-<<<<<<< HEAD
 from evscli.mini.exam.films import event_masks, frames_of, held_out_films
 from evscli.mini.exam.procedural import Examiner, evaluate_films, evaluate_views, refuse_others
-from evscli.mini.form import build_mini
-=======
-from evscli.mini.exam.procedural import (
-    Examiner,
-    evaluate_films,
-    evaluate_views,
-    event_masks,
-    film_chunks,
-    film_plan,
-    frames_of,
-    held_out_films,
-    refuse_others,
-)
->>>>>>> h-a
 from evscli.mini.world.draw import LAMP, Drawing
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.scene import Form, Light, Scene, Thing
 from evscli.mini.world.views import VIEWS, WHOLE
-<<<<<<< HEAD
 from evscli.records import Sampling
-from tests.checkpoints import make_checkpoint
-from tests.evaluation.answers import choosing
-=======
-from evscli.pruners.positions import gather_tokens, position_ids
-from evscli.records import PrunedVideo, SourceInfo, VideoInfo, VideoTokens
 from tests.checkpoints import build_mini, make_checkpoint
->>>>>>> h-a
+from tests.evaluation.answers import choosing
 
 
 @pytest.fixture(scope="module")
