@@ -18,6 +18,7 @@ from evscli.budget import (
     first_frame_rule,
     serving_count,
 )
+from evscli.errors import UsageError
 from evscli.option import Option
 from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of EVS."""
+    """The options of EVS. Raises UsageError for a window among pixels."""
 
     rule: Annotated[
         Literal["serving", "paper"],
@@ -38,7 +39,20 @@ class Options:
         Literal["embedding", "rgb"],
         Option("What is compared: embeddings, or the resized pixels."),
     ] = "embedding"
+    window: Annotated[
+        int | None,
+        Option(
+            "Cells around its own with which a token is compared in the frame before, to see "
+            "movement as no change.",
+            metavar="CELLS",
+            least=1,
+        ),
+    ] = None
     pruning_rate: PruningRate = None
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.space == "rgb":
+            raise UsageError("option window of evs compares embeddings: leave space=rgb out")
 
 
 def evs(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
@@ -47,12 +61,15 @@ def evs(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
     The paper's rule keeps frame 0 and, of the later frames, every score at or above the percentile
     `1 - budget`.
     """
-    from evscli.pruners.ops.frame_change import token_change
+    from evscli.pruners.ops.frame_change import token_change, window_change
     from evscli.pruners.ops.ranking import places
 
     t, h, w = tokens.grid_thw
     count = expected_count(t, h * w, budget, options)
-    scores = token_change(tokens, inputs, of_pixels=options.space == "rgb")
+    if options.window is None:
+        scores = token_change(tokens, inputs, of_pixels=options.space == "rgb")
+    else:
+        scores = window_change(tokens.embeds, reach=options.window)
     order = places(scores)
     return KeptTokens(
         mask=order < count if options.rule == "serving" or t == 1 else _above(scores, count),

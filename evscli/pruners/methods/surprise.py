@@ -171,6 +171,7 @@ def own_parts(embeds: Tensor) -> dict[str, Tensor]:
     """
     import torch
 
+    from evscli.pruners.ops.frame_change import nearest_change
     from evscli.pruners.ops.sketch import sketches
 
     t, h, w, _ = embeds.shape
@@ -184,7 +185,7 @@ def own_parts(embeds: Tensor) -> dict[str, Tensor]:
         parts["rarity"][start:stop] = torch.linalg.vector_norm((z - mean).double() @ whiten, dim=-1)
         parts["contrast"][start:stop] = contrast(grid)
         known = grid if before is None else torch.cat([before, grid])
-        changed = change(known)
+        changed = nearest_change(known, reach=1).flatten(1)
         parts["change"][stop - len(changed) : stop] = changed
         before = grid[-1:].clone()
     parts["change"][0] = parts["change"][1:].amax(dim=0) if t > 1 else 1.0
@@ -239,32 +240,6 @@ def contrast(grid: Tensor) -> Tensor:
     count = 25 * functional.avg_pool2d(ones, 5, stride=1, padding=2)[0, 0]
     own = grid.square().sum(dim=-1)
     return (1 - (count * raw - own) / (count - 1).clamp(min=1)).flatten(1)
-
-
-def change(grid: Tensor) -> Tensor:
-    """Return 1 - the best cosine to the 3x3 cells around in the frame before: [f-1, h*w].
-
-    The tokens are `grid [f, h, w, d]`, of length 1. Equal tokens have a change of exactly 0.
-    """
-    import torch
-
-    f, h, w, _ = grid.shape
-    nearest = grid.new_full((f - 1, h, w), torch.inf)
-    for rows, rows_before in overlaps(h):
-        for columns, columns_before in overlaps(w):
-            step = grid[1:, rows, columns] - grid[:-1, rows_before, columns_before]
-            cells = nearest[:, rows, columns]
-            torch.minimum(cells, torch.linalg.vector_norm(step, dim=-1), out=cells)
-    return nearest.square().flatten(1) / 2
-
-
-def overlaps(size: int) -> list[tuple[slice, slice]]:
-    """Return for each step of -1, 0 and 1 along `size` cells the cells and those they came from."""
-    return [
-        (slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size + min(-step, 0)))
-        for step in (-1, 0, 1)
-        if abs(step) < size
-    ]
 
 
 def unit(x: Tensor) -> Tensor:

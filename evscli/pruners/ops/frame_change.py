@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners.ops.frames import float_chunks, span_length
@@ -45,6 +46,44 @@ def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
     change = torch.full_like(norms, 2.0)
     change[lag:] = _one_minus_cosine(norms[lag:], norms[:-lag], steps[lag:])
     return change.view(t, h, w)
+
+
+def window_change(embeds: Tensor, *, reach: int) -> Tensor:
+    """Return 1 - the best cosine to the cells up to `reach` away in the frame before: [T, h, w].
+
+    `embeds [T, h, w, D]` gives float32 in 0..2; the first frame is 2. A thing that moves by that
+    much then counts as no change. A zero vector lies 0.5 from any other.
+    """
+    t, h, w, _ = embeds.shape
+    change = torch.full((t, h, w), 2.0, device=embeds.device)
+    for start, stop, x in float_chunks(embeds, overlap=1):
+        units = functional.normalize(x, dim=-1).view(len(x), h, w, -1)
+        change[max(start, 1) : stop] = nearest_change(units, reach=reach)
+    return change
+
+
+def nearest_change(units: Tensor, *, reach: int) -> Tensor:
+    """Return 1 - the best cosine to the cells around in the frame before: [f-1, h, w].
+
+    The tokens are `units [f, h, w, d]`, of length 1. Equal tokens have a change of exactly 0.
+    """
+    f, h, w, _ = units.shape
+    nearest = units.new_full((f - 1, h, w), torch.inf)
+    for rows, rows_before in _overlaps(h, reach):
+        for columns, columns_before in _overlaps(w, reach):
+            step = units[1:, rows, columns] - units[:-1, rows_before, columns_before]
+            cells = nearest[:, rows, columns]
+            torch.minimum(cells, torch.linalg.vector_norm(step, dim=-1), out=cells)
+    return nearest.square() / 2
+
+
+def _overlaps(size: int, reach: int) -> list[tuple[slice, slice]]:
+    """Return for every step along `size` cells the cells, and those that they came from."""
+    return [
+        (slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size + min(-step, 0)))
+        for step in range(-reach, reach + 1)
+        if abs(step) < size
+    ]
 
 
 def pixel_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:

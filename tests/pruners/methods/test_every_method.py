@@ -18,6 +18,7 @@ from tests.pruners.videos import noise, pictures, source, still, tokens
 METHODS = [p.name for p in list_pruners() if not p.keeps_all and p.inside is None]
 VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
     **{name: (name, {}) for name in METHODS},
+    "evs in a window": ("evs", {"window": 1}),
     "evs paper": ("evs", {"rule": "paper"}),
     "vcast largest remainder": ("vcast", {"largest_remainder": True}),
     "vcast min_k 3": ("vcast", {"min_k": 3}),
@@ -96,7 +97,7 @@ def test_methods_and_options_with_one_order_are_known() -> None:
         if check_selection(method, 0.5, options).count_rule(4) is not None
     }
     surprising = {"surprise", "surprise by other parts", "surprise by curvature"}
-    assert nested == {"evs", "dtd", "norm", "random", *surprising}
+    assert nested == {"evs", "evs in a window", "dtd", "norm", "random", *surprising}
     inside = check_selection("norm", 0.5, prune_at=1)
     assert inside.count_rule(4) is None
 

@@ -97,6 +97,23 @@ class TestShortClips:
         assert len(evs(noise(4, 2, 2), 0.1).notes) == 1
 
 
+class TestWindow:
+    def test_it_sees_movement_as_no_change(self) -> None:
+        embeds = noise(1, 4, 6, 16).expand(3, -1, -1, -1).clone()
+        embeds[1, :, 1:] = embeds[0, :, :-1]
+        embeds[2] = embeds[1]
+        embeds[2, 3, 3] = 1 - embeds[2, 3, 3]
+        kept = prune(VideoTokens.from_embeds(embeds), "evs", budget=25 / 72, window=1)
+        assert kept.mask[1:].nonzero().tolist() == [[1, 3, 3]]
+
+    def test_among_pixels_it_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="leave space=rgb out"):
+            check_selection("evs", 0.5, {"space": "rgb", "window": 1})
+
+    def test_stores_without_it_keep_their_settings(self) -> None:
+        assert check_selection("evs", 0.5).options == {"rule": "serving", "space": "embedding"}
+
+
 class TestPixels:
     def test_selection_follows_the_pixels_not_the_embeddings(self) -> None:
         frames = pictures(1).repeat(6, 1, 1, 1)

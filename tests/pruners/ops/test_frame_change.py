@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evscli.errors import UsageError
-from evscli.pruners.ops.frame_change import embedding_change, pixel_change
+from evscli.pruners.ops.frame_change import embedding_change, pixel_change, window_change
 from evscli.records import PixelSource
 from tests.pruners.videos import noise, pictures, source, still
 
@@ -93,3 +93,28 @@ class TestPixels:
         frames = pictures(2 * grid[0])
         with pytest.raises(UsageError, match="x".join(map(str, grid))):
             pixel_change(source(frames), grid)
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+@pytest.mark.parametrize("grid", [(4, 3, 5), (3, 1, 2), (1, 4, 4)])
+def test_a_window_finds_the_nearest_token_around(grid: tuple[int, int, int], reach: int) -> None:
+    embeds = noise(*grid, 8)
+    unit = functional.normalize(embeds.double(), dim=-1)
+    found = window_change(embeds, reach=reach)
+    assert (found[0] == 2).all()
+    t, h, w = grid
+    for time in range(1, t):
+        for row in range(h):
+            for column in range(w):
+                rows = slice(max(row - reach, 0), row + reach + 1)
+                columns = slice(max(column - reach, 0), column + reach + 1)
+                near = unit[time - 1, rows, columns].flatten(0, 1)
+                wanted = 1 - (near @ unit[time, row, column]).max()
+                assert float(found[time, row, column]) == pytest.approx(float(wanted), abs=1e-6)
+
+
+def test_what_moves_by_a_cell_is_no_change_in_a_window() -> None:
+    embeds = noise(1, 4, 6, 16).expand(3, -1, -1, -1).clone()
+    embeds[1, :, 1:] = embeds[0, :, :-1]
+    assert (window_change(embeds, reach=1)[1, :, 1:] == 0).all()
+    assert (embedding_change(embeds)[1, :, 1:] > 0.1).all()
