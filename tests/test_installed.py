@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_broken_package_is_no_defect_of_evs(site: Path, clip: Path) -> None:
+def test_a_broken_torchvision_is_no_defect_of_evs(site: Path, clip: Path) -> None:
     path = os.pathsep.join([str(site), *sys.path])
     # No process is started that imports all of evs beside this one.
     code = f"""
