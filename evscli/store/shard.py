@@ -85,7 +85,7 @@ class Shard:
     def record(self, video_id: str) -> PrunedVideo:
         """Return one video. Raises DamagedError where its tensors differ from its description."""
         info, tensors = self.header.described(VideoInfo, video_id), self.tensors(video_id)
-        if problems := tensor_problems(info, tensors):
+        if problems := count_problems(info, tensors):
             raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
         tensors = widened(info, tensors)
         known = {field.name for field in fields(PrunedVideo)} & tensors.keys()
@@ -101,12 +101,10 @@ def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
 
 
 def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return `layout_problems`, or else differences of the mask from count and positions."""
-    if problems := layout_problems(info, specs(tensors)):
+    """Return `count_problems`, or else differences of the mask from positions."""
+    if problems := count_problems(info, tensors):
         return problems
     mask, positions, grid = tensors["keep_mask"], tensors["position_ids"], list(info.grid_thw)
-    if (count := int(mask.sum())) != info.kept:
-        problems.append(f"keep_mask keeps {count} cells where {info.kept} tokens are stored")
     if bool(((positions < 0) | (positions >= torch.tensor(grid))).any()):
         problems.append(f"position_ids lie outside the grid {grid}")
     elif "order" in tensors and not _is_order(tensors["order"]):
@@ -114,6 +112,15 @@ def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]
     elif not torch.equal(mask.nonzero().to(torch.int32), positions):
         problems.append("position_ids are not the kept cells of keep_mask in raster order")
     return problems
+
+
+def count_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return `layout_problems`, or else a mask of another count, which costs no time to find."""
+    if problems := layout_problems(info, specs(tensors)):
+        return problems
+    if (count := int(torch.count_nonzero(tensors["keep_mask"]))) != info.kept:
+        return [f"keep_mask keeps {count} cells where {info.kept} tokens are stored"]
+    return []
 
 
 def _is_order(places: Tensor) -> bool:
