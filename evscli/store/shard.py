@@ -85,7 +85,7 @@ class Shard:
     def record(self, video_id: str) -> PrunedVideo:
         """Return one video. Raises DamagedError where its tensors differ from its description."""
         info, tensors = self.header.described(VideoInfo, video_id), self.tensors(video_id)
-        if problems := count_problems(info, tensors):
+        if problems := cheap_problems(info, tensors):
             raise damaged_shard(self.path, f"video {video_id!r}: {problems[0]}")
         tensors = widened(info, tensors)
         known = {field.name for field in fields(PrunedVideo)} & tensors.keys()
@@ -101,25 +101,27 @@ def specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
 
 
 def tensor_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return `count_problems`, or else differences of the mask from positions."""
-    if problems := count_problems(info, tensors):
+    """Return `cheap_problems`, or else differences of the mask from positions, and of the order."""
+    if problems := cheap_problems(info, tensors):
         return problems
-    mask, positions, grid = tensors["keep_mask"], tensors["position_ids"], list(info.grid_thw)
-    if bool(((positions < 0) | (positions >= torch.tensor(grid))).any()):
-        problems.append(f"position_ids lie outside the grid {grid}")
-    elif "order" in tensors and not _is_order(tensors["order"]):
+    mask, positions = tensors["keep_mask"], tensors["position_ids"]
+    if "order" in tensors and not _is_order(tensors["order"]):
         problems.append(f"order does not hold the places 0 to {info.kept - 1}, each once")
     elif not torch.equal(mask.nonzero().to(torch.int32), positions):
         problems.append("position_ids are not the kept cells of keep_mask in raster order")
     return problems
 
 
-def count_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return `layout_problems`, or else a mask of another count, which costs no time to find."""
+def cheap_problems(info: VideoInfo, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return `layout_problems`, or else a mask of another count, or positions outside the grid."""
     if problems := layout_problems(info, specs(tensors)):
         return problems
     if (count := int(torch.count_nonzero(tensors["keep_mask"]))) != info.kept:
         return [f"keep_mask keeps {count} cells where {info.kept} tokens are stored"]
+    positions, grid = tensors["position_ids"], info.grid_thw
+    ends = torch.stack(positions.aminmax(dim=0)).tolist() if count else [(0, 0, 0)] * 2
+    if min(ends[0]) < 0 or any(last >= size for last, size in zip(ends[1], grid, strict=True)):
+        return [f"position_ids lie outside the grid {list(grid)}"]
     return []
 
 
