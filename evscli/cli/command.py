@@ -84,8 +84,11 @@ def _fill(cls: Any, given: dict[str, Any]) -> Any:
     a file that has no use.
     """
     values, ranks = {one.name: given.pop(one.name) for one in option_fields(cls)}, RANKS.get()
-    highest = min((ranks[name] for name in cls.EXCLUSIVE if values[name] is not None), default=0)
-    values |= {name: None for name in cls.EXCLUSIVE if ranks[name] > highest}
+    excluding = {one.name: () if one.is_repeated else None for one in option_fields(cls)}
+    excluding = {name: none for name, none in excluding.items() if name in cls.EXCLUSIVE}
+    given_ranks = (ranks[name] for name in excluding if values[name] not in (None, [], ()))
+    highest = min(given_ranks, default=0)
+    values |= {name: none for name, none in excluding.items() if ranks[name] > highest}
     if defaults := {name for name in values if SOURCES[ranks[name]] in SOURCES[1:3]}:
         values |= {name: left for name, left in cls.replaced(values).items() if name in defaults}
     held = {name: _fill(inner, given) for name, inner in held_dataclasses(cls).items()}

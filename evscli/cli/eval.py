@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +19,8 @@ from evscli.option import Option, option_fields
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
-    from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint
-    from evscli.evaluation.questions.selecting import Selecting
+    from evscli.evaluation.questions.task import EvalTask
     from evscli.evaluation.statistics.results import Evaluation
-    from evscli.pruners import PruneRequest
 
     Asked = tuple[Evaluation, dict[str, Any]]
 
@@ -88,6 +85,7 @@ def evaluate(
     encoding: Encoding,
     questions: options.Questions = None,
     videos: options.Videos = None,
+    workers: options.EvalWorkers = None,
     baselines: options.Baselines = False,
     diagnostics: options.Diagnostics = False,
     per_token: options.PerToken = False,
@@ -108,6 +106,7 @@ def evaluate(
     Example: evs eval --method surprise --budget 256tok --num-frames 8 --num-frames 32
     """
     from evscli.cli.evaluation_report import report_accuracy
+    from evscli.evaluation.questions.task import EvalTask
     from evscli.evaluation.selections import selections
 
     task = EvalTask(
@@ -118,43 +117,12 @@ def evaluate(
     check_output(Path(output))
     if questions is None:
         refuse_with_films()
-        evaluation, setup = ask_about_films(task, videos or VIDEOS, baselines, diagnostics)
+        films = (videos or VIDEOS, workers or 1)
+        evaluation, setup = ask_about_films(task, *films, baselines, diagnostics)
     else:
         refuse_with_questions()
         evaluation, setup = ask_questions(task, questions, per_token)
     raise typer.Exit(report_accuracy(evaluation, setup, Path(output), as_json=as_json))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EvalTask:
-    """The selections to ask about, and the checkpoint to ask."""
-
-    requests: Sequence[PruneRequest]
-    job: Pruning
-    samplings: Sequence[Sampling]
-
-    def checkpoints(self) -> Iterator[tuple[LoadedCheckpoint, Selecting, int | None]]:
-        """Yield the checkpoint with the encoder of each sampling, and what selections need."""
-        from evscli.evaluation.questions.multiple_choice import load_both
-        from evscli.evaluation.questions.selecting import Selecting
-        from evscli.job.loading import make_encoder, query_rows, scorer_weights
-
-        job = replace(self.job, encoding=self.job.encoding.resolved())
-        queries, checkpoint = query_rows(job), None
-        for sampling in self.samplings:
-            if checkpoint is None:
-                checkpoint = load_both(job.encoding, sampling)
-            else:
-                encoder = make_encoder(job.encoding, sampling, job.encoding.device)
-                checkpoint = replace(checkpoint, encoder=encoder)
-            selecting = Selecting(
-                requests=self.requests,
-                scorer=scorer_weights(job, checkpoint.encoder),
-                queries=queries,
-                query=job.selection.query,
-                seed=job.selection.seed,
-            )
-            yield checkpoint, selecting, sampling.num_frames
 
 
 def ask_questions(task: EvalTask, questions: Path, per_token: bool) -> Asked:
@@ -187,38 +155,23 @@ def ask_questions(task: EvalTask, questions: Path, per_token: bool) -> Asked:
     return Evaluation.joined(parts), setup_of(checkpoint.encoder, seed=seed, **asked)
 
 
-def ask_about_films(task: EvalTask, videos: int, baselines: bool, diagnostics: bool) -> Asked:
+def ask_about_films(
+    task: EvalTask, videos: int, workers: int, baselines: bool, diagnostics: bool
+) -> Asked:
     """Ask `mini`, or a model trained as it was, about procedural videos."""
     from evscli.evaluation.setup import setup_of
-    from evscli.evaluation.statistics.results import Evaluation
-    from evscli.mini.exam.procedural import (
-        asked_about_films,
-        evaluate_films,
-        evaluate_views,
-        refuse_others,
-    )
+    from evscli.mini.exam.procedural import asked_about_films, refuse_others
+    from evscli.mini.exam.work import Asking, ask_all
 
     quiet_loading()
     refuse_others(task.job.encoding.resolved().files)
     name_model(task.job.encoding.name)
-    total = videos * (len(task.samplings) + baselines)
-    with noted_warnings(), progress(total, unit="video") as advance:
-        parts = []
-        for checkpoint, selecting, frames in task.checkpoints():
-            parts.append(
-                evaluate_films(
-                    checkpoint,
-                    selecting,
-                    videos=videos,
-                    num_frames=frames,
-                    diagnostics=diagnostics,
-                    advance=advance,
-                )
-            )
-        evaluation, seed = Evaluation.joined(parts), task.job.selection.seed
-        if baselines:
-            views = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
-            evaluation = replace(evaluation, baselines=views)
+    with noted_warnings(), progress(videos, unit="video") as advance:
+        asking = Asking(task=task, diagnostics=diagnostics, baselines=baselines)
+        checkpoint, selecting, _ = asking.loaded[0]
+        selecting.check(checkpoint.encoder)
+        evaluation = ask_all(asking, videos=videos, processes=workers, advance=advance)
+    seed = task.job.selection.seed
     return evaluation, setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos))
 
 

@@ -83,6 +83,15 @@ Videos = Annotated[
         least=1,
     ),
 ]
+EvalWorkers = Annotated[
+    int | None,
+    Option(
+        "Without --questions: processes of one thread each. Default: 1, with all threads.",
+        names=("--workers",),
+        metavar="N",
+        least=1,
+    ),
+]
 Baselines = Annotated[
     bool,
     Option(

@@ -152,7 +152,7 @@ def test_an_error_that_a_ctrl_c_became_in_c_is_no_defect(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("could not determine the shape of object")
 
-    monkeypatch.setattr("evscli.pruners.parse_budget", fail)
+    monkeypatch.setattr("evscli.evaluation.selections.selections", fail)
     asked = ["eval", "--budget", "0.5"]
     assert cli.run(asked, debug=False, interrupts=[2]) == 130
     assert capsys.readouterr().err == "interrupted: nothing was written\n"

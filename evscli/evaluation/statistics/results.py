@@ -5,6 +5,7 @@ The counts do not depend on models or videos: every evaluation hands in `Answere
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -91,14 +92,19 @@ class Evaluation:
 
     @classmethod
     def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
-        """Return evaluations of the same questions as one, without videos that failed in any."""
+        """Return evaluations as one, without videos that failed in any of them."""
         failures = tuple(failure for part in parts for failure in part.failures)
         failed = {failure.id for failure in failures}
         answered = (answer for part in parts for answer in part.answered)
+        numbers: dict[TalliedSelection, dict[str, Numbers]] = defaultdict(dict)
+        for part in parts:
+            for selection, rows in part.diagnostics.items():
+                numbers[selection] |= rows
         return cls(
             answered=tuple(answer for answer in answered if answer.video not in failed),
             failures=tuple({failure.id: failure for failure in failures}.values()),
-            diagnostics={key: rows for part in parts for key, rows in part.diagnostics.items()},
+            diagnostics=numbers,
+            baselines=tuple(answer for part in parts for answer in part.baselines),
         )
 
 

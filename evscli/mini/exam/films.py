@@ -31,10 +31,14 @@ def held_out_films(count: int, *, seed: int) -> Iterator[tuple[str, Film]]:
     videos have four frames a second. `seed` is below 2**32, as for all procedural videos.
     """
     for number in range(count):
-        rng = np.random.default_rng([seed, 3, number])
-        form = Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
-        film = make_film(form, seed=seed, number=number, split="held-out")
-        yield f"film-{number:05d}", film
+        yield held_out_film(number, seed=seed)
+
+
+def held_out_film(number: int, *, seed: int) -> tuple[str, Film]:
+    """Return one of the held-out videos of a seed with its name."""
+    rng = np.random.default_rng([seed, 3, number])
+    form = Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
+    return f"film-{number:05d}", make_film(form, seed=seed, number=number, split="held-out")
 
 
 def frames_of(film: Film, view: str, *, seed: int) -> Tensor:

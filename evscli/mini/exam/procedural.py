@@ -7,7 +7,6 @@ and itself only.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
@@ -40,7 +39,7 @@ from evscli.mini.exam.films import (
     film_plan,
     film_planned,
     frames_of,
-    held_out_films,
+    held_out_film,
 )
 from evscli.mini.training.forward import Seen, read
 from evscli.mini.training.prompts import VideoPrompt, ask_all, tokens_of, video_prompt
@@ -69,22 +68,39 @@ def evaluate_films(
     selection behind a block that the encoder does not have.
     """
     selecting.check(checkpoint.encoder)
-    answered: list[Answered] = []
-    numbers: dict[TalliedSelection, dict[str, Numbers]] = defaultdict(dict)
-    for name, film in held_out_films(videos, seed=selecting.seed):
-        examiner = Examiner.of(checkpoint, film, num_frames=num_frames)
-        selected = examiner.selected(name, selecting)
-        events = event_masks(film)
-        answers: list[tuple[int, Answered]] = []
-        for one in selected.selections([question.text for question in film.questions]):
-            own = examiner.answer(one.record, one.questions)
-            answers += [(one.number, answer) for answer in own]
-            if diagnostics and own:
-                found = diagnose(selected.whole.tokens, one.record.keep_mask, events=events)
-                numbers[own[0].selection][name] = asdict(found)
-        answered += [answer for _, answer in sorted(answers, key=itemgetter(0))]
+    parts = []
+    for number in range(videos):
+        part = ask_film(
+            checkpoint, selecting, number, num_frames=num_frames, diagnostics=diagnostics
+        )
+        parts.append(part)
         advance(1)
-    return Evaluation(answered=tuple(answered), diagnostics=numbers)
+    return Evaluation.joined(parts)
+
+
+def ask_film(
+    checkpoint: LoadedCheckpoint,
+    selecting: Selecting,
+    number: int,
+    *,
+    num_frames: int | None,
+    diagnostics: bool,
+) -> Evaluation:
+    """Ask every question about one held-out video, of every selection."""
+    name, film = held_out_film(number, seed=selecting.seed)
+    examiner = Examiner.of(checkpoint, film, num_frames=num_frames)
+    selected = examiner.selected(name, selecting)
+    events = event_masks(film)
+    answers: list[tuple[int, Answered]] = []
+    numbers: dict[TalliedSelection, dict[str, Numbers]] = {}
+    for one in selected.selections([question.text for question in film.questions]):
+        own = examiner.answer(one.record, one.questions)
+        answers += [(one.number, answer) for answer in own]
+        if diagnostics and own:
+            found = diagnose(selected.whole.tokens, one.record.keep_mask, events=events)
+            numbers[own[0].selection] = {name: asdict(found)}
+    answered = tuple(answer for _, answer in sorted(answers, key=itemgetter(0)))
+    return Evaluation(answered=answered, diagnostics=numbers)
 
 
 def evaluate_views(
@@ -98,17 +114,25 @@ def evaluate_views(
 
     The method of an answer is the name of its view.
     """
-    selecting = Selecting(requests=[check_selection(UNPRUNED)], seed=seed)
     answered: list[Answered] = []
-    for name, film in held_out_films(videos, seed=seed):
-        examiner = Examiner.of(checkpoint, film)
-        for view in VIEWS:
-            (seen,) = examiner.selected(name, selecting, view=view).selections([""])
-            record = without_tokens(seen.record) if view == QUESTION_ONLY else seen.record
-            answers = examiner.answer(record, range(len(film.questions)))
-            answered += [replace(answer, method=view) for answer in answers]
+    for number in range(videos):
+        answered += ask_views(checkpoint, number, seed=seed)
         advance(1)
     return tuple(answered)
+
+
+def ask_views(checkpoint: LoadedCheckpoint, number: int, *, seed: int) -> list[Answered]:
+    """Ask every question about the reduced views of one held-out video."""
+    selecting = Selecting(requests=[check_selection(UNPRUNED)], seed=seed)
+    name, film = held_out_film(number, seed=seed)
+    examiner = Examiner.of(checkpoint, film)
+    answered: list[Answered] = []
+    for view in VIEWS:
+        (seen,) = examiner.selected(name, selecting, view=view).selections([""])
+        record = without_tokens(seen.record) if view == QUESTION_ONLY else seen.record
+        answers = examiner.answer(record, range(len(film.questions)))
+        answered += [replace(answer, method=view) for answer in answers]
+    return answered
 
 
 def held_out_tallies(

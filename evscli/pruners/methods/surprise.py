@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = {
     "outlier": 1.0,
-    "rarity": 1.0,
+    "rarity": 4.0,
     "contrast": 1.0,
     "change": 1.0,
     "uniqueness": 1.0,
@@ -36,7 +36,6 @@ OWN = ("outlier", "rarity", "contrast", "change")
 """The parts that are this method's own, computed together."""
 _EVEN = 0.5
 """The share of the budget that all frames get alike."""
-_POWER = 1.0
 _TAU_VCAST, _TAU_GLEAN = 0.7, 4.0
 _COSINES = 1.0
 """The size of cosines, beside which differences of rounding are none."""
@@ -159,7 +158,7 @@ def frame_weights(embeds: Tensor, change: Tensor, by: str) -> Tensor:
     even = torch.full_like(change[:, 0], 1 / len(change))
     if by == "even":
         return even
-    new = change.sum(dim=1) ** _POWER
+    new = change.sum(dim=1)
     total = new.sum()
     return _EVEN * even + (1 - _EVEN) * torch.where(total > 0, new / total, even)
 

@@ -77,10 +77,10 @@ def test_a_token_comes_in_by_its_place_and_its_frame() -> None:
     embeds = drifting(6, 3, 4, 8)
     parts = plain_parts(embeds)
     total = torch.zeros(6, 12, dtype=torch.float64)
-    for values in parts.values():
+    for name, values in parts.items():
         rows = values.flatten(1)
         low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
-        total += (rows - low) / (high - low)
+        total += (4 if name == "rarity" else 1) * (rows - low) / (high - low)
     new = parts["change"].flatten(1).sum(1)
     weights = 0.5 / 6 + 0.5 * new / new.sum()
     entries = []
