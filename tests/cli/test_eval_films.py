@@ -68,19 +68,19 @@ def test_films_are_asked_about_and_what_can_be_guessed_is_shown(folder: Path) ->
 
 @pytest.mark.usefixtures("without_plots")
 def test_every_method_budgets_of_tokens_and_numbers_of_frames_are_compared(folder: Path) -> None:
-    methods = [word for name in ("vcast", "cdpruner", "window-diff") for word in ("--method", name)]
+    methods = ("--method", "vcast", "--method", "cdpruner")
     few = ("--budget", "24tok", "--num-frames", "4", "--num-frames", "8")
     small = ("--videos", "2", "--seed", "108", "--json")
     result = run(folder, *methods, *few, *small, output="one")
     assert result.code == 0, result
     rows = [row for row in json.loads(result.out)["tallies"] if row["kind"] == "all"]
-    names = ("none", "vcast", "cdpruner", "window-diff", "random")
+    names = ("none", "vcast", "cdpruner", "random")
     assert [(row["method"], row["num_frames"]) for row in rows] == [
         (name, frames) for frames in (4, 8) for name in names
     ]
     assert {row["budget"] for row in rows} == {1.0, "24tok"}
     assert {row["kept_tokens"] for row in rows if row["method"] in ("vcast", "random")} == {24.0}
-    assert [row["versus_first"] is None for row in rows[:5]] == [True, True, False, False, True]
+    assert [row["versus_first"] is None for row in rows[:4]] == [True, True, False, True]
     again = run(folder, *methods, *few, *small, "--workers", "2", output="two")
     assert again.code == 0, again
     assert [row["kept_tokens"] for row in json.loads(again.out)["tallies"]] == [
