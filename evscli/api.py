@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from math import inf
+from math import inf, isfinite
+from numbers import Real
 from pathlib import Path
 
 from evscli.bundled import MINI
@@ -114,7 +115,11 @@ def prune_videos(
     check_current_folder()
     if not isinstance(job, Job):
         raise UsageError(f"job must be a Job of evscli.job, got a {type(job).__name__}")
+    if listener is not None and not (hasattr(listener, "begin") and hasattr(listener, "done")):
+        raise UsageError("listener must have the methods begin and done, as evscli.api.Silent has")
     listed = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
+    if not listed:
+        raise UsageError("there is no input: give a video, a folder or a list")
     videos = job.find_videos([path_text(given, "an input") for given in listed])
     return run_job(job.resolved(), videos, listener=listener or Silent())
 
@@ -131,6 +136,9 @@ class Silent:
 
 def _video(path: Path, query: str | None, start: float | None, end: float | None) -> VideoInput:
     """Return a path, or a part of its video, as an input. Raise UsageError unless start < end."""
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not (isinstance(value, Real) and isfinite(value)):
+            raise UsageError(f"{name} must be a number of seconds or None, got {value!r}")
     if not 0 <= (start or 0.0) < (inf if end is None else end):
         raise UsageError(f"start {start} and end {end} name no part of a video: 0 <= start < end")
     return VideoInput(

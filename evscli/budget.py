@@ -40,7 +40,10 @@ def check_budget(budget: object) -> float:
         )
     if isinstance(budget, bool) or not isinstance(budget, Real):
         raise UsageError(f"budget must be a number, got {budget!r}: give one such as 0.25")
-    value = float(budget)
+    try:
+        value = float(budget)
+    except OverflowError:
+        value = math.inf
     if not 0 < value <= 1:
         raise UsageError(
             f"budget is the fraction of tokens kept and must be above 0 and at most 1, "

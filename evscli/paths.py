@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from evscli.errors import EvsError, UsageError
@@ -11,10 +13,27 @@ from evscli.texts import one_line
 
 def path_text(value: object, name: str) -> str:
     """Return a str or Path as a text. Raises UsageError for another type, or for a NUL in it."""
-    if not isinstance(value, str | Path) or "\0" in str(value):
-        got = one_line(f"{value!r:.80}")
-        raise UsageError(f"{name} must be a str or a Path without NUL characters, got {got}")
-    return str(value)
+    text = str(value)
+    if isinstance(value, str | Path) and "\0" not in text:
+        with suppress(UnicodeEncodeError):
+            os.fsencode(text)
+            return text
+    got = one_line(f"{value!r:.80}")
+    raise UsageError(f"{name} must be a str or a Path without NUL characters, got {got}")
+
+
+def folder_path(value: object, name: str) -> Path:
+    """Return the folder that results are written to, `~` put in full. Raises UsageError.
+
+    Addresses are for inputs alone.
+    """
+    text = path_text(value, name)
+    if re.match("[a-z][a-z0-9+.-]*://", text):
+        raise UsageError(
+            f"{name} {text} is an address, and results go to a folder of this machine: name one, "
+            "and copy it afterwards"
+        )
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - an unknown user stays as it is
 
 
 def check_current_folder() -> None:

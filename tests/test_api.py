@@ -60,6 +60,8 @@ def test_a_scorer_chooses_inside_the_encoder(clip: Path, tmp_path: Path) -> None
         ({"method": "stts", "budget": 0.5, "prune_at": 1}, "needs trained weights"),
         ({"method": "evs", "budget": 0.5, "scorer": "x"}, "no method here uses a scorer"),
         ({"method": "evs", "budget": "half"}, "budget 'half' is not understood"),
+        ({"method": "evs", "budget": 0.5, "start": "1"}, "start must be a number of seconds"),
+        ({"method": "evs", "budget": 0.5, "end": float("inf")}, "end must be a number of seconds"),
         ({"method": "evs", "budget": 0.5, "model": ""}, "--model is empty"),
         ({"method": "evs", "budget": 0.5, "damaged": "mend"}, "'mend' is not one of 'trim'"),
         (
@@ -119,7 +121,7 @@ def test_what_is_no_path_is_refused(path: object) -> None:
 
 @pytest.mark.parametrize("span", [(2.0, 1.0), (-1.0, None), (1.0, 1.0), (float("nan"), None)])
 def test_what_is_no_part_is_refused(clip: Path, span: tuple[float, float | None]) -> None:
-    with pytest.raises(UsageError, match="name no part of a video"):
+    with pytest.raises(UsageError, match="name no part of a video|start must be a number"):
         prune_video(clip, method="vcast", budget=0.3, start=span[0], end=span[1])
 
 
@@ -186,6 +188,12 @@ class TestPruneVideos:
     def test_what_is_no_input_is_refused(self, inputs: Any, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="an input must be a str or a Path"):
             prune_videos(inputs, two_methods(tmp_path))
+
+    def test_no_input_and_a_listener_without_methods_are_refused(self, clip: Path) -> None:
+        with pytest.raises(UsageError, match="there is no input"):
+            prune_videos([], two_methods(clip.parent))
+        with pytest.raises(UsageError, match="listener must have the methods"):
+            prune_videos([clip], two_methods(clip.parent), listener=print)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("job", [None, {}, two_methods(Path()).selection])
     def test_what_is_no_job_is_refused(self, clip: Path, job: Any) -> None:

@@ -22,8 +22,8 @@ MOST_LINES = 27_000 + sum(
         "glean": 280,
         "nested masks": 190,
         "surprise": 350,
-        "checks of types, defaults and headers": 270,
-        "evaluation of every method": 280,
+        "checks of types, defaults and headers": 300,
+        "evaluation of every method": 390,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evscli.errors import EvsError, UsageError
-from evscli.paths import check_current_folder, path_text
+from evscli.paths import check_current_folder, folder_path, path_text
 
 
 def test_a_text_stays_as_it_is_and_a_path_becomes_one() -> None:
@@ -30,3 +30,21 @@ def test_a_folder_that_was_deleted_is_no_current_one(
     tmp_path.rmdir()
     with pytest.raises(EvsError, match=r"^the current folder was deleted; change to another"):
         check_current_folder()
+
+
+@pytest.mark.parametrize("text", ["s3://bucket/store", "file:///tmp/store", "hf://data/x"])
+def test_results_do_not_go_to_an_address(text: str) -> None:
+    with pytest.raises(UsageError, match="is an address, and results go to a folder"):
+        folder_path(text, "--output")
+
+
+def test_a_home_folder_is_put_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert folder_path("~/store", "--output") == Path("/home/someone/store")
+    assert folder_path("C:/store", "--output") == Path("C:/store")
+
+
+def test_bytes_of_a_name_are_kept_and_half_characters_are_not() -> None:
+    assert path_text("a\udcff", "an input") == "a\udcff"
+    with pytest.raises(UsageError, match="an input must be"):
+        path_text("\ud800", "an input")

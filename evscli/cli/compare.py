@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from evscli.cli.notes import note, noted_warnings, progress, quiet_loading
 from evscli.errors import ModelError
 from evscli.job import Pruning, Selection
 from evscli.option import Option
+from evscli.paths import folder_path
 
 if TYPE_CHECKING:
     from evscli.language.generate import LanguageModel
@@ -81,7 +81,8 @@ def compare(
     from evscli.job.loading import make_encoder, query_rows, scorer_weights
 
     job = replace(job, selection=job.selection.with_random())
-    check_output(Path(output))
+    folder = folder_path(output, "--output")
+    check_output(folder)
     videos = job.find_videos(inputs, left_out=partial(report_left_out, as_json=False))
     refuse_held(videos)
     name_model(job.encoding.name)
@@ -102,7 +103,7 @@ def compare(
         )
         with progress(len(videos), unit="video") as advance:
             comparison = compare_all(videos, bench, advance=advance)
-    raise typer.Exit(report_comparison(comparison, Path(output), as_json=as_json))
+    raise typer.Exit(report_comparison(comparison, folder, as_json=as_json))
 
 
 def language_of(job: ComparisonOptions) -> LanguageModel | None:

@@ -16,6 +16,7 @@ from evscli.errors import UsageError
 from evscli.job import Encoding, Selection
 from evscli.job.job import Pruning
 from evscli.option import Option, option_fields
+from evscli.paths import folder_path
 from evscli.records import Sampling
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def evaluate(
         job=Pruning(selection=selection, encoding=encoding),
         samplings=sampling.each(),
     )
-    check_output(Path(output))
+    folder = folder_path(output, "--output")
+    check_output(folder)
     if questions is None:
         refuse_with_films()
         films = (videos or VIDEOS, workers or 1)
@@ -122,7 +124,7 @@ def evaluate(
     else:
         refuse_with_questions()
         evaluation, setup = ask_questions(task, questions, per_token)
-    raise typer.Exit(report_accuracy(evaluation, setup, Path(output), as_json=as_json))
+    raise typer.Exit(report_accuracy(evaluation, setup, folder, as_json=as_json))
 
 
 def ask_questions(task: EvalTask, questions: Path, per_token: bool) -> Asked:
@@ -188,8 +190,8 @@ def refuse_with_films() -> None:
 
 def refuse_with_questions() -> None:
     """Raise UsageError where options are typed that need procedural videos."""
-    if any(RANKS.get()[name] == 0 for name in ("videos", "baselines", "diagnostics")):
+    if any(RANKS.get()[name] == 0 for name in ("videos", "workers", "baselines", "diagnostics")):
         raise UsageError(
-            "--videos, --baselines and --diagnostics are for the procedural videos: leave them "
-            "out, or leave out --questions"
+            "--videos, --workers, --baselines and --diagnostics are for the procedural videos: "
+            "leave them out, or leave out --questions"
         )

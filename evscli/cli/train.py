@@ -19,6 +19,7 @@ from evscli.cli.command import GroupedCommand, command
 from evscli.cli.notes import note, progress
 from evscli.job.encoding import Device
 from evscli.mini.training.plan import TrainingPlan
+from evscli.paths import folder_path
 
 if TYPE_CHECKING:
     from evscli.train.loop import Trained
@@ -57,7 +58,7 @@ def mini(
     Example: evs train mini -o mini-run
     """
     plan = plan if looks is None else replace(plan, looks=looks)
-    folder = Path(output)
+    folder = folder_path(output, "--output")
     check_output(folder)
     trained = run(plan, folder, device=device, threads=threads, processes=processes)
     if trained.step < plan.total:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from evscli.errors import DamagedError, MismatchError, UsageError
+from evscli.paths import path_text
 from evscli.records import IntArray, PrunedVideo, VideoInfo
 from evscli.store.manifest import shard_of
 from evscli.store.reader import Store, UnknownVideoError, look_into, open_store, store_fingerprint
@@ -171,7 +172,8 @@ class VideoDataset(Dataset[PrunedVideo]):
         if not stores:
             raise UsageError("a dataset needs a store: name the folder that evs prune wrote")
         self._at = None if budget is None else methodcaller("at", budget, seed=seed)
-        self._use(read_index([Path(store) for store in stores], mixed=mixed, at=self._at))
+        paths = [Path(path_text(store, "a store")) for store in stores]
+        self._use(read_index(paths, mixed=mixed, at=self._at))
 
     def _use(self, index: DatasetIndex) -> None:
         self.index = index

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from evscli.option import Checked, Option
-from evscli.paths import path_text
+from evscli.paths import folder_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,7 @@ class Storage(Checked):
             "Cut videos into segments of this length; each is sampled as a video of its own, with "
             "the id video@start-end.",
             metavar="SECONDS",
+            below=10**9,
         ),
     ] = None
 
@@ -54,7 +55,7 @@ class Storage(Checked):
         names = [f"{request.pruner.name}-{file_name(request.budget)}" for request in requests]
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
-        output = Path(path_text(self.output, "--output"))
+        output = folder_path(self.output, "--output")
         return [output] if len(names) == 1 else [output / name for name in names]
 
 
