@@ -121,7 +121,7 @@ def test_what_is_no_path_is_refused(path: object) -> None:
 
 @pytest.mark.parametrize("span", [(2.0, 1.0), (-1.0, None), (1.0, 1.0), (float("nan"), None)])
 def test_what_is_no_part_is_refused(clip: Path, span: tuple[float, float | None]) -> None:
-    with pytest.raises(UsageError, match="name no part of a video|start must be a number"):
+    with pytest.raises(UsageError, match=r"name no part of a video|start must be a number"):
         prune_video(clip, method="vcast", budget=0.3, start=span[0], end=span[1])
 
 
