@@ -30,8 +30,8 @@ from evscli.texts import count_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DODGE = 2.5
-"""The points between the error bars of two methods at one place."""
+DODGE, MOST_DODGE = 2.5, 10.0
+"""The points between the error bars of two methods at one place, and between those of all."""
 
 Labels = Mapping[str, Callable[[Tally], str]]
 """The texts that name the selection of a row, by the heads of their columns."""
@@ -233,7 +233,7 @@ def draw_panel(tallies: Sequence[Tally], axes: Axes) -> None:
     looks = plots.looks_of(names.values())
     for number, (series, name) in enumerate(names.items()):
         points = [tally for tally in tallies if tally.series == series]
-        shift = DODGE * (number - (len(names) - 1) / 2)
+        shift = min(DODGE, MOST_DODGE / len(names)) * (number - (len(names) - 1) / 2)
         draw_line(axes, points, name, shift, looks[name], by=by)
     if several_frames(tallies):
         draw_line(axes, unpruned, "unpruned", 0, {"color": "black", "marker": "."}, by=by)
