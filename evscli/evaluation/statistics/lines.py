@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from evscli.evaluation.selections import RANDOM, UNPRUNED
 from evscli.evaluation.statistics.results import Series, Tally
@@ -34,11 +35,15 @@ def telling(
 
 
 def first_name(tallies: Sequence[Tally]) -> str | None:
-    """Return the name of the line that others are compared with, where there are others."""
+    """Return the name of the line that others are compared with, where there are others.
+
+    It has no number of frames, since each is compared with the one of its own number.
+    """
     if all(tally.versus_first is None for tally in tallies):
         return None
     first = next(tally for tally in tallies if tally.method not in (UNPRUNED, RANDOM))
-    return series_names(tallies)[first.series]
+    names = series_names([replace(tally, num_frames=None) for tally in tallies])
+    return names[replace(first, num_frames=None).series]
 
 
 def several_frames(tallies: Sequence[Tally]) -> bool:
