@@ -150,12 +150,15 @@ def test_a_run_with_poison_videos_that_is_interrupted_and_resumed_is_a_local_run
     assert not [*store.glob(".writer-*")]  # the actors have closed their shards
     between = open_store(store)
     failed = {id: (f.stage, f.kind) for id, f in between.failures.items()}
-    assert failed == {
+    poison = {
         "02-poison/segfault": ("index", "Crashed"),
         "02-poison/fatal": ("encode", "Crashed"),
         "02-poison/cut": ("open", "InvalidDataError"),
         "02-poison/empty": ("open", "VideoError"),
     }
+    # The one video that was not waited for may be any, and may be in the store or not.
+    assert failed.items() <= poison.items()
+    assert poison.keys() & told.keys() <= failed.keys()
     assert {*told} - {*failed} <= {*between}
     seen = run(prune_corpus, MAKE, folder, store)
     assert seen.skipped >= CLIPS - 1
