@@ -26,7 +26,7 @@ from torch.nn import functional
 from benchmarks.harness import Benchmark, Report, SkippedError
 from evscli import pipeline
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.evaluation.metrics.events import event_cells, known_events
+from evscli.evaluation.metrics.events import known_event_cells
 from evscli.evaluation.statistics.findings import spearman
 from evscli.pruners import check_selection, select_tokens
 from evscli.pruners.ops import sketch
@@ -78,23 +78,20 @@ def load_clip(path: Path, encoder: VideoEncoder, network: Any) -> Clip:
     after = pipeline.encode(planned, encoder, pixels=True)
     assert after.inputs.pixels is not None
     pixels = torch.cat(list(after.inputs.pixels.chunks()))
-    grid, events = planned.plan.grid_thw, known_events(path)
-    places = [event for event in events if event.name != "cut"]
-    first = [int(np.searchsorted(planned.plan.source_index, e.start)) for e in events]
+    grid, plan = planned.plan.grid_thw, planned.plan
+    found = known_event_cells(
+        path,
+        source_index=plan.source_index,
+        source_size=plan.source_size,
+        grid_thw=grid,
+        temporal_patch_size=TEMPORAL,
+    )
+    cuts = [event.start for event, _ in found if event.name == "cut"]
     return Clip(
         name=path.name,
         tokens={"mini": after.tokens, "EfficientNet": features(pixels, grid, network)},
-        events=[
-            event_cells(
-                event,
-                source_index=planned.plan.source_index,
-                source_size=planned.plan.source_size,
-                grid_thw=grid,
-                temporal_patch_size=TEMPORAL,
-            )
-            for event in places
-        ],
-        cuts=[at // TEMPORAL for at, e in zip(first, events, strict=True) if e.name == "cut"],
+        events=[cells for event, cells in found if event.name != "cut"],
+        cuts=[int(np.searchsorted(plan.source_index, start)) // TEMPORAL for start in cuts],
     )
 
 

@@ -52,15 +52,6 @@ def check_budget(budget: object) -> float:
     return value
 
 
-def parse_budget(text: str) -> float:
-    """Return the budget of a command line's text. Raises UsageError as `check_budget` does."""
-    try:
-        budget: object = float(text)
-    except ValueError:
-        budget = text
-    return check_budget(budget)
-
-
 def check_rate(pruning_rate: float, budget: float) -> float:
     """Return the rate of pruning q. Raises UsageError where it does not mean the budget 1-q."""
     if not (0 <= pruning_rate < 1 and abs(1 - pruning_rate - budget) <= 1e-6):
@@ -259,10 +250,10 @@ def parse_rule(text: str, *, distribution: str | None = None) -> BudgetRule:
     return Fraction(value=check_budget(value))
 
 
-def as_rule(budget: float | str | BudgetRule) -> BudgetRule:
+def as_rule(budget: float | str | BudgetRule, *, distribution: str | None = None) -> BudgetRule:
     """Return the rule of a budget in any form. Raises UsageError as `parse_rule` does."""
     if isinstance(budget, str):
-        return parse_rule(budget)
+        return parse_rule(budget, distribution=distribution)
     return budget if isinstance(budget, BudgetRule) else Fraction(value=check_budget(budget))
 
 

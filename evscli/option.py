@@ -71,7 +71,7 @@ class OptionField:
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
     def check(self, given: Any) -> Any:
-        """Return the value as `plain` does.
+        """Return the value as `plain_value` does.
 
         Raises UsageError for a value of another type, and for one that is empty, not a choice, too
         small or too large. An unset shell variable gives an empty text.
@@ -79,26 +79,26 @@ class OptionField:
         name, least, below = self.names[-1], self.option.least, self.option.below
         above, choices = self.option.above, self.choices
         try:
-            value = plain(self.type, given)
+            value = plain_value(self.type, given)
         except (ValueError, TypeError, OverflowError):
             if choices:
-                fault = f": {shown(given)} is not one of {', '.join(map(repr, choices))}"
+                fault = f": {value_text(given)} is not one of {', '.join(map(repr, choices))}"
             else:
-                fault = f" must be {wanted(self.type)}, got {shown(given)}"
+                fault = f" must be {kind_text(self.type)}, got {value_text(given)}"
             raise UsageError(f"{name}{fault}") from None
         if value == () != self.default or (isinstance(value, str) and not value.strip()):
             raise UsageError(f"{name} is empty; give a value or leave the option out")
         for one in value if self.is_repeated else () if value is None else (value,):
             if above is not None and not above < one < inf:
-                raise UsageError(f"{name} must be a number above {above}, got {shown(one)}")
+                raise UsageError(f"{name} must be a number above {above}, got {value_text(one)}")
             if least is not None and one < least:
-                raise UsageError(f"{name} must be {least} or more, got {shown(one)}")
+                raise UsageError(f"{name} must be {least} or more, got {value_text(one)}")
             if below is not None and one >= below:
-                raise UsageError(f"{name} must be below {below}, got {shown(one)}")
+                raise UsageError(f"{name} must be below {below}, got {value_text(one)}")
         return value
 
 
-def plain(kind: Any, value: Any) -> Any:
+def plain_value(kind: Any, value: Any) -> Any:
     """Return a value of the type `kind`, its numbers as Python's own.
 
     Numbers of numpy are numbers, a whole number is a `float` too, and a bool is neither. A tuple is
@@ -109,12 +109,14 @@ def plain(kind: Any, value: Any) -> Any:
     if len(types_of(kind)) > 1:
         for one in inner:
             with suppress(ValueError):
-                return plain(one, value)
+                return plain_value(one, value)
     elif origin is tuple:
         several = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
-        return tuple(plain(inner[0], item) for item in (value if several else (value,)))
+        return tuple(plain_value(inner[0], item) for item in (value if several else (value,)))
     elif origin is Mapping and isinstance(value, Mapping):
-        return {plain(inner[0], key): plain(inner[1], item) for key, item in value.items()}
+        return {
+            plain_value(inner[0], key): plain_value(inner[1], item) for key, item in value.items()
+        }
     elif kind in (int, float):
         if isinstance(value, Real if kind is float else Integral) and not isinstance(value, bool):
             number = float(value) if kind is float else value
@@ -130,16 +132,16 @@ def types_of(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
-def wanted(kind: Any) -> str:
+def kind_text(kind: Any) -> str:
     """Return the values of a type in words."""
     if len(kinds := types_of(kind)) > 1:
-        return " or ".join(wanted(one) for one in kinds if one is not NoneType)
+        return " or ".join(kind_text(one) for one in kinds if one is not NoneType)
     if get_origin(kind) is tuple:
-        return wanted(get_args(kind)[0])
+        return kind_text(get_args(kind)[0])
     return WANTED.get(kind, f"a {kind.__name__}")
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """Return a value for a message, on one line."""
     try:
         return one_line(repr(value))
@@ -191,7 +193,7 @@ class Checked:
         cls: Any = type(self)
         for name, kind in held_dataclasses(cls).items():
             if not isinstance(held := getattr(self, name), kind):
-                raise UsageError(f"{name} must be {wanted(kind)}, got {shown(held)}")
+                raise UsageError(f"{name} must be {kind_text(kind)}, got {value_text(held)}")
         for field in option_fields(cls):
             object.__setattr__(self, field.name, field.check(getattr(self, field.name)))
         given = [name for name in self.EXCLUSIVE if getattr(self, name) not in (None, ())]

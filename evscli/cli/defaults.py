@@ -25,7 +25,7 @@ import typer
 
 from evscli.cli.notes import note
 from evscli.errors import UsageError
-from evscli.option import WANTED, shown
+from evscli.option import WANTED, value_text
 
 DEFAULTS_FILE = Path("evs.toml")
 MOST_BYTES = 1_000_000
@@ -104,7 +104,7 @@ def _of_group(
             )
         if not isinstance(table, dict):
             raise UsageError(
-                f"{DEFAULTS_FILE}: {at}{name} must be a table of options, got {shown(table)}"
+                f"{DEFAULTS_FILE}: {at}{name} must be a table of options, got {value_text(table)}"
             )
     defaults = {}
     for name, command in commands.items():
@@ -133,7 +133,7 @@ def _checked(option: Any, name: str, value: Any) -> Any:
     for one in values:
         if isinstance(one, (list, dict)) or isinstance(one, bool) != option.is_flag:
             kind = WANTED.get(option.type_descriptor.annotation, "text")
-            raise UsageError(f"{DEFAULTS_FILE}: {name} must be {kind}, got {shown(one)}")
+            raise UsageError(f"{DEFAULTS_FILE}: {name} must be {kind}, got {value_text(one)}")
     return values if option.multiple else value
 
 

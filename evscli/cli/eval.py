@@ -163,7 +163,7 @@ def ask_about_films(
     """Ask `mini`, or a model trained as it was, about procedural videos."""
     from evscli.evaluation.setup import setup_of
     from evscli.mini.exam.procedural import asked_about_films, refuse_others
-    from evscli.mini.exam.work import Asking, ask_all
+    from evscli.mini.exam.work import Asking, ask_films
 
     quiet_loading()
     refuse_others(task.job.encoding.resolved().files)
@@ -172,7 +172,7 @@ def ask_about_films(
         asking = Asking(task=task, diagnostics=diagnostics, baselines=baselines)
         checkpoint, selecting, _ = asking.loaded[0]
         selecting.check(checkpoint.encoder)
-        evaluation = ask_all(asking, videos=videos, processes=workers, advance=advance)
+        evaluation = ask_films(asking, videos=videos, processes=workers, advance=advance)
     seed = task.job.selection.seed
     return evaluation, setup_of(checkpoint.encoder, seed=seed, **asked_about_films(videos))
 

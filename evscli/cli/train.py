@@ -117,7 +117,7 @@ def finish(
     write_checkpoint(model, mini_tokenizer(), folder / "mini", training=f"trained by `{command}`")
     document = training_report(plan, trained, command=command)
     if held_out:
-        with progress(2 * held_out, unit="video") as advance:
+        with progress(held_out, unit="video") as advance:
             rows = held_out_tallies(
                 folder / "mini", videos=held_out, seed=plan.seed, advance=advance
             )

@@ -112,14 +112,9 @@ class Selection(Checked):
         return tuple(requests)
 
     def _rules(self) -> list[BudgetRule]:
-        from evscli.budget import Fraction, check_budget, parse_rule
+        from evscli.budget import as_rule
 
-        rules = (
-            parse_rule(budget, distribution=self.budget_dist)
-            if isinstance(budget, str)
-            else Fraction(value=check_budget(budget))
-            for budget in self.budgets
-        )
+        rules = (as_rule(budget, distribution=self.budget_dist) for budget in self.budgets)
         return [*dict.fromkeys(rules)]
 
     def _options(self) -> Mapping[str, OptionValue]:

@@ -3,7 +3,6 @@
 Importing this does not import torch, but `evscli.pruners.positions` does.
 """
 
-from evscli.budget import parse_budget
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import MethodOption
 from evscli.pruners.registry import (
@@ -30,7 +29,6 @@ __all__ = [
     "is_built_in",
     "list_pruners",
     "method_names",
-    "parse_budget",
     "prune",
     "select_tokens",
     "select_windows",

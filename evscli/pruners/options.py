@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evscli.errors import UsageError
-from evscli.option import WANTED, Option, option_of, plain
+from evscli.option import WANTED, Option, option_of, plain_value
 from evscli.records import OptionValue
 
 _NOTHING = Option("")
@@ -179,7 +179,7 @@ def _from_text(option: MethodOption, text: str) -> OptionValue | None:
 def _from_value(option: MethodOption, value: object) -> OptionValue | None:
     """Return `value` where its type fits; a whole number fits a float, a bool does not."""
     try:
-        typed: Any = plain(option.kind, value)
+        typed: Any = plain_value(option.kind, value)
         return typed if option.kind is not float else float(typed) if math.isfinite(typed) else None
     except (ValueError, OverflowError):
         return None

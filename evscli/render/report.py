@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from evscli.errors import UsageError
 from evscli.evaluation.metrics import budget_entropy, event_survival
-from evscli.evaluation.metrics.events import event_cells, known_events
+from evscli.evaluation.metrics.events import known_event_cells
 from evscli.records import PrunedVideo
 from evscli.render.colours import OUTLINE, Colour, heat_colours
 from evscli.render.frames import BLANK, Advance, cuts_of, silently
@@ -222,19 +222,16 @@ def recall_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         return {}
     info = record.info
     try:
-        masks = [
-            event_cells(
-                event,
-                source_index=record.source_index,
-                source_size=info.source_size,
-                grid_thw=info.grid_thw,
-                temporal_patch_size=info.model.temporal_patch_size,
-            )
-            for event in known_events(source.path)
-        ]
+        found = known_event_cells(
+            source.path,
+            source_index=record.source_index,
+            source_size=info.source_size,
+            grid_thw=info.grid_thw,
+            temporal_patch_size=info.model.temporal_patch_size,
+        )
     except UsageError:  # another project's truth.json, or a forced source's
         return {}
-    shares = event_survival(record.keep_mask, masks)
+    shares = event_survival(record.keep_mask, [cells for _, cells in found])
     if not shares:
         return {}
     seen = sum(share > 0 for share in shares)

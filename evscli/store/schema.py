@@ -74,11 +74,8 @@ class Between(NamedTuple):
 _NUMBERS = {
     (0, 1e15): "source.size expected kept prune_at damaged_frames duration part.start part.end "
     "part.first_frame part.source_seconds model.deepstack_planes store_rms_error store_max_error",
-    (
-        1,
-        1e15,
-    ): "grid_thw count_rule.least part.segments model.embed_dim model.patch_size model.merge_size "
-    "model.temporal_patch_size",
+    (1, 1e15): "grid_thw count_rule.least part.segments model.embed_dim model.patch_size "
+    "model.merge_size model.temporal_patch_size",
     (1, 2**28): "source_frames",
     (1, 2**16): "source_size resized_size",
     (1e-12, 1e12): "source_fps model.tokens_per_second",

@@ -10,7 +10,7 @@ import torch
 
 from evscli.evaluation.questions.multiple_choice import load_both
 from evscli.job import Encoding
-from evscli.mini.exam.procedural import evaluate_films
+from evscli.mini.exam.procedural import ask_film
 from evscli.mini.training.learner import mini_task
 from evscli.mini.training.plan import TrainingPlan
 from evscli.train.loop import train
@@ -37,12 +37,15 @@ def test_answers_about_films_are_those_of_the_cpu(tmp_path: Path) -> None:
     build_mini(tmp_path)
     selecting = choosing(["evs"], [0.25])
     cpu, cuda = (
-        evaluate_films(
-            load_both(Encoding(model=str(tmp_path), device=device, dtype="float32")),
-            selecting,
-            videos=6,
-        ).answered
-        for device in ("cpu", "cuda")
+        [
+            answer
+            for number in range(6)
+            for answer in ask_film(checkpoint, selecting, number).answered
+        ]
+        for checkpoint in (
+            load_both(Encoding(model=str(tmp_path), device=device, dtype="float32"))
+            for device in ("cpu", "cuda")
+        )
     )
     assert [answer.kept for answer in cpu] == [answer.kept for answer in cuda]
     alike = sum(a.correct == b.correct for a, b in zip(cpu, cuda, strict=True))

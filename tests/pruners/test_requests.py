@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from evscli import added
-from evscli.budget import check_budget, floor_count, parse_budget, round_count
+from evscli.budget import Fraction, as_rule, check_budget, floor_count, round_count
 from evscli.errors import MethodError, UsageError
 from evscli.pruners import (
     Pruner,
@@ -99,10 +99,10 @@ class TestBudget:
         assert "give" in str(caught.value)
 
     def test_text_from_the_command_line_is_read(self) -> None:
-        assert parse_budget("0.25") == 0.25
+        assert as_rule("0.25") == as_rule(0.25) == Fraction(value=0.25)
         for text in ("third", "", "nan", "0", "1.5"):
             with pytest.raises(UsageError, match="budget"):
-                parse_budget(text)
+                as_rule(text)
 
     def test_only_none_does_without(self) -> None:
         assert check_selection("none").fraction == 1

@@ -18,7 +18,7 @@ from evscli.encoders import VideoEncoder
 from evscli.errors import UsageError, VideoError
 from evscli.evaluation.compare.agreement import Agreement, agreement, next_token
 from evscli.evaluation.metrics import Diagnostics, diagnose
-from evscli.evaluation.metrics.events import event_cells, known_events
+from evscli.evaluation.metrics.events import known_event_cells
 from evscli.language.generate import LanguageModel
 from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
@@ -167,15 +167,13 @@ def event_masks(planned: pipeline.PlannedVideo) -> list[Tensor]:
     """Return the cells of each event, [T, h, w]. Raises VideoError for one outside."""
     plan = planned.plan
     try:
-        return [
-            event_cells(
-                event,
-                source_index=plan.source_index,
-                source_size=plan.source_size,
-                grid_thw=plan.grid_thw,
-                temporal_patch_size=planned.model.temporal_patch_size,
-            )
-            for event in known_events(planned.video.path)
-        ]
+        found = known_event_cells(
+            planned.video.path,
+            source_index=plan.source_index,
+            source_size=plan.source_size,
+            grid_thw=plan.grid_thw,
+            temporal_patch_size=planned.model.temporal_patch_size,
+        )
+        return [cells for _, cells in found]
     except UsageError as error:
         raise VideoError(f"{planned.video.path}: {error}", stage="open") from error

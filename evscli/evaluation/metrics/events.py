@@ -94,6 +94,33 @@ def event_cells(
     return touched
 
 
+def known_event_cells(
+    video: Path,
+    *,
+    source_index: IntArray | Tensor,
+    source_size: tuple[int, int],
+    grid_thw: tuple[int, int, int],
+    temporal_patch_size: int,
+) -> list[tuple[SourceEvent, Tensor]]:
+    """Return every event that a `truth.json` beside a video names, with `event_cells` of it.
+
+    Raises UsageError as `known_events` and `event_cells` do.
+    """
+    return [
+        (
+            event,
+            event_cells(
+                event,
+                source_index=source_index,
+                source_size=source_size,
+                grid_thw=grid_thw,
+                temporal_patch_size=temporal_patch_size,
+            ),
+        )
+        for event in known_events(video)
+    ]
+
+
 def _check_event(event: SourceEvent, source_size: tuple[int, int]) -> None:
     (height, width), (x0, y0, x1, y1) = source_size, event.box
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):

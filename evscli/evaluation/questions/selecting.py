@@ -53,7 +53,7 @@ class Selecting:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Selected:
+class VideoSelection:
     """A video as one selection leaves it, for some of the questions."""
 
     number: int
@@ -96,7 +96,7 @@ class SelectedVideo:
             extras=self._extras,
         )
 
-    def selections(self, questions: Sequence[str]) -> Iterator[Selected]:
+    def selections(self, questions: Sequence[str]) -> Iterator[VideoSelection]:
         """Yield every selection for all questions, those of one encoder pass together.
 
         Raises VideoError.
@@ -110,7 +110,7 @@ class SelectedVideo:
             run = self.whole if block is None else self._inside(block, requests.values())
             for number, request in requests.items():
                 for record, asked in self._records(run, request, questions):
-                    yield Selected(number=number, record=record, questions=asked)
+                    yield VideoSelection(number=number, record=record, questions=asked)
 
     def _inside(self, block: int, requests: Iterable[PruneRequest]) -> EncoderPass:
         return begin_pass(

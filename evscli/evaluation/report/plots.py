@@ -173,17 +173,12 @@ def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
     figure.legend(*zip(*named, strict=True), loc="outside lower center", ncols=columns)
 
 
-def percent(share: float) -> str:
-    """Return a fraction as a percentage."""
-    return f"{100 * share:.3g}%"
-
-
 def set_budget_axis(
     axes: Axes,
     *,
     budgets: Collection[float],
     kept: Collection[float],
-    text: Callable[[float], str] = percent,
+    text: Callable[[float], str] = lambda share: f"{100 * share:.3g}%",
 ) -> None:
     """Make the x axis logarithmic, with ticks at `budgets` and room for all of `kept`."""
     shown = [*kept, *budgets]

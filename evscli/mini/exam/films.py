@@ -20,7 +20,7 @@ from evscli.mini.world.scene import TEMPORAL_PATCH, Form, spans_of
 from evscli.mini.world.views import view_frames
 from evscli.models.contract import SamplingRules
 from evscli.pipeline import PlannedVideo
-from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
+from evscli.records import FrameChunk, FramePlan, IntArray, SourceInfo, VideoInput
 from evscli.video import VideoIndex
 
 
@@ -102,8 +102,21 @@ def film_chunks(frames: Tensor) -> Generator[FrameChunk]:
     yield FrameChunk(start=0, pixels=frames)
 
 
-def event_masks(film: Film) -> list[Tensor]:
-    """Return [T, h, w] bool masks of the cells of each brief event: pops and flashes."""
+def event_masks(film: Film, source_index: IntArray) -> list[Tensor]:
+    """Return [T, h, w] bool masks of the cells of each brief event: pops and flashes.
+
+    T are the temporal patches of the sampled frames `source_index [F]`, the last one filled with
+    its own frame. An event of which no frame is sampled has no mask.
+    """
+    patches = torch.from_numpy(source_index) // TEMPORAL_PATCH
+    odd = len(patches) % TEMPORAL_PATCH
+    pairs = torch.cat([patches, patches[len(patches) - odd :]]).view(-1, TEMPORAL_PATCH)
+    masks = (mask[pairs].any(dim=1) for mask in _whole_masks(film))
+    return [mask for mask in masks if mask.any()]
+
+
+def _whole_masks(film: Film) -> list[Tensor]:
+    """Return the masks of all events over the patches of all frames."""
     owner = torch.from_numpy(film.drawing.owner)
     brief = [index for index, thing in enumerate(film.scene.things) if thing.role == "pop"]
     masks = [owner == index for index in brief]
@@ -112,4 +125,4 @@ def event_masks(film: Film) -> list[Tensor]:
         shines = torch.zeros(owner.shape, dtype=torch.bool)
         shines[flash.start // TEMPORAL_PATCH : flash.stop // TEMPORAL_PATCH] = True
         masks.append((owner == LAMP) & shines)
-    return [mask for mask in masks if mask.any()]
+    return masks

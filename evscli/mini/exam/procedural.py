@@ -52,45 +52,23 @@ from evscli.records import FramePlan, PrunedVideo
 from evscli.train.learner import on_device
 
 
-def evaluate_films(
-    checkpoint: LoadedCheckpoint,
-    selecting: Selecting,
-    *,
-    videos: int,
-    num_frames: int | None = None,
-    diagnostics: bool = False,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Evaluation:
-    """Ask every question about `videos` held-out videos of every selection.
-
-    The likeliest of a question's options is the answer. `num_frames` are sampled of each, as the
-    encoder does, by default all. `advance` is called after every video. Raises UsageError for a
-    selection behind a block that the encoder does not have.
-    """
-    selecting.check(checkpoint.encoder)
-    parts = []
-    for number in range(videos):
-        part = ask_film(
-            checkpoint, selecting, number, num_frames=num_frames, diagnostics=diagnostics
-        )
-        parts.append(part)
-        advance(1)
-    return Evaluation.joined(parts)
-
-
 def ask_film(
     checkpoint: LoadedCheckpoint,
     selecting: Selecting,
     number: int,
     *,
-    num_frames: int | None,
-    diagnostics: bool,
+    num_frames: int | None = None,
+    diagnostics: bool = False,
 ) -> Evaluation:
-    """Ask every question about one held-out video, of every selection."""
+    """Ask every question about one held-out video, of every selection.
+
+    The likeliest of a question's options is the answer. `num_frames` are sampled, as the encoder
+    does, by default all.
+    """
     name, film = held_out_film(number, seed=selecting.seed)
     examiner = Examiner.of(checkpoint, film, num_frames=num_frames)
     selected = examiner.selected(name, selecting)
-    events = event_masks(film)
+    events = event_masks(film, examiner.plan.source_index)
     answers: list[tuple[int, Answered]] = []
     numbers: dict[TalliedSelection, dict[str, Numbers]] = {}
     for one in selected.selections([question.text for question in film.questions]):
@@ -103,26 +81,11 @@ def ask_film(
     return Evaluation(answered=answered, diagnostics=numbers)
 
 
-def evaluate_views(
-    checkpoint: LoadedCheckpoint,
-    *,
-    videos: int,
-    seed: int = 0,
-    advance: Callable[[int], None] = lambda _: None,
-) -> tuple[Answered, ...]:
-    """Ask the same questions as `evaluate_films` about reduced views, to measure guessing.
+def ask_views(checkpoint: LoadedCheckpoint, number: int, *, seed: int) -> list[Answered]:
+    """Ask every question about the reduced views of one held-out video, to measure guessing.
 
     The method of an answer is the name of its view.
     """
-    answered: list[Answered] = []
-    for number in range(videos):
-        answered += ask_views(checkpoint, number, seed=seed)
-        advance(1)
-    return tuple(answered)
-
-
-def ask_views(checkpoint: LoadedCheckpoint, number: int, *, seed: int) -> list[Answered]:
-    """Ask every question about the reduced views of one held-out video."""
     selecting = Selecting(requests=[check_selection(UNPRUNED)], seed=seed)
     name, film = held_out_film(number, seed=seed)
     examiner = Examiner.of(checkpoint, film)
@@ -141,13 +104,17 @@ def held_out_tallies(
     """Return the accuracy by kind of the checkpoint in `model`: of whole videos, and of each view.
 
     The method of a tally is the name of its view. Nothing is pruned. `advance` is called after
-    every video, and again for every video after the questions about its views.
+    every video.
     """
     checkpoint = load_both(Encoding(model=str(model.resolve()), device="cpu"))
     selecting = Selecting(requests=[check_selection(UNPRUNED)], seed=seed)
-    whole = evaluate_films(checkpoint, selecting, videos=videos, advance=advance).answered
-    parts = evaluate_views(checkpoint, videos=videos, seed=seed, advance=advance)
-    return tally([*(replace(answer, method=WHOLE) for answer in whole), *parts])
+    answered: list[Answered] = []
+    for number in range(videos):
+        whole = ask_film(checkpoint, selecting, number).answered
+        answered += [replace(answer, method=WHOLE) for answer in whole]
+        answered += ask_views(checkpoint, number, seed=seed)
+        advance(1)
+    return tally(answered)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -52,7 +52,7 @@ class Asking:
         ]
 
 
-def ask_all(
+def ask_films(
     asking: Asking,
     *,
     videos: int,

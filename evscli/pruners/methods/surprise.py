@@ -89,7 +89,7 @@ def surprise(
     with torch.no_grad():
         own = own_parts(tokens.embeds)
         scores = total_score(tokens.embeds, own, options.parts)
-        weights = frame_weights(tokens.embeds, own["change"], options.frames)
+        weights = frame_shares_by(tokens.embeds, own["change"], options.frames)
         order = places(-entries(scores, weights)).view(t, h, w)
     return KeptTokens(mask=order < count, scores=scores.view(t, h, w), expected=count, order=order)
 
@@ -143,18 +143,22 @@ def borrowed_part(embeds: Tensor, part: str) -> Tensor:
     return torch.cat([cell_salience(x, _TAU_GLEAN) for x in chunks])
 
 
-def frame_weights(embeds: Tensor, change: Tensor, by: str) -> Tensor:
+def frame_shares_by(embeds: Tensor, change: Tensor, by: str) -> Tensor:
     """Return the share of the budget of each frame: [T], summing to 1 and all above 0."""
     import torch
 
     from evscli.pruners.ops.novelty import Bias, frame_novelty, frame_shares
-    from evscli.pruners.ops.outliers import curvature, frame_directions_and_scores
+    from evscli.pruners.ops.outliers import (
+        curvature,
+        curvature_shares,
+        frame_directions_and_scores,
+    )
 
     if by == "novelty":
         return frame_shares(frame_novelty(embeds, Bias.of(embeds), history=256))
     if by == "curvature":
         directions, _ = frame_directions_and_scores(embeds)
-        return (curvature(directions) / _TAU_VCAST).softmax(dim=0)
+        return curvature_shares(curvature(directions), _TAU_VCAST)
     even = torch.full_like(change[:, 0], 1 / len(change))
     if by == "even":
         return even

@@ -16,7 +16,7 @@ from evscli.pruners.method import Pruner
 from evscli.records import KeptTokens, PruneInputs, VideoTokens
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +40,18 @@ class Options:
 def vcast(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Options) -> KeptTokens:
     """Keep the top tokens of each frame, more of them where the video changes direction."""
     from evscli.pruners.ops.allocation import frame_budgets
-    from evscli.pruners.ops.outliers import curvature, frame_directions_and_scores
+    from evscli.pruners.ops.outliers import (
+        curvature,
+        curvature_shares,
+        frame_directions_and_scores,
+    )
     from evscli.pruners.ops.ranking import keep_highest_per_frame
 
     t, h, w = tokens.grid_thw
     total = expected_count(t, h * w, budget, options)
     directions, scores = frame_directions_and_scores(tokens.embeds)
     budgets = frame_budgets(
-        frame_weights(curvature(directions), options.tau),
+        curvature_shares(curvature(directions), options.tau),
         cells=h * w,
         total=total,
         min_k=min(options.min_k, h * w),
@@ -77,13 +81,6 @@ PRUNER = Pruner(
     option_type=Options,
     expected_count=expected_count,
 )
-
-
-def frame_weights(bends: Tensor, tau: float) -> Tensor:
-    """Return the share of the budget of each frame: [T], summing to 1."""
-    weights = (bends / tau).softmax(dim=0)
-    # The authors' code divides by the sum once more, which moves the last bit, and so the floor.
-    return weights / weights.sum()
 
 
 def _single_frame_note(frames: int, budget: float) -> tuple[str, ...]:

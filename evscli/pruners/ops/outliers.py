@@ -56,3 +56,10 @@ def curvature(directions: Tensor) -> Tensor:
     if len(directions) > 2:
         bends[1:-1] = 1 - functional.cosine_similarity(steps[:-1], steps[1:], dim=-1, eps=1e-6)
     return bends
+
+
+def curvature_shares(bends: Tensor, tau: float) -> Tensor:
+    """Return the share of the budget of each frame: [T], summing to 1."""
+    weights = (bends / tau).softmax(dim=0)
+    # The authors' code divides by the sum once more, which moves the last bit, and so the floor.
+    return weights / weights.sum()

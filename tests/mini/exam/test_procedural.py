@@ -15,11 +15,13 @@ from evscli.encoders.files import find_model
 from evscli.errors import UsageError
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.questions.options import best_option, score_options
+from evscli.evaluation.questions.selecting import Selecting
+from evscli.evaluation.statistics.results import Evaluation
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.language.prefill import prefill
 from evscli.mini.exam.films import event_masks, frames_of, held_out_films
-from evscli.mini.exam.procedural import Examiner, evaluate_films, evaluate_views, refuse_others
+from evscli.mini.exam.procedural import Examiner, ask_film, ask_views, refuse_others
 from evscli.mini.world.draw import LAMP, Drawing
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.scene import Form, Light, Scene, Thing
@@ -67,17 +69,22 @@ def test_answers_are_those_of_a_prefill_from_a_shard(
         assert examiner.choose(scores, question) == question.options[chosen]
 
 
+def films(
+    checkpoint: LoadedCheckpoint, selecting: Selecting, *, diagnostics: bool = False
+) -> Evaluation:
+    """The evaluation of two films."""
+    return Evaluation.joined(
+        [ask_film(checkpoint, selecting, number, diagnostics=diagnostics) for number in range(2)]
+    )
+
+
 @pytest.mark.slow
 def test_every_selection_is_asked_every_question_the_same_twice(
     checkpoint: LoadedCheckpoint,
 ) -> None:
     selecting = choosing(["evs"], [0.25], seed=108)
-    told: list[int] = []
-    one, two = (
-        evaluate_films(checkpoint, selecting, videos=2, advance=told.append) for _ in range(2)
-    )
+    one, two = (films(checkpoint, selecting) for _ in range(2))
     assert one == two
-    assert told == [1] * 4
     questions = sum(len(film.questions) for _, film in held_out_films(2, seed=108))
     assert len(one.answered) == questions * len(selecting.requests)
     assert {answer.method for answer in one.answered} == {"none", "evs", "random"}
@@ -93,7 +100,7 @@ def test_another_seed_asks_about_other_videos() -> None:
 @pytest.mark.slow
 def test_diagnostics_come_for_every_video_and_selection(checkpoint: LoadedCheckpoint) -> None:
     selecting = choosing(["evs"], [0.5], seed=108)
-    found = evaluate_films(checkpoint, selecting, videos=2, diagnostics=True).diagnostics
+    found = films(checkpoint, selecting, diagnostics=True).diagnostics
     assert {method for (method, _), _ in found} == {"none", "evs", "random"}
     for ((method, _), _), rows in found.items():
         assert len(rows) == 2
@@ -114,7 +121,7 @@ def test_views_take_away_what_they_say(film: Film) -> None:
 
 @pytest.mark.slow
 def test_question_only_hides_every_visual_token(checkpoint: LoadedCheckpoint) -> None:
-    answered = evaluate_views(checkpoint, videos=2, seed=108)
+    answered = [one for number in range(2) for one in ask_views(checkpoint, number, seed=108)]
     assert {answer.method for answer in answered} == set(VIEWS)
     for answer in answered:
         assert answer.kept == (0 if answer.method == "question-only" else answer.total)
@@ -146,8 +153,13 @@ def test_every_thing_that_pops_up_and_every_flash_is_an_event_of_its_own() -> No
     owner[3, 0, 0] = 1
     owner[[1, 2, 4], 0, 1] = LAMP
     film = Film(scene=scene, drawing=Drawing(frames=np.empty(0), owner=owner), questions=())
-    cells = [mask.nonzero().tolist() for mask in event_masks(film)]
-    assert cells == [[[3, 0, 0]], [[1, 0, 1], [2, 0, 1]], [[4, 0, 1]]]
+
+    def cells(*sampled: int) -> list[list[list[int]]]:
+        return [mask.nonzero().tolist() for mask in event_masks(film, np.array(sampled))]
+
+    assert cells(*range(12)) == [[[3, 0, 0]], [[1, 0, 1], [2, 0, 1]], [[4, 0, 1]]]
+    assert cells(0, 3, 7, 8) == [[[1, 0, 0]], [[0, 0, 1]], [[1, 0, 1]]]
+    assert cells(0, 1, 9) == [[[1, 0, 1]]]
 
 
 def test_a_film_is_sampled_as_its_file_would_be(

@@ -9,9 +9,8 @@ from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners import PruneWarning, check_selection, prune, select_tokens
-from evscli.pruners.methods.vcast import frame_weights
 from evscli.pruners.ops.allocation import frame_budgets
-from evscli.pruners.ops.outliers import curvature, frame_directions_and_scores
+from evscli.pruners.ops.outliers import curvature, curvature_shares, frame_directions_and_scores
 from evscli.records import KeptTokens, OptionValue, VideoTokens
 from tests.pruners.videos import noise, still, tokens
 
@@ -23,7 +22,7 @@ def vcast(embeds: Tensor, budget: float, **options: OptionValue) -> KeptTokens:
 
 def budgets(bends: Tensor, cells: int, total: int, **options: bool | float) -> list[int]:
     arguments = {"min_k": 1, "largest_remainder": False, **options}
-    weights = frame_weights(bends, arguments.pop("tau", 0.7))
+    weights = curvature_shares(bends, arguments.pop("tau", 0.7))
     return frame_budgets(weights, cells=cells, total=total, **arguments).tolist()  # type: ignore[arg-type]
 
 
