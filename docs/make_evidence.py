@@ -1,4 +1,4 @@
-"""Print the tables of docs/evidence.md from docs/evidence/accuracy.json.
+"""Print the tables of docs/evidence.md from the accuracy.json files in docs/evidence/.
 
 Accuracies are in percent, differences in percentage points with their 95 % intervals, a star where
 the interval excludes 0.
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 MEASURED = Path(__file__).parent / "evidence" / "accuracy.json"
+FRAMES = Path(__file__).parent / "evidence" / "frames" / "accuracy.json"
+SHOWN = ("64tok", "128tok", "256tok")
+"""The budgets that the table of numbers of frames shows."""
 BY_KIND = (0.05, 0.1, 0.25)
 """The budgets whose accuracies are shown by kind of question."""
 MEAN_TO = 0.5
@@ -88,6 +91,22 @@ def correlations(rows: Rows) -> str:
     return markdown(["diagnostic", "all selections", "within a budget", "selections"], lines)
 
 
+def frames(document: Mapping[str, Any]) -> str:
+    """Return a line for every number of frames: whole, and with numbers of tokens kept."""
+    rows = [row for row in document["tallies"] if row["kind"] == "all"]
+    found = {(row["method"], row["budget"], row["num_frames"]): row for row in rows}
+    methods = methods_of(rows, but=("none", "random"))
+    pruned = [(method, budget) for method in methods for budget in SHOWN]
+    lines = []
+    for number in dict.fromkeys(row["num_frames"] for row in rows):
+        whole = found["none", 1.0, number]
+        first = f"{percent(whole, 1)} ({whole['kept_tokens']:.0f} tokens)"
+        rest = [percent(found[method, budget, number], 1) for method, budget in pruned]
+        lines.append([str(number), first, *rest])
+    head = ["frames, at most", "whole", *(f"`{method}` {budget}" for method, budget in pruned)]
+    return markdown(head, lines)
+
+
 def by_selection(rows: Rows) -> dict[tuple[str, float], Mapping[str, Any]]:
     """Return the rows over all questions by method and budget."""
     return {(row["method"], row["budget"]): row for row in rows if row["kind"] == "all"}
@@ -136,3 +155,4 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 if __name__ == "__main__":
     print("\n".join(tables(json.loads(MEASURED.read_text()))))
+    print(frames(json.loads(FRAMES.read_text())))

@@ -37,6 +37,16 @@ def test_the_tables_are_those_that_were_measured(document: Any) -> None:
         assert table in PAGE
 
 
+def test_so_is_the_table_of_numbers_of_frames() -> None:
+    table: Callable[[Any], str] = runpy.run_path(str(DOCS / "make_evidence.py"))["frames"]
+    document = json.loads((MEASURED / "frames" / "accuracy.json").read_text())
+    assert table(document) in PAGE
+    (command,) = re.findall(r"^evs eval .*docs/evidence/frames$", PAGE, re.MULTILINE)
+    given = [b for a, b in pairwise(shlex.split(command)) if a == "--num-frames"]
+    assert given == [*dict.fromkeys(str(row["num_frames"]) for row in document["tallies"])]
+    assert document["videos"] == 300
+
+
 def test_the_command_is_the_one_that_measured_them(document: Any) -> None:
     (command,) = re.findall(r"^evs eval .*docs/evidence$", PAGE, re.MULTILINE)
     words = shlex.split(command)
@@ -90,6 +100,6 @@ def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
 
 def test_every_picture_is_there() -> None:
     names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
-    assert len(names) == 5
+    assert len(names) == 8
     for name in names:
         assert (DOCS / name).is_file(), name

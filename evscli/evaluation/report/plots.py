@@ -37,6 +37,8 @@ FRAME_HEIGHT = 1.0
 MOST_COLUMNS = 3
 MOST_TICKS = 6
 MOST_NAMES = 6
+LEGEND_LETTERS, KEY_LETTERS = 115, 8
+"""The letters that a row of a legend has room for, and those that the key before a name takes."""
 DOTS_PER_INCH = 200
 DIGITS = 6
 """The digits that positions, as fractions of the figure, are rounded to: far below a pixel."""
@@ -169,7 +171,9 @@ def add_legend(figure: Any, axes: Axes, *, last: Collection[str] = ()) -> None:
     named = sorted(
         zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] in last
     )
-    columns = ceil(len(named) / ceil(len(named) / MOST_NAMES))
+    longest = max(len(name) for _, name in named)
+    most = min(MOST_NAMES, max(1, LEGEND_LETTERS // (longest + KEY_LETTERS)))
+    columns = ceil(len(named) / ceil(len(named) / most))
     figure.legend(*zip(*named, strict=True), loc="outside lower center", ncols=columns)
 
 
