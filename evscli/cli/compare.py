@@ -30,11 +30,12 @@ class ComparedSelection(Selection):
     methods: Annotated[
         tuple[str, ...],
         Option(
-            "Method to compare; may be repeated. random is always compared too.",
+            "Method to compare; may be repeated, also with options of its own: "
+            "vcast:tau=0.5,prune_at=1. random is always compared too.",
             names=("--method",),
             metavar="METHOD",
         ),
-    ] = ("evs", "vcast", "vidcom2", "uniform-grid")
+    ] = ("surprise", "vcast", "vidcom2", "evs", "uniform-grid")
     budgets: Annotated[
         tuple[str, ...],
         Option("As for `evs prune`; may be repeated.", names=("--budget",), metavar="BUDGET"),
@@ -69,9 +70,9 @@ def compare(
     language model's next token moves from the unpruned prefill. Printed, and written to DIR as
     compare.json, .md, .png and .svg.
 
-    Example: evs compare video.mp4 --method evs --method vcast --budget 0.1 --budget 0.25
+    Example: evs compare video.mp4 --method surprise --method vcast --budget 0.1 --budget 0.25
 
-    Example: evs compare clips/ --method vcast --prune-at 1
+    Example: evs compare clips/ --method vcast --method vcast:prune_at=1
     """
     from evscli.cli.evaluation_report import report_comparison
     from evscli.cli.events import report_left_out

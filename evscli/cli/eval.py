@@ -35,11 +35,12 @@ class EvaluatedSelection(Selection):
     methods: Annotated[
         tuple[str, ...],
         Option(
-            "Method to measure; may be repeated. none and random are always measured too.",
+            "Method to measure; may be repeated, also with options of its own: "
+            "vcast:tau=0.5,prune_at=1. none and random are always measured too.",
             names=("--method",),
             metavar="METHOD",
         ),
-    ] = ("evs", "vcast")
+    ] = ("surprise", "vcast")
     budgets: Annotated[
         tuple[str, ...],
         Option("As for `evs prune`; may be repeated.", names=("--budget",), metavar="BUDGET"),
@@ -100,7 +101,7 @@ def evaluate(
     printed and written to DIR as accuracy.json, .md, .png and .svg. Without a file of questions
     mini is asked about procedural videos it was not trained on.
 
-    Example: evs eval --method evs --method vcast --budget 0.25
+    Example: evs eval --method surprise --method surprise:frames=even --budget 0.25
 
     Example: evs eval --method vcast --budget 0.25 --questions questions.jsonl --model mini
 

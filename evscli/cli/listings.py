@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from evscli.bundled import EXAMPLE_QUESTIONS
 from evscli.cli import options
 from evscli.cli.command import command
+from evscli.cli.notes import note
 from evscli.option import Option
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ NEEDS = {
     "scorer": "trained weights (--scorer)",
 }
 """The needs of a method in words."""
+WHICH = (
+    "where nothing speaks for another, take surprise: of all methods here it keeps most answers of "
+    "the bundled model right, at every budget (docs/evidence.md)"
+)
+"""The method to take, as measured."""
 
 
 @command
@@ -51,6 +57,7 @@ def methods(as_json: options.Json = False) -> None:
     ]
     rows += [(name, f"broken: {reason}", "", "", "") for name, reason in broken.items()]
     _show(("method", "what it does", "paper", "needs", "options"), rows)
+    note(WHICH)
 
 
 def _summary_of(pruner: Pruner) -> str:

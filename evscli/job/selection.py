@@ -28,7 +28,8 @@ class Selection(Checked):
     methods: Annotated[
         tuple[Method, ...],
         Option(
-            "Pruning method; `evs methods` lists them. May be repeated.",
+            "Pruning method; `evs methods` lists them. May be repeated, also with options of its "
+            "own: vcast:tau=0.5,prune_at=1.",
             names=("--method",),
             metavar="METHOD",
         ),
@@ -72,9 +73,10 @@ class Selection(Checked):
     @classmethod
     def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what the methods use. An option that no method at all has stays, to be refused."""
-        from evscli.pruners.registry import list_pruners, pruner_of
+        from evscli.pruners.registry import list_pruners
+        from evscli.pruners.spec import method_spec
 
-        pruners = [pruner_of(name) for name in given["methods"]]
+        pruners = [method_spec(name).pruner for name in given["methods"]]
         own, known = (
             {option.name for one in several for option in one.options}
             for several in (pruners, list_pruners())
@@ -97,18 +99,22 @@ class Selection(Checked):
         Raises UsageError as `check_selection` does, and for an option that no method has.
         """
         from evscli.pruners import check_selection
-        from evscli.pruners.registry import pruner_of
         from evscli.pruners.request import own_options, refuse_unused
+        from evscli.pruners.spec import method_spec
 
-        pruners = [*dict.fromkeys(map(pruner_of, self.methods))]
+        specs = list(map(method_spec, self.methods))
+        pruners = [*dict.fromkeys(spec.pruner for spec in specs)]
         given, rules = self._options(), self._rules()
         refuse_unused(given, pruners)
-        requests = []
-        for pruner in pruners:
-            alone = pruner.keeps_all and len(pruners) > 1
-            own = own_options(pruner, given)
+        requests: list[PruneRequest] = []
+        for spec in specs:
+            alone = spec.pruner.keeps_all and len(pruners) > 1
+            own = {**own_options(spec.pruner, given), **spec.options}
+            block = self.prune_at if spec.prune_at is None else spec.prune_at
             for rule in [None] if alone or not rules else rules:
-                requests.append(check_selection(pruner, rule, own, prune_at=self.prune_at))
+                request = check_selection(spec.pruner, rule, own, prune_at=block)
+                if request not in requests:
+                    requests.append(request)
         return tuple(requests)
 
     def _rules(self) -> list[BudgetRule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -12,7 +13,6 @@ from evscli.paths import folder_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evscli.budget import BudgetRule
     from evscli.pruners import PruneRequest
 
 StoreDtype = Literal["auto", "bfloat16", "float16", "float8", "int8"]
@@ -51,14 +51,22 @@ class Storage(Checked):
     ] = None
 
     def folders(self, model: str, requests: Sequence[PruneRequest]) -> list[Path]:
-        """Return a folder for every selection: `output` itself for one, below it for several."""
-        names = [f"{request.pruner.name}-{file_name(request.budget)}" for request in requests]
+        """Return a folder for every selection: `output` itself for one, below it for several.
+
+        Its name has the method and the budget, and what sets a method apart that comes twice.
+        """
+        kinds = Counter(method for method, _ in {(one.pruner.name, one.name) for one in requests})
+        methods = (one.name if kinds[one.pruner.name] > 1 else one.pruner.name for one in requests)
+        names = [
+            file_name(f"{method} {request.budget}")
+            for method, request in zip(methods, requests, strict=True)
+        ]
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
         output = folder_path(self.output, "--output")
         return [output] if len(names) == 1 else [output / name for name in names]
 
 
-def file_name(budget: BudgetRule) -> str:
-    """Return a budget as part of the name of a file."""
-    return str(budget).replace("/", "-").replace(":", "-")
+def file_name(text: str) -> str:
+    """Return a text as the name of a file."""
+    return text.translate(str.maketrans("/: ", "---"))

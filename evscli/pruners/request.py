@@ -64,6 +64,13 @@ class PruneRequest:
             return self.budget.value
         return str(self.rule or self.budget)
 
+    @property
+    def name(self) -> str:
+        """The name without the budget: the method, its unusual options, and the block."""
+        unusual = self.pruner.unusual(self.options).items()
+        block = [] if self.prune_at is None else [f"after block {self.prune_at}"]
+        return " ".join([self.pruner.name, *(f"{name}={value}" for name, value in unusual), *block])
+
     def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
         """Return this request with the fraction that the budget is for one video."""
         if isinstance(self.budget, Fraction):

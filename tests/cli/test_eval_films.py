@@ -88,6 +88,21 @@ def test_every_method_budgets_of_tokens_and_numbers_of_frames_are_compared(folde
     ]
 
 
+@pytest.mark.usefixtures("without_plots")
+def test_a_method_is_compared_with_itself(folder: Path) -> None:
+    methods = ("--method", "vcast", "--method", "vcast:tau=0.5,prune_at=1")
+    few = ("--budget", "0.25", "--videos", "2", "--seed", "108")
+    result = run(folder, *methods, *few, "--json", output="itself")
+    assert result.code == 0, result
+    rows = [row for row in json.loads(result.out)["tallies"] if row["method"] == "vcast"]
+    told = [(row["options"]["tau"], row["options"].get("prune_at")) for row in rows]
+    assert told[:2] == [(0.7, None), (0.5, 1)]
+    assert [row["versus_first"] is None for row in rows[:2]] == [True, False]
+    table = (folder / "itself" / "accuracy.md").read_text()
+    assert "| vcast tau=0.7" in table
+    assert "| vcast prune_at=1 tau=0.5" in table
+
+
 @pytest.mark.usefixtures("first", "without_plots")
 def test_another_run_gives_the_same_numbers_without_what_is_left_out(folder: Path) -> None:
     result = run(folder, *FEW, "--json", output="again")

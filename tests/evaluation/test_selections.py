@@ -44,6 +44,17 @@ def test_an_option_goes_to_every_method_that_has_it() -> None:
     assert "tau" not in by_method["evs"]
 
 
+def test_a_method_is_compared_with_itself() -> None:
+    made = requests("vcast", "vcast:tau=0.3", "vcast:prune_at=1", budgets=0.5)
+    assert [one.name for one in made] == [
+        "none",
+        "vcast",
+        "vcast tau=0.3",
+        "vcast after block 1",
+        "random",
+    ]
+
+
 @pytest.mark.parametrize(
     ("methods", "budget", "options", "words"),
     [

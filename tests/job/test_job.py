@@ -57,6 +57,30 @@ class TestSelections:
         with pytest.raises(UsageError, match="none of the methods vcast, evs has an option 'tua'"):
             Selection(methods=("vcast", "evs"), budgets=(0.5,), options={"tua": 1}).requests()
 
+    def test_give_a_method_the_options_behind_its_name_before_those_of_all(self) -> None:
+        methods = ("vcast", "vcast:tau=0.5,prune_at=1", "evs", "vcast:min_k=1")
+        asked = Selection(methods=methods, budgets=(0.5,), options={"tau": 0.9}, prune_at=2)
+        made = [(one.name, one.options.get("tau"), one.prune_at) for one in asked.requests()]
+        assert made == [
+            ("vcast tau=0.9 after block 2", 0.9, 2),
+            ("vcast tau=0.5 after block 1", 0.5, 1),
+            ("evs after block 2", None, 2),
+        ]
+
+    @pytest.mark.parametrize(
+        ("method", "words"),
+        [
+            ("vcast:tua=1", "method 'vcast' has no option 'tua' .did you mean 'tau'"),
+            ("vcast:tau=hot", "option 'tau' of method 'vcast' must be a number, got 'hot'"),
+            ("cdpruner:prune_at=1", "cannot prune inside the encoder"),
+        ],
+    )
+    def test_refuse_what_a_method_does_not_have_behind_its_name(
+        self, method: str, words: str
+    ) -> None:
+        with pytest.raises(UsageError, match=words):
+            Selection(methods=(method,), budgets=(0.5,)).requests()
+
     @pytest.mark.parametrize("one", ["vcast", get_pruner("vcast"), iter(["vcast"])])
     def test_take_one_method_and_any_iterable(self, one: Any) -> None:
         asked = Selection(methods=one, budgets=np.array([0.5, 0.25]))  # type: ignore[arg-type]
@@ -96,6 +120,14 @@ class TestStores:
             "s/vcast-256tok-s",
             "s/evs-0.3",
             "s/evs-256tok-s",
+        ]
+
+    def test_are_told_apart_where_one_method_comes_twice(self) -> None:
+        assert self.folders("vcast", "vcast:tau=0.5,prune_at=1", output="s") == [
+            "s/vcast-0.3",
+            "s/vcast-256tok-s",
+            "s/vcast-tau=0.5-after-block-1-0.3",
+            "s/vcast-tau=0.5-after-block-1-256tok-s",
         ]
 
 

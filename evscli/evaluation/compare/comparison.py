@@ -126,7 +126,7 @@ def row_of(request: PruneRequest, group: Sequence[Measured]) -> Row:
     numbers = [numbers_of(one) for one in group]
     means = {name: mean([each[name] for each in numbers]) for name in numbers[0]}
     return Row(
-        name=name_of(request),
+        name=request.name,
         budget=str(request.budget),
         videos=len(group),
         tokens=sum(one.mask.numel() for one in group),
@@ -152,14 +152,6 @@ def mean(values: Sequence[float | None]) -> Any:
     """Return the mean of the values that are not None, or None without any."""
     there = [value for value in values if value is not None]
     return fmean(there) if there else None
-
-
-def name_of(request: PruneRequest) -> str:
-    """Return the name of a selection without its budget: method, unusual options, block."""
-    unusual = request.pruner.unusual(request.options)
-    options = [f"{name}={value}" for name, value in unusual.items()]
-    where = [] if request.prune_at is None else [f"after block {request.prune_at}"]
-    return " ".join([request.pruner.name, *options, *where])
 
 
 def overlap(first: Measured, second: Measured) -> float:

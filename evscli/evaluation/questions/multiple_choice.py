@@ -122,17 +122,12 @@ def ask(record: PrunedVideo, choice: Choice, language: LanguageModel, per_token:
     with enough_memory(language.model.device, f"for {record.info.kept:,} visual tokens"):
         inputs = prefill(record, language.tokenizer, choice.question, model=language.model)
         scores = score_options(language.model, inputs, options)
-    return Answered(
+    return Answered.of(
+        record,
         video=choice.video,
         kind=choice.kind,
-        method=record.info.method,
-        options=record.info.options,
-        budget=record.info.named_budget,
-        fraction=record.info.budget,
         correct=best_option(scores, options, per_token=per_token) == choice.answer,
-        chance=1 / len(choice.options),
-        kept=record.info.kept,
-        total=record.info.tokens,
+        options=len(choice.options),
     )
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from evscli.evaluation.selections import RANDOM, UNPRUNED
 from evscli.evaluation.statistics.intervals import accuracy_interval, difference_interval
-from evscli.records import Failure, IntArray, OptionValue
+from evscli.records import Failure, IntArray, OptionValue, PrunedVideo
 
 ALL = "all"
 """The kind of a tally over all questions."""
 
-FRAMES = "num_frames"
-"""The name of the number of frames in a series, beside a method's options."""
+FRAMES, BLOCK = "num_frames", "prune_at"
+"""The names of the number of frames and of the block, beside a method's options."""
 
 SAME_SHARE = 0.005
 """The difference of two fractions of tokens kept from which they are not the same budget."""
@@ -77,6 +77,26 @@ class Answered(Selected):
     """The number of tokens of the video before pruning."""
     num_frames: int | None = None
     """The number of frames sampled, where several numbers are compared."""
+
+    @classmethod
+    def of(
+        cls, record: PrunedVideo, *, video: str, kind: str, correct: bool, options: int
+    ) -> Answered:
+        """Return the answer to a question asked of a pruned video; `options` is their number."""
+        info = record.info
+        block = {} if info.prune_at is None else {BLOCK: info.prune_at}
+        return cls(
+            video=video,
+            kind=kind,
+            method=info.method,
+            options={**info.options, **block},
+            budget=info.named_budget,
+            fraction=info.budget,
+            correct=correct,
+            chance=1 / options,
+            kept=len(record.embeds),
+            total=info.tokens,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,22 +162,18 @@ class Examiner:
         questions = [self.film.questions[number] for number in which]
         if not questions:
             return []
-        return [
-            Answered(
+        scores = self.scores(record, questions)
+        answers = [
+            Answered.of(
+                record,
                 video=record.id,
                 kind=question.kind,
-                method=record.info.method,
-                options=record.info.options,
-                budget=record.info.named_budget,
-                fraction=record.info.budget,
                 correct=self.choose(row, question) == question.answer,
-                chance=1 / len(question.options),
-                kept=len(record.embeds),
-                total=record.info.tokens,
-                num_frames=self.num_frames,
+                options=len(question.options),
             )
-            for question, row in zip(questions, self.scores(record, questions), strict=True)
+            for question, row in zip(questions, scores, strict=True)
         ]
+        return [replace(answer, num_frames=self.num_frames) for answer in answers]
 
     def scores(self, record: PrunedVideo, questions: Sequence[Question]) -> Tensor:
         """Return logits [Q, V] of the first token of each answer, float32 on the CPU."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -35,6 +35,8 @@ ABOUT = {"vidcom2 as published"}
 IN_STEPS = {"none", "uniform-frames", "uniform-grid"}
 """Methods whose count goes in steps of whole frames or of a token in each."""
 grids = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 5))
+ONE, PAIR, FRAME = (1, 1, 1), (2, 1, 1), (1, 3, 4)
+"""The smallest grids: one token, one cell twice, and one frame."""
 budgets = st.floats(0.01, 1.0)
 seeds = st.integers(0, 1000)
 
@@ -54,6 +56,10 @@ def select(embeds: Tensor, variant: str, budget: float, seed: int = 0) -> KeptTo
 
 @settings(deadline=None, max_examples=25)
 @given(grid=grids, budget=budgets, seed=seeds)
+@example(grid=ONE, budget=0.01, seed=0)
+@example(grid=PAIR, budget=0.5, seed=0)
+@example(grid=FRAME, budget=0.3, seed=0)
+@example(grid=(2, 3, 4), budget=0.1, seed=0)
 def test_keeps_as_many_as_it_promises(grid: tuple[int, int, int], budget: float, seed: int) -> None:
     embeds = noise(*grid, seed=seed)
     for variant, (method, options) in VARIANTS.items():
@@ -70,6 +76,9 @@ def test_keeps_as_many_as_it_promises(grid: tuple[int, int, int], budget: float,
 
 @settings(deadline=None, max_examples=25)
 @given(grid=grids, small=budgets, large=budgets, seed=seeds)
+@example(grid=PAIR, small=0.01, large=1.0, seed=0)
+@example(grid=FRAME, small=0.1, large=0.5, seed=0)
+@example(grid=(2, 3, 4), small=0.1, large=0.5, seed=0)
 def test_nested_masks_are_the_first_tokens_of_one_order(
     grid: tuple[int, int, int], small: float, large: float, seed: int
 ) -> None:
@@ -118,6 +127,10 @@ def test_a_number_of_tokens_is_kept_exactly(grid: tuple[int, int, int], share: f
 
 @settings(deadline=None, max_examples=20)
 @given(grid=grids, budget=budgets, repeats=st.booleans())
+@example(grid=ONE, budget=0.5, repeats=True)
+@example(grid=PAIR, budget=0.5, repeats=False)
+@example(grid=FRAME, budget=0.3, repeats=False)
+@example(grid=(2, 3, 4), budget=0.2, repeats=True)
 def test_a_video_without_content_keeps_its_count(
     grid: tuple[int, int, int], budget: float, repeats: bool
 ) -> None:
@@ -160,9 +173,12 @@ def test_strided_tokens_are_scored_like_contiguous_ones(variant: str) -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(grid=grids, budget=budgets, power=st.integers(-12, 12))
+@example(grid=PAIR, budget=0.5, power=-12)
+@example(grid=FRAME, budget=0.3, power=12)
 def test_the_scale_of_the_embeddings_does_not_matter(
     grid: tuple[int, int, int], budget: float, power: int
 ) -> None:
+    """V-CAST alone adds a length to a cosine with an epsilon that does not scale."""
     embeds = noise(*grid)
     for variant in VARIANTS:
         if not variant.startswith("vcast"):
