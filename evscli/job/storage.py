@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -55,11 +54,11 @@ class Storage(Checked):
 
         Its name has the method and the budget, and what sets a method apart that comes twice.
         """
-        kinds = Counter(method for method, _ in {(one.pruner.name, one.name) for one in requests})
-        methods = (one.name if kinds[one.pruner.name] > 1 else one.pruner.name for one in requests)
+        from evscli.pruners.request import method_names_of
+
         names = [
             file_name(f"{method} {request.budget}")
-            for method, request in zip(methods, requests, strict=True)
+            for method, request in zip(method_names_of(requests), requests, strict=True)
         ]
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]

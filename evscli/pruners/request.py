@@ -5,6 +5,7 @@ Options and inputs that a person gave for several methods are checked against al
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,6 +208,12 @@ def check_given(
         raise UsageError("no method here uses a query: leave --query, or the column query, out")
     if scorer is not None and not scoring:
         raise UsageError("no method here uses a scorer: leave --scorer out")
+
+
+def method_names_of(requests: Sequence[PruneRequest]) -> list[str]:
+    """Return the method of each request, with what sets it apart where a method comes twice."""
+    forms = Counter(method for method, _ in {(one.pruner.name, one.name) for one in requests})
+    return [one.name if forms[one.pruner.name] > 1 else one.pruner.name for one in requests]
 
 
 def needing(requests: Sequence[PruneRequest], need: str) -> str | None:

@@ -18,6 +18,7 @@ from evscli.errors import UsageError
 from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, Storage, loading
 from evscli.job.loading import make_encoder, make_pruner
 from evscli.pruners import get_pruner
+from evscli.pruners.request import method_names_of
 from evscli.records import Sampling
 from evscli.store.codec import fingerprint
 from tests.videos import write_video
@@ -98,6 +99,12 @@ class TestSelections:
         numbers = [request.options["min_k"], request.prune_at, asked.seed, asked.budgets[0]]
         assert numbers == [1, 1, 3, 0.5]
         assert [type(number) for number in numbers] == [int, int, int, float]
+
+
+def test_methods_have_what_sets_them_apart_in_reports() -> None:
+    methods = ("vcast:tau=0.5", "evs:rule=paper", "vcast")
+    requests = Selection(methods=methods, budgets=(0.5,)).requests()
+    assert method_names_of(requests) == ["vcast tau=0.5", "evs", "vcast"]
 
 
 class TestStores:
