@@ -13,6 +13,8 @@ from typing import Any
 
 MEASURED = Path(__file__).parent / "evidence" / "accuracy.json"
 FRAMES = Path(__file__).parent / "evidence" / "frames" / "accuracy.json"
+BESIDE = ("asked", "inside", "parts")
+"""The folders of smaller runs, each with a table of its own."""
 SHOWN = ("64tok", "128tok", "256tok")
 """The budgets that the table of numbers of frames shows."""
 BY_KIND = (0.05, 0.1, 0.25)
@@ -107,6 +109,36 @@ def frames(document: Mapping[str, Any]) -> str:
     return markdown(head, lines)
 
 
+def beside(document: Mapping[str, Any]) -> str:
+    """Return a line for every selection of a smaller run: accuracies, differences to the first."""
+    rows = [row for row in document["tallies"] if row["kind"] == "all"]
+    found = {(label_of(row, rows), row["budget"]): row for row in rows}
+    names = [name for name in dict.fromkeys(name for name, _ in found) if name != "none"]
+    budgets = budgets_of(rows)
+    lines = [
+        [
+            f"`{name}`",
+            *(
+                " ".join([accuracy(row), points(row["versus_first"])]).strip()
+                for row in (found[name, budget] for budget in budgets)
+            ),
+        ]
+        for name in names
+    ]
+    return markdown(["selection", *(f"{budget:g}" for budget in budgets)], lines)
+
+
+def label_of(row: Mapping[str, Any], rows: Rows) -> str:
+    """Return a method as it is named on the command line, with what its first line has not."""
+    first = next(one for one in rows if one["method"] == row["method"])["options"]
+    own = [
+        f"{name}={value}"
+        for name, value in row["options"].items()
+        if first.get(name) != value or name == "prune_at"
+    ]
+    return ":".join([row["method"], *([",".join(own)] if own else [])])
+
+
 def by_selection(rows: Rows) -> dict[tuple[str, float], Mapping[str, Any]]:
     """Return the rows over all questions by method and budget."""
     return {(row["method"], row["budget"]): row for row in rows if row["kind"] == "all"}
@@ -156,3 +188,5 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 if __name__ == "__main__":
     print("\n".join(tables(json.loads(MEASURED.read_text()))))
     print(frames(json.loads(FRAMES.read_text())))
+    for name in BESIDE:
+        print(beside(json.loads((MEASURED.parent / name / "accuracy.json").read_text())))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from evscli.cli.notes import note
 from evscli.evaluation.report.accuracy import baselines_table, lines
-from evscli.evaluation.statistics.results import Tally
+from evscli.evaluation.statistics.tallies import Tally
 from evscli.mini.training.learner import ANSWER, naming_loss
 from evscli.mini.world.questions import KINDS
 from evscli.store.durable import replace_file

@@ -34,7 +34,7 @@ def method_spec(method: Method) -> MethodSpec:
     """Return the method of `NAME`, `NAME:OPTION=VALUE,...`, a `Pruner` or a function.
 
     Raises UsageError for an unknown method, for options that are not NAME=VALUE or given twice, and
-    for a block that is no whole number of 0 or more.
+    for a block that is not a whole number of at least 0.
     """
     if not isinstance(method, str):
         return MethodSpec(pruner=pruner_of(method))

@@ -47,6 +47,26 @@ def test_so_is_the_table_of_numbers_of_frames() -> None:
     assert document["videos"] == 300
 
 
+@pytest.mark.parametrize("name", ["asked", "inside", "parts"])
+def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
+    table: Callable[[Any], str] = runpy.run_path(str(DOCS / "make_evidence.py"))["beside"]
+    smaller = json.loads((MEASURED / name / "accuracy.json").read_text())
+    assert table(smaller) in PAGE
+    (command,) = re.findall(rf"^evs eval .*docs/evidence/{name}$", PAGE, re.MULTILINE)
+    words = shlex.split(command)
+    given = {name: [b for a, b in pairwise(words) if a == name] for name in words}
+    lines = [line.split(" | ")[0] for line in table(smaller).splitlines()[2:]]
+    assert lines == [f"| `{method}`" for method in (*given["--method"], "random")]
+    assert [str(smaller["videos"])] == given["--videos"]
+    mine, theirs = (
+        {(row["method"], row["budget"], row["kind"]): row["correct"] for row in one["tallies"]}
+        for one in (smaller, document)
+    )
+    alike = [key for key in mine if key[0] in ("none", "random")]
+    assert alike
+    assert [mine[key] for key in alike] == [theirs[key] for key in alike]
+
+
 def test_the_command_is_the_one_that_measured_them(document: Any) -> None:
     (command,) = re.findall(r"^evs eval .*docs/evidence$", PAGE, re.MULTILINE)
     words = shlex.split(command)

@@ -15,7 +15,8 @@ from evscli.bundled import EXAMPLE_QUESTIONS, MINI_FOLDER
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.questions.selecting import Selecting
 from evscli.evaluation.selections import UNPRUNED
-from evscli.evaluation.statistics.results import ALL, Answered, Tally, tally
+from evscli.evaluation.statistics.results import ALL, Answered
+from evscli.evaluation.statistics.tallies import Tally, tally
 from evscli.job import Encoding
 from evscli.mini.exam.films import frames_of, held_out_films
 from evscli.mini.exam.procedural import Examiner, without_tokens

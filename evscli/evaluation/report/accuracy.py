@@ -22,7 +22,8 @@ from evscli.evaluation.report.document import WIDE_TABLE, Document
 from evscli.evaluation.selections import UNPRUNED
 from evscli.evaluation.statistics.findings import Correlation, Findings
 from evscli.evaluation.statistics.lines import first_name, kinds_of, series_names, several_frames
-from evscli.evaluation.statistics.results import ALL, Difference, Tally
+from evscli.evaluation.statistics.results import ALL
+from evscli.evaluation.statistics.tallies import Difference, Tally
 from evscli.records import Failure
 from evscli.tables import tab_separated, table_of
 from evscli.texts import count_text

@@ -21,9 +21,8 @@ from evscli.evaluation.statistics.results import (
     Evaluation,
     Numbers,
     TalliedSelection,
-    Tally,
-    tally,
 )
+from evscli.evaluation.statistics.tallies import Tally, tally
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evscli.evaluation.selections import RANDOM, UNPRUNED
-from evscli.evaluation.statistics.results import Series, Tally
+from evscli.evaluation.statistics.results import Series
+from evscli.evaluation.statistics.tallies import Tally
 from evscli.records import OptionValue
 
 

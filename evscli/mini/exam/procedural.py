@@ -23,14 +23,8 @@ from evscli.evaluation.metrics import diagnose
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.questions.selecting import SelectedVideo, Selecting
 from evscli.evaluation.selections import UNPRUNED
-from evscli.evaluation.statistics.results import (
-    Answered,
-    Evaluation,
-    Numbers,
-    TalliedSelection,
-    Tally,
-    tally,
-)
+from evscli.evaluation.statistics.results import Answered, Evaluation, Numbers, TalliedSelection
+from evscli.evaluation.statistics.tallies import Tally, tally
 from evscli.job import Encoding
 from evscli.language.words import check_texts
 from evscli.mini.exam.films import (

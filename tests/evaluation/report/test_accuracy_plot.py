@@ -19,7 +19,7 @@ from evscli.evaluation.report.plots import (
     render,
     spaced,
 )
-from evscli.evaluation.statistics.results import Tally, tally
+from evscli.evaluation.statistics.tallies import Tally, tally
 from tests.evaluation.answers import answers
 from tests.store.processes import finish, start
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from evscli.evaluation.report.accuracy import HEAD, kinds_table, lines, overall_table
 from evscli.evaluation.report.document import WIDE_TABLE
 from evscli.evaluation.statistics.lines import series_names
-from evscli.evaluation.statistics.results import Tally, tally
+from evscli.evaluation.statistics.tallies import Tally, tally
 from evscli.tables import as_markdown
 from tests.evaluation.answers import answers
 

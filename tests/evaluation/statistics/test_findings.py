@@ -13,7 +13,8 @@ from evscli.evaluation.statistics.findings import (
     ranks,
     spearman,
 )
-from evscli.evaluation.statistics.results import ALL, Answered, Evaluation, TalliedSelection, tally
+from evscli.evaluation.statistics.results import ALL, Answered, Evaluation, TalliedSelection
+from evscli.evaluation.statistics.tallies import tally
 from tests.evaluation.answers import answers
 
 RIGHT = {"a": [True, False], "b": [True]}

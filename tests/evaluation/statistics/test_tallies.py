@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from evscli.evaluation.statistics.intervals import accuracy_interval
-from evscli.evaluation.statistics.results import Answered, Tally, tally
+from evscli.evaluation.statistics.results import Answered
+from evscli.evaluation.statistics.tallies import Tally, tally
 from tests.evaluation.answers import answers
 
 RIGHT = {"a": [True, True], "b": [True, False], "c": [False, False]}
