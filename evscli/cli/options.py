@@ -22,6 +22,13 @@ JsonEvents = Annotated[
 ]
 Json = Annotated[bool, Option("Print one JSON document.", names=("--json",))]
 
+# evs methods
+
+NamedMethod = Annotated[
+    str | None,
+    typer.Argument(metavar="[METHOD]", help="Method to show with the help of its options."),
+]
+
 # evs plan
 
 SampleSize = Annotated[

@@ -15,7 +15,6 @@ from rich.text import Text
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED
 from evscli.cli.notes import show_traceback
 from evscli.corpus.tasks import Summary
-from evscli.pruners.request import method_names_of
 from evscli.tables import Pairs, new_table, print_pairs
 from evscli.texts import count_text, duration_text, one_line, size_text
 
@@ -83,22 +82,16 @@ def report(
 
 def rows_of(estimate: Estimate, prepared: Prepared, folders: Sequence[Path]) -> list[PlanRow]:
     """Make a row for each store."""
-    requests = prepared.pruner.requests
     return [
         PlanRow(
             store=folder,
-            method=method,
+            method=request.name,
             budget=str(request.budget),
             before=before,
             forecast=forecast,
         )
-        for folder, method, request, before, forecast in zip(
-            folders,
-            method_names_of(requests),
-            requests,
-            prepared.summaries,
-            estimate.stores,
-            strict=True,
+        for folder, request, before, forecast in zip(
+            folders, prepared.pruner.requests, prepared.summaries, estimate.stores, strict=True
         )
     ]
 

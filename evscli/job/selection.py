@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from evscli.errors import UsageError
 from evscli.option import Checked, Option
 
 if TYPE_CHECKING:
     from evscli.budget import BudgetRule
     from evscli.pruners import Method, PruneRequest
+    from evscli.pruners.spec import MethodSpec
     from evscli.records import OptionValue
 else:  # the functions that take methods and options check them
     Method, OptionValue = str | Any, Any
@@ -76,18 +78,25 @@ class Selection(Checked):
         from evscli.pruners.registry import list_pruners
         from evscli.pruners.spec import method_spec
 
-        pruners = [method_spec(name).pruner for name in given["methods"]]
-        own, known = (
-            {option.name for one in several for option in one.options}
-            for several in (pruners, list_pruners())
-        )
+        specs = [method_spec(name) for name in given["methods"]]
+        pruners = [spec.pruner for spec in specs]
+        known = {option.name for one in list_pruners() for option in one.options}
+        own = {
+            option.name
+            for spec in specs
+            for option in spec.pruner.options
+            if option.name not in spec.options
+        }
         needs = {need for one in pruners for need in (*one.needs, *one.needs_by_option.values())}
         less: dict[str, Any] = dict.fromkeys({"query", "scorer"} - needs)
         names = [(text.partition("=")[0].strip(), text) for text in given["options"]]
         less["options"] = [text for name, text in names if name not in known - own]
         if all(one.keeps_all for one in pruners):
             less["budgets"] = []
-        if all(one.keeps_all or "query" in one.needs for one in pruners):
+        if all(
+            one.prune_at is not None or one.pruner.keeps_all or "query" in one.pruner.needs
+            for one in specs
+        ):
             less["prune_at"] = None
         if not any(":" in budget for budget in given["budgets"]):
             less["budget_dist"] = None
@@ -106,6 +115,7 @@ class Selection(Checked):
         pruners = [*dict.fromkeys(spec.pruner for spec in specs)]
         given, rules = self._options(), self._rules()
         refuse_unused(given, pruners)
+        _refuse_replaced(specs, given, self.prune_at)
         requests: list[PruneRequest] = []
         for spec in specs:
             alone = spec.pruner.keeps_all and len(pruners) > 1
@@ -129,3 +139,21 @@ class Selection(Checked):
         if isinstance(self.options, Mapping):
             return self.options
         return split_assignments(self.options)
+
+
+def _refuse_replaced(
+    specs: Sequence[MethodSpec], given: Mapping[str, OptionValue], prune_at: int | None
+) -> None:
+    """Raise UsageError for an option, or a block, in whose place every method has its own."""
+    for name in given:
+        having = [one for one in specs if name in {option.name for option in one.pruner.options}]
+        if all(name in one.options for one in having):
+            raise UsageError(
+                f"--option {name} is not used, since every method has its own behind its name: "
+                "leave one of them out"
+            )
+    if prune_at is not None and all(one.prune_at is not None for one in specs):
+        raise UsageError(
+            "--prune-at is not used, since every method has its own behind its name: leave one of "
+            "them out"
+        )

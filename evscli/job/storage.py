@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from evscli.errors import UsageError
 from evscli.option import Checked, Option
 from evscli.paths import folder_path
 
@@ -52,14 +53,14 @@ class Storage(Checked):
     def folders(self, model: str, requests: Sequence[PruneRequest]) -> list[Path]:
         """Return a folder for every selection: `output` itself for one, below it for several.
 
-        Its name has the method and the budget, and what sets a method apart that comes twice.
+        Its name has the method, what is unusual of its options and its block, and the budget.
         """
-        from evscli.pruners.request import method_names_of
-
-        names = [
-            file_name(f"{method} {request.budget}")
-            for method, request in zip(method_names_of(requests), requests, strict=True)
-        ]
+        names = [file_name(f"{request.name} {request.budget}") for request in requests]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(
+                f"two selections would both be written to {twice[0]}: give another name to one of "
+                "the methods, or run them one by one with -o"
+            )
         if self.output is None:
             return [Path("evs-out") / f"{Path(model).name}-{name}" for name in names]
         output = folder_path(self.output, "--output")

@@ -107,7 +107,11 @@ class Pruner:
             "summary": self.summary,
             "paper": self.paper,
             "options": {
-                option.name: {"default": option.default, "values": option.wanted}
+                option.name: {
+                    "default": option.default,
+                    "values": option.wanted,
+                    "help": option.declared.help,
+                }
                 for option in self.options
             },
             "needs": sorted(self.needs),

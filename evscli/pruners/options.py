@@ -22,6 +22,8 @@ from evscli.errors import UsageError
 from evscli.option import WANTED, Option, option_of, plain_value
 from evscli.records import OptionValue
 
+RESERVED = frozenset({"prune_at", "num_frames"})
+"""Names that stand beside a method's options and so cannot be one's."""
 _NOTHING = Option("")
 
 
@@ -69,6 +71,8 @@ def _option(name: str, annotation: Any, default: Any, names: dict[str, Any] | No
     """Return the option of a field or parameter, its annotation evaluated with `names`."""
     if default is MISSING or default is inspect.Parameter.empty:
         raise UsageError(f"option {name} of a method has no default: give it one")
+    if name in RESERVED:
+        raise UsageError(f"option {name} of a method has the name of another setting: rename it")
     if annotation is inspect.Parameter.empty:
         annotation = type(default)
     hint, full = (_hint(name, annotation, names, extras=extras) for extras in (False, True))
@@ -159,8 +163,9 @@ def _typed(method: str, option: MethodOption, value: object) -> OptionValue:
 def _check_range(method: str, option: MethodOption, value: Any) -> None:
     where, declared = f"option {option.name} of {method} must be", option.declared
     if declared.least is not None and value < declared.least:
-        way_out = declared.metavar or f"{declared.least} or more"
-        raise UsageError(f"{where} at least {declared.least}, got {value}: give {way_out}")
+        raise UsageError(
+            f"{where} at least {declared.least}, got {value}: give {declared.least} or more"
+        )
     if declared.below is not None and value >= declared.below:
         raise UsageError(f"{where} below {declared.below}, got {value}: give less")
 

@@ -5,7 +5,6 @@ Options and inputs that a person gave for several methods are checked against al
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,9 +66,10 @@ class PruneRequest:
 
     @property
     def name(self) -> str:
-        """The name without the budget: the method, its unusual options, and the block."""
+        """The name without the budget: the method, and what is unusual of options and block."""
         unusual = self.pruner.unusual(self.options).items()
-        block = [] if self.prune_at is None else [f"after block {self.prune_at}"]
+        inside = self.prune_at not in (None, self.pruner.inside)
+        block = [f"after block {self.prune_at}"] if inside else []
         return " ".join([self.pruner.name, *(f"{name}={value}" for name, value in unusual), *block])
 
     def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
@@ -187,11 +187,11 @@ def refuse_unused(given: Mapping[str, OptionValue], pruners: Sequence[Pruner]) -
     for name in given:
         if name not in known:
             choice = f"choose from {', '.join(known)}" if known else "leave it out"
-            methods = ", ".join(pruner.name for pruner in pruners)
-            raise UsageError(
-                f"none of the methods {methods} has an option {name!r}"
-                f"{closest(name, known)}: {choice}"
-            )
+            names = [pruner.name for pruner in pruners]
+            which = f"method {names[0]!r} has no"
+            if len(names) > 1:
+                which = f"none of the methods {', '.join(names)} has an"
+            raise UsageError(f"{which} option {name!r}{closest(name, known)}: {choice}")
 
 
 def check_given(
@@ -208,12 +208,6 @@ def check_given(
         raise UsageError("no method here uses a query: leave --query, or the column query, out")
     if scorer is not None and not scoring:
         raise UsageError("no method here uses a scorer: leave --scorer out")
-
-
-def method_names_of(requests: Sequence[PruneRequest]) -> list[str]:
-    """Return the method of each request, with what sets it apart where a method comes twice."""
-    forms = Counter(method for method, _ in {(one.pruner.name, one.name) for one in requests})
-    return [one.name if forms[one.pruner.name] > 1 else one.pruner.name for one in requests]
 
 
 def needing(requests: Sequence[PruneRequest], need: str) -> str | None:

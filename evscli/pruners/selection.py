@@ -42,7 +42,12 @@ def select_tokens(
         raise UsageError(f"there are no tokens in the grid {tokens.grid_thw}: give at least one")
     if tokens.embeds.shape[-1] == 0:
         raise UsageError("the tokens have no values (D is 0): give embeds of shape [T, h, w, D]")
-    kept = request.choose(tokens, inputs)
+    import torch
+
+    try:
+        kept = request.choose(tokens, inputs)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        raise _too_large(method) from None
     return _as_promised(request, kept, tokens.grid_thw)
 
 
@@ -126,13 +131,17 @@ def prune(
     _check_values(tokens)
     kept = select_tokens(request, tokens, inputs)
     if kept.scores is not None and not kept.scores.isfinite().all():
-        raise UsageError(
-            f"embeds hold values too large for {request.pruner.name!r}: its scores overflow in "
-            "float32; scale the embeds down"
-        )
+        raise _too_large(request.pruner.name)
     for note in kept.notes:
         warnings.warn(note, PruneWarning, stacklevel=2)
     return kept
+
+
+def _too_large(method: str) -> UsageError:
+    return UsageError(
+        f"embeds hold values too large for {method!r}: its scores overflow in float32; scale the "
+        "embeds down"
+    )
 
 
 def _check_values(tokens: VideoTokens) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evscli.errors import UsageError
 from evscli.option import Option
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import MethodOption, check_options, split_assignments
-from evscli.pruners.registry import Method, pruner_of
+from evscli.pruners.registry import Method, method_names, pruner_of
 from evscli.records import OptionValue
 
 BLOCK = MethodOption(name="prune_at", kind=int, default=None, declared=Option("", least=0))
@@ -39,7 +40,12 @@ def method_spec(method: Method) -> MethodSpec:
     if not isinstance(method, str):
         return MethodSpec(pruner=pruner_of(method))
     name, colon, written = method.partition(":")
+    if colon and method in method_names():
+        name, colon = method, ""  # of a package that has a colon in it
     pruner = pruner_of(name)
-    given = dict(split_assignments(written.split(","))) if colon else {}
+    try:
+        given = dict(split_assignments(written.split(","))) if colon else {}
+    except UsageError as error:
+        raise UsageError(f"method {method!r}: {error}") from None
     block = check_options(pruner.name, [BLOCK], {BLOCK.name: given.pop(BLOCK.name, None)})
     return MethodSpec(pruner=pruner, options=given, **block)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evscli.budget import BudgetRule, CountRule, Demand, Fraction, as_rule
-from evscli.errors import UsageError
+from evscli.errors import DamagedError, UsageError
 from evscli.records.frames import KEPT_AS_NULL, Part
 
 if TYPE_CHECKING:
@@ -174,8 +174,9 @@ class VideoInfo:
         """Return what the description is at a smaller budget. Raises as `PrunedVideo.at` does."""
         if self.count_rule is None:
             raise UsageError(
-                f"the tokens of {self.id!r} have no order in the store, so no other budget can be "
-                "chosen: prune with a method whose masks are nested, which evs methods marks"
+                f"{self.id!r} was pruned by {self.method} in a form whose masks are not nested, so "
+                "no other budget can be chosen: prune by a method that evs methods marks as "
+                "nested, with its usual options and after the encoder"
             )
         rule = as_rule(budget)
         fraction = rule.of(self.demand, seed)
@@ -252,13 +253,16 @@ class PrunedVideo:
         `budget` is a fraction, or a text such as `4096tok`, `256tok/s` or `0.1:0.9`, whose draw
         depends on `seed` and the video's id. Tokens in a narrower dtype stay in it, and how much
         that loses is then not known (`store_rms_error` is None). Raises UsageError where the budget
-        keeps more than there is, and for a video whose tokens have no order.
+        keeps more than there is, and for a video whose tokens have no order; DamagedError where
+        the order is not one.
         """
         info = self.info.at(budget, seed=seed)
         if info.kept == self.info.kept:
             return replace(self, info=info)
         assert self.order is not None, "a video with a count rule has an order"
         kept = self.order < info.kept
+        if int(kept.sum()) != info.kept:
+            raise DamagedError(f"the order of the tokens of {self.id!r} is damaged: prune it again")
         mask = self.keep_mask.clone()
         mask[self.keep_mask] = kept
         return replace(

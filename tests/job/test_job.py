@@ -18,7 +18,6 @@ from evscli.errors import UsageError
 from evscli.job import Encoding, Execution, Job, Pruning, Reading, Selection, Storage, loading
 from evscli.job.loading import make_encoder, make_pruner
 from evscli.pruners import get_pruner
-from evscli.pruners.request import method_names_of
 from evscli.records import Sampling
 from evscli.store.codec import fingerprint
 from tests.videos import write_video
@@ -82,6 +81,20 @@ class TestSelections:
         with pytest.raises(UsageError, match=words):
             Selection(methods=(method,), budgets=(0.5,)).requests()
 
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"options": ("tau=bogus",)}, "--option tau is not used, since every method has its"),
+            ({"prune_at": 99}, "--prune-at is not used, since every method has its own"),
+        ],
+    )
+    def test_refuse_what_every_method_has_in_its_place(
+        self, given: dict[str, Any], words: str
+    ) -> None:
+        methods = ("vcast:tau=0.5,prune_at=1", "evs:prune_at=0")
+        with pytest.raises(UsageError, match=words):
+            Selection(methods=methods, budgets=(0.5,), **given).requests()
+
     @pytest.mark.parametrize("one", ["vcast", get_pruner("vcast"), iter(["vcast"])])
     def test_take_one_method_and_any_iterable(self, one: Any) -> None:
         asked = Selection(methods=one, budgets=np.array([0.5, 0.25]))  # type: ignore[arg-type]
@@ -99,12 +112,6 @@ class TestSelections:
         numbers = [request.options["min_k"], request.prune_at, asked.seed, asked.budgets[0]]
         assert numbers == [1, 1, 3, 0.5]
         assert [type(number) for number in numbers] == [int, int, int, float]
-
-
-def test_methods_have_what_sets_them_apart_in_reports() -> None:
-    methods = ("vcast:tau=0.5", "evs:rule=paper", "vcast")
-    requests = Selection(methods=methods, budgets=(0.5,)).requests()
-    assert method_names_of(requests) == ["vcast tau=0.5", "evs", "vcast"]
 
 
 class TestStores:
@@ -128,6 +135,18 @@ class TestStores:
             "s/evs-0.3",
             "s/evs-256tok-s",
         ]
+
+    def test_are_refused_where_two_selections_have_one_name(self) -> None:
+        def vcast(*given: Any) -> Any:
+            raise AssertionError(given)
+
+        job = Job(selection=Selection(methods=(vcast, "vcast"), budgets=(0.3,)), storage=Storage())
+        with pytest.raises(UsageError, match=r"two selections would both be written to vcast-0\.3"):
+            _ = job.folders
+
+    def test_are_named_by_unusual_options_and_blocks_too(self) -> None:
+        assert self.folders("vcast:tau=0.5", output=None) == ["evs-out/mini-vcast-tau=0.5-0.3"]
+        assert self.folders("window-diff", output=None) == ["evs-out/mini-window-diff-0.3"]
 
     def test_are_told_apart_where_one_method_comes_twice(self) -> None:
         assert self.folders("vcast", "vcast:tau=0.5,prune_at=1", output="s") == [

@@ -63,7 +63,7 @@ class TestOptionsOfADataclass:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"most": 0}, "option most of first must be at least 1, got 0: give tokens"),
+            ({"most": 0}, "option most of first must be at least 1, got 0: give 1 or more"),
             ({"most": 9}, "option most of first must be below 9, got 9: give less"),
             ({"most": 1.5}, "option 'most' of method 'first' must be a whole number, got 1.5"),
             ({"most": 5, "kind": "some"}, "some are at most 4"),

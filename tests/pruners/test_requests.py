@@ -281,6 +281,11 @@ class TestOptions:
         def endless(*, number: int) -> None:
             del number
 
+        def taken(*, prune_at: int = 1) -> None:
+            del prune_at
+
+        with pytest.raises(UsageError, match=r"option prune_at .* name of another setting: rename"):
+            function_options(taken)
         with pytest.raises(UsageError, match=r"option sizes .* must be a bool, int, float, str"):
             function_options(wrong)
         with pytest.raises(UsageError, match=r"option number .* has no default"):

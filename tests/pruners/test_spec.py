@@ -33,7 +33,7 @@ def test_a_method_has_what_is_written_behind_its_name(method: str, means: object
     ("method", "words"),
     [
         ("vcst:tau=1", "there is no method 'vcst' .did you mean 'vcast'"),
-        ("vcast:", "option '' must be NAME=VALUE"),
+        ("vcast:", "method 'vcast:': option '' must be NAME=VALUE"),
         ("vcast:tau", "option 'tau' must be NAME=VALUE"),
         ("vcast:tau=1,tau=2", "option 'tau' is given twice"),
         ("vcast:prune_at=first", "'prune_at' of method 'vcast' must be a whole number"),

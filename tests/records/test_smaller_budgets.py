@@ -12,7 +12,7 @@ import torch
 from evscli import prune_video
 from evscli.budget import CountRule
 from evscli.datasets import VideoDataset
-from evscli.errors import StoreError, UsageError
+from evscli.errors import DamagedError, StoreError, UsageError
 from evscli.language.generate import load_language_model
 from evscli.language.prefill import prefill
 from evscli.records import OptionValue, PrunedVideo, RunConfig
@@ -118,12 +118,12 @@ def test_what_a_store_cannot_give_is_one_line(stores: Path) -> None:
     with pytest.raises(UsageError, match=r"the store holds \d+: give at most 0\.4"):
         pruned["clip"].at(0.5)
     assert same(pruned["clip"].at(0.4), pruned["clip"])
-    with pytest.raises(UsageError, match="have no order in the store"):
+    with pytest.raises(UsageError, match="in a form whose masks are not nested"):
         other["clip"].at(0.1)
-    with pytest.raises(UsageError, match="have no order in the store"):
+    with pytest.raises(UsageError, match="in a form whose masks are not nested"):
         VideoDataset(other.path, budget=0.1)
     old = open_store(OLD / "deepstack")
-    with pytest.raises(UsageError, match="have no order in the store"):
+    with pytest.raises(UsageError, match="in a form whose masks are not nested"):
         old[next(iter(old))].at(0.1)
     result = run_here("ask", other.path, QUESTION, "--budget", "0.1", cwd=stores)
     assert (result.code, result.err.count("\n")) == (2, 1)
@@ -163,3 +163,11 @@ def test_narrow_tokens_are_those_of_a_narrow_run(
     at = whole.at(0.3)
     assert same(at, replace(pruned, info=at.info))
     assert at.info == replace(pruned.info, store_rms_error=None, store_max_error=None)
+
+
+def test_a_damaged_order_is_noticed(stores: Path) -> None:
+    record = opened(stores / "evs-1")["clip"]
+    assert record.order is not None
+    for order in (record.order * 0, record.order - 5, record.order + 100_000):
+        with pytest.raises(DamagedError, match="order of the tokens of 'clip' is damaged"):
+            replace(record, order=order).at(0.3)

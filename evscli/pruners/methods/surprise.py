@@ -69,8 +69,8 @@ class Options:
     def __post_init__(self) -> None:
         if unknown := [part for part in self.parts if part not in WEIGHTS]:
             raise UsageError(
-                f"option score of surprise has no part {unknown[0]!r}: join some of "
-                f"{', '.join(WEIGHTS)} by +"
+                f"option score of surprise is {self.score!r}, and {unknown[0]!r} is not a part: "
+                f"join some of {', '.join(WEIGHTS)} by +"
             )
         if len(set(self.parts)) < len(self.parts):
             raise UsageError(f"option score of surprise names a part twice: {self.score!r}")

@@ -79,10 +79,10 @@ def nearest_change(units: Tensor, *, reach: int) -> Tensor:
 
 def _overlaps(size: int, reach: int) -> list[tuple[slice, slice]]:
     """Return for every step along `size` cells the cells, and those that they came from."""
+    reach = min(reach, size - 1)
     return [
         (slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size + min(-step, 0)))
         for step in range(-reach, reach + 1)
-        if abs(step) < size
     ]
 
 

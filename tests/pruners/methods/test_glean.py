@@ -158,3 +158,10 @@ def test_a_basis_that_is_full_leaves_only_the_salience_and_a_decayed_one_goes_on
 def test_a_tau_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="tau of glean must be above 0, got 0: the paper uses 4"):
         glean(noise(2, 2, 2), 0.5, tau=0.0)
+
+
+@pytest.mark.parametrize("basis", ["paper", "decayed"])
+def test_values_too_large_for_its_scores_are_refused(basis: str) -> None:
+    huge = VideoTokens.from_embeds(noise(6, 3, 4) * 1e19)
+    with pytest.raises(UsageError, match="values too large for 'glean'"):
+        prune(huge, "glean", budget=0.3, basis=basis)

@@ -127,9 +127,9 @@ def test_frames_and_scores_of_other_methods_take_the_place_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("score", "match"),
     [
-        ("", "no part ''"),
-        ("outlier+", "no part ''"),
-        ("beauty", "no part 'beauty': join some of"),
+        ("", "'' is not a part"),
+        ("outlier+", "'' is not a part"),
+        ("beauty", "'beauty' is not a part: join some of"),
         ("change+change", "twice"),
     ],
 )

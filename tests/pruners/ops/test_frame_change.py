@@ -118,3 +118,8 @@ def test_what_moves_by_a_cell_is_no_change_in_a_window() -> None:
     embeds[1, :, 1:] = embeds[0, :, :-1]
     assert (window_change(embeds, reach=1)[1, :, 1:] == 0).all()
     assert (embedding_change(embeds)[1, :, 1:] > 0.1).all()
+
+
+def test_a_window_larger_than_the_frame_is_the_frame() -> None:
+    embeds = noise(3, 2, 4)
+    assert window_change(embeds, reach=10**12).equal(window_change(embeds, reach=3))
