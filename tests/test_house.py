@@ -24,7 +24,7 @@ MOST_LINES = 27_000 + sum(
         "surprise": 350,
         "checks of types, defaults and headers": 300,
         "evaluation of every method": 390,
-        "methods compared with themselves": 140,
+        "methods compared with themselves": 160,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability

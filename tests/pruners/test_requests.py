@@ -58,7 +58,9 @@ class TestMethods:
     def test_a_description_is_json(self) -> None:
         row = get_pruner("evs").describe()
         assert row["paper"].endswith("arXiv 2510.14624")
-        assert row["options"]["rule"] == {"default": "serving", "values": "one of serving, paper"}
+        rule = row["options"]["rule"]
+        assert (rule["default"], rule["values"]) == ("serving", "one of serving, paper")
+        assert rule["help"].startswith("The count: ")
         assert row["needs_by_option"] == {"space=rgb": "pixels"}
 
     def test_listing_and_checking_do_not_import_torch(self) -> None:
