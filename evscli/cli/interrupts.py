@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
@@ -31,3 +33,27 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     # A file being written is left as a kill would leave it, and the next run repairs it.
     print("interrupted again: stopped at once", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)
+
+
+@contextmanager
+def stop_between_steps() -> Iterator[Callable[[], bool]]:
+    """Yield a function: whether Ctrl-C or SIGTERM came. The second raises KeyboardInterrupt.
+
+    The first waits for the end of a step, since a step broken off would leave weights that no run
+    has.
+    """
+    asked = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
+        with suppress(OSError):  # print() might be under way in the code that this breaks into
+            os.write(2, b"\nnote: stopping after this step; once more stops at once\n")
+
+    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

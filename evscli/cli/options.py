@@ -134,6 +134,14 @@ Run = Annotated[
         metavar="DIR",
     ),
 ]
+TunedFolder = Annotated[
+    str,
+    Option(
+        "Folder of the run: its checkpoint, then DIR/model and DIR/report.json.",
+        names=("-o", "--output"),
+        metavar="DIR",
+    ),
+]
 Looks = Annotated[
     int | None,
     Option(

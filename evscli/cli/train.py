@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,7 +12,9 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import check_output
 from evscli.cli.command import GroupedCommand, command
+from evscli.cli.interrupts import stop_between_steps
 from evscli.cli.notes import note, progress
+from evscli.cli.uptrain import uptrain
 from evscli.job.encoding import Device
 from evscli.mini.training.plan import TrainingPlan
 from evscli.paths import folder_path
@@ -32,9 +30,7 @@ train = typer.Typer(
 )
 
 
-@train.callback()
-def _group() -> None:
-    """Keep `mini` a command of its own, as long as it is the only one."""
+train.command(cls=GroupedCommand)(uptrain)
 
 
 @train.command(cls=GroupedCommand)
@@ -108,12 +104,14 @@ def finish(
     from evscli.cli.train_report import report
     from evscli.mini.exam.procedural import held_out_tallies
     from evscli.mini.form import mini_tokenizer, write_checkpoint
-    from evscli.mini.training.learner import MODEL
+    from evscli.mini.training.learner import MODEL, MiniLearner
     from evscli.train.loop import training_report
 
     logging.disable_progress_bar()
     command = command_of(plan)
-    model = trained.learner.workers[MODEL]
+    learner = trained.learner
+    assert isinstance(learner, MiniLearner)
+    model = learner.workers[MODEL]
     write_checkpoint(model, mini_tokenizer(), folder / "mini", training=f"trained by `{command}`")
     document = training_report(plan, trained, command=command)
     if held_out:
@@ -131,27 +129,3 @@ def command_of(plan: TrainingPlan) -> str:
     others = [name for name in values if values[name] != usual[name]]
     given = [f"--{name} {values[name]}" for name in ("seed", "steps", *others)]
     return " ".join(["evs train mini", *given])
-
-
-@contextmanager
-def stop_between_steps() -> Iterator[Callable[[], bool]]:
-    """Yield a function: whether Ctrl-C or SIGTERM came. The second raises KeyboardInterrupt.
-
-    The first waits for the end of a step, since a step broken off would leave weights that no run
-    has.
-    """
-    asked = []
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        for each in before:
-            signal.signal(each, signal.default_int_handler)
-        with suppress(OSError):  # print() might be under way in the code that this breaks into
-            os.write(2, b"\nnote: stopping after this step; once more stops at once\n")
-
-    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

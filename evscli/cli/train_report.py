@@ -31,13 +31,13 @@ ROWS = 12
 class ProgressPrinter:
     """A bar on a terminal; a line for every report where standard error is piped."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, what: str = "training mini") -> None:
         self.steps = steps
         self.done = self.start = 0
         self.began = time.monotonic()
         self.bar = tqdm(
             total=steps,
-            desc="training mini",
+            desc=what,
             unit="step",
             disable=not sys.stderr.isatty(),
             dynamic_ncols=True,
@@ -64,7 +64,7 @@ class ProgressPrinter:
         """Show losses and accuracy of the last steps."""
         if not self.bar.disable:
             if ANSWER in report["loss"]:
-                self.bar.set_postfix_str(f"{report['overall']:.1%} right", refresh=False)
+                self.bar.set_postfix_str(answers_text(report), refresh=False)
             return
         try:
             print(self.line(report), file=sys.stderr, flush=True)
@@ -75,11 +75,11 @@ class ProgressPrinter:
         """Return a report as a line, with the time left at the pace of this session."""
         step, losses = report["step"], report["loss"]
         pace = (time.monotonic() - self.began) / max(1, step - self.start)
-        answers = ""
-        if ANSWER in losses:
-            answers = f"{report['overall']:.1%} right, answer loss {losses[ANSWER]:.4f}, "
+        parts = [answers_text(report)] if ANSWER in losses else []
+        if len(losses) > len(parts):
+            parts.append(f"naming loss {naming_loss(losses):.4f}")
         return (
-            f"step {step:,} of {self.steps:,}: {answers}naming loss {naming_loss(losses):.4f}, "
+            f"step {step:,} of {self.steps:,}: {', '.join(parts)}, "
             f"{pace:.2f} s a step, {duration_text(pace * (self.steps - step))} left"
         )
 
@@ -88,15 +88,35 @@ class ProgressPrinter:
         self.bar.close()
 
 
+def answers_text(report: Mapping[str, Any]) -> str:
+    """Return how well questions were answered, where that was counted, and the loss."""
+    loss = f"answer loss {report['loss'][ANSWER]:.4f}"
+    return f"{report['overall']:.1%} right, {loss}" if report["accuracy"] else loss
+
+
 def report(
     document: Mapping[str, Any], folder: Path, *, held_out: Sequence[Tally], as_json: bool
 ) -> None:
     """Write DIR/report.json and print it, as JSON or for people."""
+    if report_run(document, folder, as_json=as_json):
+        return
+    head = ("step", "answer", "naming", "right", *KINDS)
+    rows = [course_row(entry) for entry in thin_out(document["history"], ROWS)]
+    show(table_of(head, rows), tab_separated(head, rows))
+    if held_out:
+        show(baselines_table(held_out), lines(held_out))
+        again = f"evs eval --model {folder / 'mini'} --seed {document['plan']['seed']}"
+        note(f"`{again} --videos {held_out[0].videos}` asks about the same held-out videos")
+    note(f"the checkpoint is {folder / 'mini'}, all figures are in {folder / 'report.json'}")
+
+
+def report_run(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> bool:
+    """Write DIR/report.json and print the run's settings; return whether it was JSON."""
     text = json.dumps(document, indent=2)
     replace_file(folder / "report.json", f"{text}\n".encode())
     if as_json:
         print(text)
-        return
+        return True
     plan = document["plan"]
     print(f"trained by {document['trained_by']}")
     print("plan       " + ", ".join(f"{name} {value}" for name, value in plan.items()))
@@ -106,14 +126,20 @@ def report(
             f"machine    {machine['processor']}, {machine['device']}, "
             f"{machine['threads']} threads, torch {machine['torch']}"
         )
-    head = ("step", "answer", "naming", "right", *KINDS)
-    rows = [course_row(entry) for entry in thin_out(document["history"], ROWS)]
+    return False
+
+
+def report_course(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> None:
+    """Write DIR/report.json and print it, for a run whose only loss is that of the answers."""
+    if report_run(document, folder, as_json=as_json):
+        return
+    rows = [
+        [f"{entry['step']:,}", f"{entry['loss'][ANSWER]:.4f}"]
+        for entry in thin_out(document["history"], ROWS)
+    ]
+    head = ("step", "answer loss")
     show(table_of(head, rows), tab_separated(head, rows))
-    if held_out:
-        show(baselines_table(held_out), lines(held_out))
-        again = f"evs eval --model {folder / 'mini'} --seed {plan['seed']}"
-        note(f"`{again} --videos {held_out[0].videos}` asks about the same held-out videos")
-    note(f"the checkpoint is {folder / 'mini'}, all figures are in {folder / 'report.json'}")
+    note(f"the checkpoint is {folder / 'model'}, all figures are in {folder / 'report.json'}")
 
 
 def show(table: Table, lines: Sequence[str]) -> None:

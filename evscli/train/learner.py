@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Muon, Optimizer
 
-from evscli.train.task import CPU, B, Plan
+from evscli.train.task import CPU, B, Learned, Plan
 
 T = TypeVar("T")
 
@@ -39,15 +39,6 @@ class Pass:
     """The kind of every question, [n]."""
     right: Sequence[bool] = ()
     """Whether the answer to each question was right, [n]."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Learned:
-    """The results of one step. The fields are those of `Pass`."""
-
-    losses: Mapping[str, float]
-    kinds: Sequence[str]
-    right: Sequence[bool]
 
 
 class Learner(ABC, Generic[B]):

@@ -26,8 +26,7 @@ from evscli.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from evscli.train.learner import Learned, Learner
-from evscli.train.task import CPU, B, Plan, TrainingTask
+from evscli.train.task import CPU, B, Learned, Learns, Plan, TrainingTask
 
 REPORT_EVERY = 50
 """The number of steps between two reports."""
@@ -44,7 +43,7 @@ class TrainingError(EvsError):
 class Trained(TrainingProgress):
     """A run that is finished or was stopped between two steps."""
 
-    learner: Learner[Any]
+    learner: Learns[Any]
 
 
 @dataclass

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
-if TYPE_CHECKING:
-    from evscli.train.learner import Learner
-
 B = TypeVar("B")
+Given = TypeVar("Given", contravariant=True)
 CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Learned:
+    """The results of one step."""
+
+    losses: Mapping[str, float]
+    """The parts of the loss by name."""
+    kinds: Sequence[str]
+    """The kind of every question, [n]."""
+    right: Sequence[bool]
+    """Whether the answer to each question was right, [n]."""
+
+
+class Learns(Protocol[Given]):
+    """A learner: it learns from batches, step by step."""
+
+    device: torch.device
+
+    def step(self, number: int, batch: Given) -> Learned:
+        """Learn from one batch."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that later steps depend on, by name."""
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the result of `state()`."""
 
 
 class Plan(Protocol):
@@ -55,7 +81,7 @@ class TrainingTask(Generic[B]):
     """A plan with its learner and its batches."""
 
     plan: Plan
-    make_learner: Callable[[torch.device], Learner[B]]
+    make_learner: Callable[[torch.device], Learns[B]]
     """The function that makes the learner on a device, in its state before the first step."""
     batches: Dataset[B]
     """The batches by number of the step. Other processes get a copy to draw from."""

@@ -25,7 +25,7 @@ from evscli.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from evscli.train.learner import Learned, Learner
+from evscli.train.learner import Learner
 from evscli.train.loop import (
     Trained,
     TrainingError,
@@ -35,7 +35,7 @@ from evscli.train.loop import (
     train,
     training_report,
 )
-from evscli.train.task import CPU
+from evscli.train.task import CPU, Learned
 from tests.store.processes import start
 from tests.train.adding import adding
 

@@ -21,7 +21,7 @@ REPEATABLE = "threads=1:mbtree=0:weightp=0"
 """The options that make H.264 repeatable. On small pictures x264's macroblock tree and weighted
 prediction differ from run to run, even with one thread (seen with the x264 of PyAV 18.1)."""
 
-SPLITS = {"train": 0, "held-out": 1}
+SPLITS = {"train": 0, "held-out": 1, "uptraining": 2}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,183 @@
+"""`evs train uptrain`: a checkpoint learns from pruned videos, at many pruning rates."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from evscli.bundled import MINI
+from evscli.cli import options
+from evscli.cli.checks import check_output, name_model
+from evscli.cli.command import command
+from evscli.cli.interrupts import stop_between_steps
+from evscli.cli.notes import note, quiet_loading
+from evscli.errors import UsageError
+from evscli.job.encoding import Device
+from evscli.option import Checked, Option, option_fields
+from evscli.paths import folder_path
+from evscli.train.uptrain.plan import UptrainPlan
+
+if TYPE_CHECKING:
+    from evscli.encoders.files import ModelFiles
+    from evscli.train.loop import Trained
+    from evscli.train.uptrain.batches import Examples
+
+MOST_NAMED = 5
+"""The most lines left out that are named. The others are counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(Checked):
+    """The data that is learned from, and the checkpoint that learns."""
+
+    GROUP: ClassVar = "Data"
+
+    store: Annotated[
+        str | None,
+        Option(
+            "Store that holds all tokens of its videos: evs prune --budget 1. Default: procedural "
+            "videos, for mini.",
+            metavar="STORE",
+        ),
+    ] = None
+    conversations: Annotated[
+        Path | None,
+        Option(
+            "JSON lines about videos of the store: video, and messages, or question and answer.",
+            metavar="FILE.jsonl",
+        ),
+    ] = None
+    model: Annotated[
+        str | None, Option("Checkpoint to begin with. Default: the bundled mini.", metavar="MODEL")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Check that store and conversations come together. Raises UsageError."""
+        super().__post_init__()
+        if (self.store is None) != (self.conversations is None):
+            raise UsageError(
+                "--store and --conversations go together: give both, or neither to learn from "
+                "procedural videos"
+            )
+
+
+@command
+def uptrain(
+    output: options.TunedFolder,
+    data: Data,
+    plan: UptrainPlan,
+    device: Device = "auto",
+    processes: options.Processes = 1,
+    as_json: options.Json = False,
+) -> None:
+    """Let the language part of a model learn from pruned videos, at many pruning rates.
+
+    The rate of every batch is drawn, so that one model keeps its accuracy at all of them (EVS,
+    arXiv 2510.14624). The part that sees stays as it is, and with it all stored tokens. Run the
+    same command again to go on after Ctrl-C, a crash or a reboot: the weights become the same as
+    without it. At the end DIR/model is a checkpoint for --model, and DIR/report.json records the
+    run.
+
+    Example: evs train uptrain --store store --conversations train.jsonl --model M -o tuned
+    """
+    from evscli.encoders.files import find_model
+
+    plan.request()  # refuses a method before anything is loaded
+    folder = folder_path(output, "--output")
+    check_output(folder)
+    files = find_model(data.model or MINI)
+    name_model(data.model or MINI)
+    examples = examples_of(data, plan)
+    plan = replace(plan, data=examples.digest)
+    quiet_loading()
+    trained = run(plan, files, examples, folder, device=device, processes=processes)
+    if trained.step < plan.total:
+        note(
+            f"stopped after step {trained.step:,} of {plan.total:,}; its checkpoint is in {folder}"
+        )
+        raise KeyboardInterrupt
+    finish(trained, plan, files, folder, command=command_of(data, plan), as_json=as_json)
+
+
+def run(
+    plan: UptrainPlan,
+    files: ModelFiles,
+    examples: Examples,
+    folder: Path,
+    *,
+    device: str,
+    processes: int,
+) -> Trained:
+    """Train and show the progress."""
+    from evscli.cli.train_report import ProgressPrinter
+    from evscli.store.durable import make_folder
+    from evscli.train.loop import train as train_task
+    from evscli.train.uptrain.task import uptrain_task
+
+    task, target = uptrain_task(files, plan, examples, device=device)
+    name = f"uptraining {files.name}"
+    with stop_between_steps() as stop, closing(ProgressPrinter(plan.total, name)) as progress:
+        make_folder(folder)
+        return train_task(
+            task,
+            folder,
+            on_resume=progress.resume,
+            on_report=progress.report,
+            on_step=progress.advance,
+            stop=stop,
+            device=target,
+            processes=processes,
+        )
+
+
+def examples_of(data: Data, plan: UptrainPlan) -> Examples:
+    """Return the conversations of the store, with a note on every line left out, or of films."""
+    if data.store is None or data.conversations is None:
+        from evscli.job import Encoding
+        from evscli.mini.exam.examples import FilmExamples
+
+        return FilmExamples(encoding=Encoding(model=data.model), seed=plan.seed)
+    from evscli.store import open_store
+    from evscli.train.uptrain.batches import StoredExamples
+    from evscli.train.uptrain.conversations import read_conversations
+
+    read = read_conversations(data.conversations, open_store(data.store))
+    for reason in read.left_out[:MOST_NAMED]:
+        note(f"left out: {reason}")
+    if len(read.left_out) > MOST_NAMED:
+        note(f"{len(read.left_out) - MOST_NAMED:,} more lines were left out")
+    return StoredExamples(store=data.store, conversations=read.found, seed=plan.seed)
+
+
+def finish(
+    trained: Trained,
+    plan: UptrainPlan,
+    files: ModelFiles,
+    folder: Path,
+    *,
+    command: str,
+    as_json: bool,
+) -> None:
+    """Write DIR/model and DIR/report.json, and print the report."""
+    from evscli.cli.train_report import report_course
+    from evscli.train.loop import training_report
+    from evscli.train.uptrain.learner import UptrainLearner
+    from evscli.train.uptrain.result import write_checkpoint
+
+    learner = trained.learner
+    assert isinstance(learner, UptrainLearner)
+    write_checkpoint(learner.model, files, folder / "model")
+    document = {"model": files.name, **training_report(plan, trained, command=command)}
+    report_course(document, folder, as_json=as_json)
+
+
+def command_of(data: Data, plan: UptrainPlan) -> str:
+    """Return the command that repeats a run, with every setting that is not usual."""
+    words = ["evs train uptrain"]
+    values = {**vars(data), **vars(plan)}
+    for field in (*option_fields(Data), *option_fields(UptrainPlan)):
+        if values[field.name] != field.default:
+            words.append(f"{field.names[-1]} {values[field.name]}")
+    return " ".join(words)

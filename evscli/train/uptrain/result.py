@@ -1,0 +1,56 @@
+"""The checkpoint folder that uptraining leaves: an ordinary one, its vision tower as it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evscli.encoders.files import ModelFiles
+
+BESIDE = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "processor_config.json",
+    "generation_config.json",
+)
+"""The files beside weights and configuration that a checkpoint may have."""
+
+
+def write_checkpoint(model: Any, files: ModelFiles, folder: Path) -> None:
+    """Write a trained model as a checkpoint in `folder`, which appears whole or not at all.
+
+    Adapters are merged into the weights, and these are rounded to the dtype of the checkpoint that
+    the run began with, whose other files come along.
+    """
+    begun = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(begun, ignore_errors=True)
+    begun.mkdir(parents=True)
+    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    merged.to(stored_dtype(files)).save_pretrained(begun)
+    for name in BESIDE:
+        if (path := files.get(name)) is not None:
+            shutil.copyfile(path, begun / name)
+    shutil.rmtree(folder, ignore_errors=True)
+    begun.rename(folder)
+
+
+def stored_dtype(files: ModelFiles) -> torch.dtype:
+    """Return the dtype that a checkpoint's configuration names, float32 where it names none."""
+    path = files.get("config.json")
+    config = json.loads(path.read_text()) if path is not None else {}
+    name = config.get("dtype") or config.get("torch_dtype") or "float32"
+    dtype: torch.dtype = getattr(torch, str(name).removeprefix("torch."))
+    return dtype

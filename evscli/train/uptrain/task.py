@@ -1,0 +1,46 @@
+"""The task of an uptraining run: checkpoint, learner and batches put together."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+
+from evscli.encoders.device import resolve_device
+from evscli.encoders.files import ModelFiles
+from evscli.language import ConversationCollator
+from evscli.language.generate import load_language_model
+from evscli.train.task import TrainingTask
+from evscli.train.uptrain.batches import Examples, PrunedBatches, TuningBatch
+from evscli.train.uptrain.learner import UptrainLearner
+from evscli.train.uptrain.plan import UptrainPlan
+
+
+def uptrain_task(
+    files: ModelFiles,
+    plan: UptrainPlan,
+    examples: Examples,
+    *,
+    device: str = "auto",
+) -> tuple[TrainingTask[TuningBatch], torch.device]:
+    """Load a checkpoint and return the task of training it, with the device of this process.
+
+    Several processes are those of `accelerate launch`; each takes its share of every batch. Raises
+    ModelError and DeviceError as `load_language_model` does, and UsageError where adapters are
+    asked for without peft.
+    """
+    target = resolve_device(device)
+    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu")
+    loaded = load_language_model(files, device="cpu")
+    learner = UptrainLearner(loaded.model, plan, accelerator)
+    batches = PrunedBatches(
+        examples,
+        ConversationCollator(loaded.tokenizer, model=loaded.model),
+        plan,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+    )
+
+    def made(_: torch.device) -> UptrainLearner:
+        return learner
+
+    return TrainingTask(plan=plan, make_learner=made, batches=batches), learner.device

@@ -1,0 +1,191 @@
+"""Uptraining on stored tokens: its batches, its gradients, its result, and going on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from evscli.api import prune_videos
+from evscli.encoders.files import find_model
+from evscli.job import Encoding, Job, Selection, Storage
+from evscli.language.generate import load_language_model
+from evscli.language.prefill import prefill
+from evscli.store import open_store
+from evscli.train.loop import train
+from evscli.train.task import TrainingTask
+from evscli.train.uptrain.batches import StoredExamples, TuningBatch
+from evscli.train.uptrain.conversations import read_conversations
+from evscli.train.uptrain.learner import UptrainLearner, sees
+from evscli.train.uptrain.plan import UptrainPlan
+from evscli.train.uptrain.result import write_checkpoint
+from evscli.train.uptrain.task import uptrain_task
+from tests.cli.in_process import run_here
+from tests.videos import write_video
+
+PLAN = UptrainPlan(steps=4, batch=3, accumulate=2, warmup=1, rate=1e-3)
+QUESTION = "what color is the ball?"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips, a store of all of their tokens, and conversations about them."""
+    folder = tmp_path_factory.mktemp("uptrain")
+    (folder / "clips").mkdir()
+    for seed, name in enumerate(("a", "b")):
+        write_video(folder / "clips" / f"{name}.mp4", frames=16, size=(64, 96), seed=seed)
+    job = Job(
+        selection=Selection(methods=("none",)),
+        encoding=Encoding(model="mini"),
+        storage=Storage(output=str(folder / "store")),
+    )
+    prune_videos([str(folder / "clips")], job)
+    lines = [
+        {"video": video, "question": QUESTION, "answer": answer}
+        for video, answer in (("a", "red"), ("b", "blue"), ("a", "green"))
+    ]
+    (folder / "train.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return folder
+
+
+def task_of(folder: Path, plan: UptrainPlan = PLAN) -> Any:
+    store = folder / "store"
+    read = read_conversations(folder / "train.jsonl", open_store(store))
+    examples = StoredExamples(store=str(store), conversations=read.found, seed=plan.seed)
+    return uptrain_task(find_model("mini"), plan, examples, device="cpu")[0]
+
+
+def learner_of(task: TrainingTask[TuningBatch]) -> UptrainLearner:
+    learner = task.make_learner(torch.device("cpu"))
+    assert isinstance(learner, UptrainLearner)
+    return learner
+
+
+def batch_of(task: TrainingTask[TuningBatch], step: int) -> TuningBatch:
+    batch: TuningBatch = task.batches[step]
+    return batch
+
+
+def test_one_rate_prunes_all_videos_of_a_batch(folder: Path) -> None:
+    task = task_of(folder, UptrainPlan(steps=9, batch=3, rate_dist="uniform:0.3,0.7"))
+    for step in range(3):
+        batch = batch_of(task, step)
+        assert 0.3 <= batch.rate <= 0.7
+        # EVS keeps the first of 8 temporal patches whole, and rounds down.
+        assert batch.kept / batch.total == pytest.approx(1 - batch.rate, abs=0.02)
+        again = batch_of(task, step)
+        assert (again.rate, again.kept) == (batch.rate, batch.kept)
+        assert torch.equal(again.parts[0]["input_ids"], batch.parts[0]["input_ids"])
+
+
+def test_every_conversation_comes_once_in_an_epoch(folder: Path) -> None:
+    read = read_conversations(folder / "train.jsonl", open_store(folder / "store"))
+    examples = StoredExamples(store=str(folder / "store"), conversations=read.found, seed=0)
+    orders = [[examples.order(3 * epoch + place) for place in range(3)] for epoch in range(6)]
+    assert all(sorted(order) == [0, 1, 2] for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(folder: Path) -> None:
+    grads: list[dict[str, Tensor]] = []
+    for accumulate in (1, 3):
+        task = task_of(folder, UptrainPlan(steps=4, batch=3, accumulate=accumulate, rate=1e-3))
+        learner = learner_of(task)
+        batch = batch_of(task, 0)
+        assert len(batch.parts) == accumulate
+        learner.step(0, batch)
+        grads.append({key: value for key, value in learner.state().items() if "exp_avg" in key})
+    for name, value in grads[0].items():
+        torch.testing.assert_close(value, grads[1][name], rtol=1e-3, atol=1e-6)
+
+
+def test_only_the_language_part_learns(folder: Path) -> None:
+    task = task_of(folder)
+    learner = learner_of(task)
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    learner.step(0, batch_of(task, 0))
+    changed = {
+        name for name, value in learner.model.state_dict().items() if not value.equal(before[name])
+    }
+    assert changed
+    assert not any(map(sees, changed))
+
+
+def test_a_run_that_is_stopped_goes_on_as_if_it_was_not(folder: Path, tmp_path: Path) -> None:
+    whole = train(task_of(folder), tmp_path / "whole")
+    train(task_of(folder), tmp_path / "parts", until=2)
+    rest = train(task_of(folder), tmp_path / "parts")
+    ours, theirs = rest.learner.state(), whole.learner.state()
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+
+
+def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path) -> None:
+    given = ("--store", str(folder / "store"), "--conversations", "train.jsonl", "-o", "run")
+    few = ("--steps", "1", "--batch", "1", "--processes", "0", "--device", "cpu")
+    lines = (folder / "train.jsonl").read_text().splitlines()
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    assert run_here("train", "uptrain", *given, *few, cwd=tmp_path).code == 0
+    other = run_here("train", "uptrain", *given, *few, "--method", "vcast", cwd=tmp_path)
+    assert other.code == 2
+    assert "from another training run (method evs there, vcast asked)" in other.err
+    (tmp_path / "train.jsonl").write_text("\n".join(lines[:2]))
+    less = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
+    assert less.code == 2
+    assert "from another training run (data " in less.err
+
+
+@pytest.mark.parametrize("lora", [None, 2])
+def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
+    folder: Path, tmp_path: Path, lora: int | None
+) -> None:
+    task = task_of(folder, UptrainPlan(steps=2, batch=2, warmup=1, rate=1e-2, lora=lora))
+    trained = train(task, tmp_path / "run")
+    learner = trained.learner
+    assert isinstance(learner, UptrainLearner)
+    write_checkpoint(learner.model, find_model("mini"), tmp_path / "model")
+    tuned, mini = (load_language_model(name) for name in (str(tmp_path / "model"), "mini"))
+    ours, theirs = tuned.model.state_dict(), mini.model.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert {name for name in ours if sees(name) and not ours[name].equal(theirs[name])} == set()
+    assert any(not ours[name].equal(theirs[name]) for name in ours)
+    record = open_store(folder / "store")["a"]
+    prefill(record, tuned.tokenizer, QUESTION, model=tuned.model)  # which checks the vision weights
+
+
+def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "train.jsonl").read_text() + '{"video": "gone"}\n'
+    (tmp_path / "train.jsonl").write_text(lines)
+    given = ("--store", str(folder / "store"), "--conversations", "train.jsonl", "-o", "run")
+    few = ("--steps", "2", "--batch", "2", "--processes", "0", "--device", "cpu")
+    result = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert "left out: train.jsonl:4: the store holds no video 'gone'" in result.err
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["steps"] == 2
+    assert "--batch 2" in report["trained_by"]
+    asked = run_here(
+        "ask", str(folder / "store"), "a", QUESTION, "--model", "run/model", cwd=tmp_path
+    )
+    assert asked.code == 0, asked.err
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (("--store", "s"), "--store and --conversations go together"),
+        (("--method", "cdpruner"), "does not score finished tokens alone"),
+        (("--method", "window-diff"), "does not score finished tokens alone"),
+        (("--method", "none"), "none"),
+        (("--rate-dist", "gamma:1"), "the distribution of rates 'gamma:1' is none"),
+    ],
+)
+def test_a_wrong_call_is_one_line(given: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    result = run_here("train", "uptrain", *given, "-o", "run", cwd=tmp_path)
+    assert result.code == 2, result.err
+    assert line in result.err
+    assert len(result.err.strip().splitlines()) == 1
