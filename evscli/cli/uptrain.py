@@ -178,6 +178,8 @@ def command_of(data: Data, plan: UptrainPlan) -> str:
     words = ["evs train uptrain"]
     values = {**vars(data), **vars(plan)}
     for field in (*option_fields(Data), *option_fields(UptrainPlan)):
-        if values[field.name] != field.default:
-            words.append(f"{field.names[-1]} {values[field.name]}")
+        value = values[field.name]
+        if value != field.default:
+            shown = " ".join(value) if isinstance(value, tuple) else value
+            words.append(f"{field.names[-1]} {shown}")
     return " ".join(words)

@@ -110,7 +110,7 @@ class Pruner:
                 option.name: {
                     "default": option.default,
                     "values": option.wanted,
-                    "help": option.declared.help,
+                    **({"help": option.declared.help} if option.declared.help else {}),
                 }
                 for option in self.options
             },

@@ -22,9 +22,13 @@ class UptrainPlan(Checked):
 
     GROUP: ClassVar = "Training"
 
-    method: Annotated[
-        str, Option("Pruning method that scores finished tokens.", metavar="METHOD")
-    ] = "evs"
+    methods: Annotated[
+        tuple[str, ...],
+        Option(
+            "Pruning method that scores finished tokens.", names=("--method",), metavar="METHOD"
+        ),
+    ] = ("evs",)
+    """The one method. It has the form that the option has in other commands, for their files."""
     rate_dist: Annotated[
         str,
         Option(
@@ -82,10 +86,12 @@ class UptrainPlan(Checked):
         """
         from evscli.job import Selection
 
-        (request,) = Selection(methods=(self.method,), budgets=(0.5,)).requests()
+        request, *more = Selection(methods=self.methods, budgets=(0.5,)).requests()
+        if more:
+            raise UsageError("--method was given several times: train with one")
         if request.needs or request.prune_at is not None or request.pruner.keeps_all:
             raise UsageError(
-                f"method {self.method!r} does not score finished tokens alone: choose one that "
+                f"method {self.methods[0]!r} does not score finished tokens alone: choose one that "
                 "does, such as evs, vcast or surprise"
             )
         return request
@@ -113,4 +119,5 @@ class UptrainPlan(Checked):
     def values(self) -> dict[str, float | str]:
         """Return all settings by name, with the version of the training."""
         values = {**asdict(self), "rate_dist": str(self.rates), "algorithm": self.algorithm}
+        values["methods"] = " ".join(self.methods)
         return {name: 0 if value is None else value for name, value in values.items()}

@@ -132,7 +132,7 @@ def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path)
     assert run_here("train", "uptrain", *given, *few, cwd=tmp_path).code == 0
     other = run_here("train", "uptrain", *given, *few, "--method", "vcast", cwd=tmp_path)
     assert other.code == 2
-    assert "from another training run (method evs there, vcast asked)" in other.err
+    assert "from another training run (methods evs there, vcast asked)" in other.err
     (tmp_path / "train.jsonl").write_text("\n".join(lines[:2]))
     less = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
     assert less.code == 2
@@ -181,6 +181,7 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
         (("--method", "cdpruner"), "does not score finished tokens alone"),
         (("--method", "window-diff"), "does not score finished tokens alone"),
         (("--method", "none"), "none"),
+        (("--method", "evs", "--method", "vcast"), "--method was given several times"),
         (("--rate-dist", "gamma:1"), "the distribution of rates 'gamma:1' is none"),
     ],
 )
