@@ -116,12 +116,30 @@ def test_only_the_language_part_learns(folder: Path) -> None:
 
 
 def test_a_run_that_is_stopped_goes_on_as_if_it_was_not(folder: Path, tmp_path: Path) -> None:
-    whole = train(task_of(folder), tmp_path / "whole")
-    train(task_of(folder), tmp_path / "parts", until=2)
-    rest = train(task_of(folder), tmp_path / "parts")
+    whole = train(task_of(folder), tmp_path / "whole", processes=0)
+    train(task_of(folder), tmp_path / "parts", until=2, processes=0)
+    rest = train(task_of(folder), tmp_path / "parts", processes=0)
     ours, theirs = rest.learner.state(), whole.learner.state()
     assert ours.keys() == theirs.keys()
     assert all(ours[name].equal(theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_batches_drawn_by_another_process_are_the_same(folder: Path, tmp_path: Path) -> None:
+    ours, theirs = (
+        train(task_of(folder), tmp_path / str(processes), processes=processes).learner.state()
+        for processes in (0, 1)
+    )
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_mini_learns_from_procedural_videos_of_its_own(tmp_path: Path) -> None:
+    few = ("--steps", "1", "--batch", "5", "--processes", "0", "--device", "cpu", "-o", "run")
+    result = run_here("train", "uptrain", *few, cwd=tmp_path)
+    assert result.code == 0, result.err
+    (entry,) = json.loads((tmp_path / "run" / "report.json").read_text())["history"]
+    assert 0 < entry["loss"]["answer"] < 1  # mini answers most of them
 
 
 def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path) -> None:
@@ -144,7 +162,7 @@ def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
     folder: Path, tmp_path: Path, lora: int | None
 ) -> None:
     task = task_of(folder, UptrainPlan(steps=2, batch=2, warmup=1, rate=1e-2, lora=lora))
-    trained = train(task, tmp_path / "run")
+    trained = train(task, tmp_path / "run", processes=0)
     learner = trained.learner
     assert isinstance(learner, UptrainLearner)
     write_checkpoint(learner.model, find_model("mini"), tmp_path / "model")
