@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,7 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import check_output
 from evscli.cli.command import GroupedCommand, command
-from evscli.cli.interrupts import stop_between_steps
-from evscli.cli.notes import note, progress
+from evscli.cli.notes import progress
 from evscli.cli.uptrain import uptrain
 from evscli.job.encoding import Device
 from evscli.mini.training.plan import TrainingPlan
@@ -57,11 +55,6 @@ def mini(
     folder = folder_path(output, "--output")
     check_output(folder)
     trained = run(plan, folder, device=device, threads=threads, processes=processes)
-    if trained.step < plan.total:
-        note(
-            f"stopped after step {trained.step:,} of {plan.total:,}; its checkpoint is in {folder}"
-        )
-        raise KeyboardInterrupt
     finish(plan, trained, folder, held_out=held_out, as_json=as_json)
 
 
@@ -71,28 +64,16 @@ def run(
     """Train and show the progress."""
     import torch
 
-    from evscli.cli.train_report import ProgressPrinter
+    from evscli.cli.train_report import run_shown
     from evscli.encoders.device import resolve_device
     from evscli.mini.form import mini_tokenizer
     from evscli.mini.training.learner import mini_task
-    from evscli.store.durable import make_folder
-    from evscli.train.loop import train as train_task
 
     target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    with stop_between_steps() as stop, closing(ProgressPrinter(plan.total)) as progress:
-        make_folder(folder)  # an unwritable folder fails now, not at the first checkpoint
-        return train_task(
-            mini_task(mini_tokenizer(), plan),
-            folder,
-            on_resume=progress.resume,
-            on_report=progress.report,
-            on_step=progress.advance,
-            stop=stop,
-            device=target,
-            processes=processes,
-        )
+    task = mini_task(mini_tokenizer(), plan)
+    return run_shown(task, folder, name="training mini", device=target, processes=processes)
 
 
 def finish(

@@ -7,31 +7,58 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from evscli.cli.interrupts import stop_between_steps
 from evscli.cli.notes import note
 from evscli.evaluation.report.accuracy import baselines_table, lines
 from evscli.evaluation.statistics.tallies import Tally
 from evscli.mini.training.learner import ANSWER, naming_loss
 from evscli.mini.world.questions import KINDS
-from evscli.store.durable import replace_file
+from evscli.store.durable import make_folder, replace_file
 from evscli.tables import tab_separated, table_of
 from evscli.texts import duration_text
-from evscli.train.loop import TrainingRun
+from evscli.train.loop import Trained, TrainingRun, train
+from evscli.train.task import B, TrainingTask
 
 ROWS = 12
 """The most rows of the table of the course of a run."""
 
 
+def run_shown(
+    task: TrainingTask[B], folder: Path, *, name: str, device: torch.device, processes: int
+) -> Trained:
+    """Train and show the progress. Raises KeyboardInterrupt, after a note, where it was stopped."""
+    total = task.plan.total
+    with stop_between_steps() as stop, closing(ProgressPrinter(total, name)) as progress:
+        make_folder(folder)  # an unwritable folder fails now, not at the first checkpoint
+        trained = train(
+            task,
+            folder,
+            on_resume=progress.resume,
+            on_report=progress.report,
+            on_step=progress.advance,
+            stop=stop,
+            device=device,
+            processes=processes,
+        )
+    if trained.step < total:
+        note(f"stopped after step {trained.step:,} of {total:,}; its checkpoint is in {folder}")
+        raise KeyboardInterrupt
+    return trained
+
+
 class ProgressPrinter:
     """A bar on a terminal; a line for every report where standard error is piped."""
 
-    def __init__(self, steps: int, what: str = "training mini") -> None:
+    def __init__(self, steps: int, what: str) -> None:
         self.steps = steps
         self.done = self.start = 0
         self.began = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -11,7 +10,6 @@ from evscli.bundled import MINI
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import command
-from evscli.cli.interrupts import stop_between_steps
 from evscli.cli.notes import note, quiet_loading
 from evscli.errors import UsageError
 from evscli.job.encoding import Device
@@ -93,11 +91,6 @@ def uptrain(
     plan = replace(plan, data=examples.digest)
     quiet_loading()
     trained = run(plan, files, examples, folder, device=device, processes=processes)
-    if trained.step < plan.total:
-        note(
-            f"stopped after step {trained.step:,} of {plan.total:,}; its checkpoint is in {folder}"
-        )
-        raise KeyboardInterrupt
     finish(trained, plan, files, folder, command=command_of(data, plan), as_json=as_json)
 
 
@@ -111,25 +104,12 @@ def run(
     processes: int,
 ) -> Trained:
     """Train and show the progress."""
-    from evscli.cli.train_report import ProgressPrinter
-    from evscli.store.durable import make_folder
-    from evscli.train.loop import train as train_task
+    from evscli.cli.train_report import run_shown
     from evscli.train.uptrain.task import uptrain_task
 
     task, target = uptrain_task(files, plan, examples, device=device)
     name = f"uptraining {files.name}"
-    with stop_between_steps() as stop, closing(ProgressPrinter(plan.total, name)) as progress:
-        make_folder(folder)
-        return train_task(
-            task,
-            folder,
-            on_resume=progress.resume,
-            on_report=progress.report,
-            on_step=progress.advance,
-            stop=stop,
-            device=target,
-            processes=processes,
-        )
+    return run_shown(task, folder, name=name, device=target, processes=processes)
 
 
 def examples_of(data: Data, plan: UptrainPlan) -> Examples:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from evscli.language.prefill import ModelInputs
 from evscli.pipeline.again import pruned_again
 from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
-from evscli.records import PrunedVideo, PruneInputs
+from evscli.records import IntArray, PrunedVideo, PruneInputs
 from evscli.store.reader import store_fingerprint
 from evscli.train.uptrain.conversations import Messages, StoredConversation
 from evscli.train.uptrain.plan import UptrainPlan
@@ -85,8 +85,13 @@ class StoredExamples:
     def order(self, place: int) -> int:
         """Return the number of the conversation at a place of the endless order."""
         epoch, index = divmod(place, len(self.conversations))
-        rng = np.random.default_rng([self.seed, 5, epoch])
-        return int(rng.permutation(len(self.conversations))[index])
+        return int(shuffled(len(self.conversations), self.seed, epoch)[index])
+
+
+@lru_cache(maxsize=2)  # a batch may lie in two epochs
+def shuffled(count: int, seed: int, epoch: int) -> IntArray:
+    """Return the order of an epoch: a permutation of 0..count-1."""
+    return np.random.default_rng([seed, 5, epoch]).permutation(count)
 
 
 class PrunedBatches(Dataset[TuningBatch]):

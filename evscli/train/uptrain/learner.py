@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from evscli.errors import UsageError
-from evscli.train.learner import CLIP, on_device
+from evscli.train.learner import CLIP
 from evscli.train.task import Learned
 from evscli.train.uptrain.batches import TuningBatch, labelled
 from evscli.train.uptrain.plan import UptrainPlan
@@ -48,7 +48,7 @@ class UptrainLearner:
             held = nullcontext() if last else self.accelerator.no_sync(self.runner)
             with held:
                 with self.accelerator.autocast():
-                    loss = self.runner(**on_device_inputs(part, self.device)).loss
+                    loss = self.runner(**part.to(self.device)).loss
                 loss = loss * (labelled(part["labels"]) / tokens)
                 self.accelerator.backward(loss)
             total += loss.detach()
@@ -89,11 +89,6 @@ class UptrainLearner:
 
     def _named(self) -> list[tuple[str, nn.Parameter]]:
         return list(zip(self.names, self.learned, strict=True))
-
-
-def on_device_inputs(part: Any, device: torch.device) -> Any:
-    """Return the inputs of a part on a device."""
-    return part.to(device) if hasattr(part, "to") else on_device(part, device)
 
 
 def learning(model: nn.Module) -> tuple[list[str], list[nn.Parameter]]:

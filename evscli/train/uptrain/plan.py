@@ -77,7 +77,7 @@ class UptrainPlan(Checked):
     def __post_init__(self) -> None:
         """Check the distribution. Raises UsageError."""
         super().__post_init__()
-        assert self.rates is not None
+        parse_rates(self.rate_dist)
 
     def request(self) -> PruneRequest:
         """Return the method at a budget that every batch replaces.
