@@ -162,7 +162,12 @@ def test_a_run_with_poison_videos_that_is_interrupted_and_resumed_is_a_local_run
     assert {*told} - {*failed} <= {*between}
     seen = run(prune_corpus, MAKE, folder, store)
     assert seen.skipped >= CLIPS - 1
-    assert_same(open_store(store), undisturbed)
+    resumed = open_store(store)
+    # Poison that was not waited for has not failed yet, and another run may survive it.
+    late = {*resumed} - {*undisturbed}
+    assert late <= poison.keys() - told.keys()
+    if not late:
+        assert_same(resumed, undisturbed)
 
 
 @pytest.mark.usefixtures("_cluster")
