@@ -62,6 +62,10 @@ def test_films_are_asked_about_and_what_can_be_guessed_is_shown(folder: Path) ->
     assert [row["kept_fraction"] for row in baselines] == [0, 1, 1]
     numbers = {row["diagnostic"] for row in document["correlations"]}
     assert {"k_center_radius", "facility_location", "event_recall"} <= numbers
+    means = {row["method"]: row["numbers"] for row in document["diagnostics"]}
+    assert list(means) == ["none", "evs", "random"]
+    assert all(numbers == row.keys() for row in means.values())
+    assert means["none"]["event_token_recall"] == 1 > means["random"]["event_token_recall"] > 0
     assert (document["videos"], document["seed"]) == (3, 108)
     assert (folder / "first" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
@@ -109,7 +113,7 @@ def test_another_run_gives_the_same_numbers_without_what_is_left_out(folder: Pat
     assert result.code == 0, result
     assert result.out == (folder / "again" / "accuracy.json").read_text()
     more = json.loads((folder / "first" / "accuracy.json").read_text())
-    del more["baselines"], more["correlations"]
+    del more["baselines"], more["diagnostics"], more["correlations"]
     assert json.loads(result.out) == more
 
 

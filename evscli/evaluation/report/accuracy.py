@@ -76,6 +76,7 @@ def as_json(
     extra = {
         "notes": findings.notes,
         "baselines": [asdict(row) for row in findings.baselines],
+        "diagnostics": [asdict(row) for row in findings.diagnostics],
         "correlations": [asdict(row) for row in findings.correlations],
     }
     return {

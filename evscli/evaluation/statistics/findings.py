@@ -18,13 +18,27 @@ from evscli.evaluation.statistics.lines import series_names
 from evscli.evaluation.statistics.results import (
     ALL,
     Answered,
+    Budget,
     Evaluation,
     Numbers,
+    Selected,
     TalliedSelection,
 )
 from evscli.evaluation.statistics.tallies import Tally, tally
+from evscli.records import OptionValue
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanNumbers(Selected):
+    """The diagnostics of one selection, each its mean over the questions about all videos."""
+
+    method: str
+    options: Mapping[str, OptionValue]
+    budget: Budget
+    num_frames: int | None
+    numbers: Numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,25 @@ class Correlation:
     selections: int
 
 
+def mean_numbers(
+    tallies: Sequence[Tally],
+    diagnostics: Mapping[TalliedSelection, Mapping[str, Numbers]],
+    asked: Mapping[str, Mapping[str, int]],
+) -> list[MeanNumbers]:
+    """Return the mean diagnostics of every selection that has some, over all kinds of questions."""
+    return [
+        MeanNumbers(
+            method=row.method,
+            options=row.options,
+            budget=row.budget,
+            num_frames=row.num_frames,
+            numbers={name: mean_of(rows, name, asked[ALL]) for name in names_of(rows)},
+        )
+        for row in tallies
+        if row.kind == ALL and (rows := diagnostics.get(row.selection)) is not None
+    ]
+
+
 def correlations(
     tallies: Sequence[Tally],
     diagnostics: Mapping[TalliedSelection, Mapping[str, Numbers]],
@@ -52,11 +85,8 @@ def correlations(
     weighs a video by its questions, as the accuracy does.
     """
     kinds = dict.fromkeys(tally.kind for tally in tallies)
-    names = dict.fromkeys(
-        name for rows in diagnostics.values() for numbers in rows.values() for name in numbers
-    )
     found = []
-    for name in names:
+    for name in dict.fromkeys(name for rows in diagnostics.values() for name in names_of(rows)):
         for kind in kinds:
             points = [
                 Point(tally=tally, value=value)
@@ -67,6 +97,11 @@ def correlations(
             ]
             found.append(correlate(name, kind, points))
     return sorted(found, key=lambda c: (c.kind != ALL, c.kind))
+
+
+def names_of(rows: Mapping[str, Numbers]) -> dict[str, None]:
+    """Return the names of the diagnostics of some videos, in order."""
+    return dict.fromkeys(name for numbers in rows.values() for name in numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +172,12 @@ def ranks(values: Floats) -> Floats:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
-    """Accuracies, and the baselines and correlations that were requested."""
+    """Accuracies, and the baselines, diagnostics and correlations that were requested."""
 
     tallies: Sequence[Tally]
     baselines: Sequence[Tally] = ()
     """The tallies of reduced views, whose names stand in place of methods."""
+    diagnostics: Sequence[MeanNumbers] = ()
     correlations: Sequence[Correlation] = ()
 
     @classmethod
@@ -151,6 +187,7 @@ class Findings:
         return cls(
             tallies=tallies,
             baselines=tally(evaluation.baselines),
+            diagnostics=mean_numbers(tallies, evaluation.diagnostics, asked),
             correlations=correlations(tallies, evaluation.diagnostics, asked),
         )
 

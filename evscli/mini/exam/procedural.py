@@ -57,7 +57,7 @@ def ask_film(
     """Ask every question about one held-out video, of every selection.
 
     The likeliest of a question's options is the answer. `num_frames` are sampled, as the encoder
-    does, by default all.
+    does, by default all. The mask that a method chose for the first question is diagnosed.
     """
     name, film = held_out_film(number, seed=selecting.seed)
     examiner = Examiner.of(checkpoint, film, num_frames=num_frames)
@@ -68,7 +68,7 @@ def ask_film(
     for one in selected.selections([question.text for question in film.questions]):
         own = examiner.answer(one.record, one.questions)
         answers += [(one.number, answer) for answer in own]
-        if diagnostics and own:
+        if diagnostics and own and own[0].selection not in numbers:
             found = diagnose(selected.whole.tokens, one.record.keep_mask, events=events)
             numbers[own[0].selection] = {name: asdict(found)}
     answered = tuple(answer for _, answer in sorted(answers, key=itemgetter(0)))

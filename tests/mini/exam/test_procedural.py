@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from evscli.bundled import MINI
 from evscli.encoders.files import find_model
 from evscli.errors import UsageError
+from evscli.evaluation.metrics import diagnose
 from evscli.evaluation.questions.multiple_choice import LoadedCheckpoint, load_both
 from evscli.evaluation.questions.options import best_option, score_options
 from evscli.evaluation.questions.selecting import Selecting
@@ -20,7 +21,8 @@ from evscli.evaluation.statistics.results import Evaluation
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.language.prefill import prefill
-from evscli.mini.exam.films import event_masks, frames_of, held_out_films
+from evscli.language.query import QueryEmbedder
+from evscli.mini.exam.films import event_masks, frames_of, held_out_film, held_out_films
 from evscli.mini.exam.procedural import Examiner, ask_film, ask_views, refuse_others
 from evscli.mini.world.draw import LAMP, Drawing
 from evscli.mini.world.film import Film, make_film
@@ -106,6 +108,21 @@ def test_diagnostics_come_for_every_video_and_selection(checkpoint: LoadedCheckp
         assert len(rows) == 2
         if method == "none":
             assert all(row["facility_location"] == pytest.approx(1) for row in rows.values())
+
+
+@pytest.mark.slow
+def test_the_mask_of_the_first_question_is_diagnosed(checkpoint: LoadedCheckpoint) -> None:
+    queries = QueryEmbedder("mini")
+    selecting = replace(choosing(["cdpruner"], [0.25], seed=108), queries=queries)
+    evaluation = ask_film(checkpoint, selecting, 0, diagnostics=True)
+    name, film = held_out_film(0, seed=108)
+    examiner = Examiner.of(checkpoint, film)
+    selected = examiner.selected(name, selecting)
+    records = [one.record for one in selected.selections([film.questions[0].text])]
+    events = event_masks(film, examiner.plan.source_index)
+    for record, rows in zip(records, evaluation.diagnostics.values(), strict=True):
+        found = diagnose(selected.whole.tokens, record.keep_mask, events=events)
+        assert rows == {name: asdict(found)}
 
 
 def test_views_take_away_what_they_say(film: Film) -> None:
