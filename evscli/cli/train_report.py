@@ -28,6 +28,9 @@ from evscli.texts import duration_text
 from evscli.train.loop import Trained, TrainingRun, train
 from evscli.train.task import B, TrainingTask
 
+MOST_NAMED = 5
+"""The most examples left out that are named. The others are counted."""
+
 ROWS = 12
 """The most rows of the table of the course of a run."""
 
@@ -88,7 +91,10 @@ class ProgressPrinter:
         self.done = done
 
     def report(self, report: Mapping[str, Any]) -> None:
-        """Show losses and accuracy of the last steps."""
+        """Show losses and accuracy of the last steps, and what was left out of them."""
+        if left_out := dict.fromkeys(report.get("left_out", ())):
+            with tqdm.external_write_mode(file=sys.stderr):
+                note_left_out([*left_out])
         if not self.bar.disable:
             if ANSWER in report["loss"]:
                 self.bar.set_postfix_str(answers_text(report), refresh=False)
@@ -113,6 +119,14 @@ class ProgressPrinter:
     def close(self) -> None:
         """Take the bar off the terminal."""
         self.bar.close()
+
+
+def note_left_out(reasons: Sequence[str]) -> None:
+    """Print notes on the first examples that were left out, and on the number of others."""
+    for reason in reasons[:MOST_NAMED]:
+        note(f"left out: {reason}")
+    if len(reasons) > MOST_NAMED:
+        note(f"{len(reasons) - MOST_NAMED:,} more were left out")
 
 
 def answers_text(report: Mapping[str, Any]) -> str:

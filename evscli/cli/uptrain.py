@@ -10,7 +10,7 @@ from evscli.bundled import MINI
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import command
-from evscli.cli.notes import note, quiet_loading
+from evscli.cli.notes import quiet_loading
 from evscli.errors import UsageError
 from evscli.job.encoding import Device
 from evscli.option import Checked, Option, option_fields
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
     from evscli.train.loop import Trained
     from evscli.train.uptrain.batches import Examples
-
-MOST_NAMED = 5
-"""The most lines left out that are named. The others are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +116,13 @@ def examples_of(data: Data, plan: UptrainPlan) -> Examples:
         from evscli.mini.exam.examples import FilmExamples
 
         return FilmExamples(encoding=Encoding(model=data.model), seed=plan.seed)
+    from evscli.cli.train_report import note_left_out
     from evscli.store import open_store
+    from evscli.train.tuning.conversations import read_conversations
     from evscli.train.uptrain.batches import StoredExamples
-    from evscli.train.uptrain.conversations import read_conversations
 
     read = read_conversations(data.conversations, open_store(data.store))
-    for reason in read.left_out[:MOST_NAMED]:
-        note(f"left out: {reason}")
-    if len(read.left_out) > MOST_NAMED:
-        note(f"{len(read.left_out) - MOST_NAMED:,} more lines were left out")
+    note_left_out(read.left_out)
     return StoredExamples(store=data.store, conversations=read.found, seed=plan.seed)
 
 
@@ -143,12 +138,12 @@ def finish(
     """Write DIR/model and DIR/report.json, and print the report."""
     from evscli.cli.train_report import report_course
     from evscli.train.loop import training_report
+    from evscli.train.tuning.result import write_checkpoint
     from evscli.train.uptrain.learner import UptrainLearner
-    from evscli.train.uptrain.result import write_checkpoint
 
     learner = trained.learner
     assert isinstance(learner, UptrainLearner)
-    write_checkpoint(learner.model, files, folder / "model")
+    write_checkpoint(learner.module, files, folder / "model")
     document = {"model": files.name, **training_report(plan, trained, command=command)}
     report_course(document, folder, as_json=as_json)
 

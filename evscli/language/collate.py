@@ -23,13 +23,26 @@ class ConversationCollator:
     """
 
     def __init__(
-        self, processor: Any, *, model: Any = None, real_times: bool = False, force: bool = False
+        self,
+        processor: Any,
+        *,
+        model: Any = None,
+        real_times: bool = False,
+        force: bool = False,
+        joined: bool = False,
     ) -> None:
         """Take the arguments of `prefill`; `model` is looked at here, once, and not kept.
 
-        Raises UsageError where `model` is not a loaded model.
+        With `joined`, conversations that follow each other about the very same records are one row
+        of the batch, which holds their videos once: loss and gradient stay the same, at a fraction
+        of the cost. The model then needs attention of `sdpa`, which takes a mask of any shape.
+
+        Raises UsageError where `model` is not a loaded model, or has other attention.
         """
         check_model(model)
+        if joined and model is not None:
+            check_attention(model)
+        self._joined = joined
         self._processor = processor
         self._identity = None if model is None else identity_of(model)
         self._real_times = real_times
@@ -44,9 +57,27 @@ class ConversationCollator:
                     f"chat messages, not {type(example).__name__}: let the dataset give that"
                 )
         records, messages = zip(*examples, strict=True)
-        batch = PromptBatch.of(
-            pair_up([*records], [*messages]), self._processor, real_times=self._real_times
-        )
+        batch = self._batch([*records], [*messages])
         identity = self._identity or identity_beside(self._processor)
         check_weights(batch.videos[0].info.model, identity, force=self._force)
-        return batch.inputs(add_generation_prompt=False)
+        return batch.joined_inputs() if self._joined else batch.inputs(add_generation_prompt=False)
+
+    def length(self, record: Videos, messages: Messages) -> int:
+        """Return the number of tokens of a conversation. Raises UsageError as `prefill` does."""
+        (row,) = self._batch([record], [messages]).rows(add_generation_prompt=False)
+        return len(row.ids)
+
+    def _batch(self, records: Sequence[Videos], messages: Sequence[Messages]) -> PromptBatch:
+        return PromptBatch.of(
+            pair_up(records, messages), self._processor, real_times=self._real_times
+        )
+
+
+def check_attention(model: Any) -> None:
+    """Raise UsageError for a model whose attention does not take a bool mask of any shape."""
+    kind = model.config.get_text_config()._attn_implementation
+    if kind != "sdpa":
+        raise UsageError(
+            f"conversations cannot be joined for a model with {kind} attention: load it with "
+            "attn_implementation='sdpa', or leave joined off"
+        )

@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput
 
 from evscli.errors import UsageError
 from evscli.language.identity import check_weights, identity_beside, identity_of
+from evscli.language.joined import attention_mask, joined_rows
 from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
 from evscli.language.turns import Messages
@@ -143,19 +144,47 @@ class PromptBatch:
 
     def inputs(self, *, add_generation_prompt: bool) -> ModelInputs:
         """Return the inputs that `prefill` returns, in main memory."""
-        form, tokenizer = self.builder.form, self.builder.tokenizer
-        rows = [
+        padded = pad(
+            self.rows(add_generation_prompt=add_generation_prompt),
+            pad_token(self.builder.tokenizer),
+            left=add_generation_prompt,
+        )
+        if add_generation_prompt:
+            del padded["labels"]
+        return self.with_videos(padded, self.videos)
+
+    def joined_inputs(self) -> ModelInputs:
+        """Return the inputs to train on, in which a row holds all prompts about the same videos.
+
+        The mask is [B, 1, S, S] bool, and so for attention that takes one of any shape. A model
+        that sees videos in both directions makes its own mask and is given rows of one prompt.
+        """
+        if self.builder.form.seen_whole:
+            return self.inputs(add_generation_prompt=False)
+        groups = [group for group, _ in self.prompts]
+        rows = self.rows(add_generation_prompt=False)
+        numbers, joined = zip(*joined_rows(rows, groups, self.builder.pad_id()), strict=True)
+        padded = pad([row.prompt for row in joined], pad_token(self.builder.tokenizer), left=False)
+        if len(joined) < len(rows):
+            length = padded["input_ids"].shape[1]
+            padded["attention_mask"] = attention_mask(joined, length)
+        return self.with_videos(padded, [video for number in numbers for video in groups[number]])
+
+    def rows(self, *, add_generation_prompt: bool) -> list[PromptIds]:
+        """Return every prompt as token ids."""
+        return [
             self.builder.build(group, messages, add_generation_prompt=add_generation_prompt)
             for group, messages in self.prompts
         ]
-        padded = pad(rows, pad_token(tokenizer), left=add_generation_prompt)
+
+    def with_videos(self, padded: dict[str, Tensor], videos: Sequence[PrunedVideo]) -> ModelInputs:
+        """Return padded rows with their visual tokens, in main memory."""
+        form, tokenizer = self.builder.form, self.builder.tokenizer
         if form.axes == 1:
             padded["position_ids"] = padded["position_ids"][0]
         if form.seen_whole:
             padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, form)
-        if add_generation_prompt:
-            del padded["labels"]
-        output = form.encoder_output(self.videos, torch.device("cpu"))
+        output = form.encoder_output(videos, torch.device("cpu"))
         return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({"video": output})})
 
 

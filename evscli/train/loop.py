@@ -17,7 +17,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from evscli.child import without_main
-from evscli.errors import EvsError
 from evscli.provenance import processor_name, provenance
 from evscli.train.checkpoint import (
     Checkpoint,
@@ -26,17 +25,13 @@ from evscli.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from evscli.train.task import CPU, B, Learned, Learns, Plan, TrainingTask
+from evscli.train.task import CPU, B, Learned, Learns, Plan, TrainingError, TrainingTask
 
 REPORT_EVERY = 50
 """The number of steps between two reports."""
 
 CHECKPOINT_EVERY = 200
 """The number of steps between two checkpoints. A kill loses at most a few minutes of work."""
-
-
-class TrainingError(EvsError):
-    """An error for training that cannot go on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,11 +49,13 @@ class Window:
     losses: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     asked: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)
 
     def add(self, learned: Learned) -> None:
         """Count one step."""
         for name, loss in learned.losses.items():
             self.losses[name].append(loss)
+        self.left_out += learned.left_out
         for kind, right in zip(learned.kinds, learned.right, strict=True):
             self.asked[kind] += 1
             self.right[kind] += right
@@ -71,6 +68,7 @@ class Window:
             "loss": {name: round(sum(v) / len(v), 4) for name, v in self.losses.items()},
             "accuracy": {k: round(right[k] / asked[k], 4) for k in self.kinds if asked[k]},
             "overall": round(right.total() / max(1, asked.total()), 4),
+            **({"left_out": self.left_out} if self.left_out else {}),
         }
 
 

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from evscli.errors import EvsError
+
 B = TypeVar("B")
 Given = TypeVar("Given", contravariant=True)
 CPU = torch.device("cpu")
+
+
+class TrainingError(EvsError):
+    """An error for training that cannot go on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,10 +27,12 @@ class Learned:
 
     losses: Mapping[str, float]
     """The parts of the loss by name."""
-    kinds: Sequence[str]
-    """The kind of every question, [n]."""
-    right: Sequence[bool]
+    kinds: Sequence[str] = ()
+    """The kind of every question, [n], where it is known whether answers were right."""
+    right: Sequence[bool] = ()
     """Whether the answer to each question was right, [n]."""
+    left_out: Sequence[str] = ()
+    """The examples that were not learned from, each with the reason."""
 
 
 class Learns(Protocol[Given]):

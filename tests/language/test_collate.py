@@ -95,6 +95,43 @@ def test_the_loss_is_that_of_the_prefilled_prompt(made: tuple[Any, Any, PrunedVi
     torch.testing.assert_close(loss, torch.cat(terms).mean(), rtol=1e-4, atol=1e-4)
 
 
+def test_joined_conversations_give_loss_and_gradient_of_single_ones(
+    made: tuple[Any, Any, PrunedVideo],
+) -> None:
+    """Several about one video, one with the answer's beginning in common, and one about another."""
+    model, tokenizer, record = made
+    other = replace(record)
+    said = [(record, "the ball is red"), (record, "the ball is blue"), (record, "green")]
+    examples = [(video, conversation(text)) for video, text in [*said, (other, "it is red")]]
+    single, joined = (
+        ConversationCollator(tokenizer, model=model, joined=joined)(examples)
+        for joined in (False, True)
+    )
+    both_ways = model.config.model_type == "molmo2"
+    assert len(joined["input_ids"]) == (4 if both_ways else 2)
+    assert tensors(joined["mm_encoder_outputs"])[0].equal(record.embeds)
+    losses, grads = [], []
+    for batch in (single, joined):
+        model.zero_grad()
+        loss = model(**batch).loss
+        loss.backward()
+        losses.append(loss)
+        grads.append({n: w.grad.clone() for n, w in model.named_parameters() if w.grad is not None})
+    model.zero_grad()
+    torch.testing.assert_close(*losses)
+    for name, grad in grads[0].items():
+        torch.testing.assert_close(grad, grads[1][name], rtol=1e-3, atol=1e-6)
+
+
+def test_conversations_are_joined_for_attention_that_takes_any_mask(
+    models: dict[str, PreTrainedModel], tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models["qwen3_vl"]
+    monkeypatch.setattr(model.config.get_text_config(), "_attn_implementation", "eager")
+    with pytest.raises(UsageError, match="cannot be joined for a model with eager attention"):
+        ConversationCollator(tokenizer, model=model, joined=True)
+
+
 def test_gradients_reach_the_language_part_alone(made: tuple[Any, Any, PrunedVideo]) -> None:
     model, tokenizer, record = made
     batch = ConversationCollator(tokenizer, model=model)([(record, conversation("red"))])

@@ -25,9 +25,10 @@ from evscli.mini.world.views import WHOLE
 from evscli.pipeline import encode
 from evscli.pruners import check_selection
 from evscli.records import PrunedVideo, Sampling
-from evscli.train.uptrain.conversations import Messages
+from evscli.train.tuning.conversations import Messages
+from evscli.train.uptrain.batches import Taken
 
-QUESTIONS = 4
+QUESTIONS = 8
 """The most questions about one video in a batch, which is encoded once for all of them."""
 
 
@@ -51,14 +52,14 @@ class FilmExamples:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "encoder"}
 
-    def take(self, step: int, count: int) -> list[tuple[PrunedVideo, Messages]]:
+    def take(self, step: int, count: int) -> Taken:
         """Return the examples of a step."""
         found: list[tuple[PrunedVideo, Messages]] = []
         number = step * count
         while len(found) < count:
             found += self.about(number, most=min(QUESTIONS, count - len(found)))
             number += 1
-        return found
+        return Taken(examples=found)
 
     def about(self, number: int, *, most: int) -> list[tuple[PrunedVideo, Messages]]:
         """Return one video with at most `most` of its questions."""

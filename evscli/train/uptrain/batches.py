@@ -6,6 +6,7 @@ steps, so that training can go on exactly where it stopped, in any number of pro
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -13,21 +14,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from evscli.budget import Fraction
 from evscli.datasets import VideoDataset
 from evscli.encoders.digest import json_digest
+from evscli.errors import EvsError
 from evscli.language import ConversationCollator
 from evscli.language.prefill import ModelInputs
 from evscli.pipeline.again import pruned_again
 from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
-from evscli.records import IntArray, PrunedVideo, PruneInputs
+from evscli.records import PrunedVideo, PruneInputs
 from evscli.store.reader import store_fingerprint
-from evscli.train.uptrain.conversations import Messages, StoredConversation
+from evscli.train.tuning.conversations import Messages, VideoConversation
 from evscli.train.uptrain.plan import UptrainPlan
+
+AT_ONCE = 8
+"""The most conversations about one video that come one after the other, to be run as one row."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +45,17 @@ class TuningBatch:
     """The number of visual tokens kept."""
     total: int
     """The number of visual tokens before pruning."""
+    left_out: Sequence[str] = ()
+    """The conversations that are not in it, each with the reason."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Taken:
+    """The examples of one step. Those about one video follow each other, with the same record."""
+
+    examples: Sequence[tuple[PrunedVideo, Messages]]
+    left_out: Sequence[str] = ()
+    """The examples that could not be read, each with the reason."""
 
 
 class Examples(Protocol):
@@ -50,7 +65,7 @@ class Examples(Protocol):
     def digest(self) -> str:
         """The digest of everything that the examples follow from, beside the plan."""
 
-    def take(self, step: int, count: int) -> list[tuple[PrunedVideo, Messages]]:
+    def take(self, step: int, count: int) -> Taken:
         """Return the `count` examples of a step. They follow from the step alone."""
 
 
@@ -59,13 +74,18 @@ class StoredExamples:
     """Conversations about the videos of a store, in another order in every epoch."""
 
     store: str
-    conversations: Sequence[StoredConversation]
+    conversations: Sequence[VideoConversation]
     seed: int
 
     @cached_property
     def videos(self) -> VideoDataset:
         """The videos of the store, opened in the process that reads them."""
         return VideoDataset(self.store)
+
+    @cached_property
+    def chunks(self) -> Sequence[Sequence[int]]:
+        """The numbers of the conversations, a few about one video at a time."""
+        return chunked([one.video for one in self.conversations])
 
     @property
     def digest(self) -> str:
@@ -76,22 +96,45 @@ class StoredExamples:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "videos"}
 
-    def take(self, step: int, count: int) -> list[tuple[PrunedVideo, Messages]]:
-        """Return the examples of a step, over the end of an epoch into the next."""
-        places = range(step * count, (step + 1) * count)
-        chosen = [self.conversations[self.order(place)] for place in places]
-        return [(self.videos[self.videos.number(one.video)], one.messages) for one in chosen]
+    def take(self, step: int, count: int) -> Taken:
+        """Return the examples of a step, over the end of an epoch into the next.
+
+        A video that cannot be read is left out.
+        """
+        chosen = [self.conversations[self.order(step * count + place)] for place in range(count)]
+        records: dict[str, PrunedVideo] = {}
+        unread: dict[str, str] = {}
+        for video in dict.fromkeys(one.video for one in chosen):
+            try:
+                records[video] = self.videos[self.videos.number(video)]
+            except EvsError as error:
+                unread[video] = f"{video}: {error}"
+        return Taken(
+            examples=[(records[one.video], one.messages) for one in chosen if one.video in records],
+            left_out=[*unread.values()],
+        )
 
     def order(self, place: int) -> int:
         """Return the number of the conversation at a place of the endless order."""
         epoch, index = divmod(place, len(self.conversations))
-        return int(shuffled(len(self.conversations), self.seed, epoch)[index])
+        return epoch_order(self, epoch)[index]
 
 
 @lru_cache(maxsize=2)  # a batch may lie in two epochs
-def shuffled(count: int, seed: int, epoch: int) -> IntArray:
-    """Return the order of an epoch: a permutation of 0..count-1."""
-    return np.random.default_rng([seed, 5, epoch]).permutation(count)
+def epoch_order(examples: StoredExamples, epoch: int) -> Sequence[int]:
+    """Return the numbers of all conversations in the order of an epoch."""
+    order = np.random.default_rng([examples.seed, 5, epoch]).permutation(len(examples.chunks))
+    return [number for chunk in order for number in examples.chunks[chunk]]
+
+
+def chunked(videos: Sequence[str]) -> list[list[int]]:
+    """Return the places of equal ids together, at most `AT_ONCE`, in the order of their firsts."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, video in enumerate(videos):
+        places[video].append(place)
+    return [
+        some[at : at + AT_ONCE] for some in places.values() for at in range(0, len(some), AT_ONCE)
+    ]
 
 
 class PrunedBatches(Dataset[TuningBatch]):
@@ -103,12 +146,13 @@ class PrunedBatches(Dataset[TuningBatch]):
         collate: ConversationCollator,
         plan: UptrainPlan,
         *,
+        context: int | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        """Take the share `rank` of `world` processes."""
+        """Take the share `rank` of `world` processes, and conversations of `context` tokens."""
         self.examples, self.collate, self.plan = examples, collate, plan
-        self.request = plan.request()
+        self.request, self.context = plan.request(), context
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
@@ -116,24 +160,52 @@ class PrunedBatches(Dataset[TuningBatch]):
 
     def __getitem__(self, step: int) -> TuningBatch:
         rate = self.plan.rates.draw(seed=self.plan.seed, step=step)
-        taken = self.examples.take(step, self.plan.batch)[self.rank :: self.world]
-        pruned = [(self.pruned(record, rate, step), messages) for record, messages in taken]
-        size = -(-len(pruned) // self.plan.accumulate)
+        taken = self.examples.take(step, self.plan.batch)
+        fitting, left_out = self.fitting(self.pruned(taken.examples, rate, step))
+        first, stop = (len(fitting) * rank // self.world for rank in (self.rank, self.rank + 1))
+        mine = fitting[first:stop]
+        size = max(1, -(-len(mine) // self.plan.accumulate))
         return TuningBatch(
-            parts=[self.collate(pruned[at : at + size]) for at in range(0, len(pruned), size)],
+            parts=[self.collate(mine[at : at + size]) for at in range(0, len(mine), size)],
             rate=rate,
-            kept=sum(record.info.kept for record, _ in pruned),
-            total=sum(record.info.tokens for record, _ in pruned),
+            kept=sum(record.info.kept for record, _ in mine),
+            total=sum(record.info.tokens for record, _ in mine),
+            left_out=[*taken.left_out, *left_out],
         )
 
-    def pruned(self, record: PrunedVideo, rate: float, step: int) -> PrunedVideo:
-        """Return a video with the share `rate` of its tokens pruned; one with nothing to prune."""
+    def pruned(
+        self, examples: Sequence[tuple[PrunedVideo, Messages]], rate: float, step: int
+    ) -> list[tuple[PrunedVideo, Messages]]:
+        """Return the examples with the share `rate` of their tokens pruned, each video once."""
+        records = {id(record): record for record, _ in examples}
+        pruned = {name: self.prune(record, rate, step) for name, record in records.items()}
+        return [(pruned[id(record)], messages) for record, messages in examples]
+
+    def prune(self, record: PrunedVideo, rate: float, step: int) -> PrunedVideo:
+        """Return a video with the share `rate` of its tokens pruned."""
         budget = Fraction(value=1 - rate)
         request = at_budget(self.request, budget)
         seed = video_seed(self.plan.seed + step, record.id)
         if record.order is not None and same_method(record, request):
             return record.at(budget)
         return pruned_again(record, request, PruneInputs(seed=seed))
+
+    def fitting(
+        self, examples: Sequence[tuple[PrunedVideo, Messages]]
+    ) -> tuple[list[tuple[PrunedVideo, Messages]], list[str]]:
+        """Return the examples that fit the context, and the others each as a reason."""
+        if self.context is None:
+            return [*examples], []
+        fitting, left_out = [], []
+        for record, messages in examples:
+            length = self.collate.length(record, messages)
+            if length <= self.context:
+                fitting.append((record, messages))
+            else:
+                left_out.append(
+                    f"{record.id}: {length:,} tokens are more than the context of {self.context:,}"
+                )
+        return fitting, left_out
 
 
 def at_budget(request: PruneRequest, budget: Fraction) -> PruneRequest:
@@ -146,8 +218,3 @@ def same_method(record: PrunedVideo, request: PruneRequest) -> bool:
     """Return whether a stored video has the order of a request's method."""
     info = record.info
     return (info.method, {**info.options}) == (request.pruner.name, {**request.options})
-
-
-def labelled(labels: Tensor) -> int:
-    """Return the number of tokens that a loss is computed of."""
-    return int((labels[:, 1:] >= 0).sum())

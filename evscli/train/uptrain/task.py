@@ -7,9 +7,9 @@ from accelerate import Accelerator
 
 from evscli.encoders.device import resolve_device
 from evscli.encoders.files import ModelFiles
-from evscli.language import ConversationCollator
 from evscli.language.generate import load_language_model
 from evscli.train.task import TrainingTask
+from evscli.train.tuning.loaded import collator_of, positions_of
 from evscli.train.uptrain.batches import Examples, PrunedBatches, TuningBatch
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
@@ -24,7 +24,8 @@ def uptrain_task(
 ) -> tuple[TrainingTask[TuningBatch], torch.device]:
     """Load a checkpoint and return the task of training it, with the device of this process.
 
-    Several processes are those of `accelerate launch`; each takes its share of every batch. Raises
+    Conversations about one video run as one row where the model's attention takes that. Several
+    processes are those of `accelerate launch`; each takes its share of every batch. Raises
     ModelError and DeviceError as `load_language_model` does, and UsageError where adapters are
     asked for without peft.
     """
@@ -34,8 +35,9 @@ def uptrain_task(
     learner = UptrainLearner(loaded.model, plan, accelerator)
     batches = PrunedBatches(
         examples,
-        ConversationCollator(loaded.tokenizer, model=loaded.model),
+        collator_of(loaded),
         plan,
+        context=plan.context or positions_of(loaded.model),
         rank=accelerator.process_index,
         world=accelerator.num_processes,
     )

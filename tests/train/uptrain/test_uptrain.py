@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +14,23 @@ import torch
 from torch import Tensor
 
 from evscli.api import prune_videos
+from evscli.cli.train_report import ProgressPrinter
+from evscli.datasets import VideoDataset
 from evscli.encoders.files import find_model
+from evscli.errors import DamagedError
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.language.generate import load_language_model
 from evscli.language.prefill import prefill
+from evscli.records import PrunedVideo
 from evscli.store import open_store
 from evscli.train.loop import train
-from evscli.train.task import TrainingTask
-from evscli.train.uptrain.batches import StoredExamples, TuningBatch
-from evscli.train.uptrain.conversations import read_conversations
-from evscli.train.uptrain.learner import UptrainLearner, sees
+from evscli.train.task import TrainingError, TrainingTask
+from evscli.train.tuning.conversations import read_conversations
+from evscli.train.tuning.result import write_checkpoint
+from evscli.train.tuning.weights import sees
+from evscli.train.uptrain.batches import AT_ONCE, StoredExamples, TuningBatch, chunked
+from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
-from evscli.train.uptrain.result import write_checkpoint
 from evscli.train.uptrain.task import uptrain_task
 from tests.cli.in_process import run_here
 from tests.videos import write_video
@@ -90,6 +98,54 @@ def test_every_conversation_comes_once_in_an_epoch(folder: Path) -> None:
     assert len({tuple(order) for order in orders}) > 1
 
 
+def test_conversations_about_one_video_follow_each_other(folder: Path) -> None:
+    assert chunked(["a", "b", "a", "c"]) == [[0, 2], [1], [3]]
+    many = chunked(["a"] * (AT_ONCE + 2))
+    assert [len(chunk) for chunk in many] == [AT_ONCE, 2]
+    task = task_of(folder, UptrainPlan(steps=9, batch=3))
+    batch = batch_of(task, 0)
+    (part,) = batch.parts
+    assert len(part["input_ids"]) == 2  # videos, of three conversations
+
+
+def test_what_does_not_fit_the_context_is_left_out_and_named(folder: Path, tmp_path: Path) -> None:
+    plan = UptrainPlan(steps=2, batch=3, context=100, rate_dist="fixed:0.5")
+    assert batch_of(task_of(folder, plan), 0).left_out == []
+    narrow = replace(plan, context=60)
+    batch = batch_of(task_of(folder, narrow), 0)
+    assert not batch.parts
+    assert len(batch.left_out) == 3
+    assert re.fullmatch(r"[ab]: \d+ tokens are more than the context of 60", batch.left_out[0])
+    with pytest.raises(TrainingError, match="no example of step 1 can be learned from"):
+        train(task_of(folder, narrow), tmp_path, processes=0)
+
+
+class HalfDamaged(VideoDataset):
+    """A store whose second video cannot be read."""
+
+    def __getitem__(self, number: int) -> PrunedVideo:
+        if number == 1:
+            raise DamagedError("its shard is damaged")
+        return super().__getitem__(number)
+
+
+def test_a_damaged_video_is_left_out_and_the_others_learned_from(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = task_of(folder, UptrainPlan(steps=2, batch=3))
+    task.batches.examples.__dict__["videos"] = HalfDamaged(folder / "store")  # type: ignore[attr-defined]
+    batch = batch_of(task, 0)
+    assert batch.left_out == ["b: its shard is damaged"]
+    (part,) = batch.parts
+    assert len(part["input_ids"]) == 1
+    reports: list[Any] = []
+    trained = train(task, tmp_path, processes=0, on_report=reports.append)
+    assert trained.history[0]["left_out"] == batch.left_out * 2
+    with closing(ProgressPrinter(2, "uptraining")) as printer:
+        printer.report(reports[0])
+    assert capsys.readouterr().err.count("left out: b: its shard is damaged") == 1
+
+
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(folder: Path) -> None:
     grads: list[dict[str, Tensor]] = []
     for accumulate in (1, 3):
@@ -106,10 +162,10 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(folder: Path) -> None:
 def test_only_the_language_part_learns(folder: Path) -> None:
     task = task_of(folder)
     learner = learner_of(task)
-    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    before = {name: value.clone() for name, value in learner.module.state_dict().items()}
     learner.step(0, batch_of(task, 0))
     changed = {
-        name for name, value in learner.model.state_dict().items() if not value.equal(before[name])
+        name for name, value in learner.module.state_dict().items() if not value.equal(before[name])
     }
     assert changed
     assert not any(map(sees, changed))
@@ -165,7 +221,7 @@ def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
     trained = train(task, tmp_path / "run", processes=0)
     learner = trained.learner
     assert isinstance(learner, UptrainLearner)
-    write_checkpoint(learner.model, find_model("mini"), tmp_path / "model")
+    write_checkpoint(learner.module, find_model("mini"), tmp_path / "model")
     tuned, mini = (load_language_model(name) for name in (str(tmp_path / "model"), "mini"))
     ours, theirs = tuned.model.state_dict(), mini.model.state_dict()
     assert ours.keys() == theirs.keys()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evscli.errors import UsageError
-from evscli.train.uptrain.conversations import read_conversations
+from evscli.train.tuning.conversations import read_conversations
 
 VIDEOS = {"a", "day/b"}
 GOOD: dict[str, Any] = {"video": "a", "question": "What color?", "answer": "red"}

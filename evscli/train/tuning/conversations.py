@@ -21,8 +21,8 @@ Messages = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredConversation:
-    """A conversation about one video of a store."""
+class VideoConversation:
+    """A conversation about one video."""
 
     video: str
     messages: Messages
@@ -32,7 +32,7 @@ class StoredConversation:
 class ReadConversations:
     """The conversations of a file, and the lines that were left out."""
 
-    found: tuple[StoredConversation, ...]
+    found: tuple[VideoConversation, ...]
     left_out: tuple[str, ...]
     """One reason for every line left out, which begins with FILE:LINE."""
 
@@ -60,7 +60,7 @@ def read_conversations(path: Path, videos: Collection[str]) -> ReadConversations
     return ReadConversations(found=tuple(found), left_out=tuple(left_out))
 
 
-def parse_conversation(line: bytes, videos: Collection[str]) -> StoredConversation:
+def parse_conversation(line: bytes, videos: Collection[str]) -> VideoConversation:
     """Return the conversation of a line. Raises UsageError where it cannot be learned from."""
     try:
         value = json.loads(line.decode())
@@ -71,7 +71,7 @@ def parse_conversation(line: bytes, videos: Collection[str]) -> StoredConversati
     video = value.get("video")
     if not isinstance(video, str) or video not in videos:
         raise UsageError(f"the store holds no video {video!r}; give its id as `evs inspect` does")
-    return StoredConversation(video=video, messages=messages_of(value))
+    return VideoConversation(video=video, messages=messages_of(value))
 
 
 def messages_of(value: Mapping[str, Any]) -> Messages:

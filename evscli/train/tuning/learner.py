@@ -1,0 +1,116 @@
+"""A learner whose optimiser, mixed precision and processes are those of accelerate."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, Generic, TypeVar
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from evscli.train.learner import CLIP
+from evscli.train.task import Learned, TrainingError
+from evscli.train.tuning.plan import TuningPlan
+from evscli.train.tuning.weights import learning
+
+Part = TypeVar("Part")
+
+
+class TuningLearner(ABC, Generic[Part]):
+    """A module some of whose weights learn, determined by a plan and its batches."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        plan: TuningPlan,
+        accelerator: Accelerator,
+        *,
+        rates: Mapping[str, float] | None = None,
+    ) -> None:
+        """Take the module; `rates` are highest learning rates by the first names of parameters.
+
+        Others learn at the plan's own rate.
+        """
+        self.plan, self.accelerator = plan, accelerator
+        self.device: torch.device = accelerator.device
+        self.module: Any = module.to(self.device)
+        self.names, self.learned = learning(self.module)
+        groups: dict[float, list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in self._named():
+            rate = (rates or {}).get(name.partition(".")[0], plan.rate)
+            groups[rate / plan.rate].append(parameter)
+        optimizer = AdamW(
+            [{"params": some, "factor": factor} for factor, some in groups.items()],
+            lr=plan.rate,
+            weight_decay=plan.weight_decay,
+        )
+        self.runner, self.optimizer = accelerator.prepare(self.module, optimizer)
+
+    @abstractmethod
+    def look(self, part: Part) -> Mapping[str, Tensor]:
+        """Return the losses of a part of a batch by name, each its share of the whole batch's."""
+
+    def learn(self, number: int, parts: Sequence[Part], *, left_out: Sequence[str]) -> Learned:
+        """Do step `number` with a batch, part by part. Raises TrainingError without parts."""
+        if not parts:
+            why = next(iter(left_out), "there is none")
+            raise TrainingError(
+                f"no example of step {number + 1} can be learned from ({why}); give others, or "
+                "another --context or --rate-dist"
+            )
+        self.runner.train()
+        totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            held = nullcontext() if last else self.accelerator.no_sync(self.runner)
+            with held:
+                with self.accelerator.autocast():
+                    losses = self.look(part)
+                self.accelerator.backward(torch.stack([*losses.values()]).sum())
+            for name, loss in losses.items():
+                totals[name] = totals[name] + loss.detach()
+        self.accelerator.clip_grad_norm_(self.learned, CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.rate_at(number) * group["factor"]
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        means = {
+            name: float(self.accelerator.reduce(loss, reduction="mean"))
+            for name, loss in totals.items()
+        }
+        return Learned(losses=means, left_out=left_out)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that later steps depend on, by name."""
+        weights = {f"weights/{name}": p.detach() for name, p in self._named()}
+        moments = self._inner.state
+        return weights | {
+            f"adamw/{name}/{key}": value
+            for name, p in self._named()
+            for key, value in moments[p].items()
+        }
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the result of `state()`."""
+        for name, weight in self._named():
+            weight.copy_(state[f"weights/{name}"])
+            head = f"adamw/{name}/"
+            kept = {k.removeprefix(head): v for k, v in state.items() if k.startswith(head)}
+            self._inner.state[weight] = {
+                key: value.to(weight.device if value.ndim else "cpu", copy=True)
+                for key, value in kept.items()
+            }
+
+    @property
+    def _inner(self) -> AdamW:
+        optimizer: AdamW = getattr(self.optimizer, "optimizer", self.optimizer)
+        return optimizer
+
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        return list(zip(self.names, self.learned, strict=True))

@@ -1,0 +1,20 @@
+"""The conversations that a loaded model takes: how they are collated, and how long they may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evscli.language import ConversationCollator
+from evscli.language.generate import LanguageModel
+
+
+def collator_of(loaded: LanguageModel) -> ConversationCollator:
+    """Return the collator of a model's conversations, joined where its attention takes that."""
+    kind = loaded.model.config.get_text_config()._attn_implementation
+    return ConversationCollator(loaded.tokenizer, model=loaded.model, joined=kind == "sdpa")
+
+
+def positions_of(model: Any) -> int | None:
+    """Return the number of positions that a model is made for, None where it names none."""
+    found = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return None if found is None else int(found)
