@@ -60,12 +60,13 @@ def finish(
     """Run the rest of the tower on the windows chosen.
 
     About `patches` patches are on the device and go through a block at once; where a bias asks for
-    one more whole block, those dropped count too.
+    one more whole block, or nothing is removed before the end, those dropped count too.
     """
     tower, keep = prefix.tower, choice.kept.mask.cpu()
     context = patches_of(tower, keep)
     context = refilled(context) if choice.refill else context
-    passing = torch.ones_like(context) if choice.bias is not None else context
+    whole = choice.bias is not None or not choice.inside
+    passing = torch.ones_like(context) if whole else context
     embeds: list[Tensor] = []
     planes: list[Tensor] = []
     for start, stop in spans(passing.sum(dim=1).tolist(), patches):
@@ -73,7 +74,10 @@ def finish(
         if not keep[part].any():
             continue
         bias = None if choice.bias is None else choice.bias[part].to(device)
-        some, some_planes = _finish_part(prefix, part, keep[part], context[part], bias, device)
+        if choice.inside:
+            some, some_planes = _finish_part(prefix, part, keep[part], context[part], bias, device)
+        else:
+            some, some_planes = _finish_whole(prefix, part, keep[part], bias, device)
         embeds.append(some.cpu())
         if some_planes is not None:
             planes.append(some_planes.cpu())
@@ -120,3 +124,20 @@ def _finish_part(
         if block in tower.read_after:
             read[block] = row
     return finish_packed(tower, read, packing, keep.to(device))
+
+
+def _finish_whole(
+    prefix: Prefix, part: slice, keep: Tensor, bias: Tensor | None, device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Return embeds [n, D] and planes [L, n, D] of some frames, all of whose patches run on."""
+    tower = prefix.tower
+    read = {n: state[part].to(device) for n, state in prefix.states.items()}
+    hidden = read[prefix.after]
+    keys = None if bias is None else patches_of(tower, bias)
+    for block in range(prefix.after + 1, tower.depth):
+        hidden = tower.block(block, hidden, keys)
+        if block in tower.read_after:
+            read[block] = hidden
+    embeds, planes = tower.tokens({n: read[n] for n in tower.read_after})
+    kept = keep.to(device)
+    return embeds[kept], None if planes is None else planes[:, kept]

@@ -106,6 +106,9 @@ class WindowChoice:
     the other windows are removed."""
     refill: bool = False
     """Whether frames that share no bin keep all patches as context (`models.parts.packing`)."""
+    inside: bool = True
+    """Whether the others are removed inside the encoder. Else all windows run through all blocks,
+    each with the bias, and the others are removed behind the last one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -117,6 +117,29 @@ def test_a_bias_is_added_in_one_more_whole_block(tower: Tower, patches: Tensor) 
     assert not torch.allclose(ours.embeds, without.embeds, atol=1e-4)
 
 
+@pytest.mark.parametrize("most", [1, 1000])
+@pytest.mark.parametrize("biased", [True, False])
+def test_windows_that_go_at_the_end_run_through_all_blocks_with_the_bias(
+    tower: Tower, patches: Tensor, biased: bool, most: int
+) -> None:
+    mask = some(0.4)
+    bias = -2 * torch.rand((FRAMES, *GRID)) if biased else None
+    choice = choosing(mask, bias=bias, inside=False, refill=True)
+    ours = encode(tower, patches, choice, after=0, most=most)
+    keys = None if bias is None else patches_of(tower, bias)
+    states = {}
+    with torch.inference_mode():
+        hidden = tower.embed(patches)
+        for number in range(tower.depth):
+            hidden = tower.block(number, hidden, keys if number else None)
+            states[number] = hidden
+        embeds, planes = tower.tokens({n: states[n] for n in tower.read_after})
+    assert_close(ours.embeds, embeds[mask])
+    if planes is not None:
+        assert ours.planes is not None
+        assert_close(ours.planes, planes[:, mask])
+
+
 def test_keeping_all_is_the_whole_tower(tower: Tower, patches: Tensor) -> None:
     mask = torch.ones((FRAMES, *GRID), dtype=torch.bool)
     ours = encode(tower, patches, choosing(mask), after=0)

@@ -1,8 +1,8 @@
 """STTS (arXiv 2603.18004): a learned scorer chooses the windows that the encoder goes on with.
 
-Three pure steps on the hidden states after one block of a vision tower: score its windows, choose,
-and bias the next block's attention towards high scores. The tower is run elsewhere.
-Frame 0 is always kept.
+Pure steps on the hidden states after one block of a vision tower: score its windows, choose, and
+bias the next block's attention towards high scores. The tower is run elsewhere. Frame 0 is always
+kept. The authors' heuristics, which need no scorer, are in `stts_heuristics`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from evscli.budget import first_frame_notes
 from evscli.errors import UsageError
@@ -27,35 +27,72 @@ _LEAST = exp(-2)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of STTS."""
+    """The options of STTS. All but the first two are switches of the authors' code."""
 
     refill: Annotated[
         bool,
         Option("Bins are packed as the authors do, which changes frames that are alone in theirs."),
     ] = True
+    uncounted: Annotated[
+        int,
+        Option("Frames that the number of windows dropped is not a share of.", least=0),
+    ] = 0
+    inside: Annotated[
+        bool,
+        Option(
+            "Windows are dropped inside the encoder. Else all of them run through every block, "
+            "with the bias, and are dropped behind the last."
+        ),
+    ] = True
+    score: Annotated[
+        Literal["scorer", "easy", "heuristic"],
+        Option(
+            "The scores: of the trained scorer, or without one by likeness to the frame before "
+            "(easy) or to the last window that was new (heuristic)."
+        ),
+    ] = "scorer"
+    threshold: Annotated[
+        float,
+        Option("The mean likeness under which easy and heuristic keep a frame whole."),
+    ] = 0.85
 
 
 def stts(
     windows: VideoWindows, inputs: PruneInputs, budget: float, options: Options
 ) -> WindowChoice:
-    """Keep the windows that the scorer of `inputs` scores highest, over the whole video."""
+    """Keep the windows with the highest scores over the whole video."""
+    t, h, w = windows.grid_thw
+    count = expected_count(t, h * w, budget, options)
+    notes = first_frame_notes(t, h * w, budget)
+    if options.score != "scorer":
+        from evscli.pruners.ops.stts_heuristics import keep_new
+
+        mask, scores = keep_new(
+            windows.states,
+            count,
+            threshold=options.threshold,
+            moving=options.score == "easy",
+        )
+        kept = KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
+        return WindowChoice(kept=kept, refill=options.refill, inside=options.inside)
     if inputs.scorer is None or inputs.heads is None:
         raise UsageError("stts needs trained weights: give them with --scorer FILE")
-    t, h, w = windows.grid_thw
     scores = window_scores(windows.states, inputs.scorer, heads=inputs.heads)
-    count = expected_count(t, h * w, budget, options)
     mask = keep_windows(scores, count)
-    notes = first_frame_notes(t, h * w, budget)
     kept = KeptTokens(mask=mask, scores=scores, expected=count, notes=notes)
-    return WindowChoice(kept=kept, bias=attention_bias(scores), refill=options.refill)
+    return WindowChoice(
+        kept=kept, bias=attention_bias(scores), refill=options.refill, inside=options.inside
+    )
 
 
 def expected_count(frames: int, windows: int, budget: float, options: Options) -> int:
     """Count the windows kept of `frames` of `windows`: all but `int(windows * (1 - R) * frames)`.
 
-    The first frame counts within the budget and is always kept.
+    The first frame counts within the budget and is always kept. Frames that are not counted are
+    taken off the number of frames first.
     """
-    dropped = int(windows * (1 - budget) * frames + 1e-9)
+    counted = max(frames - options.uncounted, 0)
+    dropped = int(windows * (1 - budget) * counted + 1e-9)
     return frames * windows - min(dropped, (frames - 1) * windows)
 
 
@@ -67,7 +104,7 @@ PRUNER = Pruner(
     function=stts,
     option_type=Options,
     expected_count=expected_count,
-    needs=frozenset({"scorer"}),
+    needs_by_option={("score", "scorer"): "scorer"},
     inside=3,
 )
 

@@ -16,6 +16,10 @@ INSIDE = [pruner.name for pruner in list_pruners() if pruner.inside is not None]
 VARIANTS: dict[str, tuple[str, dict[str, OptionValue]]] = {
     **{name: (name, {}) for name in INSIDE},
     "stts without refill": ("stts", {"refill": False}),
+    "stts at the end": ("stts", {"inside": False}),
+    "stts but for two frames": ("stts", {"uncounted": 2}),
+    "stts by the frame before": ("stts", {"score": "easy"}),
+    "stts by what was new": ("stts", {"score": "heuristic", "threshold": 0.3}),
 }
 grids = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 5))
 budgets = st.floats(0.01, 1.0)
@@ -80,6 +84,24 @@ def test_the_scale_of_the_states_does_not_matter_without_a_scorer(
     scaled = VideoWindows(states=windows.states * 2.0**power)
     kept = select(windows, "window-diff", budget).kept
     assert torch.equal(select(scaled, "window-diff", budget).kept.mask, kept.mask)
+
+
+def test_frames_that_are_not_counted_leave_more_windows() -> None:
+    """A video of that many frames is not pruned."""
+    request = check_selection("stts", 0.5, {"uncounted": 2})
+    assert request.expected_count((2, 3, 4)) == 24
+    assert request.expected_count((6, 3, 4)) == 72 - 24
+    assert check_selection("stts", 0.5).expected_count((6, 3, 4)) == 36
+
+
+def test_heuristics_need_no_scorer_and_give_no_bias() -> None:
+    for score in ("easy", "heuristic"):
+        request = check_selection("stts", 0.5, {"score": score})
+        assert not request.needs
+        choice = select_windows(request, windows_of((4, 2, 3)), PruneInputs())
+        assert choice.bias is None
+        assert choice.refill
+    assert check_selection("stts", 0.5).needs == {"scorer"}
 
 
 @settings(deadline=None, max_examples=30)
