@@ -26,8 +26,8 @@ VERBS = frozenset(
     "Add Allocate Answer Append Apply Ask Attach Begin Bring Change Check Choose Claim Clear "
     "Close Compact Compare Complete Compose Compute Copy Correlate Count Create Cut Decode Demux "
     "Digest Discard Do Draw Encode End Enlarge Estimate Expand Fill Find Flush Forget Gather Give "
-    "Go Group Hand Hang Have Hide Hold Identify Ignore Import Index Judge Keep Lay Learn Let List "
-    "Load Make Map Measure Merge Move Normalise Note Open Pack Paint Parse Pass Place Pool "
+    "Go Group Hand Hang Have Hide Hold Identify Ignore Import Index Join Judge Keep Lay Learn Let List "
+    "Load Make Mark Map Measure Merge Move Normalise Note Open Pack Paint Parse Pass Place Pool "
     "Prefill Print Prune Put Queue Raise Read Record Refuse Regroup Remove Replace Report Resize "
     "Resolve Restore Return Rotate Run Say Score Send Set Show Spread Start Stop Sum Survey Take "
     "Train Treat Try Turn Wait Wrap Write Yield".split()

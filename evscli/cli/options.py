@@ -134,10 +134,18 @@ Run = Annotated[
         metavar="DIR",
     ),
 ]
+TrainingInputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[INPUT...]",
+        help="Videos to learn from, as for `evs prune`. Default: procedural videos, for mini.",
+        show_default=False,
+    ),
+]
 TunedFolder = Annotated[
     str,
     Option(
-        "Folder of the run: its checkpoint, then DIR/model and DIR/report.json.",
+        "Folder of the run: its checkpoint, then its results and DIR/report.json.",
         names=("-o", "--output"),
         metavar="DIR",
     ),

@@ -12,6 +12,7 @@ from evscli.cli import options
 from evscli.cli.checks import check_output
 from evscli.cli.command import GroupedCommand, command
 from evscli.cli.notes import progress
+from evscli.cli.scorer import scorer
 from evscli.cli.uptrain import uptrain
 from evscli.job.encoding import Device
 from evscli.mini.training.plan import TrainingPlan
@@ -29,6 +30,7 @@ train = typer.Typer(
 
 
 train.command(cls=GroupedCommand)(uptrain)
+train.command(cls=GroupedCommand)(scorer)
 
 
 @train.command(cls=GroupedCommand)

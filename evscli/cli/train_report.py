@@ -31,6 +31,9 @@ from evscli.train.task import B, TrainingTask
 MOST_NAMED = 5
 """The most examples left out that are named. The others are counted."""
 
+MODEL_FOLDER = "model"
+"""The name of the checkpoint in the folder of a run."""
+
 ROWS = 12
 """The most rows of the table of the course of a run."""
 
@@ -96,8 +99,7 @@ class ProgressPrinter:
             with tqdm.external_write_mode(file=sys.stderr):
                 note_left_out([*left_out])
         if not self.bar.disable:
-            if ANSWER in report["loss"]:
-                self.bar.set_postfix_str(answers_text(report), refresh=False)
+            self.bar.set_postfix_str(", ".join(losses_texts(report)), refresh=False)
             return
         try:
             print(self.line(report), file=sys.stderr, flush=True)
@@ -106,13 +108,10 @@ class ProgressPrinter:
 
     def line(self, report: Mapping[str, Any]) -> str:
         """Return a report as a line, with the time left at the pace of this session."""
-        step, losses = report["step"], report["loss"]
+        step = report["step"]
         pace = (time.monotonic() - self.began) / max(1, step - self.start)
-        parts = [answers_text(report)] if ANSWER in losses else []
-        if len(losses) > len(parts):
-            parts.append(f"naming loss {naming_loss(losses):.4f}")
         return (
-            f"step {step:,} of {self.steps:,}: {', '.join(parts)}, "
+            f"step {step:,} of {self.steps:,}: {', '.join(losses_texts(report))}, "
             f"{pace:.2f} s a step, {duration_text(pace * (self.steps - step))} left"
         )
 
@@ -127,6 +126,16 @@ def note_left_out(reasons: Sequence[str]) -> None:
         note(f"left out: {reason}")
     if len(reasons) > MOST_NAMED:
         note(f"{len(reasons) - MOST_NAMED:,} more were left out")
+
+
+def losses_texts(report: Mapping[str, Any]) -> list[str]:
+    """Return the losses of the last steps; those of naming, of which there are many, as one."""
+    losses = report["loss"]
+    others = [name for name in losses if name != ANSWER]
+    texts = [answers_text(report)] if ANSWER in losses else []
+    if len(others) > 1:
+        return [*texts, f"naming loss {naming_loss(losses):.4f}"]
+    return [*texts, *(f"{name} loss {losses[name]:.4f}" for name in others)]
 
 
 def answers_text(report: Mapping[str, Any]) -> str:
@@ -170,17 +179,28 @@ def report_run(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> b
     return False
 
 
-def report_course(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> None:
-    """Write DIR/report.json and print it, for a run whose only loss is that of the answers."""
+def report_course(
+    document: Mapping[str, Any], folder: Path, *, results: Sequence[str], as_json: bool
+) -> None:
+    """Write DIR/report.json and print it with every loss; `results` are the names in DIR."""
     if report_run(document, folder, as_json=as_json):
         return
+    names = list(dict.fromkeys(name for entry in document["history"] for name in entry["loss"]))
     rows = [
-        [f"{entry['step']:,}", f"{entry['loss'][ANSWER]:.4f}"]
+        [f"{entry['step']:,}", *(loss_cell(entry, name) for name in names)]
         for entry in thin_out(document["history"], ROWS)
     ]
-    head = ("step", "answer loss")
+    head = ("step", *(f"{name} loss" for name in names))
     show(table_of(head, rows), tab_separated(head, rows))
-    note(f"the checkpoint is {folder / 'model'}, all figures are in {folder / 'report.json'}")
+    for name in results:
+        what = "checkpoint" if name == MODEL_FOLDER else "scorer"
+        note(f"the {what} is {folder / name}")
+    note(f"all figures are in {folder / 'report.json'}")
+
+
+def loss_cell(entry: Mapping[str, Any], name: str) -> str:
+    """Return a loss of an entry, or nothing where the entry has none of that name."""
+    return f"{entry['loss'][name]:.4f}" if name in entry["loss"] else ""
 
 
 def show(table: Table, lines: Sequence[str]) -> None:

@@ -11,13 +11,15 @@ from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import command
 from evscli.cli.notes import quiet_loading
+from evscli.cli.repeated import repeated
 from evscli.errors import UsageError
 from evscli.job.encoding import Device
-from evscli.option import Checked, Option, option_fields
+from evscli.option import Checked, Option
 from evscli.paths import folder_path
 from evscli.train.uptrain.plan import UptrainPlan
 
 if TYPE_CHECKING:
+    from evscli.corpus.tasks import Done
     from evscli.encoders.files import ModelFiles
     from evscli.train.loop import Trained
     from evscli.train.uptrain.batches import Examples
@@ -40,7 +42,7 @@ class Data(Checked):
     conversations: Annotated[
         Path | None,
         Option(
-            "JSON lines about videos of the store: video, and messages, or question and answer.",
+            "JSON lines about videos by id: video, and messages, or question and answer.",
             metavar="FILE.jsonl",
         ),
     ] = None
@@ -48,21 +50,13 @@ class Data(Checked):
         str | None, Option("Checkpoint to begin with. Default: the bundled mini.", metavar="MODEL")
     ] = None
 
-    def __post_init__(self) -> None:
-        """Check that store and conversations come together. Raises UsageError."""
-        super().__post_init__()
-        if (self.store is None) != (self.conversations is None):
-            raise UsageError(
-                "--store and --conversations go together: give both, or neither to learn from "
-                "procedural videos"
-            )
-
 
 @command
 def uptrain(
     output: options.TunedFolder,
     data: Data,
     plan: UptrainPlan,
+    inputs: options.TrainingInputs = None,
     device: Device = "auto",
     processes: options.Processes = 1,
     as_json: options.Json = False,
@@ -70,25 +64,82 @@ def uptrain(
     """Let the language part of a model learn from pruned videos, at many pruning rates.
 
     The rate of every batch is drawn, so that one model keeps its accuracy at all of them (EVS,
-    arXiv 2510.14624). The part that sees stays as it is, and with it all stored tokens. Run the
-    same command again to go on after Ctrl-C, a crash or a reboot: the weights become the same as
-    without it. At the end DIR/model is a checkpoint for --model, and DIR/report.json records the
-    run.
+    arXiv 2510.14624). The part that sees stays as it is, and with it all stored tokens. Videos are
+    encoded once, into DIR/store, unless a store is given. Run the same command again to go on
+    after Ctrl-C, a crash or a reboot: the weights become the same as without it. At the end
+    DIR/model is a checkpoint for --model, and DIR/report.json records the run.
+
+    Example: evs train uptrain clips/ --conversations train.jsonl --model M -o tuned
 
     Example: evs train uptrain --store store --conversations train.jsonl --model M -o tuned
     """
     from evscli.encoders.files import find_model
 
+    check_sources(data, inputs)
     plan.request()  # refuses a method before anything is loaded
     folder = folder_path(output, "--output")
     check_output(folder)
     files = find_model(data.model or MINI)
     name_model(data.model or MINI)
-    examples = examples_of(data, plan)
-    plan = replace(plan, data=examples.digest)
     quiet_loading()
+    examples = examples_of(data, plan, store=stored(data, inputs, folder, device=device))
+    plan = replace(plan, data=examples.digest)
     trained = run(plan, files, examples, folder, device=device, processes=processes)
-    finish(trained, plan, files, folder, command=command_of(data, plan), as_json=as_json)
+    finish(
+        trained,
+        plan,
+        files,
+        folder,
+        command=repeated("evs train uptrain", inputs, data, plan),
+        as_json=as_json,
+    )
+
+
+def check_sources(data: Data, inputs: list[str] | None) -> None:
+    """Raise UsageError unless videos, or a store, come with conversations, and nothing twice."""
+    if inputs and data.store is not None:
+        raise UsageError("videos and --store exclude each other: a store holds the videos already")
+    if (data.conversations is None) != (data.store is None and not inputs):
+        raise UsageError(
+            "--conversations are about videos or a --store: give both, or neither to learn from "
+            "procedural videos"
+        )
+
+
+def stored(data: Data, inputs: list[str] | None, folder: Path, *, device: str) -> str | None:
+    """Return the store to learn from. Videos are encoded into one below `folder` first."""
+    if not inputs:
+        return data.store
+    from evscli.api import prune_videos
+    from evscli.cli.notes import note
+    from evscli.job import Encoding, Job, Selection, Storage
+
+    store = folder / "store"
+    note(f"encoding the videos, once, into {store}")
+    job = Job(
+        selection=Selection(methods=("none",)),
+        encoding=Encoding(model=data.model, device=device),
+        storage=Storage(output=str(store)),
+    )
+    (summary,) = prune_videos(inputs, job, listener=FailureNotes())
+    if not summary.pruned and not summary.skipped:
+        raise UsageError("no video could be encoded, so there is nothing to learn from")
+    return str(store)
+
+
+class FailureNotes:
+    """A listener that prints a note on every video that fails."""
+
+    def begin(self, jobs: object, summaries: object) -> None:
+        """Print nothing about the beginning of a run."""
+
+    def done(self, done: Done, *, again: bool) -> None:
+        """Print a note on a failure that is the last of its video."""
+        from evscli.cli.notes import note
+        from evscli.records import Failure
+
+        if isinstance(done.outcome, Failure) and not again:
+            note(f"left out: {done.outcome.message}")
 
 
 def run(
@@ -109,9 +160,9 @@ def run(
     return run_shown(task, folder, name=name, device=target, processes=processes)
 
 
-def examples_of(data: Data, plan: UptrainPlan) -> Examples:
+def examples_of(data: Data, plan: UptrainPlan, *, store: str | None) -> Examples:
     """Return the conversations of the store, with a note on every line left out, or of films."""
-    if data.store is None or data.conversations is None:
+    if store is None or data.conversations is None:
         from evscli.job import Encoding
         from evscli.mini.exam.examples import FilmExamples
 
@@ -121,9 +172,9 @@ def examples_of(data: Data, plan: UptrainPlan) -> Examples:
     from evscli.train.tuning.conversations import read_conversations
     from evscli.train.uptrain.batches import StoredExamples
 
-    read = read_conversations(data.conversations, open_store(data.store))
+    read = read_conversations(data.conversations, open_store(store))
     note_left_out(read.left_out)
-    return StoredExamples(store=data.store, conversations=read.found, seed=plan.seed)
+    return StoredExamples(store=store, conversations=read.found, seed=plan.seed)
 
 
 def finish(
@@ -136,25 +187,13 @@ def finish(
     as_json: bool,
 ) -> None:
     """Write DIR/model and DIR/report.json, and print the report."""
-    from evscli.cli.train_report import report_course
+    from evscli.cli.train_report import MODEL_FOLDER, report_course
     from evscli.train.loop import training_report
     from evscli.train.tuning.result import write_checkpoint
     from evscli.train.uptrain.learner import UptrainLearner
 
     learner = trained.learner
     assert isinstance(learner, UptrainLearner)
-    write_checkpoint(learner.module, files, folder / "model")
+    write_checkpoint(learner.module, files, folder / MODEL_FOLDER)
     document = {"model": files.name, **training_report(plan, trained, command=command)}
-    report_course(document, folder, as_json=as_json)
-
-
-def command_of(data: Data, plan: UptrainPlan) -> str:
-    """Return the command that repeats a run, with every setting that is not usual."""
-    words = ["evs train uptrain"]
-    values = {**vars(data), **vars(plan)}
-    for field in (*option_fields(Data), *option_fields(UptrainPlan)):
-        value = values[field.name]
-        if value != field.default:
-            shown = " ".join(value) if isinstance(value, tuple) else value
-            words.append(f"{field.names[-1]} {shown}")
-    return " ".join(words)
+    report_course(document, folder, results=[MODEL_FOLDER], as_json=as_json)

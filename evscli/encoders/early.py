@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from evscli.encoders.tower import finish_packed, patches_of, run_from, windows_of
+from evscli.encoders.tower import patches_of, run_from, run_packed, windows_of
 from evscli.models.contract import Tower
 from evscli.models.parts.packing import pack, refilled
 from evscli.records import VideoWindows, WindowChoice, WindowTokens
@@ -111,19 +111,11 @@ def _finish_part(
     packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
     packed = {n: packing.take(state[part]).to(device) for n, state in prefix.states.items()}
     packing = packing.to(device)
-    row = packed[number]
     if bias is not None:
-        number += 1
         whole = prefix.states[prefix.after][part].to(device)
-        row = packing.take(tower.block(number, whole, patches_of(tower, bias)))
-        packed[number] = row
-    read = {n: state for n, state in packed.items() if n in tower.read_after}
-    rest = tower.packed(packing)
-    for block in range(number + 1, tower.depth):
-        row = rest.block(block, row)
-        if block in tower.read_after:
-            read[block] = row
-    return finish_packed(tower, read, packing, keep.to(device))
+        whole = tower.block(number + 1, whole, patches_of(tower, bias))
+        packed[number + 1] = packing.take(whole)
+    return run_packed(tower, packed, packing, keep.to(device))
 
 
 def _finish_whole(

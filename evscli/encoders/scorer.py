@@ -5,7 +5,9 @@ Knows the names they are published under, not what is computed with them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,40 @@ MARK = "temporal_token_scorer."
 
 PARTS = ("patch_token_pooler.", "mlp.")
 """The beginnings of the scorer's own names."""
+
+
+RECORD = "evs"
+"""The metadata key of the encoder that a scorer is for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerRecord:
+    """The encoder that a scorer of `evs train scorer` is for."""
+
+    prune_at: int
+    """The block after which it looks."""
+    vision_bf16_sha256: str
+    """The digest of the vision weights that it looks into, in bfloat16."""
+    model: str
+    """The name of their checkpoint."""
+
+
+def read_record(path: Path) -> ScorerRecord | None:
+    """Return the record in a scorer's file; None for a folder, and where there is none.
+
+    Raises ModelError for a file that is not readable.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(RECORD)
+        if text is None:
+            return None
+        values = json.loads(text)
+        return ScorerRecord(**{name: values[name] for name in ScorerRecord.__annotations__})
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is not a readable scorer ({error}); get it again") from error
 
 
 def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:

@@ -35,6 +35,24 @@ def run_from(
     return read, hidden
 
 
+def run_packed(
+    tower: Tower, states: Mapping[int, Tensor], packing: Packing, keep: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Run packed states through the rest of the tower, and turn them into tokens.
+
+    `states` are outputs [K, C] by block: the last one goes on, the others are those that are read.
+    Returns the embeds [n, D] and planes [L, n, D] of the windows `keep` [T, h, w].
+    """
+    number = max(states)
+    row, rest = states[number], tower.packed(packing)
+    read = {n: state for n, state in states.items() if n in tower.read_after}
+    for block in range(number + 1, tower.depth):
+        row = rest.block(block, row)
+        if block in tower.read_after:
+            read[block] = row
+    return finish_packed(tower, read, packing, keep)
+
+
 def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
     """Return hidden states [T, S, C] on the CPU as windows [T, h, w, p, C].
 

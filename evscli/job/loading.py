@@ -14,15 +14,15 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.device import AUTO as AUTO_DTYPE
-from evscli.encoders.scorer import checkpoint_scorer, load_scorer
-from evscli.errors import MismatchError, UsageError
+from evscli.encoders.scorer import ScorerRecord, checkpoint_scorer, load_scorer, read_record
+from evscli.errors import MismatchError, ModelError, UsageError
 from evscli.job.encoding import Encoding
 from evscli.job.job import Job, Pruning
 from evscli.job.storage import Storage
 from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pipeline import VideoPruner
 from evscli.pruners.request import needing
-from evscli.records import Sampling, VideoInput, dtype_text
+from evscli.records import ModelInfo, Sampling, VideoInput, dtype_text
 from evscli.store.run import encoder_dtypes
 from evscli.store.schema import resolve_store_dtype
 
@@ -128,7 +128,9 @@ def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] 
     if method is None:
         return None
     if job.selection.scorer is not None:
-        found = load_scorer(Path(job.selection.scorer), width=width)
+        path = Path(job.selection.scorer)
+        found = load_scorer(path, width=width)
+        check_record(path, read_record(path), encoder.info)
     else:
         found = checkpoint_scorer(job.encoding.files, width=width) or {}
     if not found:
@@ -137,3 +139,12 @@ def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] 
             "give them with --scorer FILE"
         )
     return {name: value.to(encoder.device) for name, value in found.items()}
+
+
+def check_record(path: Path, record: ScorerRecord | None, model: ModelInfo) -> None:
+    """Raise ModelError for a scorer that was trained to look into another encoder."""
+    if record is not None and record.vision_bf16_sha256 != model.vision_bf16_sha256:
+        raise ModelError(
+            f"{path} was trained for the encoder of {record.model}, which is not that of "
+            f"{model.name}; name that checkpoint with --model, or train another scorer"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -123,6 +123,8 @@ class Selection(Checked):
             block = self.prune_at if spec.prune_at is None else spec.prune_at
             for rule in [None] if alone or not rules else rules:
                 request = check_selection(spec.pruner, rule, own, prune_at=block)
+                if "scorer" in request.needs and self.scorer is not None:
+                    request = _where_trained(request, Path(self.scorer), given=block)
                 if request not in requests:
                     requests.append(request)
         return tuple(requests)
@@ -157,3 +159,21 @@ def _refuse_replaced(
             "--prune-at is not used, since every method has its own behind its name: leave one of "
             "them out"
         )
+
+
+def _where_trained(request: PruneRequest, path: Path, *, given: int | None) -> PruneRequest:
+    """Return a request at the block that its scorer was trained for, where its file names one.
+
+    Raises UsageError where another is given, and ModelError for a file that is not readable.
+    """
+    from evscli.encoders.scorer import read_record
+
+    record = read_record(path)
+    if record is None:
+        return request
+    if given not in (None, record.prune_at):
+        raise UsageError(
+            f"{path} was trained to look after block {record.prune_at}, not {given}: leave "
+            "--prune-at out, or train another scorer"
+        )
+    return replace(request, prune_at=record.prune_at)

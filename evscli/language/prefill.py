@@ -178,13 +178,13 @@ class PromptBatch:
         ]
 
     def with_videos(self, padded: dict[str, Tensor], videos: Sequence[PrunedVideo]) -> ModelInputs:
-        """Return padded rows with their visual tokens, in main memory."""
+        """Return padded rows with their visual tokens, where these are."""
         form, tokenizer = self.builder.form, self.builder.tokenizer
         if form.axes == 1:
             padded["position_ids"] = padded["position_ids"][0]
         if form.seen_whole:
             padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, form)
-        output = form.encoder_output(videos, torch.device("cpu"))
+        output = form.encoder_output(videos, videos[0].embeds.device)
         return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({"video": output})})
 
 

@@ -1,16 +1,18 @@
-"""Procedural videos with their questions as examples to uptrain `mini` by.
+"""Procedural videos with their questions, to uptrain `mini` by or to train a scorer for it.
 
 They are of a split of their own, which neither the training of `mini` nor its exam has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import json_digest
@@ -22,9 +24,10 @@ from evscli.mini.training.batches import any_cells, any_frames
 from evscli.mini.world.film import Film, make_film
 from evscli.mini.world.scene import Form
 from evscli.mini.world.views import WHOLE
-from evscli.pipeline import encode
+from evscli.pipeline import PlannedVideo, encode
 from evscli.pruners import check_selection
 from evscli.records import PrunedVideo, Sampling
+from evscli.train.scorer.batches import PatchedVideo
 from evscli.train.tuning.conversations import Messages
 from evscli.train.uptrain.batches import Taken
 
@@ -33,8 +36,8 @@ QUESTIONS = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FilmExamples:
-    """Questions about new videos in every step. Each process loads the encoder that it needs."""
+class Films:
+    """New procedural videos in every step. Each process loads the encoder that it needs."""
 
     encoding: Encoding
     seed: int
@@ -52,33 +55,67 @@ class FilmExamples:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "encoder"}
 
+    def drawn(self, step: int, count: int) -> Iterator[tuple[str, Film, list[Messages]]]:
+        """Yield the videos of a step by name, with `count` conversations about all of them."""
+        number = step * count
+        while count:
+            film = self.film(number)
+            rng = np.random.default_rng([self.seed, 7, number])
+            chosen = rng.permutation(len(film.questions))[: min(QUESTIONS, count)]
+            if len(chosen):
+                yield f"film-{number}", film, [conversation(film, index) for index in chosen]
+            count -= len(chosen)
+            number += 1
+
+    def film(self, number: int) -> Film:
+        """Return a video by its number."""
+        rng = np.random.default_rng([self.seed, 6, number])
+        form = Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
+        return make_film(form, seed=self.seed, number=number, split="uptraining")
+
+    def planned(self, name: str, film: Film) -> tuple[PlannedVideo, Tensor]:
+        """Return the plan of a video, and its frames [F, 3, H, W] uint8."""
+        plan = film_plan(film, self.encoder.rules, None)
+        frames = frames_of(film, WHOLE, seed=0)[torch.from_numpy(plan.source_index)]
+        return film_planned(name, film, plan, self.encoder), frames
+
+
+class FilmExamples(Films):
+    """Questions about the videos, with all of their tokens."""
+
     def take(self, step: int, count: int) -> Taken:
         """Return the examples of a step."""
         found: list[tuple[PrunedVideo, Messages]] = []
-        number = step * count
-        while len(found) < count:
-            found += self.about(number, most=min(QUESTIONS, count - len(found)))
-            number += 1
+        for name, film, conversations in self.drawn(step, count):
+            record = self.encoded(name, film)
+            found += [(record, messages) for messages in conversations]
         return Taken(examples=found)
-
-    def about(self, number: int, *, most: int) -> list[tuple[PrunedVideo, Messages]]:
-        """Return one video with at most `most` of its questions."""
-        rng = np.random.default_rng([self.seed, 6, number])
-        form = Form(frames=any_frames(rng), cells=any_cells(rng, MAX_CELLS))
-        film = make_film(form, seed=self.seed, number=number, split="uptraining")
-        chosen = rng.permutation(len(film.questions))[:most]
-        if not len(chosen):
-            return []
-        record = self.encoded(f"film-{number}", film)
-        return [(record, conversation(film, index)) for index in chosen]
 
     def encoded(self, name: str, film: Film) -> PrunedVideo:
         """Return all tokens of a video."""
-        plan = film_plan(film, self.encoder.rules, None)
-        frames = frames_of(film, WHOLE, seed=0)[torch.from_numpy(plan.source_index)]
-        planned = film_planned(name, film, plan, self.encoder)
+        planned, frames = self.planned(name, film)
         run = encode(planned, self.encoder, frames=lambda: film_chunks(frames))
         return run.prune(check_selection("none"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FilmVideos(Films):
+    """The videos as patches, with their questions, or without for a scorer that learns alone."""
+
+    talks: bool = True
+
+    def take(self, step: int, count: int) -> tuple[list[PatchedVideo], list[str]]:
+        """Return the videos of a step, and no reason for others."""
+        if self.talks:
+            return [self.patched(*each) for each in self.drawn(step, count)], []
+        numbers = range(step * count, (step + 1) * count)
+        return [self.patched(f"film-{number}", self.film(number), []) for number in numbers], []
+
+    def patched(self, name: str, film: Film, conversations: list[Messages]) -> PatchedVideo:
+        """Return a video as patches."""
+        planned, frames = self.planned(name, film)
+        patches = self.encoder.form.patchify(frames)
+        return PatchedVideo(planned=planned, patches=patches, conversations=conversations)
 
 
 def conversation(film: Film, index: int) -> Messages:

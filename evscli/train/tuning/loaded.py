@@ -6,6 +6,8 @@ from typing import Any
 
 from evscli.language import ConversationCollator
 from evscli.language.generate import LanguageModel
+from evscli.records import PrunedVideo
+from evscli.train.tuning.conversations import Messages
 
 
 def collator_of(loaded: LanguageModel) -> ConversationCollator:
@@ -18,3 +20,12 @@ def positions_of(model: Any) -> int | None:
     """Return the number of positions that a model is made for, None where it names none."""
     found = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return None if found is None else int(found)
+
+
+def too_long(
+    collate: ConversationCollator, record: PrunedVideo, messages: Messages, context: int | None
+) -> list[str]:
+    """Return the reason to leave a conversation out of a context of some tokens, or nothing."""
+    if context is None or (length := collate.length(record, messages)) <= context:
+        return []
+    return [f"{record.id}: {length:,} tokens are more than the context of {context:,}"]

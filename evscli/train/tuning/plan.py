@@ -109,7 +109,7 @@ class TuningPlan(Checked):
 
 
 def as_setting(value: object) -> float | str:
-    """Return a setting as one that JSON holds: 0 for None, and words for a tuple."""
+    """Return a setting as one that JSON holds: `default` for None, and words for a tuple."""
     if isinstance(value, tuple):
         return " ".join(value)
-    return value if isinstance(value, int | float | str) else 0
+    return value if isinstance(value, int | float | str) else "default"

@@ -6,14 +6,12 @@ steps, so that training can go on exactly where it stopped, in any number of pro
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from torch.utils.data import Dataset
 
 from evscli.budget import Fraction
@@ -28,10 +26,9 @@ from evscli.pruners.seeds import video_seed
 from evscli.records import PrunedVideo, PruneInputs
 from evscli.store.reader import store_fingerprint
 from evscli.train.tuning.conversations import Messages, VideoConversation
+from evscli.train.tuning.loaded import too_long
+from evscli.train.tuning.order import ShuffledConversations
 from evscli.train.uptrain.plan import UptrainPlan
-
-AT_ONCE = 8
-"""The most conversations about one video that come one after the other, to be run as one row."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,9 +80,9 @@ class StoredExamples:
         return VideoDataset(self.store)
 
     @cached_property
-    def chunks(self) -> Sequence[Sequence[int]]:
-        """The numbers of the conversations, a few about one video at a time."""
-        return chunked([one.video for one in self.conversations])
+    def shuffled(self) -> ShuffledConversations:
+        """The conversations in the order of the training."""
+        return ShuffledConversations(conversations=self.conversations, seed=self.seed)
 
     @property
     def digest(self) -> str:
@@ -97,11 +94,8 @@ class StoredExamples:
         return {name: value for name, value in vars(self).items() if name != "videos"}
 
     def take(self, step: int, count: int) -> Taken:
-        """Return the examples of a step, over the end of an epoch into the next.
-
-        A video that cannot be read is left out.
-        """
-        chosen = [self.conversations[self.order(step * count + place)] for place in range(count)]
+        """Return the examples of a step. A video that cannot be read is left out."""
+        chosen = self.shuffled.take(step, count)
         records: dict[str, PrunedVideo] = {}
         unread: dict[str, str] = {}
         for video in dict.fromkeys(one.video for one in chosen):
@@ -113,28 +107,6 @@ class StoredExamples:
             examples=[(records[one.video], one.messages) for one in chosen if one.video in records],
             left_out=[*unread.values()],
         )
-
-    def order(self, place: int) -> int:
-        """Return the number of the conversation at a place of the endless order."""
-        epoch, index = divmod(place, len(self.conversations))
-        return epoch_order(self, epoch)[index]
-
-
-@lru_cache(maxsize=2)  # a batch may lie in two epochs
-def epoch_order(examples: StoredExamples, epoch: int) -> Sequence[int]:
-    """Return the numbers of all conversations in the order of an epoch."""
-    order = np.random.default_rng([examples.seed, 5, epoch]).permutation(len(examples.chunks))
-    return [number for chunk in order for number in examples.chunks[chunk]]
-
-
-def chunked(videos: Sequence[str]) -> list[list[int]]:
-    """Return the places of equal ids together, at most `AT_ONCE`, in the order of their firsts."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, video in enumerate(videos):
-        places[video].append(place)
-    return [
-        some[at : at + AT_ONCE] for some in places.values() for at in range(0, len(some), AT_ONCE)
-    ]
 
 
 class PrunedBatches(Dataset[TuningBatch]):
@@ -194,17 +166,11 @@ class PrunedBatches(Dataset[TuningBatch]):
         self, examples: Sequence[tuple[PrunedVideo, Messages]]
     ) -> tuple[list[tuple[PrunedVideo, Messages]], list[str]]:
         """Return the examples that fit the context, and the others each as a reason."""
-        if self.context is None:
-            return [*examples], []
         fitting, left_out = [], []
         for record, messages in examples:
-            length = self.collate.length(record, messages)
-            if length <= self.context:
-                fitting.append((record, messages))
-            else:
-                left_out.append(
-                    f"{record.id}: {length:,} tokens are more than the context of {self.context:,}"
-                )
+            reason = too_long(self.collate, record, messages, self.context)
+            left_out += reason
+            fitting += [] if reason else [(record, messages)]
         return fitting, left_out
 
 

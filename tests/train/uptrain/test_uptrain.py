@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +27,10 @@ from evscli.store import open_store
 from evscli.train.loop import train
 from evscli.train.task import TrainingError, TrainingTask
 from evscli.train.tuning.conversations import read_conversations
+from evscli.train.tuning.order import AT_ONCE, chunked
 from evscli.train.tuning.result import write_checkpoint
 from evscli.train.tuning.weights import sees
-from evscli.train.uptrain.batches import AT_ONCE, StoredExamples, TuningBatch, chunked
+from evscli.train.uptrain.batches import StoredExamples, TuningBatch
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
 from evscli.train.uptrain.task import uptrain_task
@@ -93,7 +95,8 @@ def test_one_rate_prunes_all_videos_of_a_batch(folder: Path) -> None:
 def test_every_conversation_comes_once_in_an_epoch(folder: Path) -> None:
     read = read_conversations(folder / "train.jsonl", open_store(folder / "store"))
     examples = StoredExamples(store=str(folder / "store"), conversations=read.found, seed=0)
-    orders = [[examples.order(3 * epoch + place) for place in range(3)] for epoch in range(6)]
+    order = examples.shuffled.order
+    orders = [[order(3 * epoch + place) for place in range(3)] for epoch in range(6)]
     assert all(sorted(order) == [0, 1, 2] for order in orders)
     assert len({tuple(order) for order in orders}) > 1
 
@@ -251,7 +254,7 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (("--store", "s"), "--store and --conversations go together"),
+        (("--store", "s"), "--conversations are about videos or a --store"),
         (("--method", "cdpruner"), "does not score finished tokens alone"),
         (("--method", "window-diff"), "does not score finished tokens alone"),
         (("--method", "none"), "none"),
@@ -264,3 +267,43 @@ def test_a_wrong_call_is_one_line(given: tuple[str, ...], line: str, tmp_path: P
     assert result.code == 2, result.err
     assert line in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_videos_are_encoded_once_into_a_store_of_the_run(folder: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    shutil.copytree(folder / "clips", clips)
+    (clips / "broken.mp4").write_bytes(b"no video")
+    given = ("clips", "--conversations", str(folder / "train.jsonl"), "-o", "run")
+    few = ("--steps", "2", "--batch", "2", "--processes", "0", "--device", "cpu")
+    result = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert "encoding the videos, once, into run/store" in result.err
+    assert "left out: " in result.err
+    assert "broken.mp4" in result.err
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["trained_by"].startswith("evs train uptrain clips --conversations ")
+    assert sorted(open_store(tmp_path / "run" / "store")) == ["a", "b"]
+    stored = ("--store", "run/store", *given[1:-1], "stored")
+    again = run_here("train", "uptrain", *stored, *few, cwd=tmp_path)
+    assert again.code == 0, again.err
+    ours, theirs = (
+        json.loads((tmp_path / name / "report.json").read_text())["history"]
+        for name in ("run", "stored")
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (("clips", "--store", "store"), "videos and --store exclude each other"),
+        (("clips",), "--conversations are about videos or a --store: give both"),
+        (("--conversations", "train.jsonl"), "--conversations are about videos or a --store"),
+    ],
+)
+def test_sources_that_do_not_go_together_are_refused(
+    folder: Path, tmp_path: Path, given: tuple[str, ...], reason: str
+) -> None:
+    result = run_here("train", "uptrain", *given, "-o", str(tmp_path / "run"), cwd=folder)
+    assert result.code == 2
+    assert reason in result.err

@@ -1,0 +1,48 @@
+"""The results of training a scorer: its file, and the checkpoint where more than it learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from evscli.encoders.checkpoint import read_checkpoint
+from evscli.encoders.digest import weights_digests
+from evscli.encoders.files import LocalFolder, ModelFiles
+from evscli.encoders.scorer import RECORD, ScorerRecord
+from evscli.store.durable import replace_file
+from evscli.train.scorer.learner import ScorerLearner
+from evscli.train.scorer.module import Scorer
+from evscli.train.tuning.result import write_checkpoint
+
+
+def write_results(
+    learner: ScorerLearner, files: ModelFiles, folder: Path, *, scorer: str, model: str
+) -> list[str]:
+    """Write the file of the scorer into `folder`, and before it the checkpoint that learned.
+
+    Returns the names of what was written.
+    """
+    module, results = learner.module, [scorer]
+    if any(name.startswith("model.") for name in learner.names):
+        write_checkpoint(module.model, files, folder / model)
+        files = LocalFolder(folder / model, name=str(folder / model))
+        results.append(model)
+    record = ScorerRecord(
+        prune_at=module.after,
+        vision_bf16_sha256=weights_digests(read_checkpoint(files).weights).bf16,
+        model=files.name,
+    )
+    write_scorer(module.scorer, record, folder / scorer)
+    return results
+
+
+def write_scorer(scorer: Scorer, record: ScorerRecord, path: Path) -> None:
+    """Write a scorer as a safetensors file in float32, which appears whole or not at all."""
+    weights = {
+        name: value.detach().to("cpu", torch.float32).contiguous()
+        for name, value in scorer.state_dict().items()
+    }
+    replace_file(path, save(weights, {RECORD: json.dumps(vars(record), sort_keys=True)}))
