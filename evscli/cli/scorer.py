@@ -171,6 +171,8 @@ def finish(
 
     learner, files = trained.learner, encoding.files
     assert isinstance(learner, ScorerLearner)
+    if not learner.accelerator.is_main_process:
+        return
     results = write_results(learner, files, folder, scorer=SCORER_FILE, model=MODEL_FOLDER)
     document = {"model": files.name, **training_report(plan, trained, command=command)}
     report_course(document, folder, results=results, as_json=as_json)

@@ -43,7 +43,10 @@ def run_shown(
 ) -> Trained:
     """Train and show the progress. Raises KeyboardInterrupt, after a note, where it was stopped."""
     total = task.plan.total
-    with stop_between_steps() as stop, closing(ProgressPrinter(total, name)) as progress:
+    with (
+        stop_between_steps() as stop,
+        closing(ProgressPrinter(total, name, shown=task.leads)) as progress,
+    ):
         make_folder(folder)  # an unwritable folder fails now, not at the first checkpoint
         trained = train(
             task,
@@ -64,20 +67,23 @@ def run_shown(
 class ProgressPrinter:
     """A bar on a terminal; a line for every report where standard error is piped."""
 
-    def __init__(self, steps: int, what: str) -> None:
-        self.steps = steps
+    def __init__(self, steps: int, what: str, *, shown: bool = True) -> None:
+        self.steps, self.shown = steps, shown
         self.done = self.start = 0
         self.began = time.monotonic()
         self.bar = tqdm(
             total=steps,
             desc=what,
             unit="step",
-            disable=not sys.stderr.isatty(),
+            disable=not shown or not sys.stderr.isatty(),
             dynamic_ncols=True,
         )
 
     def resume(self, run: TrainingRun[Any]) -> None:
         """Set the bar to the step of a checkpoint, and print notes about it."""
+        self.start = self.done = self.bar.n = self.bar.initial = run.step
+        if not self.shown:
+            return
         spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):
             note(f"going on from step {run.step:,} of {self.steps:,}, {spent} so far")
@@ -86,7 +92,6 @@ class ProgressPrinter:
                     "the machine, its threads, the device or torch is another one than before: "
                     "from here on the weights differ, in rounding, from those of one machine"
                 )
-        self.start = self.done = self.bar.n = self.bar.initial = run.step
 
     def advance(self, done: int) -> None:
         """Move the bar to the number of steps done."""
@@ -95,6 +100,8 @@ class ProgressPrinter:
 
     def report(self, report: Mapping[str, Any]) -> None:
         """Show losses and accuracy of the last steps, and what was left out of them."""
+        if not self.shown:
+            return
         if left_out := dict.fromkeys(report.get("left_out", ())):
             with tqdm.external_write_mode(file=sys.stderr):
                 note_left_out([*left_out])

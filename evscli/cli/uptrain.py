@@ -194,6 +194,8 @@ def finish(
 
     learner = trained.learner
     assert isinstance(learner, UptrainLearner)
+    if not learner.accelerator.is_main_process:
+        return
     write_checkpoint(learner.module, files, folder / MODEL_FOLDER)
     document = {"model": files.name, **training_report(plan, trained, command=command)}
     report_course(document, folder, results=[MODEL_FOLDER], as_json=as_json)

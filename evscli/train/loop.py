@@ -77,6 +77,7 @@ class TrainingRun(Generic[B]):
 
     def __init__(self, task: TrainingTask[B], folder: Path, device: torch.device) -> None:
         self.plan, self.kinds, self.folder = task.plan, task.kinds, folder
+        self.leads = task.leads
         found = load_checkpoint(folder, self.plan)
         self.learner = task.make_learner(device)
         if found is not None:
@@ -117,7 +118,9 @@ class TrainingRun(Generic[B]):
         return report
 
     def save(self) -> None:
-        """Replace the checkpoint."""
+        """Replace the checkpoint, in the process that leads."""
+        if not self.leads:
+            return
         checkpoint = Checkpoint(**self.progress(), tensors=self.learner.state())
         save_checkpoint(self.folder, self.plan, checkpoint)
 

@@ -95,3 +95,5 @@ class TrainingTask(Generic[B]):
     """The batches by number of the step. Other processes get a copy to draw from."""
     kinds: Sequence[str] = ()
     """The kinds of questions, in the order of reports."""
+    leads: bool = True
+    """Whether this process, of those that learn together, writes the checkpoints."""

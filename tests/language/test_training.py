@@ -77,3 +77,19 @@ def test_batches_by_tokens_hold_every_conversation_once(
     sizes = [len(batch["labels"]) for batch in names["loader"]]
     assert sum(sizes) == len(names["conversations"])
     assert max(sizes) > 1
+
+
+def test_the_commands_of_the_page_train_models_and_scorers(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """From a folder of videos to a model that answers, and to a scorer that prunes."""
+    for name in ("sample_videos", "conversations.jsonl"):
+        (tmp_path / name).symlink_to(trained[0] / name)
+    write_video(trained[0] / "sample_videos" / "phone-rotated.mp4", frames=12)
+    commands = [
+        line for block in blocks("bash")[1:] for line in re.findall("^evs .*$", block, re.M)
+    ]
+    assert [shlex.split(line)[1] for line in commands] == ["train", "ask", "train", "prune"]
+    for line in commands:
+        result = run_evs(*shlex.split(line)[1:], cwd=tmp_path)
+        assert result.code == 0, result

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from evscli.encoders.checkpoint import family_of_checkpoint
@@ -25,6 +24,7 @@ from evscli.train.scorer.module import Scorer
 from evscli.train.scorer.plan import ScorerPlan
 from evscli.train.task import TrainingTask
 from evscli.train.tuning.loaded import collator_of, positions_of
+from evscli.train.tuning.processes import make_accelerator
 from evscli.train.tuning.weights import let_learn, speaks, with_adapters
 
 SCORER, LANGUAGE = "scorer", "language"
@@ -39,7 +39,7 @@ def scorer_task(
     loaders do, and UsageError for a block that the encoder does not have, or adapters without peft.
     """
     device = resolve_device(encoding.device)
-    accelerator = Accelerator(mixed_precision=plan.precision, cpu=device.type == "cpu")
+    accelerator = make_accelerator(plan, device)
     module = talking(encoding, plan) if videos.talks else looking(encoding, plan)
     learner = ScorerLearner(module, plan, accelerator)
     batches = ScorerBatches(
@@ -49,7 +49,10 @@ def scorer_task(
     def made(_: torch.device) -> ScorerLearner:
         return learner
 
-    return TrainingTask(plan=plan, make_learner=made, batches=batches), learner.device
+    task = TrainingTask(
+        plan=plan, make_learner=made, batches=batches, leads=accelerator.is_main_process
+    )
+    return task, learner.device
 
 
 def looking(encoding: Encoding, plan: ScorerPlan) -> ScoredModel:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from accelerate import Accelerator
 
 from evscli.encoders.device import resolve_device
 from evscli.encoders.files import ModelFiles
 from evscli.language.generate import load_language_model
 from evscli.train.task import TrainingTask
 from evscli.train.tuning.loaded import collator_of, positions_of
+from evscli.train.tuning.processes import make_accelerator
 from evscli.train.uptrain.batches import Examples, PrunedBatches, TuningBatch
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
@@ -30,7 +30,7 @@ def uptrain_task(
     asked for without peft.
     """
     target = resolve_device(device)
-    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu")
+    accelerator = make_accelerator(plan, target)
     loaded = load_language_model(files, device="cpu")
     learner = UptrainLearner(loaded.model, plan, accelerator)
     batches = PrunedBatches(
@@ -45,4 +45,7 @@ def uptrain_task(
     def made(_: torch.device) -> UptrainLearner:
         return learner
 
-    return TrainingTask(plan=plan, make_learner=made, batches=batches), learner.device
+    task = TrainingTask(
+        plan=plan, make_learner=made, batches=batches, leads=accelerator.is_main_process
+    )
+    return task, learner.device

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +177,13 @@ def test_only_the_language_part_learns(folder: Path) -> None:
     assert not any(map(sees, changed))
 
 
+def test_the_loss_falls(folder: Path, tmp_path: Path) -> None:
+    plan = UptrainPlan(steps=30, batch=3, warmup=1, rate=3e-3, rate_dist="fixed:0.5")
+    trained = train(task_of(folder, plan), tmp_path, processes=0, report_every=10)
+    first, *_, last = (entry["loss"]["answer"] for entry in trained.history)
+    assert last < 0.5 * first
+
+
 def test_a_run_that_is_stopped_goes_on_as_if_it_was_not(folder: Path, tmp_path: Path) -> None:
     whole = train(task_of(folder), tmp_path / "whole", processes=0)
     train(task_of(folder), tmp_path / "parts", until=2, processes=0)
@@ -307,3 +317,35 @@ def test_sources_that_do_not_go_together_are_refused(
     result = run_here("train", "uptrain", *given, "-o", str(tmp_path / "run"), cwd=folder)
     assert result.code == 2
     assert reason in result.err
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None:
+    """Each takes half of every batch; the first alone writes and prints."""
+    store = str(folder / "store")
+    given = ("--store", store, "--conversations", str(folder / "train.jsonl"), "-o")
+    few = ("--steps", "2", "--batch", "4", "--processes", "0", "--device", "cpu")
+    few = (*few, "--rate-dist", "fixed:0.5", "--learning-rate", "0.001", "--warmup", "1")
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    words = ("-m", "evscli", "train", "uptrain", *given, "both", *few)
+    ran = subprocess.run(
+        [sys.executable, *launch, *words],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("trained by evs train uptrain") == 1
+    alone = run_here("train", "uptrain", *given, "one", *few, cwd=tmp_path)
+    assert alone.code == 0, alone.err
+    ours, theirs = (
+        load_language_model(str(tmp_path / name / "model"), dtype="float32").model.state_dict()
+        for name in ("both", "one")
+    )
+    before = load_language_model("mini", dtype="float32").model.state_dict()
+    moved = torch.cat([(theirs[name] - before[name]).flatten() for name in ours])
+    apart = torch.cat([(ours[name] - theirs[name]).flatten() for name in ours])
+    assert moved.norm() > 0
+    assert apart.norm() < 0.5 * moved.norm()
