@@ -29,7 +29,8 @@ from evscli.pruners import check_selection
 from evscli.records import PrunedVideo, Sampling
 from evscli.train.scorer.batches import PatchedVideo
 from evscli.train.tuning.conversations import Messages
-from evscli.train.uptrain.batches import Taken
+from evscli.train.tuning.order import Taken
+from evscli.train.uptrain.batches import Example
 
 QUESTIONS = 8
 """The most questions about one video in a batch, which is encoded once for all of them."""
@@ -83,9 +84,9 @@ class Films:
 class FilmExamples(Films):
     """Questions about the videos, with all of their tokens."""
 
-    def take(self, step: int, count: int) -> Taken:
+    def take(self, step: int, count: int) -> Taken[Example]:
         """Return the examples of a step."""
-        found: list[tuple[PrunedVideo, Messages]] = []
+        found: list[Example] = []
         for name, film, conversations in self.drawn(step, count):
             record = self.encoded(name, film)
             found += [(record, messages) for messages in conversations]
@@ -104,12 +105,14 @@ class FilmVideos(Films):
 
     talks: bool = True
 
-    def take(self, step: int, count: int) -> tuple[list[PatchedVideo], list[str]]:
-        """Return the videos of a step, and no reason for others."""
+    def take(self, step: int, count: int) -> Taken[PatchedVideo]:
+        """Return the videos of a step."""
         if self.talks:
-            return [self.patched(*each) for each in self.drawn(step, count)], []
+            return Taken(examples=[self.patched(*each) for each in self.drawn(step, count)])
         numbers = range(step * count, (step + 1) * count)
-        return [self.patched(f"film-{number}", self.film(number), []) for number in numbers], []
+        return Taken(
+            examples=[self.patched(f"film-{number}", self.film(number), []) for number in numbers]
+        )
 
     def patched(self, name: str, film: Film, conversations: list[Messages]) -> PatchedVideo:
         """Return a video as patches."""

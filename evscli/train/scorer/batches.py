@@ -21,7 +21,7 @@ from evscli.pipeline.frames import resized
 from evscli.records import Sampling, VideoInput
 from evscli.train.scorer.plan import ScorerPlan
 from evscli.train.tuning.conversations import Messages, VideoConversation
-from evscli.train.tuning.order import ShuffledConversations
+from evscli.train.tuning.order import ShuffledConversations, Taken
 from evscli.video_errors import video_errors
 
 
@@ -57,8 +57,8 @@ class PatchedVideos(Protocol):
     def talks(self) -> bool:
         """Whether there are conversations about the videos."""
 
-    def take(self, step: int, count: int) -> tuple[list[PatchedVideo], list[str]]:
-        """Return the videos of a step with `count` conversations, and reasons for others.
+    def take(self, step: int, count: int) -> Taken[PatchedVideo]:
+        """Return the videos of a step with `count` conversations.
 
         Without conversations there are `count` videos. They follow from the step alone.
         """
@@ -100,7 +100,7 @@ class FileVideos:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "encoder"}
 
-    def take(self, step: int, count: int) -> tuple[list[PatchedVideo], list[str]]:
+    def take(self, step: int, count: int) -> Taken[PatchedVideo]:
         """Return the videos of a step. One that cannot be decoded is left out."""
         chosen, found, left_out = self.shuffled.take(step, count), [], []
         for name in dict.fromkeys(one.video for one in chosen):
@@ -109,7 +109,7 @@ class FileVideos:
                 found.append(self.patched(self.videos[name], messages))
             except VideoError as error:
                 left_out.append(str(error))
-        return found, left_out
+        return Taken(examples=found, left_out=left_out)
 
     def patched(self, video: VideoInput, conversations: Sequence[Messages]) -> PatchedVideo:
         """Decode a video. Raises VideoError."""
@@ -137,12 +137,13 @@ class ScorerBatches(Dataset[ScorerBatch]):
         return self.plan.total
 
     def __getitem__(self, step: int) -> ScorerBatch:
-        found, left_out = self.videos.take(step, self.plan.batch)
+        taken = self.videos.take(step, self.plan.batch)
+        found = taken.examples
         first, stop = (len(found) * rank // self.world for rank in (self.rank, self.rank + 1))
         mine = found[first:stop]
         size = max(1, -(-len(mine) // self.plan.accumulate))
         return ScorerBatch(
             parts=[mine[at : at + size] for at in range(0, len(mine), size)],
             rate=self.plan.rates.draw(seed=self.plan.seed, step=step),
-            left_out=left_out,
+            left_out=taken.left_out,
         )

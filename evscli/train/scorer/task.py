@@ -23,7 +23,7 @@ from evscli.train.scorer.model import ScoredModel, vision_of
 from evscli.train.scorer.module import Scorer
 from evscli.train.scorer.plan import ScorerPlan
 from evscli.train.task import TrainingTask
-from evscli.train.tuning.loaded import collator_of, positions_of
+from evscli.train.tuning.loaded import collator_of, positions_of, prepare
 from evscli.train.tuning.processes import make_accelerator
 from evscli.train.tuning.weights import let_learn, speaks, with_adapters
 
@@ -79,6 +79,7 @@ def talking(encoding: Encoding, plan: ScorerPlan) -> ScoredModel:
     after, shape = plan.block(encoder.shape.depth), encoder.shape
     encoder.check_block(after)
     loaded = load_language_model(encoding.files, device="cpu")
+    prepare(loaded.model, recompute=plan.recompute)
     collate, context = collator_of(loaded), plan.context or positions_of(loaded.model)
     if resolve_device(encoding.device).type == "cpu":
         loaded.model.float()  # what does not learn would else run in bfloat16, slowly

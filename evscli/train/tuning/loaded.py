@@ -16,6 +16,15 @@ def collator_of(loaded: LanguageModel) -> ConversationCollator:
     return ConversationCollator(loaded.tokenizer, model=loaded.model, joined=kind == "sdpa")
 
 
+def prepare(model: Any, *, recompute: bool) -> None:
+    """Let the layers of a model be computed again in the backward pass, where that is asked for."""
+    newer = getattr(model, "activation_checkpointing_enable", None)
+    if recompute and newer is not None:
+        newer(activation_checkpointing_kwargs={"use_reentrant": False})
+    elif recompute:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
 def positions_of(model: Any) -> int | None:
     """Return the number of positions that a model is made for, None where it names none."""
     found = getattr(model.config.get_text_config(), "max_position_embeddings", None)

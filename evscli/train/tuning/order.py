@@ -6,13 +6,25 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from evscli.train.tuning.conversations import VideoConversation
 
+T = TypeVar("T")
+
 AT_ONCE = 8
 """The most conversations about one video that come one after the other, to be run as one row."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Taken(Generic[T]):
+    """The examples of one step. Those about one video follow each other, or are one."""
+
+    examples: Sequence[T]
+    left_out: Sequence[str] = ()
+    """The examples that could not be read, each with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

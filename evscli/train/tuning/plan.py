@@ -65,6 +65,13 @@ class TuningPlan(Checked):
             least=1,
         ),
     ] = None
+    recompute: Annotated[
+        bool,
+        Option(
+            "Layers of the language part are computed again in the backward pass, a third more "
+            "work for a fraction of the memory."
+        ),
+    ] = False
     precision: Annotated[
         Literal["no", "bf16", "fp16"],
         Option("Mixed precision of the arithmetic; weights that learn are float32."),

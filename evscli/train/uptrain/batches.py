@@ -27,7 +27,7 @@ from evscli.records import PrunedVideo, PruneInputs
 from evscli.store.reader import store_fingerprint
 from evscli.train.tuning.conversations import Messages, VideoConversation
 from evscli.train.tuning.loaded import too_long
-from evscli.train.tuning.order import ShuffledConversations
+from evscli.train.tuning.order import ShuffledConversations, Taken
 from evscli.train.uptrain.plan import UptrainPlan
 
 
@@ -46,13 +46,8 @@ class TuningBatch:
     """The conversations that are not in it, each with the reason."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Taken:
-    """The examples of one step. Those about one video follow each other, with the same record."""
-
-    examples: Sequence[tuple[PrunedVideo, Messages]]
-    left_out: Sequence[str] = ()
-    """The examples that could not be read, each with the reason."""
+Example = tuple[PrunedVideo, Messages]
+"""A conversation about a video; conversations about one video have the very same record."""
 
 
 class Examples(Protocol):
@@ -62,7 +57,7 @@ class Examples(Protocol):
     def digest(self) -> str:
         """The digest of everything that the examples follow from, beside the plan."""
 
-    def take(self, step: int, count: int) -> Taken:
+    def take(self, step: int, count: int) -> Taken[Example]:
         """Return the `count` examples of a step. They follow from the step alone."""
 
 
@@ -93,7 +88,7 @@ class StoredExamples:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "videos"}
 
-    def take(self, step: int, count: int) -> Taken:
+    def take(self, step: int, count: int) -> Taken[Example]:
         """Return the examples of a step. A video that cannot be read is left out."""
         chosen = self.shuffled.take(step, count)
         records: dict[str, PrunedVideo] = {}
@@ -145,9 +140,7 @@ class PrunedBatches(Dataset[TuningBatch]):
             left_out=[*taken.left_out, *left_out],
         )
 
-    def pruned(
-        self, examples: Sequence[tuple[PrunedVideo, Messages]], rate: float, step: int
-    ) -> list[tuple[PrunedVideo, Messages]]:
+    def pruned(self, examples: Sequence[Example], rate: float, step: int) -> list[Example]:
         """Return the examples with the share `rate` of their tokens pruned, each video once."""
         records = {id(record): record for record, _ in examples}
         pruned = {name: self.prune(record, rate, step) for name, record in records.items()}
@@ -162,9 +155,7 @@ class PrunedBatches(Dataset[TuningBatch]):
             return record.at(budget)
         return pruned_again(record, request, PruneInputs(seed=seed))
 
-    def fitting(
-        self, examples: Sequence[tuple[PrunedVideo, Messages]]
-    ) -> tuple[list[tuple[PrunedVideo, Messages]], list[str]]:
+    def fitting(self, examples: Sequence[Example]) -> tuple[list[Example], list[str]]:
         """Return the examples that fit the context, and the others each as a reason."""
         fitting, left_out = [], []
         for record, messages in examples:

@@ -8,7 +8,7 @@ from evscli.encoders.device import resolve_device
 from evscli.encoders.files import ModelFiles
 from evscli.language.generate import load_language_model
 from evscli.train.task import TrainingTask
-from evscli.train.tuning.loaded import collator_of, positions_of
+from evscli.train.tuning.loaded import collator_of, positions_of, prepare
 from evscli.train.tuning.processes import make_accelerator
 from evscli.train.uptrain.batches import Examples, PrunedBatches, TuningBatch
 from evscli.train.uptrain.learner import UptrainLearner
@@ -32,6 +32,7 @@ def uptrain_task(
     target = resolve_device(device)
     accelerator = make_accelerator(plan, target)
     loaded = load_language_model(files, device="cpu")
+    prepare(loaded.model, recompute=plan.recompute)
     learner = UptrainLearner(loaded.model, plan, accelerator)
     batches = PrunedBatches(
         examples,

@@ -169,9 +169,9 @@ def test_what_cannot_be_learned_from_is_left_out_and_named(folder: Path) -> None
     videos = videos_in(folder)
     gone = replace(videos.videos["b"], path=folder / "gone.mp4")
     broken = replace(videos, videos={**videos.videos, "b": gone})
-    found, left_out = broken.take(0, 3)
-    assert [video.planned.video.id for video in found] == ["a"]
-    (reason,) = left_out
+    taken = broken.take(0, 3)
+    assert [video.planned.video.id for video in taken.examples] == ["a"]
+    (reason,) = taken.left_out
     assert "gone.mp4" in reason
 
 

@@ -227,6 +227,22 @@ def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("lora", [None, 2])
+def test_layers_that_are_computed_again_give_the_same_gradient(
+    folder: Path, lora: int | None
+) -> None:
+    grads: list[dict[str, Tensor]] = []
+    for recompute in (False, True):
+        plan = UptrainPlan(steps=4, batch=3, rate=1e-3, lora=lora, recompute=recompute)
+        learner = learner_of(task := task_of(folder, plan))
+        inner = [m for m in learner.module.modules() if getattr(m, "gradient_checkpointing", False)]
+        assert bool(inner) == recompute
+        learner.step(0, batch_of(task, 0))
+        grads.append({key: value for key, value in learner.state().items() if "exp_avg" in key})
+    for name, value in grads[0].items():
+        torch.testing.assert_close(value, grads[1][name], rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("lora", [None, 2])
 def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
     folder: Path, tmp_path: Path, lora: int | None
 ) -> None:
