@@ -16,7 +16,9 @@ def repeated(command: str, inputs: Sequence[str] | None, *settings: Any) -> str:
         kind: type = type(held)
         for field in option_fields(kind):
             value = getattr(held, field.name)
-            if value != field.default:
-                shown = value if isinstance(value, tuple) else [value]
-                words += [f"{field.names[-1]} {shlex.quote(str(one))}" for one in shown]
+            if value == field.default:
+                continue
+            shown = value if isinstance(value, tuple) else [value]
+            given = ["" if one is True else f" {shlex.quote(str(one))}" for one in shown]
+            words += [f"{field.names[-1]}{one}" for one in given]
     return " ".join(words)

@@ -25,6 +25,9 @@ PARTS = ("patch_token_pooler.", "mlp.")
 """The beginnings of the scorer's own names."""
 
 
+OWN_FILE = "scorer.safetensors"
+"""The name that the file of a scorer has in the folder of its checkpoint."""
+
 RECORD = "evs"
 """The metadata key of the encoder that a scorer is for."""
 
@@ -79,10 +82,13 @@ def load_scorer(path: Path, *, width: int) -> dict[str, Tensor]:
 
 
 def checkpoint_scorer(files: ModelFiles, *, width: int) -> dict[str, Tensor] | None:
-    """Return the scorer that a checkpoint holds under the published names; None where it has none.
+    """Return the scorer of a checkpoint: a file of its own, or weights under the published names.
 
-    Of a hub checkpoint only the files of the scorer are fetched, which an index has to name.
+    None is returned where there is neither. Of a hub checkpoint only the files of the scorer are
+    fetched, which an index has to name.
     """
+    if (path := files.get(OWN_FILE)) is not None:
+        return checked(read_weights(path), str(path), width=width)
     weights: dict[str, Tensor] = {}
     for file in scorer_files(files):
         weights |= read_weights(file, published=True)

@@ -14,13 +14,20 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.device import AUTO as AUTO_DTYPE
-from evscli.encoders.scorer import ScorerRecord, checkpoint_scorer, load_scorer, read_record
+from evscli.encoders.scorer import (
+    OWN_FILE,
+    ScorerRecord,
+    checkpoint_scorer,
+    load_scorer,
+    read_record,
+)
 from evscli.errors import MismatchError, ModelError, UsageError
 from evscli.job.encoding import Encoding
 from evscli.job.job import Job, Pruning
 from evscli.job.storage import Storage
 from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pipeline import VideoPruner
+from evscli.pruners import PruneRequest
 from evscli.pruners.request import needing
 from evscli.records import ModelInfo, Sampling, VideoInput, dtype_text
 from evscli.store.run import encoder_dtypes
@@ -127,12 +134,15 @@ def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] 
     method, width = needing(job.requests, "scorer"), encoder.shape.width
     if method is None:
         return None
+    path: Path | None
     if job.selection.scorer is not None:
         path = Path(job.selection.scorer)
         found = load_scorer(path, width=width)
-        check_record(path, read_record(path), encoder.info)
     else:
+        path = job.encoding.files.get(OWN_FILE)
         found = checkpoint_scorer(job.encoding.files, width=width) or {}
+    if path is not None and (record := read_record(path)) is not None:
+        check_record(path, record, encoder.info, job.requests)
     if not found:
         raise UsageError(
             f"method {method!r} needs trained weights and {encoder.info.name} has none: "
@@ -141,10 +151,18 @@ def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] 
     return {name: value.to(encoder.device) for name, value in found.items()}
 
 
-def check_record(path: Path, record: ScorerRecord | None, model: ModelInfo) -> None:
-    """Raise ModelError for a scorer that was trained to look into another encoder."""
-    if record is not None and record.vision_bf16_sha256 != model.vision_bf16_sha256:
+def check_record(
+    path: Path, record: ScorerRecord, model: ModelInfo, requests: Sequence[PruneRequest]
+) -> None:
+    """Raise ModelError for a scorer of another encoder, and UsageError for one of another block."""
+    if record.vision_bf16_sha256 != model.vision_bf16_sha256:
         raise ModelError(
             f"{path} was trained for the encoder of {record.model}, which is not that of "
             f"{model.name}; name that checkpoint with --model, or train another scorer"
+        )
+    blocks = {one.prune_at for one in requests if "scorer" in one.needs}
+    if blocks != {record.prune_at}:
+        raise UsageError(
+            f"{path} was trained to look after block {record.prune_at}: give --prune-at "
+            f"{record.prune_at}, or train another scorer"
         )

@@ -47,7 +47,7 @@ def test_so_is_the_table_of_numbers_of_frames() -> None:
     assert document["videos"] == 300
 
 
-@pytest.mark.parametrize("name", ["asked", "inside", "parts"])
+@pytest.mark.parametrize("name", ["inside", "parts"])
 def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
     table: Callable[[Any], str] = runpy.run_path(str(DOCS / "make_evidence.py"))["beside"]
     smaller = json.loads((MEASURED / name / "accuracy.json").read_text())
@@ -73,12 +73,22 @@ def test_the_command_is_the_one_that_measured_them(document: Any) -> None:
     given = {name: [b for a, b in pairwise(words) if a == name] for name in words}
     asked = [row for row in document["tallies"] if row["kind"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in asked))
-    assert methods == ["none", *given["--method"], "random"]
+    named = [method.partition(":")[0] for method in given["--method"]]
+    assert methods == ["none", *named, "random"]
     budgets = {row["budget"] for row in asked if row["method"] == "random"}
     assert budgets == {float(budget) for budget in given["--budget"]}
     assert [str(document["videos"])] == given["--videos"]
     assert document["seed"] == 0
     assert "--seed" not in words
+
+
+def test_diagnostics_are_correlated_over_all_methods(document: Any) -> None:
+    asked = [row for row in document["tallies"] if row["kind"] == "all"]
+    numbered = {(row["method"], row["budget"]) for row in document["diagnostics"]}
+    assert numbered == {(row["method"], row["budget"]) for row in asked}
+    pruned = len(asked) - 1
+    assert {row["selections"] for row in document["correlations"]} == {pruned}
+    assert f"These are {pruned} selections of sixteen methods" in PAGE
 
 
 def test_they_are_of_the_bundled_weights(document: Any) -> None:
@@ -120,6 +130,6 @@ def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
 
 def test_every_picture_is_there() -> None:
     names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
-    assert len(names) == 16
+    assert len(names) == 14
     for name in names:
         assert (DOCS / name.partition("#")[0]).is_file(), name

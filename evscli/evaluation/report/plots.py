@@ -117,7 +117,7 @@ def look_of(number: int) -> dict[str, Any]:
     colour, stroke = number % len(COLOURS), number // len(COLOURS)
     return {
         "color": COLOURS[colour],
-        "marker": MARKERS[colour],
+        "marker": MARKERS[(colour + stroke) % len(MARKERS)],
         "linestyle": STROKES[stroke % len(STROKES)],
     }
 

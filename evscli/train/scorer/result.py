@@ -11,7 +11,7 @@ from safetensors.torch import save
 from evscli.encoders.checkpoint import read_checkpoint
 from evscli.encoders.digest import weights_digests
 from evscli.encoders.files import LocalFolder, ModelFiles
-from evscli.encoders.scorer import RECORD, ScorerRecord
+from evscli.encoders.scorer import OWN_FILE, RECORD, ScorerRecord
 from evscli.store.durable import replace_file
 from evscli.train.scorer.learner import ScorerLearner
 from evscli.train.scorer.module import Scorer
@@ -23,7 +23,7 @@ def write_results(
 ) -> list[str]:
     """Write the file of the scorer into `folder`, and before it the checkpoint that learned.
 
-    Returns the names of what was written.
+    The checkpoint holds the scorer as well. Returns the names of what was written.
     """
     module, results = learner.module, [scorer]
     if any(name.startswith("model.") for name in learner.names):
@@ -35,6 +35,8 @@ def write_results(
         vision_bf16_sha256=weights_digests(read_checkpoint(files).weights).bf16,
         model=files.name,
     )
+    if len(results) > 1:
+        write_scorer(module.scorer, record, folder / model / OWN_FILE)
     write_scorer(module.scorer, record, folder / scorer)
     return results
 

@@ -228,9 +228,16 @@ def test_the_result_of_joint_training_is_a_checkpoint_with_its_scorer(
     assert f"the checkpoint is {run / 'model'}" in result.err
     assert load_scorer(run / "scorer.safetensors", width=128).keys()
     use = ("clips/a.mp4", "--method", "stts", "--budget", "0.5", "--model", str(run / "model"))
-    file = ("--scorer", str(run / "scorer.safetensors"), "-o", str(tmp_path / "store"))
-    pruned = run_here("prune", *use, *file, cwd=folder)
-    assert pruned.code == 0, pruned.err
+    file = ("--scorer", str(run / "scorer.safetensors"))
+    stores = tmp_path / "by-file", tmp_path / "by-model"
+    for given, store in zip((file, ("--prune-at", "1")), stores, strict=True):
+        pruned = run_here("prune", *use, *given, "-o", str(store), cwd=folder)
+        assert pruned.code == 0, pruned.err
+    masks = [open_store(store)["a"].keep_mask for store in stores]
+    assert masks[0].equal(masks[1])
+    other = run_here("prune", *use, "--prune-at", "2", "-o", "other", cwd=folder)
+    assert other.code == 2
+    assert "was trained to look after block 1: give --prune-at 1" in other.err
 
 
 @pytest.mark.parametrize(
