@@ -57,7 +57,7 @@ def test_a_scorer_chooses_inside_the_encoder(clip: Path, tmp_path: Path) -> None
     [
         ({"method": "semvid", "budget": 0.5}, "'semvid' needs a question"),
         ({"method": "evs", "budget": 0.5, "query": "a ball"}, "no method here uses a query"),
-        ({"method": "stts", "budget": 0.5, "prune_at": 1}, "needs trained weights"),
+        ({"method": "stts", "budget": 0.5, "prune_at": 2}, "was trained to look after block 1"),
         ({"method": "evs", "budget": 0.5, "scorer": "x"}, "no method here uses a scorer"),
         ({"method": "evs", "budget": "half"}, "budget 'half' is not understood"),
         ({"method": "evs", "budget": 0.5, "start": "1"}, "start must be a number of seconds"),

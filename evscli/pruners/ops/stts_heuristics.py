@@ -38,8 +38,9 @@ def keep_new(
     masks = torch.stack([keep_highest(some, count) for some in scores])
     enough = ~((scores >= NEW) & ~masks).flatten(1).any(dim=1)
     enough[-1] = True
-    chosen = enough.long().argmax()
-    return masks[chosen], scores[chosen]
+    # A number as index would be read from the device.
+    chosen = enough.long().argmax(dim=0, keepdim=True)
+    return masks.index_select(0, chosen)[0], scores.index_select(0, chosen)[0]
 
 
 def likenesses(states: Tensor, thresholds: Tensor, *, moving: bool) -> tuple[Tensor, Tensor]:

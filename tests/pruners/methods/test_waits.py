@@ -14,8 +14,16 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
+from evscli.encoders.scorer import expected_shapes
 from evscli.pruners import check_selection, list_pruners
-from evscli.records import KeptTokens, OptionValue, PruneInputs, VideoTokens
+from evscli.records import (
+    KeptTokens,
+    OptionValue,
+    PruneInputs,
+    VideoTokens,
+    VideoWindows,
+    WindowChoice,
+)
 from tests.pruners.videos import noise
 
 GRID, WIDTH = (12, 6, 7), 160
@@ -49,6 +57,27 @@ def test_no_value_is_read_on_the_host(method: str, options: dict[str, OptionValu
 def test_those_that_wait_are_known(method: str) -> None:
     with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
         chosen(method, {})
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("window-diff", {}),
+        ("stts", {}),
+        ("stts", {"score": "easy"}),
+        ("stts", {"score": "heuristic"}),
+    ],
+)
+def test_windows_are_chosen_without_reading_a_value(
+    method: str, options: dict[str, OptionValue]
+) -> None:
+    request = check_selection(method, 0.3, options)
+    with FakeTensorMode():
+        scorer = {name: torch.empty(shape) for name, shape in expected_shapes(WIDTH, 8).items()}
+        windows = VideoWindows(states=torch.empty((*GRID, 4, WIDTH)))
+        choice = request.choose(windows, PruneInputs(scorer=scorer, heads=4))
+    assert isinstance(choice, WindowChoice)
+    assert choice.kept.mask.shape == GRID
 
 
 @pytest.mark.gpu

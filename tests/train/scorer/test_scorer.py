@@ -216,6 +216,17 @@ def test_a_scorer_of_another_encoder_is_refused(folder: Path, tmp_path: Path) ->
     refused = run_here("prune", *use, *file, cwd=folder)
     assert refused.code == 1
     assert "was trained for the encoder of other, which is not that of again" in refused.err
+    none = run_here("prune", *use, "-o", str(tmp_path / "store"), cwd=folder)
+    assert none.code == 2
+    assert "needs trained weights and again has none: give them with --scorer FILE" in none.err
+
+
+def test_mini_brings_a_scorer_along(folder: Path, tmp_path: Path) -> None:
+    use = ("clips/a.mp4", "--method", "stts", "--budget", "0.5", "--prune-at", "1")
+    assert run_here("prune", *use, "-o", str(tmp_path / "store"), cwd=folder).code == 0
+    record = open_store(tmp_path / "store")["a"]
+    assert record.keep_mask[0].all()
+    assert record.info.kept == record.info.tokens // 2
 
 
 def test_the_result_of_joint_training_is_a_checkpoint_with_its_scorer(
