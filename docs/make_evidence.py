@@ -13,7 +13,7 @@ from typing import Any
 
 MEASURED = Path(__file__).parent / "evidence" / "accuracy.json"
 FRAMES = Path(__file__).parent / "evidence" / "frames" / "accuracy.json"
-BESIDE = ("inside", "parts")
+BESIDE = ("inside", "scorer", "parts")
 """The folders of smaller runs, each with a table of its own."""
 SHOWN = ("64tok", "128tok", "256tok")
 """The budgets that the table of numbers of frames shows."""

@@ -47,7 +47,7 @@ def test_so_is_the_table_of_numbers_of_frames() -> None:
     assert document["videos"] == 300
 
 
-@pytest.mark.parametrize("name", ["inside", "parts"])
+@pytest.mark.parametrize("name", ["inside", "scorer", "parts"])
 def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
     table: Callable[[Any], str] = runpy.run_path(str(DOCS / "make_evidence.py"))["beside"]
     smaller = json.loads((MEASURED / name / "accuracy.json").read_text())
@@ -130,6 +130,6 @@ def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
 
 def test_every_picture_is_there() -> None:
     names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
-    assert len(names) == 14
+    assert len(names) == 16
     for name in names:
         assert (DOCS / name.partition("#")[0]).is_file(), name
