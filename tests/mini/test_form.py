@@ -7,6 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
 from evscli.bundled import MINI_FOLDER, MINI_NOTICE
+from evscli.encoders.scorer import OWN_FILE
 from evscli.mini.form import mini_config, mini_tokenizer
 from tests.checkpoints import build_mini
 
@@ -23,7 +24,10 @@ def test_the_bundled_files_are_those_that_the_script_writes(tmp_path: Path) -> N
     build_mini(tmp_path)
     made = {path.name for path in tmp_path.iterdir()}
     bundled = {path.name for path in MINI_FOLDER.iterdir() if path.is_file()}
-    assert {name for name in bundled - made if not name.endswith(".py")} == {"README.md"}
+    assert {name for name in bundled - made if not name.endswith(".py")} == {
+        "README.md",
+        OWN_FILE,
+    }
     for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
         assert (tmp_path / name).read_bytes() == (MINI_FOLDER / name).read_bytes()
 
