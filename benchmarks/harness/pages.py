@@ -91,8 +91,18 @@ CORPORA = (
 )
 VISUALIZE = ("({report_size[MB]:.1f} MB of pure noise with three stores",)
 
+TRAINING = (
+    "take {training_step[joined s]:.2f} s where one by one they take "
+    "{training_step[single s]:.2f} s",
+    "AdamW take {training_step[2B full GB]:.0f} and {training_step[8B full GB]:.0f} GB, adapters "
+    "beside bfloat16 weights {training_step[2B lora GB]:.0f} and "
+    "{training_step[8B lora GB]:.0f} GB, and 10,000 conversations {training_step[2B hours]:.1f} "
+    "and {training_step[8B hours]:.1f} hours",
+)
+
 PAGES: dict[str, tuple[str, ...]] = {
     "README.md": README,
     "docs/corpora.md": CORPORA,
     "docs/visualize.md": VISUALIZE,
+    "docs/training.md": TRAINING,
 }

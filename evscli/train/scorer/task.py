@@ -24,7 +24,7 @@ from evscli.train.scorer.module import Scorer
 from evscli.train.scorer.plan import ScorerPlan
 from evscli.train.task import TrainingTask
 from evscli.train.tuning.loaded import collator_of, positions_of, prepare
-from evscli.train.tuning.processes import make_accelerator
+from evscli.train.tuning.processes import make_accelerator, tuning_task
 from evscli.train.tuning.weights import let_learn, speaks, with_adapters
 
 SCORER, LANGUAGE = "scorer", "language"
@@ -40,24 +40,21 @@ def scorer_task(
     """
     device = resolve_device(encoding.device)
     accelerator = make_accelerator(plan, device)
-    module = talking(encoding, plan) if videos.talks else looking(encoding, plan)
+    if videos.talks:
+        module = talking(encoding, plan)
+    else:
+        own = accelerator.device  # of several processes, each has one; on CPUs with a number too
+        module = looking(encoding, plan, "cpu" if own.type == "cpu" else str(own))
     learner = ScorerLearner(module, plan, accelerator)
     batches = ScorerBatches(
         videos, plan, rank=accelerator.process_index, world=accelerator.num_processes
     )
-
-    def made(_: torch.device) -> ScorerLearner:
-        return learner
-
-    task = TrainingTask(
-        plan=plan, make_learner=made, batches=batches, leads=accelerator.is_main_process
-    )
-    return task, learner.device
+    return tuning_task(learner, batches)
 
 
-def looking(encoding: Encoding, plan: ScorerPlan) -> ScoredModel:
-    """Return a scorer that learns alone, with the vision side of a checkpoint."""
-    encoder = make_encoder(encoding, BY_CHECKPOINT, "cpu")
+def looking(encoding: Encoding, plan: ScorerPlan, device: str) -> ScoredModel:
+    """Return a scorer that learns alone, with the vision side of a checkpoint on a device."""
+    encoder = make_encoder(encoding, BY_CHECKPOINT, device)
     after = plan.block(encoder.shape.depth)
     encoder.check_block(after)
     shape = encoder.shape

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from accelerate import Accelerator
+from torch.utils.data import Dataset
 
 from evscli.errors import UsageError
+from evscli.train.task import B, TrainingTask
+from evscli.train.tuning.learner import TuningLearner
 from evscli.train.tuning.plan import TuningPlan
 
 
@@ -21,3 +26,20 @@ def make_accelerator(plan: TuningPlan, device: torch.device) -> Accelerator:
             f"--precision {plan.precision} cannot be had on {device} ({error}): leave it out, or "
             "choose another device"
         ) from None
+
+
+def tuning_task(
+    learner: TuningLearner[Any], batches: Dataset[B]
+) -> tuple[TrainingTask[B], torch.device]:
+    """Return the task of a learner that is made already, with the device of this process."""
+
+    def made(_: torch.device) -> Any:  # each learner takes batches of its own kind
+        return learner
+
+    task = TrainingTask(
+        plan=learner.plan,
+        make_learner=made,
+        batches=batches,
+        leads=learner.accelerator.is_main_process,
+    )
+    return task, learner.device

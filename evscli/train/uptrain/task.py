@@ -9,7 +9,7 @@ from evscli.encoders.files import ModelFiles
 from evscli.language.generate import load_language_model
 from evscli.train.task import TrainingTask
 from evscli.train.tuning.loaded import collator_of, positions_of, prepare
-from evscli.train.tuning.processes import make_accelerator
+from evscli.train.tuning.processes import make_accelerator, tuning_task
 from evscli.train.uptrain.batches import Examples, PrunedBatches, TuningBatch
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
@@ -42,11 +42,4 @@ def uptrain_task(
         rank=accelerator.process_index,
         world=accelerator.num_processes,
     )
-
-    def made(_: torch.device) -> UptrainLearner:
-        return learner
-
-    task = TrainingTask(
-        plan=plan, make_learner=made, batches=batches, leads=accelerator.is_main_process
-    )
-    return task, learner.device
+    return tuning_task(learner, batches)
