@@ -46,6 +46,15 @@ class Data(Checked):
             metavar="FILE.jsonl",
         ),
     ] = None
+    films: Annotated[
+        int | None,
+        Option(
+            "Procedural videos that mini learns from again and again, encoded once into "
+            "DIR/store, with DIR/conversations.jsonl. Default: new ones in every step.",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
     model: Annotated[
         str | None, Option("Checkpoint to begin with. Default: the bundled mini.", metavar="MODEL")
     ] = None
@@ -82,7 +91,7 @@ def uptrain(
     files = find_model(data.model or MINI)
     name_model(data.model or MINI)
     quiet_loading()
-    examples = examples_of(data, plan, store=stored(data, inputs, folder, device=device))
+    examples = examples_of(with_store(data, inputs, folder, device=device), plan)
     plan = replace(plan, data=examples.digest)
     trained = run(plan, files, examples, folder, device=device, processes=processes)
     finish(
@@ -99,6 +108,11 @@ def check_sources(data: Data, inputs: list[str] | None) -> None:
     """Raise UsageError unless videos, or a store, come with conversations, and nothing twice."""
     if inputs and data.store is not None:
         raise UsageError("videos and --store exclude each other: a store holds the videos already")
+    if data.films is not None and (inputs or data.store is not None or data.conversations):
+        raise UsageError(
+            "--films are procedural videos with their questions: give no videos, --store or "
+            "--conversations beside them"
+        )
     if (data.conversations is None) != (data.store is None and not inputs):
         raise UsageError(
             "--conversations are about videos or a --store: give both, or neither to learn from "
@@ -106,25 +120,48 @@ def check_sources(data: Data, inputs: list[str] | None) -> None:
         )
 
 
-def stored(data: Data, inputs: list[str] | None, folder: Path, *, device: str) -> str | None:
-    """Return the store to learn from. Videos are encoded into one below `folder` first."""
+def with_store(data: Data, inputs: list[str] | None, folder: Path, *, device: str) -> Data:
+    """Return the data with the store to learn from, into which videos are encoded first."""
+    store = folder / "store"
+    if data.films is not None:
+        return film_store(data, data.films, store)
     if not inputs:
-        return data.store
-    from evscli.api import prune_videos
+        return data
     from evscli.cli.notes import note
+
+    note(f"encoding the videos, once, into {store}")
+    encode_whole(inputs, store, model=data.model, device=device)
+    return replace(data, store=str(store))
+
+
+def film_store(data: Data, count: int, store: Path) -> Data:
+    """Encode procedural videos into a store, and return the data with it."""
+    from evscli.cli.notes import note, progress
+    from evscli.job import Encoding
+    from evscli.mini.exam.examples import FilmExamples
+    from evscli.mini.exam.stored import store_films
+
+    note(f"encoding {count:,} procedural videos, once, into {store}")
+    films = FilmExamples(encoding=Encoding(model=data.model), seed=0)
+    lines = store.with_name("conversations.jsonl")
+    with progress(count, unit="video") as advance:
+        store_films(films, count, store=store, conversations=lines, advance=advance)
+    return replace(data, store=str(store), conversations=lines)
+
+
+def encode_whole(inputs: list[str], store: Path, *, model: str | None, device: str) -> None:
+    """Encode videos into a store of all tokens. Raises UsageError where none can be."""
+    from evscli.api import prune_videos
     from evscli.job import Encoding, Job, Selection, Storage
 
-    store = folder / "store"
-    note(f"encoding the videos, once, into {store}")
     job = Job(
         selection=Selection(methods=("none",)),
-        encoding=Encoding(model=data.model, device=device),
+        encoding=Encoding(model=model, device=device),
         storage=Storage(output=str(store)),
     )
     (summary,) = prune_videos(inputs, job, listener=FailureNotes())
     if not summary.pruned and not summary.skipped:
         raise UsageError("no video could be encoded, so there is nothing to learn from")
-    return str(store)
 
 
 class FailureNotes:
@@ -160,9 +197,9 @@ def run(
     return run_shown(task, folder, name=name, device=target, processes=processes)
 
 
-def examples_of(data: Data, plan: UptrainPlan, *, store: str | None) -> Examples:
+def examples_of(data: Data, plan: UptrainPlan) -> Examples:
     """Return the conversations of the store, with a note on every line left out, or of films."""
-    if store is None or data.conversations is None:
+    if data.store is None or data.conversations is None:
         from evscli.job import Encoding
         from evscli.mini.exam.examples import FilmExamples
 
@@ -172,9 +209,9 @@ def examples_of(data: Data, plan: UptrainPlan, *, store: str | None) -> Examples
     from evscli.train.tuning.conversations import read_conversations
     from evscli.train.uptrain.batches import StoredExamples
 
-    read = read_conversations(data.conversations, open_store(store))
+    read = read_conversations(data.conversations, open_store(data.store))
     note_left_out(read.left_out)
-    return StoredExamples(store=store, conversations=read.found, seed=plan.seed)
+    return StoredExamples(store=data.store, conversations=read.found, seed=plan.seed)
 
 
 def finish(

@@ -25,6 +25,7 @@ from evscli.errors import DamagedError
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.language.generate import load_language_model
 from evscli.language.prefill import prefill
+from evscli.mini.exam.examples import FilmExamples
 from evscli.records import PrunedVideo
 from evscli.store import open_store
 from evscli.train.loop import train
@@ -209,6 +210,30 @@ def test_mini_learns_from_procedural_videos_of_its_own(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     (entry,) = json.loads((tmp_path / "run" / "report.json").read_text())["history"]
     assert 0 < entry["loss"]["answer"] < 1  # mini answers most of them
+
+
+@pytest.mark.slow
+def test_procedural_videos_encoded_once_serve_many_runs(tmp_path: Path) -> None:
+    few = ("--steps", "1", "--batch", "5", "--processes", "0", "--device", "cpu")
+    result = run_here("train", "uptrain", "--films", "2", *few, "-o", "run", cwd=tmp_path)
+    assert result.code == 0, result.err
+    names = ["film-0-00000", "film-0-00001"]
+    assert sorted(open_store(tmp_path / "run" / "store")) == names
+    data = ("--store", "run/store", "--conversations", "run/conversations.jsonl")
+    other = run_here("train", "uptrain", *data, *few, "-o", "other", cwd=tmp_path)
+    assert other.code == 0, other.err
+    ours, theirs = (
+        (tmp_path / run / "model" / "model.safetensors").read_bytes() for run in ("run", "other")
+    )
+    assert ours == theirs
+    films = FilmExamples(encoding=Encoding(), seed=0)
+    lines = (tmp_path / "run" / "conversations.jsonl").read_text().splitlines()
+    asked = [json.loads(line) for line in lines]
+    assert {line["video"] for line in asked} == {*names}
+    assert len(asked) == sum(len(films.film(number).questions) for number in range(2))
+    both = run_here("train", "uptrain", "--films", "2", *data, *few, "-o", "run", cwd=tmp_path)
+    assert both.code == 2
+    assert "give no videos, --store or --conversations beside them" in both.err
 
 
 def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path) -> None:
