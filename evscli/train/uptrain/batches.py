@@ -46,6 +46,12 @@ class TuningBatch:
     """The conversations that are not in it, each with the reason."""
 
 
+ALIKE = 0.7
+"""The least number of tokens of a row of a part, as a share of those of its longest."""
+
+TEXT = 128
+"""The tokens of text of a row, about."""
+
 Example = tuple[PrunedVideo, Messages]
 """A conversation about a video; conversations about one video have the very same record."""
 
@@ -131,9 +137,9 @@ class PrunedBatches(Dataset[TuningBatch]):
         fitting, left_out = self.fitting(self.pruned(taken.examples, rate, step))
         first, stop = (len(fitting) * rank // self.world for rank in (self.rank, self.rank + 1))
         mine = fitting[first:stop]
-        size = max(1, -(-len(mine) // self.plan.accumulate))
+        most = max(1, -(-len(mine) // self.plan.accumulate))
         return TuningBatch(
-            parts=[self.collate(mine[at : at + size]) for at in range(0, len(mine), size)],
+            parts=[self.collate(part) for part in alike(mine, most)],
             rate=rate,
             kept=sum(record.info.kept for record, _ in mine),
             total=sum(record.info.tokens for record, _ in mine),
@@ -163,6 +169,27 @@ class PrunedBatches(Dataset[TuningBatch]):
             left_out += reason
             fitting += [] if reason else [(record, messages)]
         return fitting, left_out
+
+
+def alike(examples: Sequence[Example], most: int) -> list[list[Example]]:
+    """Divide examples into parts of at most `most`, by the number of their tokens, longest first.
+
+    Rows of a part are filled up to the longest: a short video beside a long one would cost as much
+    as that. Examples about one video stay together as far as a part takes them.
+    """
+    parts: list[list[Example]] = []
+    for example in sorted(examples, key=row_length, reverse=True):
+        full = not parts or len(parts[-1]) == most
+        if full or row_length(example) < ALIKE * row_length(parts[-1][0]):
+            parts.append([])
+        parts[-1].append(example)
+    return parts
+
+
+def row_length(example: Example) -> int:
+    """Return about how many tokens a row has that holds a video and conversations about it."""
+    record, _ = example
+    return record.info.kept + TEXT
 
 
 def at_budget(request: PruneRequest, budget: Fraction) -> PruneRequest:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class UptrainPlan(TuningPlan):
     """The settings of a run. Two runs of one plan on one machine give the same weights."""
 
-    ALGORITHM: ClassVar = 2
+    ALGORITHM: ClassVar = 3
 
     methods: Annotated[
         tuple[str, ...],

@@ -34,7 +34,7 @@ from evscli.train.tuning.conversations import read_conversations
 from evscli.train.tuning.order import AT_ONCE, chunked
 from evscli.train.tuning.result import write_checkpoint
 from evscli.train.tuning.weights import sees
-from evscli.train.uptrain.batches import StoredExamples, TuningBatch
+from evscli.train.uptrain.batches import StoredExamples, TuningBatch, alike
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
 from evscli.train.uptrain.task import uptrain_task
@@ -42,6 +42,7 @@ from tests.cli.in_process import run_here
 from tests.videos import write_video
 
 PLAN = UptrainPlan(steps=4, batch=3, accumulate=2, warmup=1, rate=1e-3)
+ENTRIES = ((1, "b1"), (1, "b2"), (0, "a1"), (1, "b3"), (0, "a2"))
 QUESTION = "what color is the ball?"
 
 
@@ -164,6 +165,22 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(folder: Path) -> None:
         grads.append({key: value for key, value in learner.state().items() if "exp_avg" in key})
     for name, value in grads[0].items():
         torch.testing.assert_close(value, grads[1][name], rtol=1e-3, atol=1e-6)
+
+
+def test_short_videos_do_not_stand_beside_long_ones(folder: Path) -> None:
+    dataset = VideoDataset(folder / "store")
+    made = [(dataset[number], ({"role": "user", "content": name},)) for number, name in ENTRIES]
+    long, short = made[0][0].info.kept, made[0][0].info.kept // 8
+    cut = [
+        (replace(record, info=replace(record.info, kept=short if record.id == "b" else long)), talk)
+        for record, talk in made
+    ]
+    names = [[talk[0]["content"] for _, talk in part] for part in alike(cut, 9)]
+    assert names == [["a1", "a2"], ["b1", "b2", "b3"]]
+    names = [[talk[0]["content"] for _, talk in part] for part in alike(cut, 2)]
+    assert names == [["a1", "a2"], ["b1", "b2"], ["b3"]]
+    names = [[talk[0]["content"] for _, talk in part] for part in alike(made, 9)]
+    assert names == [["b1", "b2", "a1", "b3", "a2"]]  # of one length, and in their order
 
 
 def test_only_the_language_part_learns(folder: Path) -> None:
