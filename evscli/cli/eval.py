@@ -112,7 +112,7 @@ def evaluate(
     from evscli.evaluation.selections import selections
 
     task = EvalTask(
-        requests=selections(selection),
+        requests=selections(selection, own_scorer=encoding.own_scorer),
         job=Pruning(selection=selection, encoding=encoding),
         samplings=sampling.each(),
     )

@@ -45,10 +45,11 @@ class ScorerRecord:
 
 
 def read_record(path: Path) -> ScorerRecord | None:
-    """Return the record in a scorer's file; None for a folder, and where there is none.
+    """Return the record in a scorer's file, or in that of a checkpoint's folder, if it has one.
 
     Raises ModelError for a file that is not readable.
     """
+    path = path / OWN_FILE if path.is_dir() else path
     if not path.is_file():
         return None
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 
 from evscli.budget import Fraction
 from evscli.job.selection import Selection
@@ -14,7 +16,9 @@ UNPRUNED = "none"
 RANDOM = "random"
 
 
-def selections(selection: Selection) -> list[PruneRequest]:
+def selections(
+    selection: Selection, *, own_scorer: Callable[[], Path | None] = lambda: None
+) -> list[PruneRequest]:
     """Return unpruned once, then every method and at last `random` at every budget, smallest first.
 
     Those two are always the references, behind the whole encoder, so they need not be named. A
@@ -22,7 +26,8 @@ def selections(selection: Selection) -> list[PruneRequest]:
     `Selection.requests` does, and for a scorer or a query that no method uses.
     """
     named = tuple(one for one in selection.methods if one not in (UNPRUNED, RANDOM))
-    own = replace(selection, methods=named).requests() if named else ()
+    mine = replace(selection, methods=named)
+    own = mine.requests(own_scorer=own_scorer) if named else ()
     options = () if named else selection.options
     random = replace(selection, methods=(RANDOM,), options=options, prune_at=None).requests()
     asked = selection.query is not None or needing(own, "query") is not None

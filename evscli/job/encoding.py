@@ -98,6 +98,15 @@ class Encoding(Checked):
 
         return find_model(self.model or MINI, revision=self.revision)
 
+    def own_scorer(self) -> Path | None:
+        """Return the file of the scorer that the checkpoint holds, if it does. Raises ModelError.
+
+        None is also returned for one whose weights lie among those of the model.
+        """
+        from evscli.encoders.scorer import OWN_FILE
+
+        return self.files.get(OWN_FILE)
+
     def resolved(self) -> Encoding:
         """Return a copy with the checkpoint found, once for all that use it. Raises ModelError."""
         return replace(self, model=self.files, revision=None)

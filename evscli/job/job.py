@@ -36,8 +36,8 @@ class Pruning(Checked):
 
     @cached_property
     def requests(self) -> tuple[PruneRequest, ...]:
-        """The checked selections. Raises UsageError as `Selection.requests` does."""
-        return self.selection.requests()
+        """The checked selections. Raises as `Selection.requests` does."""
+        return self.selection.requests(own_scorer=self.encoding.own_scorer)
 
     def find_videos(
         self, inputs: Sequence[str], *, left_out: Callable[[LeftOut], None] = lambda _: None

@@ -15,7 +15,6 @@ from torch import Tensor
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.device import AUTO as AUTO_DTYPE
 from evscli.encoders.scorer import (
-    OWN_FILE,
     ScorerRecord,
     checkpoint_scorer,
     load_scorer,
@@ -139,7 +138,7 @@ def scorer_weights(job: Pruning, encoder: VideoEncoder) -> Mapping[str, Tensor] 
         path = Path(job.selection.scorer)
         found = load_scorer(path, width=width)
     else:
-        path = job.encoding.files.get(OWN_FILE)
+        path = job.encoding.own_scorer()
         found = checkpoint_scorer(job.encoding.files, width=width) or {}
     if path is not None and (record := read_record(path)) is not None:
         check_record(path, record, encoder.info, job.requests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -102,10 +102,14 @@ class Selection(Checked):
             less["budget_dist"] = None
         return less
 
-    def requests(self) -> tuple[PruneRequest, ...]:
+    def requests(
+        self, *, own_scorer: Callable[[], Path | None] = lambda: None
+    ) -> tuple[PruneRequest, ...]:
         """Return every method with every budget, checked; among several methods `none` comes once.
 
-        Raises UsageError as `check_selection` does, and for an option that no method has.
+        `own_scorer` finds the file of the scorer that the model brings along, which is used where
+        no other is named. Raises UsageError as `check_selection` does, and for an option that no
+        method has; ModelError as `own_scorer` and for a scorer that is not readable.
         """
         from evscli.pruners import check_selection
         from evscli.pruners.request import own_options, refuse_unused
@@ -123,8 +127,9 @@ class Selection(Checked):
             block = self.prune_at if spec.prune_at is None else spec.prune_at
             for rule in [None] if alone or not rules else rules:
                 request = check_selection(spec.pruner, rule, own, prune_at=block)
-                if "scorer" in request.needs and self.scorer is not None:
-                    request = _where_trained(request, Path(self.scorer), given=block)
+                if "scorer" in request.needs:
+                    path = own_scorer() if self.scorer is None else Path(self.scorer)
+                    request = _where_trained(request, path, given=block)
                 if request not in requests:
                     requests.append(request)
         return tuple(requests)
@@ -161,14 +166,14 @@ def _refuse_replaced(
         )
 
 
-def _where_trained(request: PruneRequest, path: Path, *, given: int | None) -> PruneRequest:
+def _where_trained(request: PruneRequest, path: Path | None, *, given: int | None) -> PruneRequest:
     """Return a request at the block that its scorer was trained for, where its file names one.
 
     Raises UsageError where another is given, and ModelError for a file that is not readable.
     """
     from evscli.encoders.scorer import read_record
 
-    record = read_record(path)
+    record = None if path is None else read_record(path)
     if record is None:
         return request
     if given not in (None, record.prune_at):

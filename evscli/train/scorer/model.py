@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,33 +64,30 @@ class ScoredModel(nn.Module):
         """The conversations that did not fit the context, each as a reason."""
 
     def forward(self, part: ScorerPart) -> dict[str, Tensor]:
-        """Return the losses of a part by name, each its share of the batch's."""
-        changes: list[Tensor] = []
-        examples: list[tuple[PrunedVideo, Messages]] = []
+        """Return the losses of a part by name, each its share of the batch's.
+
+        Every video weighs the same, so that the parts of a batch do not matter.
+        """
+        found: dict[str, list[Tensor]] = defaultdict(list)
         for video in part.videos:
             change, record = self.pruned(video, part.rate)
-            changes.append(change)
+            found[CHANGE].append(self.auxiliary * change)
             if record is not None:
-                examples += [(record, messages) for messages in video.conversations]
-        losses = {CHANGE: self.auxiliary * torch.stack(changes).sum() / part.total}
-        if examples:
-            losses |= self.answered(examples, len(part.videos) / part.total)
-        return losses
+                found[ANSWER] += self.answered(record, video.conversations)
+        return {name: torch.stack(some).sum() / part.total for name, some in found.items() if some}
 
-    def answered(
-        self, examples: Sequence[tuple[PrunedVideo, Messages]], share: float
-    ) -> dict[str, Tensor]:
-        """Return the loss of the answers, as a share of the batch's, where some fit the context."""
+    def answered(self, record: PrunedVideo, conversations: Sequence[Messages]) -> list[Tensor]:
+        """Return the mean loss of the answers about a video, where some fit the context."""
         assert self.collate is not None, "conversations come with a language model"
         collate, fitting = self.collate, []
-        for record, messages in examples:
+        for messages in conversations:
             reason = too_long(collate, record, messages, self.context)
             self.left_out += reason
             fitting += [] if reason else [(record, messages)]
         if not fitting:
-            return {}
+            return []
         answers = AnswerInputs.of(collate(fitting))
-        return {ANSWER: share * answer_loss(self.model, answers, self.device) / answers.count}
+        return [answer_loss(self.model, answers, self.device) / answers.count]
 
     def pruned(self, video: PatchedVideo, rate: float) -> tuple[Tensor, PrunedVideo | None]:
         """Return the auxiliary loss of a video, and its record where it is talked about."""

@@ -16,7 +16,7 @@ PUBLISHED_BLOCK = 3
 class ScorerPlan(TuningPlan):
     """The settings of a run. Two runs of one plan on one machine give the same weights."""
 
-    ALGORITHM: ClassVar = 1
+    ALGORITHM: ClassVar = 2
 
     prune_at: Annotated[
         int | None,

@@ -118,10 +118,11 @@ def test_a_batch_holds_a_video_once_for_all_conversations_about_it(folder: Path)
     assert learned.losses.keys() == {CHANGE, ANSWER}
 
 
-def test_parts_of_a_batch_give_the_gradient_of_the_whole(folder: Path) -> None:
+@pytest.mark.parametrize("talks", [True, False])
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(folder: Path, talks: bool) -> None:
     grads: list[dict[str, Tensor]] = []
     for accumulate in (1, 2):
-        task = task_of(folder, replace(PLAN, accumulate=accumulate), talks=False)
+        task = task_of(folder, replace(PLAN, accumulate=accumulate), talks=talks)
         learner = learner_of(task)
         batch = task.batches[0]
         assert len(batch.parts) == accumulate
@@ -222,7 +223,7 @@ def test_a_scorer_of_another_encoder_is_refused(folder: Path, tmp_path: Path) ->
 
 
 def test_mini_brings_a_scorer_along(folder: Path, tmp_path: Path) -> None:
-    use = ("clips/a.mp4", "--method", "stts", "--budget", "0.5", "--prune-at", "1")
+    use = ("clips/a.mp4", "--method", "stts", "--budget", "0.5")  # it names its block
     assert run_here("prune", *use, "-o", str(tmp_path / "store"), cwd=folder).code == 0
     record = open_store(tmp_path / "store")["a"]
     assert record.keep_mask[0].all()
@@ -241,14 +242,18 @@ def test_the_result_of_joint_training_is_a_checkpoint_with_its_scorer(
     use = ("clips/a.mp4", "--method", "stts", "--budget", "0.5", "--model", str(run / "model"))
     file = ("--scorer", str(run / "scorer.safetensors"))
     stores = tmp_path / "by-file", tmp_path / "by-model"
-    for given, store in zip((file, ("--prune-at", "1")), stores, strict=True):
+    for given, store in zip((file, ()), stores, strict=True):
         pruned = run_here("prune", *use, *given, "-o", str(store), cwd=folder)
         assert pruned.code == 0, pruned.err
     masks = [open_store(store)["a"].keep_mask for store in stores]
     assert masks[0].equal(masks[1])
     other = run_here("prune", *use, "--prune-at", "2", "-o", "other", cwd=folder)
     assert other.code == 2
-    assert "was trained to look after block 1: give --prune-at 1" in other.err
+    assert "was trained to look after block 1, not 2: leave --prune-at out" in other.err
+    folder_given = ("--scorer", str(run / "model"), "-o", "other")
+    alike = run_here("prune", *use[:5], *folder_given, cwd=folder)
+    assert alike.code == 1
+    assert "was trained for the encoder of " in alike.err  # it learned, so mini's is another
 
 
 @pytest.mark.parametrize(
