@@ -150,6 +150,16 @@ TunedFolder = Annotated[
         metavar="DIR",
     ),
 ]
+Blend = Annotated[
+    float,
+    Option(
+        "Share of the weights before the training in DIR/model, beside those that learned: 0.5 "
+        "often answers better than either. A finished run may be given another.",
+        metavar="SHARE",
+        least=0,
+        below=1,
+    ),
+]
 Looks = Annotated[
     int | None,
     Option(

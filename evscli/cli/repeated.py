@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from evscli.option import option_fields
 
 
-def repeated(command: str, inputs: Sequence[str] | None, *settings: Any) -> str:
-    """Return the command with its inputs, and every setting of dataclasses that is not usual."""
+def repeated(command: str, inputs: Sequence[str] | None, *settings: Any, output: str | Path) -> str:
+    """Return the command with its inputs and output, and every setting that is not usual."""
     words = [command, *map(shlex.quote, inputs or ())]
     for held in settings:
         kind: type = type(held)
@@ -21,4 +22,4 @@ def repeated(command: str, inputs: Sequence[str] | None, *settings: Any) -> str:
             shown = value if isinstance(value, tuple) else [value]
             given = ["" if one is True else f" {shlex.quote(str(one))}" for one in shown]
             words += [f"{field.names[-1]}{one}" for one in given]
-    return " ".join(words)
+    return " ".join([*words, f"-o {shlex.quote(str(output))}"])

@@ -60,6 +60,7 @@ def scorer(
     inputs: options.TrainingInputs = None,
     device: Device = "auto",
     processes: options.Processes = 1,
+    blend: options.Blend = 0.0,
     as_json: options.Json = False,
 ) -> None:
     """Train the scorer of STTS for an encoder, on your own videos.
@@ -79,6 +80,8 @@ def scorer(
     check_output(folder)
     if data.conversations is not None and not inputs:
         raise UsageError("--conversations are about videos: name these too")
+    if data.conversations is None and (inputs or data.unlabelled):
+        refuse_language(plan)
     if data.unlabelled and inputs:
         raise UsageError(
             "--unlabelled is about procedural videos: your own have no questions where you leave "
@@ -96,9 +99,20 @@ def scorer(
         plan,
         encoding,
         folder,
-        command=repeated("evs train scorer", inputs, data, plan, reading, sampling),
+        command=repeated("evs train scorer", inputs, data, plan, reading, sampling, output=output),
+        blend=blend,
         as_json=as_json,
     )
+
+
+def refuse_language(plan: ScorerPlan) -> None:
+    """Raise UsageError for a setting of the language part where a scorer learns alone."""
+    given = {"--learn all": plan.learn == "all", "--lora": plan.lora, "--context": plan.context}
+    if used := [name for name, value in given.items() if value]:
+        raise UsageError(
+            f"{used[0]} is not used without conversations, where a scorer learns alone: leave it "
+            "out, or give --conversations"
+        )
 
 
 def videos_of(
@@ -161,6 +175,7 @@ def finish(
     folder: Path,
     *,
     command: str,
+    blend: float,
     as_json: bool,
 ) -> None:
     """Write DIR/scorer.safetensors, maybe DIR/model, and DIR/report.json, and print the report."""
@@ -173,6 +188,15 @@ def finish(
     assert isinstance(learner, ScorerLearner)
     if not learner.accelerator.is_main_process:
         return
-    results = write_results(learner, files, folder, scorer=SCORER_FILE, model=MODEL_FOLDER)
+    results = write_results(
+        learner,
+        files,
+        folder,
+        scorer=SCORER_FILE,
+        model=MODEL_FOLDER,
+        command=command,
+        before=blend,
+    )
     document = {"model": files.name, **training_report(plan, trained, command=command)}
+    document["blend"] = blend
     report_course(document, folder, results=results, as_json=as_json)

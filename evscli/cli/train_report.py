@@ -24,9 +24,10 @@ from evscli.mini.training.learner import ANSWER, naming_loss
 from evscli.mini.world.questions import KINDS
 from evscli.store.durable import make_folder, replace_file
 from evscli.tables import tab_separated, table_of
-from evscli.texts import duration_text
-from evscli.train.loop import Trained, TrainingRun, train
+from evscli.texts import count_text, duration_text
+from evscli.train.loop import REPORT_EVERY, Trained, TrainingRun, train
 from evscli.train.task import B, TrainingTask
+from evscli.train.tuning.plan import DEFAULT
 
 MOST_NAMED = 5
 """The most examples left out that are named. The others are counted."""
@@ -57,6 +58,7 @@ def run_shown(
             stop=stop,
             device=device,
             processes=processes,
+            report_every=min(REPORT_EVERY, max(1, total // ROWS)),
         )
     if trained.step < total:
         note(f"stopped after step {trained.step:,} of {total:,}; its checkpoint is in {folder}")
@@ -148,7 +150,7 @@ def losses_texts(report: Mapping[str, Any]) -> list[str]:
 def answers_text(report: Mapping[str, Any]) -> str:
     """Return how well questions were answered, where that was counted, and the loss."""
     loss = f"answer loss {report['loss'][ANSWER]:.4f}"
-    return f"{report['overall']:.1%} right, {loss}" if report["accuracy"] else loss
+    return f"{report['overall']:.1%} right, {loss}" if report.get("accuracy") else loss
 
 
 def report(
@@ -174,16 +176,25 @@ def report_run(document: Mapping[str, Any], folder: Path, *, as_json: bool) -> b
     if as_json:
         print(text)
         return True
-    plan = document["plan"]
     print(f"trained by {document['trained_by']}")
-    print("plan       " + ", ".join(f"{name} {value}" for name, value in plan.items()))
-    print(f"time       {document['steps']:,} steps in {document['hours']:.2f} hours")
+    print(f"plan       {plan_text(document['plan'])}")
+    print(f"time       {document['steps']:,} steps in {duration_text(3600 * document['hours'])}")
     for machine in document["machines"]:
         print(
             f"machine    {machine['processor']}, {machine['device']}, "
-            f"{machine['threads']} threads, torch {machine['torch']}"
+            f"{count_text(machine['threads'], 'thread')}, torch {machine['torch']}"
         )
     return False
+
+
+def plan_text(plan: Mapping[str, float | str]) -> str:
+    """Return the settings that were given or follow from the model; digests and versions stay out.
+
+    All of them stand in DIR/report.json.
+    """
+    hidden = ("data", "algorithm")
+    given = {name: value for name, value in plan.items() if value not in (DEFAULT, "")}
+    return ", ".join(f"{name} {value}" for name, value in given.items() if name not in hidden)
 
 
 def report_course(

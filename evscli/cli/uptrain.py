@@ -68,6 +68,7 @@ def uptrain(
     inputs: options.TrainingInputs = None,
     device: Device = "auto",
     processes: options.Processes = 1,
+    blend: options.Blend = 0.0,
     as_json: options.Json = False,
 ) -> None:
     """Let the language part of a model learn from pruned videos, at many pruning rates.
@@ -99,7 +100,8 @@ def uptrain(
         plan,
         files,
         folder,
-        command=repeated("evs train uptrain", inputs, data, plan),
+        command=repeated("evs train uptrain", inputs, data, plan, output=output),
+        blend=blend,
         as_json=as_json,
     )
 
@@ -221,6 +223,7 @@ def finish(
     folder: Path,
     *,
     command: str,
+    blend: float,
     as_json: bool,
 ) -> None:
     """Write DIR/model and DIR/report.json, and print the report."""
@@ -233,6 +236,8 @@ def finish(
     assert isinstance(learner, UptrainLearner)
     if not learner.accelerator.is_main_process:
         return
-    write_checkpoint(learner.module, files, folder / MODEL_FOLDER)
+    model = folder / MODEL_FOLDER
+    write_checkpoint(learner.module, files, model, command=command, before=blend)
     document = {"model": files.name, **training_report(plan, trained, command=command)}
+    document["blend"] = blend
     report_course(document, folder, results=[MODEL_FOLDER], as_json=as_json)

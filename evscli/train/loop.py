@@ -61,15 +61,21 @@ class Window:
             self.right[kind] += right
 
     def report(self, step: int) -> TrainingReport:
-        """Return mean losses, and the accuracy by kind on batches that are new to the learner."""
-        right, asked = self.right, self.asked
-        return {
+        """Return mean losses, and the accuracy by kind on batches that are new to the learner.
+
+        There is no accuracy where it is not known whether answers were right.
+        """
+        report: TrainingReport = {
             "step": step,
             "loss": {name: round(sum(v) / len(v), 4) for name, v in self.losses.items()},
-            "accuracy": {k: round(right[k] / asked[k], 4) for k in self.kinds if asked[k]},
-            "overall": round(right.total() / max(1, asked.total()), 4),
-            **({"left_out": self.left_out} if self.left_out else {}),
         }
+        if self.kinds:
+            right, asked = self.right, self.asked
+            report["accuracy"] = {
+                kind: round(right[kind] / asked[kind], 4) for kind in self.kinds if asked[kind]
+            }
+            report["overall"] = round(right.total() / max(1, asked.total()), 4)
+        return report | ({"left_out": self.left_out} if self.left_out else {})
 
 
 class TrainingRun(Generic[B]):
@@ -190,7 +196,7 @@ def training_report(plan: Plan, trained: Trained, *, command: str) -> dict[str, 
         "trained_by": command,
         "plan": plan.values(),
         "steps": trained.step,
-        "hours": round(trained.seconds / 3600, 3),
+        "hours": round(trained.seconds / 3600, 5),
         "machines": trained.machines,
         "algorithms": trained.algorithms,
         "finished_with": provenance(device=str(trained.learner.device)),

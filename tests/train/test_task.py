@@ -75,7 +75,7 @@ def test_a_learner_that_asks_nothing_has_no_accuracy(tmp_path: Path) -> None:
     silent = partial(adder, Steady(), kind=Silent)
     quiet = TrainingTask(plan=Steady(), make_learner=silent, batches=Sums())
     (report,) = train(quiet, tmp_path, processes=0, until=2).history
-    assert (report["accuracy"], report["overall"]) == ({}, 0.0)
+    assert report.keys() == {"step", "loss"}
 
 
 def draw_while_killing() -> None:

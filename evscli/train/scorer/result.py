@@ -19,15 +19,23 @@ from evscli.train.tuning.result import write_checkpoint
 
 
 def write_results(
-    learner: ScorerLearner, files: ModelFiles, folder: Path, *, scorer: str, model: str
+    learner: ScorerLearner,
+    files: ModelFiles,
+    folder: Path,
+    *,
+    scorer: str,
+    model: str,
+    command: str,
+    before: float,
 ) -> list[str]:
     """Write the file of the scorer into `folder`, and before it the checkpoint that learned.
 
-    The checkpoint holds the scorer as well. Returns the names of what was written.
+    The checkpoint is written as `write_checkpoint` does, and holds the scorer as well. Returns the
+    names of what was written.
     """
     module, results = learner.module, [scorer]
     if any(name.startswith("model.") for name in learner.names):
-        write_checkpoint(module.model, files, folder / model)
+        write_checkpoint(module.model, files, folder / model, command=command, before=before)
         files = LocalFolder(folder / model, name=str(folder / model))
         results.append(model)
     record = ScorerRecord(

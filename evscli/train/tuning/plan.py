@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar, Literal
 
+from evscli.errors import UsageError
 from evscli.option import Checked, Option
 from evscli.train.rates import RateDistribution, parse_rates
+
+DEFAULT = "default"
+"""The value in a report of a setting that was left to the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +89,14 @@ class TuningPlan(Checked):
     """The number of steps after `steps`, of which this training knows none."""
 
     def __post_init__(self) -> None:
-        """Check the distribution. Raises UsageError."""
+        """Check the distribution, and the parts. Raises UsageError."""
         super().__post_init__()
         parse_rates(self.rate_dist)
+        if self.accumulate > self.batch:
+            raise UsageError(
+                f"--accumulate {self.accumulate} is more parts than a batch of {self.batch} has: "
+                "give fewer, or a larger --batch"
+            )
 
     @property
     def rates(self) -> RateDistribution:
@@ -119,4 +128,4 @@ def as_setting(value: object) -> float | str:
     """Return a setting as one that JSON holds: `default` for None, and words for a tuple."""
     if isinstance(value, tuple):
         return " ".join(value)
-    return value if isinstance(value, int | float | str) else "default"
+    return value if isinstance(value, int | float | str) else DEFAULT

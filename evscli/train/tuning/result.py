@@ -1,4 +1,4 @@
-"""The checkpoint folder that uptraining leaves: an ordinary one, its vision tower as it was."""
+"""The checkpoint folder that training leaves: an ordinary one, its vision tower as it was."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Any
 import torch
 
 from evscli.encoders.files import ModelFiles
+from evscli.encoders.scorer import OWN_FILE
+from evscli.language.generate import load_language_model
+
+TUNING = "evs_tuning"
+"""The key of a configuration whose value is the command that made the checkpoint."""
 
 BESIDE = (
     "tokenizer.json",
@@ -25,26 +30,45 @@ BESIDE = (
     "video_preprocessor_config.json",
     "processor_config.json",
     "generation_config.json",
+    OWN_FILE,
 )
 """The files beside weights and configuration that a checkpoint may have."""
 
 
-def write_checkpoint(model: Any, files: ModelFiles, folder: Path) -> None:
+def write_checkpoint(
+    model: Any, files: ModelFiles, folder: Path, *, command: str, before: float = 0.0
+) -> None:
     """Write a trained model as a checkpoint in `folder`, which appears whole or not at all.
 
-    Adapters are merged into the weights, and these are rounded to the dtype of the checkpoint that
-    the run began with, whose other files come along.
+    Adapters are merged into the weights, these get a share `before` of those of the checkpoint
+    that the run began with, and are rounded to its dtype. Its other files come along, and a scorer,
+    which fits as long as the part that sees has not learned.
     """
     begun = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(begun, ignore_errors=True)
     begun.mkdir(parents=True)
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    if before:
+        blend(merged, files, before)
+    setattr(merged.config, TUNING, command)
     merged.to(stored_dtype(files)).save_pretrained(begun)
     for name in BESIDE:
         if (path := files.get(name)) is not None:
             shutil.copyfile(path, begun / name)
     shutil.rmtree(folder, ignore_errors=True)
     begun.rename(folder)
+
+
+@torch.no_grad()
+def blend(model: Any, files: ModelFiles, before: float) -> None:
+    """Give the weights of a model a share `before` of those of its checkpoint.
+
+    The mean of both often answers better than either: it keeps what the checkpoint could, with most
+    of what was learned (WiSE-FT, arXiv 2109.01903).
+    """
+    first = dict(load_language_model(files, device="cpu").model.named_parameters())
+    for name, weight in model.named_parameters():
+        weight.copy_(weight.float().lerp(first[name].to(weight.device, torch.float32), before))
 
 
 def stored_dtype(files: ModelFiles) -> torch.dtype:

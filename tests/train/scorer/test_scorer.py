@@ -191,7 +191,8 @@ def test_the_command_trains_a_scorer_that_prunes(folder: Path, tmp_path: Path) -
     assert f"the scorer is {run / 'scorer.safetensors'}" in result.err
     assert not (run / "model").exists()
     report = json.loads((run / "report.json").read_text())
-    assert report["trained_by"] == ("evs train scorer clips --steps 2 --batch 2 --units 8")
+    settings = "--steps 2 --batch 2 --units 8"
+    assert report["trained_by"] == f"evs train scorer clips {settings} -o {run}"
     assert report["history"][-1]["loss"].keys() == {CHANGE}
     record = read_record(run / "scorer.safetensors")
     assert record is not None
@@ -260,6 +261,8 @@ def test_the_result_of_joint_training_is_a_checkpoint_with_its_scorer(
     ("given", "reason"),
     [
         (("--conversations", "train.jsonl"), "--conversations are about videos: name these too"),
+        (("clips", "--learn", "all"), "--learn all is not used without conversations"),
+        (("--unlabelled", "--lora", "2"), "--lora is not used without conversations"),
         (("clips", "--unlabelled"), "--unlabelled is about procedural videos"),
         (("nowhere",), "nowhere"),
     ],

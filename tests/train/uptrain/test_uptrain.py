@@ -15,12 +15,15 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from evscli.api import prune_videos
+from evscli.bundled import MINI_FOLDER
 from evscli.cli.train_report import ProgressPrinter
 from evscli.datasets import VideoDataset
 from evscli.encoders.files import find_model
+from evscli.encoders.scorer import OWN_FILE
 from evscli.errors import DamagedError
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.language.generate import load_language_model
@@ -292,7 +295,7 @@ def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
     trained = train(task, tmp_path / "run", processes=0)
     learner = trained.learner
     assert isinstance(learner, UptrainLearner)
-    write_checkpoint(learner.module, find_model("mini"), tmp_path / "model")
+    write_checkpoint(learner.module, find_model("mini"), tmp_path / "model", command="trained")
     tuned, mini = (load_language_model(name) for name in (str(tmp_path / "model"), "mini"))
     ours, theirs = tuned.model.state_dict(), mini.model.state_dict()
     assert ours.keys() == theirs.keys()
@@ -300,6 +303,32 @@ def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
     assert any(not ours[name].equal(theirs[name]) for name in ours)
     record = open_store(folder / "store")["a"]
     prefill(record, tuned.tokenizer, QUESTION, model=tuned.model)  # which checks the vision weights
+    assert tuned.model.config.evs_tuning == "trained"
+    own = [find_model(name).get(OWN_FILE) for name in (str(tmp_path / "model"), "mini")]
+    assert own[0] is not None
+    assert own[1] is not None
+    assert own[0].read_bytes() == own[1].read_bytes()  # what it looks into has not changed
+
+
+def test_a_finished_run_is_blended_with_what_it_began_with(folder: Path, tmp_path: Path) -> None:
+    given = ("--store", str(folder / "store"), "--conversations", "train.jsonl", "-o", "run")
+    few = ("--steps", "2", "--batch", "2", "--learning-rate", "0.1", "--processes", "0")
+    shutil.copy(folder / "train.jsonl", tmp_path)
+    weights = []
+    for blend in ((), ("--blend", "0.75")):
+        result = run_here("train", "uptrain", *given, *few, *blend, cwd=tmp_path)
+        assert result.code == 0, result.err
+        weights.append(load_file(tmp_path / "run" / "model" / "model.safetensors"))
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["blend"], report["steps"], len(report["history"])) == (0.75, 2, 2)
+    before = load_file(MINI_FOLDER / "model.safetensors")
+    moved = 0
+    for name, first in before.items():
+        whole, blended = (one[name].float() for one in weights)
+        moved += not whole.equal(first.float())
+        expected = 0.75 * first.float() + 0.25 * whole
+        torch.testing.assert_close(blended, expected, rtol=2**-6, atol=1e-3)
+    assert moved > 0
 
 
 def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Path) -> None:
@@ -313,6 +342,10 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["steps"] == 2
     assert "--batch 2" in report["trained_by"]
+    assert [sorted(entry) for entry in report["history"]] == [["loss", "step"]] * 2
+    assert re.search(r"^time       2 steps in [\d.]+ s$", result.out, re.MULTILINE)
+    assert re.search(r"^plan       rate_dist beta:1.2,1.2, steps 2, ", result.out, re.MULTILINE)
+    assert "default" not in result.out
     asked = run_here(
         "ask", str(folder / "store"), "a", QUESTION, "--model", "run/model", cwd=tmp_path
     )
@@ -327,6 +360,8 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
         (("--method", "window-diff"), "does not score finished tokens alone"),
         (("--method", "none"), "none"),
         (("--method", "evs", "--method", "vcast"), "--method was given several times"),
+        (("--batch", "2", "--accumulate", "3"), "--accumulate 3 is more parts than a batch of 2"),
+        (("--blend", "1"), "--blend must be below 1, got 1.0"),
         (("--rate-dist", "gamma:1"), "the distribution of rates 'gamma:1' is none"),
     ],
 )
