@@ -25,9 +25,9 @@ OPENERS = frozenset(
 VERBS = frozenset(
     "Add Allocate Answer Append Apply Ask Attach Begin Bring Change Check Choose Claim Clear "
     "Close Compact Compare Complete Compose Compute Copy Correlate Count Create Cut Decode Demux "
-    "Digest Discard Do Draw Encode End Enlarge Estimate Expand Fill Find Flush Forget Gather "
-    "Give Go Group Hand Hang Have Hide Hold Identify Ignore Import Index Join Judge Keep Lay "
-    "Learn Let List Load Make Mark Map Measure Merge Move Normalise Note Open Pack Paint Parse "
+    "Digest Discard Divide Do Draw Encode End Enlarge Estimate Expand Fill Find Flush Forget "
+    "Gather Give Go Group Hand Hang Have Hide Hold Identify Ignore Import Index Join Judge Keep "
+    "Lay Learn Let List Load Make Mark Map Measure Merge Move Normalise Note Open Pack Paint Parse "
     "Pass Place Pool Prefill Print Prune Put Queue Raise Read Record Refuse Regroup Remove "
     "Replace Report Resize Resolve Restore Return Rotate Run Say Score Send Set Show Spread "
     "Start Stop Sum Survey Take Train Treat Try Turn Wait Wrap Write Yield".split()
