@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from evscli.encoders.files import ModelFiles
+from evscli.store.durable import new_folder
 
 BESIDE = (
     "tokenizer.json",
@@ -33,18 +34,14 @@ def write_checkpoint(model: Any, files: ModelFiles, folder: Path) -> None:
     """Write a trained model as a checkpoint in `folder`, which appears whole or not at all.
 
     Adapters are merged into the weights, and these are rounded to the dtype of the checkpoint that
-    the run began with, whose other files come along.
+    the run began with, whose other files come along. Raises OSError where the disk is full.
     """
-    begun = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(begun, ignore_errors=True)
-    begun.mkdir(parents=True)
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    merged.to(stored_dtype(files)).save_pretrained(begun)
-    for name in BESIDE:
-        if (path := files.get(name)) is not None:
-            shutil.copyfile(path, begun / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    begun.rename(folder)
+    with new_folder(folder) as begun:
+        merged.to(stored_dtype(files)).save_pretrained(begun)
+        for name in BESIDE:
+            if (path := files.get(name)) is not None:
+                shutil.copyfile(path, begun / name)
 
 
 def stored_dtype(files: ModelFiles) -> torch.dtype:
