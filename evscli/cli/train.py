@@ -57,11 +57,11 @@ def mini(
     plan = plan if looks is None else replace(plan, looks=looks)
     folder = folder_path(output, "--output")
     check_run_folder(folder)
-    catch_termination()
     from evscli.train.folder import run_folder
 
     with run_folder(folder):
         trained = run(plan, folder, device=device, threads=threads, processes=processes)
+        catch_termination()
         finish(plan, trained, folder, held_out=held_out, as_json=as_json)
 
 
