@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from evscli.encoders.checkpoint import weight_files
@@ -18,10 +19,12 @@ from evscli.train.tuning.result import BESIDE
 def checkpoint_digest(files: ModelFiles) -> str:
     """Return the digest of a checkpoint's files: all weights, configuration and tokenizer.
 
-    Raises ModelError where there are no weights.
+    Each is read once, several at a time. Raises ModelError where there are no weights.
     """
     beside = [path for name in ("config.json", *BESIDE) if (path := files.get(name)) is not None]
-    return json_digest([[path.name, file_digest(path)] for path in [*beside, *weight_files(files)]])
+    paths = [*beside, *weight_files(files)]
+    with ThreadPoolExecutor() as pool:
+        return json_digest([[path.name for path in paths], *pool.map(file_digest, paths)])
 
 
 def collator_of(loaded: LanguageModel) -> ConversationCollator:

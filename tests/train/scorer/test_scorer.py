@@ -293,9 +293,10 @@ def test_a_conversation_that_one_of_two_processes_leaves_out_is_named(
     short = {"video": "a", "question": "what color is the ball?", "answer": "red"}
     (tmp_path / "train.jsonl").write_text(f"{json.dumps(short)}\n{json.dumps(long)}\n")
     given = (str(folder / "clips"), "--conversations", "train.jsonl", "-o", "run", *FEW)
+    narrow = ("--context", "150", "--rate-dist", "fixed:0.5")
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     ran = subprocess.run(
-        [sys.executable, *launch, "-m", "evscli", "train", "scorer", *given, "--context", "150"],
+        [sys.executable, *launch, "-m", "evscli", "train", "scorer", *given, *narrow],
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -306,3 +307,4 @@ def test_a_conversation_that_one_of_two_processes_leaves_out_is_named(
     assert ran.stderr.count("tokens are more than the context of 150") == 1
     (entry,) = json.loads((tmp_path / "run" / "report.json").read_text())["history"]
     assert {*entry["loss"]} == {ANSWER, CHANGE}
+    assert len(entry["left_out"]) == 2  # steps
