@@ -9,6 +9,7 @@ import pytest
 
 from evscli.errors import StoreBusyError, UsageError
 from evscli.train.folder import check_folder, run_folder
+from tests.cli.in_process import run_here
 from tests.store.processes import start
 from tests.store.test_locks import wait_for
 
@@ -60,3 +61,12 @@ def test_the_checkpoint_to_begin_with_is_not_where_the_result_goes(
     check_folder(tmp_path / "run", model=tmp_path / "other" / "model")
     with pytest.raises(UsageError, match="in place of the checkpoint"):
         check_folder(tmp_path / "run", model=tmp_path / model)
+
+
+@pytest.mark.parametrize("command", ["mini", "uptrain", "scorer"])
+def test_every_training_refuses_the_folder_of_a_run_at_work(tmp_path: Path, command: str) -> None:
+    with run_folder(tmp_path / "run"):
+        second = run_here("train", command, "-o", "run", "--device", "cpu", cwd=tmp_path)
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["training.lock"]
+    assert second.code == 1
+    assert "run is being written by process" in second.error
