@@ -170,7 +170,7 @@ def train(
     with lost_processes_named():
         for batch in batches(task.batches, run.step, last, processes):
             run.learn(batch)
-            ending = run.step == last or stop()
+            ending = run.step == last or task.in_any(stop())  # all end after the same step
             if run.step % report_every == 0 or ending:
                 on_report(run.report())
             if run.step % checkpoint_every == 0 or ending:

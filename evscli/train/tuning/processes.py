@@ -49,5 +49,6 @@ def tuning_task(
         make_learner=made,
         batches=batches,
         leads=learner.accelerator.is_main_process,
+        in_any=lambda holds: learner.in_all(int(holds)) > 0,
     )
     return task, learner.device
