@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from math import inf
+from math import inf, isfinite
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
@@ -91,6 +91,8 @@ class OptionField:
         for one in value if self.is_repeated else () if value is None else (value,):
             if above is not None and not above < one < inf:
                 raise UsageError(f"{name} must be a number above {above}, got {value_text(one)}")
+            if isinstance(one, float) and not isfinite(one):
+                raise UsageError(f"{name} must be a finite number, got {value_text(one)}")
             if least is not None and one < least:
                 raise UsageError(f"{name} must be {least} or more, got {value_text(one)}")
             if below is not None and one >= below:

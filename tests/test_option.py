@@ -58,6 +58,8 @@ def test_a_field_says_everything_of_its_option() -> None:
         ({"folder": " "}, "--output is empty; give a value or leave the option out"),
         ({"rate": 0}, "--rate must be a number above 0, got 0"),
         ({"rate": float("nan")}, "--rate must be a number above 0, got nan"),
+        ({"fps": float("nan")}, "--fps must be a finite number, got nan"),
+        ({"fps": -float("inf")}, "--fps must be a finite number, got -inf"),
         ({"order": "left"}, "--order: 'left' is not one of 'up', 'down'"),
         ({"order": None}, "--order: None is not one of 'up', 'down'"),
         ({"order": [1]}, r"--order: \[1\] is not one of 'up', 'down'"),

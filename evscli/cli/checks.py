@@ -13,6 +13,7 @@ from evscli.errors import UsageError
 from evscli.records import VideoInput
 
 if TYPE_CHECKING:
+    from evscli.encoders.files import ModelFiles
     from evscli.store import Store
 
 NOTHING_DONE = 1
@@ -55,3 +56,15 @@ def check_output(folder: Path) -> None:
             f"cannot write into {folder} ({nearest} is not a folder or not writable); "
             "name another with -o"
         )
+
+
+def check_run_folder(folder: Path, files: ModelFiles | None = None) -> None:
+    """Raise UsageError before any work for a folder that no training run may have.
+
+    `files` are those of the checkpoint that the run begins with.
+    """
+    from evscli.train.folder import check_folder
+
+    check_output(folder)
+    config = None if files is None else files.held("config.json")
+    check_folder(folder, model=None if config is None else config.parent)

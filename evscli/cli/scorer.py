@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from evscli.cli import options
-from evscli.cli.checks import check_output, name_model
+from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
+from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import note, quiet_loading
 from evscli.cli.repeated import repeated
 from evscli.errors import UsageError
@@ -24,8 +25,6 @@ from evscli.train.scorer.plan import ScorerPlan
 if TYPE_CHECKING:
     from evscli.train.loop import Trained
     from evscli.train.scorer.batches import PatchedVideos
-
-SCORER_FILE = "scorer.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,6 @@ def scorer(
     Example: evs train scorer clips/ --conversations train.jsonl --model M -o scorer
     """
     folder = folder_path(output, "--output")
-    check_output(folder)
     if data.conversations is not None and not inputs:
         raise UsageError("--conversations are about videos: name these too")
     if data.conversations is None and (inputs or data.unlabelled):
@@ -90,19 +88,39 @@ def scorer(
     encoding = Encoding(model=data.model, device=device, dtype="float32")
     name_model(encoding.name)
     encoding = encoding.resolved()
+    check_run_folder(folder, encoding.files)
     quiet_loading()
-    videos = videos_of(data, plan, encoding, inputs, reading, sampling)
-    plan = replace(plan, data=videos.digest)
-    trained = run(plan, encoding, videos, folder, processes=processes)
-    finish(
-        trained,
-        plan,
-        encoding,
-        folder,
-        command=repeated("evs train scorer", inputs, data, plan, reading, sampling, output=output),
-        blend=blend,
-        as_json=as_json,
-    )
+    from evscli.encoders.device import resolve_device
+    from evscli.train.folder import run_folder
+    from evscli.train.tuning.processes import make_accelerator
+
+    leads = make_accelerator(plan, resolve_device(device)).is_main_process
+    with run_folder(folder, leads=leads):
+        if leads:
+            catch_termination()
+        videos = videos_of(data, plan, encoding, inputs, reading, sampling)
+        plan = replace(plan, data=digest_of(videos, encoding))
+        trained = run(plan, encoding, videos, folder, processes=processes)
+        finish(
+            trained,
+            plan,
+            encoding,
+            folder,
+            command=repeated(
+                "evs train scorer", inputs, data, plan, reading, sampling, output=output
+            ),
+            blend=blend,
+            as_json=as_json,
+        )
+
+
+def digest_of(videos: PatchedVideos, encoding: Encoding) -> str:
+    """Return the digest of the videos and of the weights: whole checkpoints learn to talk."""
+    from evscli.encoders.digest import json_digest
+    from evscli.train.tuning.loaded import checkpoint_digest
+
+    whole = checkpoint_digest(encoding.files) if videos.talks else None
+    return json_digest([whole, videos.digest])
 
 
 def refuse_language(plan: ScorerPlan) -> None:
@@ -179,7 +197,8 @@ def finish(
     as_json: bool,
 ) -> None:
     """Write DIR/scorer.safetensors, maybe DIR/model, and DIR/report.json, and print the report."""
-    from evscli.cli.train_report import MODEL_FOLDER, report_course
+    from evscli.cli.train_report import report_course
+    from evscli.train.folder import MODEL_FOLDER, SCORER_FILE
     from evscli.train.loop import training_report
     from evscli.train.scorer.learner import ScorerLearner
     from evscli.train.scorer.result import write_results

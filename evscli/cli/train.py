@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from evscli.cli import options
-from evscli.cli.checks import check_output
+from evscli.cli.checks import check_run_folder
 from evscli.cli.command import GroupedCommand, command
+from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import progress
 from evscli.cli.scorer import scorer
 from evscli.cli.uptrain import uptrain
@@ -55,9 +56,13 @@ def mini(
     """
     plan = plan if looks is None else replace(plan, looks=looks)
     folder = folder_path(output, "--output")
-    check_output(folder)
-    trained = run(plan, folder, device=device, threads=threads, processes=processes)
-    finish(plan, trained, folder, held_out=held_out, as_json=as_json)
+    check_run_folder(folder)
+    from evscli.train.folder import run_folder
+
+    with run_folder(folder):
+        trained = run(plan, folder, device=device, threads=threads, processes=processes)
+        catch_termination()
+        finish(plan, trained, folder, held_out=held_out, as_json=as_json)
 
 
 def run(
@@ -88,6 +93,7 @@ def finish(
     from evscli.mini.exam.procedural import held_out_tallies
     from evscli.mini.form import mini_tokenizer, write_checkpoint
     from evscli.mini.training.learner import MODEL, MiniLearner
+    from evscli.store.durable import new_folder
     from evscli.train.loop import training_report
 
     logging.disable_progress_bar()
@@ -95,7 +101,8 @@ def finish(
     learner = trained.learner
     assert isinstance(learner, MiniLearner)
     model = learner.workers[MODEL]
-    write_checkpoint(model, mini_tokenizer(), folder / "mini", training=f"trained by `{command}`")
+    with new_folder(folder / "mini") as begun:
+        write_checkpoint(model, mini_tokenizer(), begun, training=f"trained by `{command}`")
     document = training_report(plan, trained, command=command)
     if held_out:
         with progress(held_out, unit="video") as advance:

@@ -22,18 +22,16 @@ from evscli.evaluation.report.accuracy import baselines_table, lines
 from evscli.evaluation.statistics.tallies import Tally
 from evscli.mini.training.learner import ANSWER, naming_loss
 from evscli.mini.world.questions import KINDS
-from evscli.store.durable import make_folder, replace_file
+from evscli.store.durable import replace_file
 from evscli.tables import tab_separated, table_of
 from evscli.texts import count_text, duration_text
+from evscli.train.folder import MODEL_FOLDER
 from evscli.train.loop import REPORT_EVERY, Trained, TrainingRun, train
 from evscli.train.task import B, TrainingTask
 from evscli.train.tuning.plan import DEFAULT
 
 MOST_NAMED = 5
 """The most examples left out that are named. The others are counted."""
-
-MODEL_FOLDER = "model"
-"""The name of the checkpoint in the folder of a run."""
 
 ROWS = 12
 """The most rows of the table of the course of a run."""
@@ -48,7 +46,6 @@ def run_shown(
         stop_between_steps() as stop,
         closing(ProgressPrinter(total, name, shown=task.leads)) as progress,
     ):
-        make_folder(folder)  # an unwritable folder fails now, not at the first checkpoint
         trained = train(
             task,
             folder,

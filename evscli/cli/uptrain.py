@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from evscli.bundled import MINI
 from evscli.cli import options
-from evscli.cli.checks import check_output, name_model
+from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
+from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import quiet_loading
 from evscli.cli.repeated import repeated
+from evscli.cli.uptrain_store import encode_data
 from evscli.errors import UsageError
 from evscli.job.encoding import Device
 from evscli.option import Checked, Option
@@ -19,7 +21,6 @@ from evscli.paths import folder_path
 from evscli.train.uptrain.plan import UptrainPlan
 
 if TYPE_CHECKING:
-    from evscli.corpus.tasks import Done
     from evscli.encoders.files import ModelFiles
     from evscli.train.loop import Trained
     from evscli.train.uptrain.batches import Examples
@@ -50,7 +51,7 @@ class Data(Checked):
         int | None,
         Option(
             "Procedural videos that mini learns from again and again, encoded once into "
-            "DIR/store, with DIR/conversations.jsonl. Default: new ones in every step.",
+            "DIR/store, with DIR/film-conversations.jsonl. Default: new ones in every step.",
             metavar="N",
             least=1,
         ),
@@ -88,22 +89,33 @@ def uptrain(
     check_sources(data, inputs)
     plan.request()  # refuses a method before anything is loaded
     folder = folder_path(output, "--output")
-    check_output(folder)
     files = find_model(data.model or MINI)
+    check_run_folder(folder, files)
     name_model(data.model or MINI)
     quiet_loading()
-    examples = examples_of(with_store(data, inputs, folder, device=device), plan)
-    plan = replace(plan, data=examples.digest)
-    trained = run(plan, files, examples, folder, device=device, processes=processes)
-    finish(
-        trained,
-        plan,
-        files,
-        folder,
-        command=repeated("evs train uptrain", inputs, data, plan, output=output),
-        blend=blend,
-        as_json=as_json,
-    )
+    from evscli.encoders.device import resolve_device
+    from evscli.train.folder import run_folder
+    from evscli.train.tuning.processes import make_accelerator
+
+    accelerator = make_accelerator(plan, resolve_device(device))
+    with run_folder(folder, leads=accelerator.is_main_process):
+        check_plan(folder, plan)
+        if accelerator.is_main_process:
+            catch_termination()
+            encode_data(inputs, data.films, folder, model=data.model, device=device)
+        accelerator.wait_for_everyone()
+        examples = examples_of(with_store(data, inputs, folder), plan)
+        plan = replace(plan, data=digest_of(examples, data, files))
+        trained = run(plan, files, examples, folder, device=device, processes=processes)
+        finish(
+            trained,
+            plan,
+            files,
+            folder,
+            command=repeated("evs train uptrain", inputs, data, plan, output=output),
+            blend=blend,
+            as_json=as_json,
+        )
 
 
 def check_sources(data: Data, inputs: list[str] | None) -> None:
@@ -122,63 +134,32 @@ def check_sources(data: Data, inputs: list[str] | None) -> None:
         )
 
 
-def with_store(data: Data, inputs: list[str] | None, folder: Path, *, device: str) -> Data:
-    """Return the data with the store to learn from, into which videos are encoded first."""
-    store = folder / "store"
+def check_plan(folder: Path, plan: UptrainPlan) -> None:
+    """Raise UsageError before videos are encoded where they could not be learned from."""
+    from evscli.train.checkpoint import goes_on
+    from evscli.train.tuning.weights import peft_parts
+
+    goes_on(folder, plan)
+    if plan.lora:
+        peft_parts()
+
+
+def with_store(data: Data, inputs: list[str] | None, folder: Path) -> Data:
+    """Return the data with the store to learn from, where it is the run's own."""
+    from evscli.train.folder import FILMS_FILE
+
     if data.films is not None:
-        return film_store(data, data.films, store)
-    if not inputs:
-        return data
-    from evscli.cli.notes import note
-
-    note(f"encoding the videos, once, into {store}")
-    encode_whole(inputs, store, model=data.model, device=device)
-    return replace(data, store=str(store))
+        lines = folder / FILMS_FILE
+        return replace(data, store=str(folder / "store"), conversations=lines)
+    return replace(data, store=str(folder / "store")) if inputs else data
 
 
-def film_store(data: Data, count: int, store: Path) -> Data:
-    """Encode procedural videos into a store, and return the data with it."""
-    from evscli.cli.notes import note, progress
-    from evscli.job import Encoding
-    from evscli.mini.exam.examples import FilmExamples
-    from evscli.mini.exam.stored import store_films
+def digest_of(examples: Examples, data: Data, files: ModelFiles) -> str:
+    """Return the digest of everything that a run learns from, and of what learns."""
+    from evscli.encoders.digest import json_digest
+    from evscli.train.tuning.loaded import checkpoint_digest
 
-    note(f"encoding {count:,} procedural videos, once, into {store}")
-    films = FilmExamples(encoding=Encoding(model=data.model), seed=0)
-    lines = store.with_name("conversations.jsonl")
-    with progress(count, unit="video") as advance:
-        store_films(films, count, store=store, conversations=lines, advance=advance)
-    return replace(data, store=str(store), conversations=lines)
-
-
-def encode_whole(inputs: list[str], store: Path, *, model: str | None, device: str) -> None:
-    """Encode videos into a store of all tokens. Raises UsageError where none can be."""
-    from evscli.api import prune_videos
-    from evscli.job import Encoding, Job, Selection, Storage
-
-    job = Job(
-        selection=Selection(methods=("none",)),
-        encoding=Encoding(model=model, device=device),
-        storage=Storage(output=str(store)),
-    )
-    (summary,) = prune_videos(inputs, job, listener=FailureNotes())
-    if not summary.pruned and not summary.skipped:
-        raise UsageError("no video could be encoded, so there is nothing to learn from")
-
-
-class FailureNotes:
-    """A listener that prints a note on every video that fails."""
-
-    def begin(self, jobs: object, summaries: object) -> None:
-        """Print nothing about the beginning of a run."""
-
-    def done(self, done: Done, *, again: bool) -> None:
-        """Print a note on a failure that is the last of its video."""
-        from evscli.cli.notes import note
-        from evscli.records import Failure
-
-        if isinstance(done.outcome, Failure) and not again:
-            note(f"left out: {done.outcome.message}")
+    return json_digest([checkpoint_digest(files), data.films, examples.digest])
 
 
 def run(
@@ -227,7 +208,8 @@ def finish(
     as_json: bool,
 ) -> None:
     """Write DIR/model and DIR/report.json, and print the report."""
-    from evscli.cli.train_report import MODEL_FOLDER, report_course
+    from evscli.cli.train_report import report_course
+    from evscli.train.folder import MODEL_FOLDER
     from evscli.train.loop import training_report
     from evscli.train.tuning.result import write_checkpoint
     from evscli.train.uptrain.learner import UptrainLearner

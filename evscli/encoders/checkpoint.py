@@ -8,7 +8,7 @@ memory. Knows no processor and runs nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -153,8 +153,19 @@ def _vision_config(values: dict[str, Any], family: FamilySpec, *, model: str) ->
     return config if family.whole_config else config.vision_config
 
 
+def weight_files(files: ModelFiles) -> dict[Path, list[str] | None]:
+    """Return the files of all weights, each with its keys, None if only the file lists them.
+
+    Raises ModelError where there are none.
+    """
+    return _shards(files, lambda _: True)
+
+
 def _vision_shards(files: ModelFiles, family: FamilySpec) -> dict[Path, list[str] | None]:
-    """Return the files of vision weights, each with its keys, None if only the file lists them."""
+    return _shards(files, lambda key: vision_name(key, family) is not None)
+
+
+def _shards(files: ModelFiles, wanted: Callable[[str], bool]) -> dict[Path, list[str] | None]:
     index = files.get(INDEX)
     if index is None:
         single = files.get(SINGLE)
@@ -166,7 +177,7 @@ def _vision_shards(files: ModelFiles, family: FamilySpec) -> dict[Path, list[str
         return {single: None}
     keys_by_file = defaultdict(list)
     for key, filename in weight_map(index, model=files.name).items():
-        if vision_name(key, family):
+        if wanted(key):
             keys_by_file[filename].append(key)
     return {_shard_path(files, filename): keys for filename, keys in keys_by_file.items()}
 

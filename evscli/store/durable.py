@@ -6,9 +6,14 @@ All functions raise OSError as the system gave it.
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """The system's error numbers for a full disk."""
@@ -70,6 +75,34 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder, which takes the place of `path` at the end, or goes where that fails.
+
+    Raises OSError also for what safetensors could not write.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for each in temporary.iterdir():
+            sync_file(each)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of a new file or folder `path`, while none writes it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if left.suffix[1:].isdigit():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def append_lines(path: Path, lines: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The lock of a writer: one live process per writer number and store, named in a lock file.
+"""Locks of folders: one live process per writer number of a store, named in a lock file.
 
 The kernel keeps the lock (flock), so the lock of a killed process is free at once, and a recycled
 process number misleads no one; host and process in the file only serve the message.
@@ -28,8 +28,18 @@ OTHER_FILES = 512
 @contextmanager
 def writer_lock(folder: Path, writer: int) -> Iterator[None]:
     """Hold `writer-<n>.lock` of a store. Raises StoreBusyError where a live process has it."""
-    path = folder / f"writer-{writer}.lock"
-    handle = _acquire(path)
+    with held_lock(folder / f"writer-{writer}.lock", instead="use another store"):
+        yield
+
+
+@contextmanager
+def held_lock(path: Path, *, instead: str) -> Iterator[None]:
+    """Hold a lock file, whose name goes at the end.
+
+    Raises StoreBusyError where a live process holds it; the message ends in what to do `instead`
+    of waiting.
+    """
+    handle = _acquire(path, instead)
     try:
         if left := _holder(os.pread(handle, 4096, 0)):
             logger.info("took over %s, which process %d on %s left", path, left[1], left[0])
@@ -79,7 +89,7 @@ def _allow_open_files(locks: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, instead: str) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         with ExitStack() as stack:
@@ -87,7 +97,7 @@ def _acquire(path: Path) -> int:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StoreBusyError(_busy(path, handle)) from None
+                raise StoreBusyError(f"{_busy(path, handle)}, or {instead}") from None
             if _is_named(handle, path):
                 stack.pop_all()
                 return handle
@@ -112,7 +122,4 @@ def _holder(content: bytes) -> tuple[str, int] | None:
 def _busy(path: Path, handle: int) -> str:
     holder = _holder(os.pread(handle, 4096, 0))
     who = f"process {holder[1]} on {holder[0]}" if holder else "another process"
-    return (
-        f"{path.parent} is being written by {who} ({path.stem}): wait until it has ended, or use "
-        "another store"
-    )
+    return f"{path.parent} is being written by {who} ({path.stem}): wait until it has ended"

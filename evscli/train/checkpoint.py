@@ -60,10 +60,19 @@ def save_checkpoint(folder: Path, plan: Plan, checkpoint: Checkpoint) -> None:
     )
 
 
-def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
+def goes_on(folder: Path, plan: Plan) -> bool:
+    """Return whether a run is under way in `folder`. Raises UsageError as `load_checkpoint` does.
+
+    The digest of the data may not be known yet, and is not compared then.
+    """
+    return load_checkpoint(folder, plan, weights=False) is not None
+
+
+def load_checkpoint(folder: Path, plan: Plan, *, weights: bool = True) -> Checkpoint | None:
     """Load the checkpoint in `folder`, or return None where there is none.
 
-    Raises UsageError where it belongs to another plan, or cannot be read.
+    Without `weights` it comes without tensors. Raises UsageError where it belongs to another plan,
+    or cannot be read.
     """
     path = folder / CHECKPOINT_FILE
     if not path.exists():
@@ -78,7 +87,7 @@ def load_checkpoint(folder: Path, plan: Plan) -> Checkpoint | None:
                 history=record["history"],
                 machines=record["machines"],
                 algorithms=record.get("algorithms", [made_by["algorithm"]]),
-                tensors={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+                tensors={name: file.get_tensor(name) for name in file.keys() if weights},  # noqa: SIM118
             )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -97,6 +106,8 @@ def refuse_other_plan(
     training has finished may be followed by `more` steps of this one.
     """
     asked = plan.values()
+    if asked.get("data") == "":
+        del asked["data"]
     if step <= plan.steps:
         del asked["more"]
     if step == plan.steps and plan.more:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from multiprocessing import resource_tracker
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 from typing import Any, Generic
 
@@ -174,7 +176,7 @@ def train(
     with lost_processes_named():
         for batch in batches(task.batches, run.step, last, processes):
             run.learn(batch)
-            ending = run.step == last or stop()
+            ending = run.step == last or task.in_any(stop())  # all end after the same step
             if run.step % report_every == 0 or ending:
                 on_report(run.report())
             if run.step % checkpoint_every == 0 or ending:
@@ -215,7 +217,7 @@ def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator
         num_workers=processes,
         multiprocessing_context="spawn" if processes else None,
         prefetch_factor=4 if processes else None,
-        worker_init_fn=one_thread if processes else None,
+        worker_init_fn=begin_drawing if processes else None,
     )
     with interrupts_held(), without_main():
         return iter(loader)
@@ -223,9 +225,9 @@ def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hide Ctrl-C from the processes started here. This process alone handles it."""
+    """Hide Ctrl-C and SIGTERM from the processes started here. This process alone handles them."""
     resource_tracker.ensure_running()  # its start would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -248,9 +250,20 @@ def lost_processes_named() -> Iterator[None]:
         ) from error
 
 
-def one_thread(_number: int) -> None:
-    """Let a process that draws compute with one thread, so that training has the cores."""
+def begin_drawing(_number: int) -> None:
+    """Let a process that draws compute with one thread, so that training has the cores.
+
+    A scheduler sends SIGTERM to the whole group: only that of the process that trains ends it.
+    """
     torch.set_num_threads(1)
+    Thread(target=end_with_trainer, daemon=True).start()
+
+
+def end_with_trainer() -> None:
+    """Wait for the SIGTERM of the process that trains, and end this process."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def refuse_nan(learned: Learned, step: int) -> None:

@@ -97,3 +97,5 @@ class TrainingTask(Generic[B]):
     """The kinds of questions, in the order of reports."""
     leads: bool = True
     """Whether this process, of those that learn together, writes the checkpoints."""
+    in_any: Callable[[bool], bool] = bool
+    """The function that says whether something holds in any of them, each of which calls it."""

@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from evscli.store.durable import append_lines, publish, read_lines, replace_file
+from evscli.store.durable import (
+    append_lines,
+    new_folder,
+    publish,
+    read_lines,
+    remove_leftovers,
+    replace_file,
+)
 
 
 def test_a_published_file_has_only_its_final_name(tmp_path: Path) -> None:
@@ -95,3 +103,21 @@ def test_lines_are_appended_all_or_none(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="No space"):
         append_lines(path, ["two" * 10, "three" * 10])
     assert path.read_text() == "one\n"
+
+
+def test_a_new_folder_takes_the_place_of_the_old_as_a_whole(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with new_folder(tmp_path / "folder") as folder:
+            (folder / name).touch()
+    with suppress(KeyboardInterrupt), new_folder(tmp_path / "folder") as folder:
+        (folder / "newer").touch()
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "new"]
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    for name in (".a.json.12", ".a.json.new", ".b.json.12", "a.json"):
+        (tmp_path / name).touch()
+    (tmp_path / ".a.json.7" / "inside").mkdir(parents=True)
+    remove_leftovers(tmp_path / "a.json")
+    assert {path.name for path in tmp_path.iterdir()} == {".a.json.new", ".b.json.12", "a.json"}

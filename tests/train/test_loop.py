@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from evscli.train.loop import (
     TrainingError,
     TrainingRun,
     Window,
+    batches,
     refuse_nan,
     train,
     training_report,
@@ -63,6 +65,19 @@ def test_a_script_that_has_batches_drawn_needs_no_guard(tmp_path: Path) -> None:
     script.write_text(UNGUARDED)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["begun", "2 3"]
+
+
+def test_a_signal_to_the_whole_group_ends_no_process_that_draws() -> None:
+    """It ends when the process that trains asks it to."""
+    drawn = batches(range(1, 9), 0, 8, 1)  # type: ignore[arg-type]
+    assert next(drawn) == 1
+    (process,) = multiprocessing.active_children()
+    for name in ("-INT", "-TERM"):
+        subprocess.run(["kill", name, str(process.pid)], check=True)
+    assert [next(drawn) for _ in range(3)] == [2, 3, 4]
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def load(folder: Path, plan: TrainingPlan = PLAN) -> Checkpoint:

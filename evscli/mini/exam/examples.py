@@ -16,17 +16,18 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import json_digest
+from evscli.errors import UsageError
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.mini.exam.films import film_chunks, film_plan, film_planned, frames_of
 from evscli.mini.form import MAX_CELLS
 from evscli.mini.training.batches import any_cells, any_frames
 from evscli.mini.world.film import Film, make_film
-from evscli.mini.world.scene import Form
+from evscli.mini.world.scene import CELL, TEMPORAL_PATCH, Form
 from evscli.mini.world.views import WHOLE
 from evscli.pipeline import PlannedVideo, encode
 from evscli.pruners import check_selection
-from evscli.records import PrunedVideo, Sampling
+from evscli.records import ModelInfo, PrunedVideo, Sampling
 from evscli.train.scorer.batches import PatchedVideo
 from evscli.train.tuning.conversations import Messages
 from evscli.train.tuning.order import Taken
@@ -45,8 +46,13 @@ class Films:
 
     @cached_property
     def encoder(self) -> VideoEncoder:
-        """The encoder, on one thread, as suits a process that draws beside the training."""
-        return make_encoder(self.encoding, Sampling(), "cpu")
+        """The encoder, on one thread, as suits a process that draws beside the training.
+
+        Raises UsageError for one that sees cells of another size than the videos are drawn in.
+        """
+        encoder = make_encoder(self.encoding, Sampling(), "cpu")
+        refuse_other_cells(encoder.info)
+        return encoder
 
     @property
     def digest(self) -> str:
@@ -119,6 +125,17 @@ class FilmVideos(Films):
         planned, frames = self.planned(name, film)
         patches = self.encoder.form.patchify(frames)
         return PatchedVideo(planned=planned, patches=patches, conversations=conversations)
+
+
+def refuse_other_cells(model: ModelInfo) -> None:
+    """Raise UsageError for a model whose tokens are not those that the videos are drawn for."""
+    cell, frames = model.patch_size * model.merge_size, model.temporal_patch_size
+    if (cell, frames) != (CELL, TEMPORAL_PATCH):
+        raise UsageError(
+            f"procedural videos are drawn for mini, {CELL} pixels and {TEMPORAL_PATCH} frames to a "
+            f"token, and {model.name} takes {cell} pixels and {frames} frames: give videos of your "
+            "own, with --conversations where answers are learned"
+        )
 
 
 def conversation(film: Film, index: int) -> Messages:

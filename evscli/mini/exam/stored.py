@@ -19,12 +19,13 @@ def store_films(
     *,
     store: Path,
     conversations: Path,
+    begin: Callable[[], None] = lambda: None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Encode the first `count` videos into a store, and write all questions about them to a file.
 
-    Videos that an earlier call left in the store are taken as they are; `advance` is called with 1
-    after each. Raises StoreError as `StoreWriter` does.
+    Videos that an earlier call left in the store are taken as they are; `begin` is called before
+    the first that is encoded, `advance` with 1 after each. Raises StoreError as `StoreWriter` does.
     """
     job = Job(
         selection=Selection(methods=("none",)),
@@ -33,12 +34,16 @@ def store_films(
     )
     (config,) = make_pruner(job, "cpu", encoder=films.encoder).configs
     lines: list[str] = []
+    begun = False
     with StoreWriter(store, config) as writer:
         for number in range(count):
             name, film = f"film-{films.seed}-{number:05d}", films.film(number)
             asked = [conversation(film, index) for index in range(len(film.questions))]
             lines += [json.dumps({"video": name, "messages": messages}) for messages in asked]
             if asked and name not in writer.finished:
+                if not begun:
+                    begin()
+                begun = True
                 writer.add(films.encoded(name, film))
             advance(1)
     replace_file(conversations, "".join(f"{line}\n" for line in lines).encode())

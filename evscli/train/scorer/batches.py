@@ -18,6 +18,7 @@ from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.pipeline import PlannedVideo, plan_video
 from evscli.pipeline.frames import resized
+from evscli.provenance import file_digest
 from evscli.records import Sampling, VideoInput
 from evscli.train.scorer.plan import ScorerPlan
 from evscli.train.tuning.conversations import Messages, VideoConversation
@@ -88,9 +89,14 @@ class FileVideos:
 
     @property
     def digest(self) -> str:
-        """The digest of the encoder's weights and settings, and of all conversations."""
+        """The digest of the encoder's weights and settings, all conversations, and the videos.
+
+        Every file is read once for it.
+        """
         lines = [[one.video, list(one.messages)] for one in self.conversations]
-        return json_digest([dict(self.encoder.settings), lines])
+        names = sorted({one.video for one in self.conversations})
+        contents = [content_of(self.videos[name]) for name in names]
+        return json_digest([dict(self.encoder.settings), lines, contents])
 
     @property
     def talks(self) -> bool:
@@ -121,6 +127,19 @@ class FileVideos:
             patches=self.encoder.form.patchify(pixels),
             conversations=conversations,
         )
+
+
+def content_of(video: VideoInput) -> list[object]:
+    """Return size and digest of a video's file, and its span, which tell it from another.
+
+    Of a file that is not on this machine only the size is known.
+    """
+    known: list[object] = []
+    try:
+        known += file_digest(video.path) if video.held is None else (video.held.size,)
+    except OSError:  # it is left out of every batch
+        known.append("unread")
+    return [*known, video.start, video.end]
 
 
 class ScorerBatches(Dataset[ScorerBatch]):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -22,7 +21,14 @@ Part = TypeVar("Part")
 
 
 class TuningLearner(ABC, Generic[Part]):
-    """A module some of whose weights learn, determined by a plan and its batches."""
+    """A module some of whose weights learn, determined by a plan and its batches.
+
+    Of several processes each has a share of every batch, which may be empty, and their gradients
+    are summed when all have run their parts: the processes need not have equally many.
+    """
+
+    LOSSES: ClassVar[tuple[str, ...]]
+    """The names of all losses that `look` may return."""
 
     def __init__(
         self,
@@ -49,15 +55,24 @@ class TuningLearner(ABC, Generic[Part]):
             lr=plan.rate,
             weight_decay=plan.weight_decay,
         )
-        self.runner, self.optimizer = accelerator.prepare(self.module, optimizer)
+        # Not for training: a module prepared so would expect parts in every process.
+        self.runner = accelerator.prepare_model(self.module, evaluation_mode=True)
+        self.optimizer = accelerator.prepare(optimizer)
 
     @abstractmethod
     def look(self, part: Part) -> Mapping[str, Tensor]:
-        """Return the losses of a part of a batch by name, each its share of the whole batch's."""
+        """Return the losses of a part of a batch by name, each its share of the whole batch's.
+
+        The shares of all parts, of all processes, add up to the loss.
+        """
+
+    def in_all(self, count: int) -> int:
+        """Return the sum of a count over all processes, each of which must call this."""
+        return int(self.accelerator.reduce(torch.tensor(count, device=self.device)))
 
     def learn(self, number: int, parts: Sequence[Part], *, left_out: Sequence[str]) -> Learned:
         """Do step `number` with a batch, part by part. Raises TrainingError without parts."""
-        if not parts:
+        if not self.in_all(len(parts)):
             why = next(iter(left_out), "there is none")
             raise TrainingError(
                 f"no example of step {number + 1} can be learned from ({why}); give others, or "
@@ -65,25 +80,41 @@ class TuningLearner(ABC, Generic[Part]):
             )
         self.runner.train()
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
-        for index, part in enumerate(parts):
-            last = index == len(parts) - 1
-            held = nullcontext() if last else self.accelerator.no_sync(self.runner)
-            with held:
-                with self.accelerator.autocast():
-                    losses = self.look(part)
-                self.accelerator.backward(torch.stack([*losses.values()]).sum())
+        for part in parts:
+            with self.accelerator.autocast():
+                losses = self.look(part)
+            self.accelerator.backward(torch.stack([*losses.values()]).sum())
             for name, loss in losses.items():
                 totals[name] = totals[name] + loss.detach()
+        if self.accelerator.num_processes > 1:
+            if not parts:  # the scale of float16 is set by a backward pass
+                self.accelerator.backward(0 * self.learned[0].sum())
+            totals = self._joined(totals)
+            self._join_gradients()
         self.accelerator.clip_grad_norm_(self.learned, CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate_at(number) * group["factor"]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        means = {
-            name: float(self.accelerator.reduce(loss, reduction="mean"))
-            for name, loss in totals.items()
-        }
+        means = {name: float(loss) for name, loss in totals.items()}
         return Learned(losses=means, left_out=left_out)
+
+    def _joined(self, totals: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the losses summed over all processes, those that any process has."""
+        zero = torch.zeros((), device=self.device)
+        rows = [[totals.get(name, zero), zero + (name in totals)] for name in self.LOSSES]
+        summed = self.accelerator.reduce(torch.stack([torch.stack(row) for row in rows]))
+        found = zip(self.LOSSES, summed, strict=True)
+        return {name: loss for name, (loss, present) in found if present}
+
+    def _join_gradients(self) -> None:
+        """Sum the gradients of all processes. Weights without one in any process stay so."""
+        has = torch.tensor([each.grad is not None for each in self.learned], device=self.device)
+        for parameter, some in zip(self.learned, self.accelerator.reduce(has.int()), strict=True):
+            if some:
+                mine = parameter.grad
+                mine = torch.zeros_like(parameter) if mine is None else mine
+                parameter.grad = self.accelerator.reduce(mine)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that later steps depend on, by name."""

@@ -1,13 +1,30 @@
-"""The conversations that a loaded model takes: how they are collated, and how long they may be."""
+"""The checkpoint that a run begins with: what it is, and the conversations that it takes."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from evscli.encoders.checkpoint import weight_files
+from evscli.encoders.digest import json_digest
+from evscli.encoders.files import ModelFiles
 from evscli.language import ConversationCollator
 from evscli.language.generate import LanguageModel
+from evscli.provenance import file_digest
 from evscli.records import PrunedVideo
 from evscli.train.tuning.conversations import Messages
+from evscli.train.tuning.result import BESIDE
+
+
+def checkpoint_digest(files: ModelFiles) -> str:
+    """Return the digest of a checkpoint's files: all weights, configuration and tokenizer.
+
+    Each is read once, several at a time. Raises ModelError where there are no weights.
+    """
+    beside = [path for name in ("config.json", *BESIDE) if (path := files.get(name)) is not None]
+    paths = [*beside, *weight_files(files)]
+    with ThreadPoolExecutor() as pool:
+        return json_digest([[path.name for path in paths], *pool.map(file_digest, paths)])
 
 
 def collator_of(loaded: LanguageModel) -> ConversationCollator:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch.utils.data import Dataset
 
 from evscli.errors import UsageError
 from evscli.train.task import B, TrainingTask
 from evscli.train.tuning.learner import TuningLearner
 from evscli.train.tuning.plan import TuningPlan
+
+LONGEST = timedelta(days=30)
+"""The time that processes wait for each other, as while one of them encodes all videos."""
 
 
 def make_accelerator(plan: TuningPlan, device: torch.device) -> Accelerator:
@@ -20,7 +24,11 @@ def make_accelerator(plan: TuningPlan, device: torch.device) -> Accelerator:
     Raises UsageError for a precision that the device does not have.
     """
     try:
-        return Accelerator(mixed_precision=plan.precision, cpu=device.type == "cpu")
+        return Accelerator(
+            mixed_precision=plan.precision,
+            cpu=device.type == "cpu",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST)],
+        )
     except ValueError as error:
         raise UsageError(
             f"--precision {plan.precision} cannot be had on {device} ({error}): leave it out, or "
@@ -41,5 +49,6 @@ def tuning_task(
         make_learner=made,
         batches=batches,
         leads=learner.accelerator.is_main_process,
+        in_any=lambda holds: learner.in_all(int(holds)) > 0,
     )
     return task, learner.device

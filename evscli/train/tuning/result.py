@@ -12,6 +12,7 @@ import torch
 from evscli.encoders.files import ModelFiles
 from evscli.encoders.scorer import OWN_FILE
 from evscli.language.generate import load_language_model
+from evscli.store.durable import new_folder
 
 TUNING = "evs_tuning"
 """The key of a configuration whose value is the command that made the checkpoint."""
@@ -42,21 +43,17 @@ def write_checkpoint(
 
     Adapters are merged into the weights, these get a share `before` of those of the checkpoint
     that the run began with, and are rounded to its dtype. Its other files come along, and a scorer,
-    which fits as long as the part that sees has not learned.
+    which fits as long as the part that sees has not learned. Raises OSError where the disk is full.
     """
-    begun = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(begun, ignore_errors=True)
-    begun.mkdir(parents=True)
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     if before:
         blend(merged, files, before)
     setattr(merged.config, TUNING, command)
-    merged.to(stored_dtype(files)).save_pretrained(begun)
-    for name in BESIDE:
-        if (path := files.get(name)) is not None:
-            shutil.copyfile(path, begun / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    begun.rename(folder)
+    with new_folder(folder) as begun:
+        merged.to(stored_dtype(files)).save_pretrained(begun)
+        for name in BESIDE:
+            if (path := files.get(name)) is not None:
+                shutil.copyfile(path, begun / name)
 
 
 @torch.no_grad()

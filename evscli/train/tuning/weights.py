@@ -34,6 +34,17 @@ def let_learn(model: nn.Module, learns: Callable[[str], bool]) -> nn.Module:
     return model
 
 
+def peft_parts() -> tuple[Any, Any]:
+    """Return what of peft makes adapters, a class and a function. Raises UsageError without it."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise UsageError(
+            f"--lora needs peft ({error}): pip install 'evscli[train]', or leave it out"
+        ) from None
+    return LoraConfig, get_peft_model
+
+
 def with_adapters(
     model: nn.Module, learns: Callable[[str], bool], *, rank: int, seed: int
 ) -> nn.Module:
@@ -41,12 +52,7 @@ def with_adapters(
 
     Raises UsageError without peft.
     """
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise UsageError(
-            f"--lora needs peft ({error}): pip install 'evscli[train]', or leave it out"
-        ) from None
+    config_of, adapt = peft_parts()
     torch.manual_seed(seed)  # the adapters' first weights
     whole: Any = model
     head = whole.get_output_embeddings()
@@ -55,10 +61,10 @@ def with_adapters(
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and module is not head and learns(name)
     ]
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers)
+    config = config_of(r=rank, lora_alpha=2 * rank, target_modules=layers)
     with warnings.catch_warnings():  # peft asks transformers by a name that is deprecated there
         warnings.simplefilter("ignore", FutureWarning)
-        adapted: nn.Module = get_peft_model(model, config)
+        adapted: nn.Module = adapt(model, config)
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

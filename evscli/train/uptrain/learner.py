@@ -18,6 +18,8 @@ from evscli.train.uptrain.plan import UptrainPlan
 class UptrainLearner(TuningLearner[tuple[AnswerInputs, int]]):
     """A checkpoint whose language part learns, determined by a plan and its batches."""
 
+    LOSSES = (ANSWER,)
+
     def __init__(self, model: nn.Module, plan: UptrainPlan, accelerator: Accelerator) -> None:
         if plan.lora:
             model = with_adapters(model, speaks, rank=plan.lora, seed=plan.seed)
@@ -26,9 +28,9 @@ class UptrainLearner(TuningLearner[tuple[AnswerInputs, int]]):
         super().__init__(model, plan, accelerator)
 
     def step(self, number: int, batch: TuningBatch) -> Learned:
-        """Learn from one batch; every answer token of it weighs the same."""
+        """Learn from one batch; every answer token of it weighs the same, in all processes."""
         answers = [AnswerInputs.of(part) for part in batch.parts]
-        tokens = sum(part.count for part in answers)
+        tokens = self.in_all(sum(part.count for part in answers))
         return self.learn(number, [(part, tokens) for part in answers], left_out=batch.left_out)
 
     def look(self, part: tuple[AnswerInputs, int]) -> Mapping[str, Tensor]:

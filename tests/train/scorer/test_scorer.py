@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -274,3 +278,41 @@ def test_what_does_not_go_together_is_refused(
     assert result.code != 0
     assert reason in result.err
     assert not (tmp_path / "run").exists()
+
+
+def test_another_video_of_the_same_name_does_not_go_on(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "clips", tmp_path / "clips")
+    given = ("train", "scorer", "clips", "-o", "run", *FEW)
+    assert run_here(*given, cwd=tmp_path).code == 0
+    os.utime(tmp_path / "clips" / "a.mp4")
+    again = run_here(*given, cwd=tmp_path)
+    assert again.code == 0, again.err
+    shutil.copyfile(tmp_path / "clips" / "b.mp4", tmp_path / "clips" / "a.mp4")
+    other = run_here(*given, cwd=tmp_path)
+    assert other.code == 2
+    assert "from another training run (data " in other.error
+
+
+@pytest.mark.slow
+def test_a_conversation_that_one_of_two_processes_leaves_out_is_named(
+    folder: Path, tmp_path: Path
+) -> None:
+    long = {"video": "b", "question": "what color is the ball? " * 40, "answer": "blue"}
+    short = {"video": "a", "question": "what color is the ball?", "answer": "red"}
+    (tmp_path / "train.jsonl").write_text(f"{json.dumps(short)}\n{json.dumps(long)}\n")
+    given = (str(folder / "clips"), "--conversations", "train.jsonl", "-o", "run", *FEW)
+    narrow = ("--context", "150", "--rate-dist", "fixed:0.5")
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    ran = subprocess.run(
+        [sys.executable, *launch, "-m", "evscli", "train", "scorer", *given, *narrow],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("tokens are more than the context of 150") == 1
+    (entry,) = json.loads((tmp_path / "run" / "report.json").read_text())["history"]
+    assert {*entry["loss"]} == {ANSWER, CHANGE}
+    assert len(entry["left_out"]) == 2  # steps

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from evscli.api import prune_videos
@@ -41,6 +42,7 @@ from evscli.train.uptrain.batches import StoredExamples, TuningBatch, alike
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
 from evscli.train.uptrain.task import uptrain_task
+from tests.checkpoints import make_checkpoint
 from tests.cli.in_process import run_here
 from tests.videos import write_video
 
@@ -239,7 +241,7 @@ def test_procedural_videos_encoded_once_serve_many_runs(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     names = ["film-0-00000", "film-0-00001"]
     assert sorted(open_store(tmp_path / "run" / "store")) == names
-    data = ("--store", "run/store", "--conversations", "run/conversations.jsonl")
+    data = ("--store", "run/store", "--conversations", "run/film-conversations.jsonl")
     other = run_here("train", "uptrain", *data, *few, "-o", "other", cwd=tmp_path)
     assert other.code == 0, other.err
     ours, theirs = (
@@ -247,13 +249,20 @@ def test_procedural_videos_encoded_once_serve_many_runs(tmp_path: Path) -> None:
     )
     assert ours == theirs
     films = FilmExamples(encoding=Encoding(), seed=0)
-    lines = (tmp_path / "run" / "conversations.jsonl").read_text().splitlines()
+    lines = (tmp_path / "run" / "film-conversations.jsonl").read_text().splitlines()
     asked = [json.loads(line) for line in lines]
     assert {line["video"] for line in asked} == {*names}
     assert len(asked) == sum(len(films.film(number).questions) for number in range(2))
     both = run_here("train", "uptrain", "--films", "2", *data, *few, "-o", "run", cwd=tmp_path)
     assert both.code == 2
     assert "give no videos, --store or --conversations beside them" in both.err
+    before = (tmp_path / "run" / "film-conversations.jsonl").read_bytes()
+    more = run_here("train", "uptrain", "--films", "3", *few, "-o", "run", cwd=tmp_path)
+    assert more.code == 2
+    assert "from another training run (data " in more.err
+    assert "encoding" not in more.err
+    assert sorted(open_store(tmp_path / "run" / "store")) == names
+    assert (tmp_path / "run" / "film-conversations.jsonl").read_bytes() == before
 
 
 def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path) -> None:
@@ -412,12 +421,89 @@ def test_sources_that_do_not_go_together_are_refused(
     assert reason in result.err
 
 
+@pytest.mark.parametrize("part", ["", "inside"])
+def test_the_checkpoint_to_begin_with_is_not_replaced(tmp_path: Path, part: str) -> None:
+    begun = tmp_path / "run" / "model" / part
+    shutil.copytree(MINI_FOLDER, begun, ignore=shutil.ignore_patterns("*.py", "training", "exam"))
+    before = sorted(begun.iterdir())
+    for command in ("uptrain", "scorer"):
+        result = run_here("train", command, "--model", str(begun), "-o", "run", cwd=tmp_path)
+        assert result.code == 2
+        assert "in place of the checkpoint that the run begins with" in result.error
+        assert sorted(begun.iterdir()) == before
+
+
+def test_videos_that_come_after_the_beginning_are_refused_before_they_are_encoded(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder / "clips", tmp_path / "clips")
+    given = ("clips", "--conversations", str(folder / "train.jsonl"), "-o", "run")
+    few = ("--steps", "1", "--batch", "1", "--processes", "0", "--device", "cpu")
+    assert run_here("train", "uptrain", *given, *few, cwd=tmp_path).code == 0
+    again = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert "encoding the videos" not in again.err
+    other = run_here("train", "uptrain", *given, *few, "--seed", "1", cwd=tmp_path)
+    assert (other.code, "seed 0 there, 1 asked" in other.err) == (2, True)
+    shutil.copyfile(tmp_path / "clips" / "a.mp4", tmp_path / "clips" / "c.mp4")
+    more = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
+    assert more.code == 2
+    assert "c.mp4 is not in run/store, and a run that has begun takes no new videos" in more.error
+    assert sorted(open_store(tmp_path / "run" / "store")) == ["a", "b"]
+
+
+def test_another_checkpoint_does_not_go_on(folder: Path, tmp_path: Path) -> None:
+    """Its vision part is the same, and so are the stored tokens; its language part differs."""
+    base = tmp_path / "base"
+    shutil.copytree(MINI_FOLDER, base, ignore=shutil.ignore_patterns("*.py", "training", "exam"))
+    given = ("--store", str(folder / "store"), "--conversations", str(folder / "train.jsonl"))
+    few = ("--steps", "1", "--batch", "1", "--processes", "0", "--device", "cpu", "-o", "run")
+    words = ("train", "uptrain", "--model", "base", *given, *few)
+    assert run_here(*words, cwd=tmp_path).code == 0
+    weights = load_file(base / "model.safetensors")
+    weights["model.language_model.norm.weight"] *= 2
+    save_file(weights, base / "model.safetensors", {"format": "pt"})
+    other = run_here(*words, cwd=tmp_path)
+    assert other.code == 2
+    assert "from another training run (data " in other.error
+
+
+@pytest.mark.parametrize("given", [("--films", "1"), ()])
+def test_procedural_videos_are_refused_for_a_model_that_they_do_not_fit(
+    tmp_path: Path, given: tuple[str, ...]
+) -> None:
+    make_checkpoint(tmp_path / "other", "qwen2_5_vl")
+    result = run_here(
+        "train", "uptrain", *given, "--model", "other", "-o", "run", "--device", "cpu", cwd=tmp_path
+    )
+    assert result.code == 2, result.err
+    assert "procedural videos are drawn for mini" in result.error
+    assert not (tmp_path / "run").exists()
+
+
+class Unwritable(torch.nn.Module):
+    """A model whose weights do not fit the disk."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+
+def test_a_full_disk_leaves_the_former_result(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").touch()
+    with pytest.raises(OSError, match=r"model cannot be written \(.*No space left on device"):
+        write_checkpoint(Unwritable(), find_model("mini"), tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
+
+
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None:
-    """Each takes half of every batch; the first alone writes and prints."""
-    store = str(folder / "store")
-    given = ("--store", store, "--conversations", str(folder / "train.jsonl"), "-o")
-    few = ("--steps", "2", "--batch", "4", "--processes", "0", "--device", "cpu")
+@pytest.mark.parametrize("batch", [3, 1])
+def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path, batch: int) -> None:
+    """Each takes a share of every batch, maybe none; the first alone encodes, writes and prints."""
+    given = (str(folder / "clips"), "--conversations", str(folder / "train.jsonl"), "-o")
+    few = ("--steps", "2", "--batch", str(batch), "--processes", "0", "--device", "cpu")
     few = (*few, "--rate-dist", "fixed:0.5", "--learning-rate", "0.001", "--warmup", "1")
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     words = ("-m", "evscli", "train", "uptrain", *given, "both", *few)
@@ -431,8 +517,14 @@ def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("trained by evs train uptrain") == 1
+    assert ran.stderr.count("encoding the videos, once") == 1
     alone = run_here("train", "uptrain", *given, "one", *few, cwd=tmp_path)
     assert alone.code == 0, alone.err
+    ours, theirs = (
+        json.loads((tmp_path / name / "report.json").read_text())["history"][0]["loss"]["answer"]
+        for name in ("both", "one")
+    )
+    assert ours == pytest.approx(theirs, rel=1e-3)
     ours, theirs = (
         load_language_model(str(tmp_path / name / "model"), dtype="float32").model.state_dict()
         for name in ("both", "one")
@@ -441,4 +533,4 @@ def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None
     moved = torch.cat([(theirs[name] - before[name]).flatten() for name in ours])
     apart = torch.cat([(ours[name] - theirs[name]).flatten() for name in ours])
     assert moved.norm() > 0
-    assert apart.norm() < 0.5 * moved.norm()
+    assert apart.norm() < 0.2 * moved.norm()
