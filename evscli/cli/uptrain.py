@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -14,6 +16,7 @@ from evscli.cli.notes import quiet_loading
 from evscli.cli.repeated import repeated
 from evscli.errors import UsageError
 from evscli.job.encoding import Device
+from evscli.job.reading import Reading
 from evscli.option import Checked, Option
 from evscli.paths import folder_path
 from evscli.train.uptrain.plan import UptrainPlan
@@ -21,7 +24,10 @@ from evscli.train.uptrain.plan import UptrainPlan
 if TYPE_CHECKING:
     from evscli.corpus.tasks import Done
     from evscli.encoders.files import ModelFiles
+    from evscli.job import Job
+    from evscli.records import VideoInput
     from evscli.train.loop import Trained
+    from evscli.train.tuning.conversations import ReadConversations
     from evscli.train.uptrain.batches import Examples
 
 
@@ -42,7 +48,8 @@ class Data(Checked):
     conversations: Annotated[
         Path | None,
         Option(
-            "JSON lines about videos by id: video, and messages, or question and answer.",
+            "JSON lines about videos by id: video, and messages, or question and answer (a text, "
+            "or the number of one of options).",
             metavar="FILE.jsonl",
         ),
     ] = None
@@ -65,6 +72,7 @@ def uptrain(
     output: options.TunedFolder,
     data: Data,
     plan: UptrainPlan,
+    reading: Reading,
     inputs: options.TrainingInputs = None,
     device: Device = "auto",
     processes: options.Processes = 1,
@@ -91,7 +99,8 @@ def uptrain(
     files = find_model(data.model or MINI)
     name_model(data.model or MINI)
     quiet_loading()
-    examples = examples_of(with_store(data, inputs, folder, device=device), plan)
+    found = with_store(data, inputs, reading, files, folder, device=device)
+    examples = examples_of(found, data, plan)
     plan = replace(plan, data=examples.digest)
     trained = run(plan, files, examples, folder, device=device, processes=processes)
     finish(
@@ -99,7 +108,7 @@ def uptrain(
         plan,
         files,
         folder,
-        command=repeated("evs train uptrain", inputs, data, plan),
+        command=repeated("evs train uptrain", inputs, data, plan, reading),
         as_json=as_json,
     )
 
@@ -120,18 +129,50 @@ def check_sources(data: Data, inputs: list[str] | None) -> None:
         )
 
 
-def with_store(data: Data, inputs: list[str] | None, folder: Path, *, device: str) -> Data:
-    """Return the data with the store to learn from, into which videos are encoded first."""
+def with_store(
+    data: Data,
+    inputs: list[str] | None,
+    reading: Reading,
+    files: ModelFiles,
+    folder: Path,
+    *,
+    device: str,
+) -> tuple[str, ReadConversations] | None:
+    """Return the store to learn from with the conversations about it, or None without them.
+
+    Videos are encoded into DIR/store when the conversations about them have been read.
+    """
     store = folder / "store"
     if data.films is not None:
-        return film_store(data, data.films, store)
-    if not inputs:
-        return data
+        data = film_store(data, data.films, store)
+    if data.conversations is None:
+        return None
+    from evscli.cli.events import report_left_out
     from evscli.cli.notes import note
+    from evscli.cli.train_report import note_left_out
+    from evscli.store import open_store
 
+    if data.store is not None:
+        return data.store, read(data.conversations, open_store(data.store), files)
+    job = whole_job(store, reading, model=data.model, device=device)
+    videos = job.find_videos(inputs or [], left_out=partial(report_left_out, as_json=False))
+    conversations = read(data.conversations, {video.id for video in videos}, files)
     note(f"encoding the videos, once, into {store}")
-    encode_whole(inputs, store, model=data.model, device=device)
-    return replace(data, store=str(store))
+    encode_whole(videos, job)
+    left = conversations.about(open_store(store))
+    note_left_out(left.left_out)
+    return str(store), left
+
+
+def read(path: Path, videos: Collection[str], files: ModelFiles) -> ReadConversations:
+    """Read the conversations about videos by their ids, with a note on every line left out."""
+    from evscli.cli.train_report import note_left_out
+    from evscli.train.tuning.conversations import read_conversations
+    from evscli.train.tuning.loaded import text_check
+
+    found = read_conversations(path, videos, text_check(files))
+    note_left_out(found.left_out)
+    return found
 
 
 def film_store(data: Data, count: int, store: Path) -> Data:
@@ -149,17 +190,23 @@ def film_store(data: Data, count: int, store: Path) -> Data:
     return replace(data, store=str(store), conversations=lines)
 
 
-def encode_whole(inputs: list[str], store: Path, *, model: str | None, device: str) -> None:
-    """Encode videos into a store of all tokens. Raises UsageError where none can be."""
-    from evscli.api import prune_videos
+def whole_job(store: Path, reading: Reading, *, model: str | None, device: str) -> Job:
+    """Return the job that encodes videos into a store of all tokens."""
     from evscli.job import Encoding, Job, Selection, Storage
 
-    job = Job(
+    return Job(
         selection=Selection(methods=("none",)),
+        reading=reading,
         encoding=Encoding(model=model, device=device),
         storage=Storage(output=str(store)),
     )
-    (summary,) = prune_videos(inputs, job, listener=FailureNotes())
+
+
+def encode_whole(videos: Sequence[VideoInput], job: Job) -> None:
+    """Encode videos into the job's store. Raises UsageError where none can be."""
+    from evscli.job.run import run_job
+
+    (summary,) = run_job(job.resolved(), videos, listener=FailureNotes())
     if not summary.pruned and not summary.skipped:
         raise UsageError("no video could be encoded, so there is nothing to learn from")
 
@@ -197,21 +244,24 @@ def run(
     return run_shown(task, folder, name=name, device=target, processes=processes)
 
 
-def examples_of(data: Data, plan: UptrainPlan) -> Examples:
-    """Return the conversations of the store, with a note on every line left out, or of films."""
-    if data.store is None or data.conversations is None:
+def examples_of(
+    found: tuple[str, ReadConversations] | None, data: Data, plan: UptrainPlan
+) -> Examples:
+    """Return conversations about the videos of a store, or those about new films in every step.
+
+    Raises UsageError for a video that lacks tokens that the plan needs.
+    """
+    if found is None:
         from evscli.job import Encoding
         from evscli.mini.exam.examples import FilmExamples
 
         return FilmExamples(encoding=Encoding(model=data.model), seed=plan.seed)
-    from evscli.cli.train_report import note_left_out
     from evscli.store import open_store
-    from evscli.train.tuning.conversations import read_conversations
-    from evscli.train.uptrain.batches import StoredExamples
+    from evscli.train.uptrain.batches import StoredExamples, check_tokens
 
-    read = read_conversations(data.conversations, open_store(data.store))
-    note_left_out(read.left_out)
-    return StoredExamples(store=data.store, conversations=read.found, seed=plan.seed)
+    store, conversations = found[0], found[1].found
+    check_tokens(open_store(store), [one.video for one in conversations], plan)
+    return StoredExamples(store=store, conversations=conversations, seed=plan.seed)
 
 
 def finish(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from evscli.train.learner import CLIP
-from evscli.train.task import Learned, TrainingError
+from evscli.train.task import Learned
 from evscli.train.tuning.plan import TuningPlan
 from evscli.train.tuning.weights import learning
 
@@ -56,13 +56,9 @@ class TuningLearner(ABC, Generic[Part]):
         """Return the losses of a part of a batch by name, each its share of the whole batch's."""
 
     def learn(self, number: int, parts: Sequence[Part], *, left_out: Sequence[str]) -> Learned:
-        """Do step `number` with a batch, part by part. Raises TrainingError without parts."""
+        """Do step `number` with a batch, part by part. Without parts no weight changes."""
         if not parts:
-            why = next(iter(left_out), "there is none")
-            raise TrainingError(
-                f"no example of step {number + 1} can be learned from ({why}); give others, or "
-                "another --context or --rate-dist"
-            )
+            return Learned(losses={}, left_out=left_out)
         self.runner.train()
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         for index, part in enumerate(parts):
