@@ -404,8 +404,11 @@ def test_videos_are_encoded_once_into_a_store_of_the_run(folder: Path, tmp_path:
 
 
 def test_conversations_are_read_before_any_video_is_encoded(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "bad.jsonl").write_text(json.dumps({"video": "a", "question": "why?"}))
-    for name, reason in (("typo.jsonl", "cannot read"), ("bad.jsonl", "there is no answer")):
+    (tmp_path / "bad.jsonl").write_text(
+        json.dumps({"video": "a", "question": "hello", "answer": "red"})
+    )
+    bad = "bad.jsonl:1: mini does not know 'hello'"
+    for name, reason in (("typo.jsonl", "cannot read"), ("bad.jsonl", bad)):
         given = (str(folder / "clips"), "--conversations", name, "-o", "run")
         result = run_here("train", "uptrain", *given, cwd=tmp_path)
         assert result.code == 2
