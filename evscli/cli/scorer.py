@@ -36,8 +36,8 @@ class ScorerData(Checked):
     conversations: Annotated[
         Path | None,
         Option(
-            "JSON lines about the videos by id: video, and messages, or question and answer. "
-            "Without them the scorer learns alone, from the videos.",
+            "JSON lines about the videos by id: video, and messages, or question and answer (a "
+            "text, or the number of one of options). Without them the scorer learns alone.",
             metavar="FILE.jsonl",
         ),
     ] = None
@@ -151,6 +151,7 @@ def videos_of(
     from evscli.corpus.inputs import find_videos
     from evscli.train.scorer.batches import FileVideos
     from evscli.train.tuning.conversations import VideoConversation, read_conversations
+    from evscli.train.tuning.loaded import text_check
 
     left_out = partial(report_left_out, as_json=False)
     found = find_videos(inputs, ids=reading.ids, left_out=left_out)
@@ -159,7 +160,8 @@ def videos_of(
     if data.conversations is None:
         talks = tuple(VideoConversation(video=name, messages=()) for name in videos)
     else:
-        read = read_conversations(data.conversations, videos)
+        check = text_check(encoding.files)
+        read = read_conversations(data.conversations, videos, check)
         note_left_out(read.left_out)
         talks = read.found
     return FileVideos(

@@ -137,6 +137,8 @@ def note_left_out(reasons: Sequence[str]) -> None:
 def losses_texts(report: Mapping[str, Any]) -> list[str]:
     """Return the losses of the last steps; those of naming, of which there are many, as one."""
     losses = report["loss"]
+    if not losses:
+        return ["nothing learned"]
     others = [name for name in losses if name != ANSWER]
     texts = [answers_text(report)] if ANSWER in losses else []
     if len(others) > 1:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING
 
 from evscli.bundled import MINI
 from evscli.cli import options
@@ -13,52 +13,17 @@ from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import quiet_loading
 from evscli.cli.repeated import repeated
-from evscli.cli.uptrain_store import encode_data
-from evscli.errors import UsageError
+from evscli.cli.uptrain_data import Data, check_sources, find_data
 from evscli.job.encoding import Device
-from evscli.option import Checked, Option
+from evscli.job.reading import Reading
 from evscli.paths import folder_path
 from evscli.train.uptrain.plan import UptrainPlan
 
 if TYPE_CHECKING:
     from evscli.encoders.files import ModelFiles
     from evscli.train.loop import Trained
+    from evscli.train.tuning.conversations import ReadConversations
     from evscli.train.uptrain.batches import Examples
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data(Checked):
-    """The data that is learned from, and the checkpoint that learns."""
-
-    GROUP: ClassVar = "Data"
-
-    store: Annotated[
-        str | None,
-        Option(
-            "Store that holds all tokens of its videos: evs prune --budget 1. Default: procedural "
-            "videos, for mini.",
-            metavar="STORE",
-        ),
-    ] = None
-    conversations: Annotated[
-        Path | None,
-        Option(
-            "JSON lines about videos by id: video, and messages, or question and answer.",
-            metavar="FILE.jsonl",
-        ),
-    ] = None
-    films: Annotated[
-        int | None,
-        Option(
-            "Procedural videos that mini learns from again and again, encoded once into "
-            "DIR/store, with DIR/film-conversations.jsonl. Default: new ones in every step.",
-            metavar="N",
-            least=1,
-        ),
-    ] = None
-    model: Annotated[
-        str | None, Option("Checkpoint to begin with. Default: the bundled mini.", metavar="MODEL")
-    ] = None
 
 
 @command
@@ -66,6 +31,7 @@ def uptrain(
     output: options.TunedFolder,
     data: Data,
     plan: UptrainPlan,
+    reading: Reading,
     inputs: options.TrainingInputs = None,
     device: Device = "auto",
     processes: options.Processes = 1,
@@ -100,11 +66,14 @@ def uptrain(
     accelerator = make_accelerator(plan, resolve_device(device))
     with run_folder(folder, leads=accelerator.is_main_process):
         check_plan(folder, plan)
-        if accelerator.is_main_process:
+        leads = accelerator.is_main_process
+        if leads:
             catch_termination()
-            encode_data(inputs, data.films, folder, model=data.model, device=device)
-        accelerator.wait_for_everyone()
-        examples = examples_of(with_store(data, inputs, folder), plan)
+        wait = accelerator.wait_for_everyone
+        found = find_data(
+            data, inputs, reading, files, folder, device=device, leads=leads, wait=wait
+        )
+        examples = examples_of(found, data, plan)
         plan = replace(plan, data=digest_of(examples, data, files))
         trained = run(plan, files, examples, folder, device=device, processes=processes)
         finish(
@@ -112,25 +81,9 @@ def uptrain(
             plan,
             files,
             folder,
-            command=repeated("evs train uptrain", inputs, data, plan, output=output),
+            command=repeated("evs train uptrain", inputs, data, plan, reading, output=output),
             blend=blend,
             as_json=as_json,
-        )
-
-
-def check_sources(data: Data, inputs: list[str] | None) -> None:
-    """Raise UsageError unless videos, or a store, come with conversations, and nothing twice."""
-    if inputs and data.store is not None:
-        raise UsageError("videos and --store exclude each other: a store holds the videos already")
-    if data.films is not None and (inputs or data.store is not None or data.conversations):
-        raise UsageError(
-            "--films are procedural videos with their questions: give no videos, --store or "
-            "--conversations beside them"
-        )
-    if (data.conversations is None) != (data.store is None and not inputs):
-        raise UsageError(
-            "--conversations are about videos or a --store: give both, or neither to learn from "
-            "procedural videos"
         )
 
 
@@ -142,16 +95,6 @@ def check_plan(folder: Path, plan: UptrainPlan) -> None:
     goes_on(folder, plan)
     if plan.lora:
         peft_parts()
-
-
-def with_store(data: Data, inputs: list[str] | None, folder: Path) -> Data:
-    """Return the data with the store to learn from, where it is the run's own."""
-    from evscli.train.folder import FILMS_FILE
-
-    if data.films is not None:
-        lines = folder / FILMS_FILE
-        return replace(data, store=str(folder / "store"), conversations=lines)
-    return replace(data, store=str(folder / "store")) if inputs else data
 
 
 def digest_of(examples: Examples, data: Data, files: ModelFiles) -> str:
@@ -180,21 +123,24 @@ def run(
     return run_shown(task, folder, name=name, device=target, processes=processes)
 
 
-def examples_of(data: Data, plan: UptrainPlan) -> Examples:
-    """Return the conversations of the store, with a note on every line left out, or of films."""
-    if data.store is None or data.conversations is None:
+def examples_of(
+    found: tuple[str, ReadConversations] | None, data: Data, plan: UptrainPlan
+) -> Examples:
+    """Return conversations about the videos of a store, or those about new films in every step.
+
+    Raises UsageError for a video that lacks tokens that the plan needs.
+    """
+    if found is None:
         from evscli.job import Encoding
         from evscli.mini.exam.examples import FilmExamples
 
         return FilmExamples(encoding=Encoding(model=data.model), seed=plan.seed)
-    from evscli.cli.train_report import note_left_out
     from evscli.store import open_store
-    from evscli.train.tuning.conversations import read_conversations
-    from evscli.train.uptrain.batches import StoredExamples
+    from evscli.train.uptrain.batches import StoredExamples, check_tokens
 
-    read = read_conversations(data.conversations, open_store(data.store))
-    note_left_out(read.left_out)
-    return StoredExamples(store=data.store, conversations=read.found, seed=plan.seed)
+    store, conversations = found[0], found[1].found
+    check_tokens(open_store(store), [one.video for one in conversations], plan)
+    return StoredExamples(store=store, conversations=conversations, seed=plan.seed)
 
 
 def finish(

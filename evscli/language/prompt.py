@@ -98,9 +98,31 @@ class PromptBuilder:
         """Return the template's text, with a placeholder for each video, and the turns to learn."""
         if add_generation_prompt:
             return Conversation(text=self.render(messages, add_generation_prompt=True), turns=())
+        return write_conversation(messages, self.render, self.special)
+
+    def check(self, messages: Messages, *, videos: int) -> None:
+        """Check a conversation about some videos as `build` does for training, without the videos.
+
+        Raises UsageError as that does, and where the template writes nothing in an answer.
+        """
+        check_texts(self.tokenizer, texts_of(messages))
+        conversation = self.write(messages, add_generation_prompt=False)
+        self.check_items(conversation.text, videos)
+        for start, end in conversation.turns:
+            answer = conversation.text[start:end]
+            for token in self.special:
+                answer = answer.replace(token, "")
+            if not answer.strip():
+                raise UsageError(
+                    "the chat template writes nothing of an answer of the assistant, so there is "
+                    "nothing to learn: give it a text"
+                )
+
+    @property
+    def special(self) -> list[str]:
+        """The special tokens of the tokenizer."""
         added = self.tokenizer.added_tokens_decoder.values()
-        special = [token.content for token in added if token.special]
-        return write_conversation(messages, self.render, special)
+        return [token.content for token in added if token.special]
 
     def move_turns(
         self, conversation: Conversation, layouts: Sequence[VideoLayout]
@@ -171,22 +193,26 @@ class PromptBuilder:
         Whether the template's tokens around the placeholder stay has changed between releases of
         transformers, so that method decides. It needs no more of a processor than its tokens.
         """
-        if getattr(self.tokenizer, "image_token", self.form.image_item) in text:
-            raise UsageError(
-                "the prompt has image items and prefill places videos only: remove them"
-            )
-        items = text.count(self.marks.item)
-        if items != len(layouts):
-            raise UsageError(
-                f"the prompt has {items} video items for {len(layouts)} records: give one "
-                '{"type": "video"} item per record, and no vision tokens in the text'
-            )
+        self.check_items(text, len(layouts))
         shell = object.__new__(load_name(self.form.processor))
         shell.video_token = self.marks.item
         texts, _ = shell.get_text_with_replacements([text], [], [v.text for v in layouts], [])
         placed: str = texts[0]
         first = self.tokenizer.bos_token or self.tokenizer.eos_token
         return placed if not self.form.begins or placed.startswith(first) else first + placed
+
+    def check_items(self, text: str, videos: int) -> None:
+        """Raise UsageError unless the template's text has a placeholder for each of the videos."""
+        if getattr(self.tokenizer, "image_token", self.form.image_item) in text:
+            raise UsageError(
+                "the prompt has image items and prefill places videos only: remove them"
+            )
+        items = text.count(self.marks.item)
+        if items != videos:
+            raise UsageError(
+                f"the prompt has {items} video items for {videos} records: give one "
+                '{"type": "video"} item per record, and no vision tokens in the text'
+            )
 
 
 def as_messages(prompt: str | Messages, videos: int) -> Messages:

@@ -83,14 +83,14 @@ def load_tokenizer(files: ModelFiles) -> Any:
     """Return the checkpoint's tokenizer. Raises ModelError where it has none."""
     if not any(files.get(name) for name in TOKENIZERS):  # transformers would make an empty one
         raise ModelError(
-            f"{files.name} has no tokenizer ({' or '.join(TOKENIZERS)}); a query needs it, so get "
+            f"{files.name} has no tokenizer ({' or '.join(TOKENIZERS)}); prompts need it, so get "
             "the checkpoint again"
         )
     try:
         return AutoTokenizer.from_pretrained(**files.pretrained, trust_remote_code=False)
     except Exception as error:  # a tokenizer can be broken in as many ways as it has parts
         raise ModelError(
-            f"{files.name}: its tokenizer cannot be loaded ({first_line(error)}); a query needs "
+            f"{files.name}: its tokenizer cannot be loaded ({first_line(error)}); prompts need "
             "it, so get the checkpoint again"
         ) from error
 

@@ -11,19 +11,24 @@ from dataclasses import replace
 from evscli.errors import UsageError
 from evscli.pruners import PruneRequest, select_tokens
 from evscli.pruners.positions import gather_tokens, position_ids
-from evscli.records import PrunedVideo, PruneInputs, VideoTokens
+from evscli.records import PrunedVideo, PruneInputs, VideoInfo, VideoTokens
 
 NO_INPUTS = PruneInputs()
 
 
-def all_tokens(record: PrunedVideo) -> VideoTokens:
-    """Return the tokens of a stored video on its grid. Raises UsageError where some are missing."""
-    info = record.info
+def check_whole(info: VideoInfo) -> None:
+    """Raise UsageError for a stored video that lacks some of its tokens."""
     if info.kept < info.tokens:
         raise UsageError(
             f"the store holds {info.kept:,} of the {info.tokens:,} tokens of {info.id!r}, so no "
             "other selection can be made: prune with --budget 1, or with --method none"
         )
+
+
+def all_tokens(record: PrunedVideo) -> VideoTokens:
+    """Return the tokens of a stored video on its grid. Raises UsageError where some are missing."""
+    info = record.info
+    check_whole(info)
     embeds, planes = record.embeds, record.deepstack
     grid = (*info.grid_thw, embeds.shape[-1])
     return VideoTokens(

@@ -19,6 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from evscli.child import without_main
+from evscli.errors import EvsError
 from evscli.provenance import processor_name, provenance
 from evscli.train.checkpoint import (
     Checkpoint,
@@ -166,7 +167,7 @@ def train(
     Every batch is new, so the reported accuracy is one on new questions. `processes` draw batches
     ahead; `until` and `stop` (called after every step) end early, with a checkpoint. Raises
     UsageError where the folder holds another run, TrainingError where the loss is no longer a
-    number or a process that draws was killed.
+    number, no step had an example, or a process that draws was killed.
     """
     run = TrainingRun(task, folder, device)
     if run.step:
@@ -179,6 +180,8 @@ def train(
             ending = run.step == last or task.in_any(stop())  # all end after the same step
             if run.step % report_every == 0 or ending:
                 on_report(run.report())
+            if run.step == total:
+                refuse_nothing_learned(run.history)
             if run.step % checkpoint_every == 0 or ending:
                 run.save()
             on_step(run.step)
@@ -206,12 +209,28 @@ def training_report(plan: Plan, trained: Trained, *, command: str) -> dict[str, 
     }
 
 
+class Drawn(Dataset[B | EvsError]):
+    """Batches, or in the place of one the error that it raised.
+
+    A DataLoader would raise an error again with the traceback of its process as its message.
+    """
+
+    def __init__(self, data: Dataset[B]) -> None:
+        self.data = data
+
+    def __getitem__(self, step: int) -> B | EvsError:
+        try:
+            return self.data[step]
+        except EvsError as error:
+            return error
+
+
 def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator[B]:
-    """Yield batches `start` to `stop`, drawn ahead by other processes."""
+    """Yield batches `start` to `stop`, drawn ahead by other processes. Raises what they raise."""
     if start >= stop:
-        return iter(())
+        return
     loader = DataLoader(
-        data,
+        Drawn(data),
         batch_size=None,
         sampler=range(start, stop),
         num_workers=processes,
@@ -220,7 +239,14 @@ def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator
         worker_init_fn=begin_drawing if processes else None,
     )
     with interrupts_held(), without_main():
-        return iter(loader)
+        drawn = iter(loader)
+    try:
+        for batch in drawn:
+            if isinstance(batch, EvsError):
+                raise batch
+            yield batch
+    finally:
+        del drawn  # which ends the processes, while a traceback may hold this frame for long
 
 
 @contextmanager
@@ -264,6 +290,16 @@ def end_with_trainer() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)
+
+
+def refuse_nothing_learned(history: Sequence[TrainingReport]) -> None:
+    """Raise TrainingError where no step of a whole run had an example to learn from."""
+    if not any(entry["loss"] for entry in history):
+        reasons = (reason for entry in history for reason in entry.get("left_out", ()))
+        raise TrainingError(
+            f"no example of any step can be learned from ({next(reasons, 'there is none')}); give "
+            "others, or another --context or --rate-dist"
+        )
 
 
 def refuse_nan(learned: Learned, step: int) -> None:

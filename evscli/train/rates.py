@@ -66,6 +66,6 @@ def parse_rates(text: str) -> RateDistribution:
         if first < 1:
             return RateDistribution(kind="fixed", first=first)
     raise UsageError(
-        f"the distribution of rates {text!r} is none: write one as {EXAMPLES}, with rates, the "
-        "share of tokens pruned, in 0 to 1"
+        f"{text!r} is not a distribution of rates: write one as {EXAMPLES}; a rate is the share of "
+        "tokens pruned, from 0 to below 1, LOW is below HIGH, and A and B are above 0"
     )

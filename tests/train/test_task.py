@@ -102,6 +102,32 @@ def test_a_process_that_is_killed_is_one_clear_error() -> None:
     finish(start(lose_the_process_that_draws))
 
 
+class Refusing(Sums):
+    """Rows of which the third cannot be drawn."""
+
+    def __getitem__(self, step: int) -> Tensor:
+        if step == 2:
+            raise UsageError("no row 2")
+        return super().__getitem__(step)
+
+
+def draw_what_is_refused() -> None:
+    vars(loop)["DataLoader"] = forked
+    drawn = []
+    try:
+        drawn += [*batches(Refusing(), 0, 1000, processes=1)]
+    except UsageError as error:
+        assert str(error) == "no row 2"  # noqa: PT017
+        assert not active_children()  # although the traceback is still there
+    else:
+        raise AssertionError
+
+
+@pytest.mark.slow
+def test_an_error_in_a_process_that_draws_is_raised_as_it_is() -> None:
+    finish(start(draw_what_is_refused))
+
+
 @pytest.mark.parametrize(
     "text",
     ["shapes do not fit", "Caught RuntimeError in DataLoader worker process 0.\nOriginal shapes"],

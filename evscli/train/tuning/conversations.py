@@ -3,21 +3,30 @@
     {"video": "clips/a.mp4", "messages": [{"role": "user", "content": "..."}, ...]}
     {"video": "clips/a.mp4", "question": "What color is the ball?", "answer": "red"}
 
-`video` is an id in the store. `answer` is a text, or the number of one of `options`, counted from
-0. Lines that cannot be learned from are left out, with the reason.
+`video` is an id of one of the videos, and one item of a user's turn stands for it. `answer` is a
+text, or the number of one of `options`, counted from 0. Lines that cannot be learned from are left
+out, with the reason, before anything is learned.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evscli.errors import UsageError
+from evscli.texts import count_text, half_character
 
 Messages = tuple[Mapping[str, Any], ...]
+
+FORM = (
+    '[{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "..."}]}, '
+    '{"role": "assistant", "content": "..."}]'
+)
+"""The form of messages, for errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +45,31 @@ class ReadConversations:
     left_out: tuple[str, ...]
     """One reason for every line left out, which begins with FILE:LINE."""
 
+    def about(self, videos: Collection[str]) -> ReadConversations:
+        """Return those about these videos, and one reason for all about another video.
 
-def read_conversations(path: Path, videos: Collection[str]) -> ReadConversations:
-    """Read a file about the videos of a store, by their ids.
+        Raises UsageError where none are left.
+        """
+        found = tuple(one for one in self.found if one.video in videos)
+        gone = Counter(one.video for one in self.found if one.video not in videos)
+        left_out = tuple(
+            f"{count_text(count, 'conversation')} about {name!r}, which the store does not hold"
+            for name, count in gone.items()
+        )
+        if not found:
+            raise UsageError(f"no conversation is left to learn from: {left_out[0]}")
+        return ReadConversations(found=found, left_out=left_out)
 
-    Raises UsageError where the file cannot be read, or holds nothing to learn from.
+
+def read_conversations(
+    path: Path,
+    videos: Collection[str],
+    check: Callable[[Messages], None] = lambda _: None,
+) -> ReadConversations:
+    """Read a file about some videos, by their ids.
+
+    `check` raises UsageError for messages that a checkpoint cannot read (`text_check`). Raises
+    UsageError where the file cannot be read, or holds nothing to learn from.
     """
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -51,12 +80,14 @@ def read_conversations(path: Path, videos: Collection[str]) -> ReadConversations
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                found.append(parse_conversation(line, videos))
+                conversation = parse_conversation(line, videos)
+                check(conversation.messages)
+                found.append(conversation)
             except UsageError as error:
                 left_out.append(f"{path}:{number}: {error}")
     if not found:
         why = f"; {left_out[0]}" if left_out else ""
-        raise UsageError(f"{path} holds no conversation about a video of the store{why}")
+        raise UsageError(f"{path} holds no conversation that can be learned from{why}")
     return ReadConversations(found=tuple(found), left_out=tuple(left_out))
 
 
@@ -68,9 +99,14 @@ def parse_conversation(line: bytes, videos: Collection[str]) -> VideoConversatio
         raise UsageError(f"this is not JSON ({error}); write one object a line") from None
     if not isinstance(value, dict):
         raise UsageError("this is not a JSON object; write one a line")
+    if (piece := half_character(json.dumps(value, ensure_ascii=False))) is not None:
+        raise UsageError(f"{piece!r} is half of a character; write the whole one")
     video = value.get("video")
     if not isinstance(video, str) or video not in videos:
-        raise UsageError(f"the store holds no video {video!r}; give its id as `evs inspect` does")
+        raise UsageError(
+            f"no video has the id {video!r}; give it as `evs inspect` lists that of a stored "
+            "video, or as --ids makes that of a file"
+        )
     return VideoConversation(video=video, messages=messages_of(value))
 
 
@@ -82,7 +118,10 @@ def messages_of(value: Mapping[str, Any]) -> Messages:
             raise UsageError('"messages" must be a list of {"role": ..., "content": ...}')
         if not any(message["role"] == "assistant" for message in messages):
             raise UsageError("no message is the assistant's, so there is no answer to learn")
+        check_turns(messages)
         return tuple(messages)
+    if "conversations" in value:
+        raise UsageError(f'"conversations" has another form; write "messages": {FORM}')
     question, answer = value.get("question"), value.get("answer")
     options = value.get("options")
     if type(answer) is int and isinstance(options, list) and 0 <= answer < len(options):
@@ -99,3 +138,40 @@ def messages_of(value: Mapping[str, Any]) -> Messages:
 def is_message(value: object) -> bool:
     """Return whether a value of JSON is a chat message."""
     return isinstance(value, dict) and isinstance(value.get("role"), str) and "content" in value
+
+
+def check_turns(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Check that the user shows the video once, and that every answer says something.
+
+    An answer without text may have a key of another kind, such as tool calls. Raises UsageError.
+    """
+    shown: list[str] = []
+    for message in messages:
+        role, items = message["role"], items_of(message["content"])
+        shown += [role for item in items if item.get("type") == "video"]
+        says = any(item.get("text", "").strip() for item in items)
+        if role == "assistant" and not says and message.keys() <= {"role", "content"}:
+            raise UsageError("an answer of the assistant is empty; give it a text")
+    if shown != ["user"]:
+        found = f"{len(shown)}, of {', '.join(shown)}" if shown else "none"
+        raise UsageError(
+            'one {"type": "video"} item of the user must stand for the video, and there are '
+            f"{found}; write {FORM}"
+        )
+
+
+def items_of(content: object) -> list[Mapping[str, Any]]:
+    """Return the items of a message's content. Raises UsageError for one that cannot be learned."""
+    if content is None or isinstance(content, str):
+        return [{"type": "text", "text": content or ""}]
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise UsageError(f"the content of a message must be a text or a list of items: {FORM}")
+    for item in content:
+        kind = item.get("type", "text")
+        if kind not in ("text", "video"):
+            raise UsageError(f"an item is of type {kind!r}; give items of type video and text")
+        if not isinstance(item.get("text", "" if kind == "video" else None), str):
+            raise UsageError(
+                f'an item of type {kind} has no text; write {{"type": "text", "text": "..."}}'
+            )
+    return content

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from evscli.train.learner import CLIP
-from evscli.train.task import Learned, TrainingError
+from evscli.train.task import Learned
 from evscli.train.tuning.plan import TuningPlan
 from evscli.train.tuning.weights import learning
 
@@ -71,13 +71,9 @@ class TuningLearner(ABC, Generic[Part]):
         return int(self.accelerator.reduce(torch.tensor(count, device=self.device)))
 
     def learn(self, number: int, parts: Sequence[Part], *, left_out: Sequence[str]) -> Learned:
-        """Do step `number` with a batch, part by part. Raises TrainingError without parts."""
+        """Do step `number` with a batch, part by part. Without parts no weight changes."""
         if not self.in_all(len(parts)):
-            why = next(iter(left_out), "there is none")
-            raise TrainingError(
-                f"no example of step {number + 1} can be learned from ({why}); give others, or "
-                "another --context or --rate-dist"
-            )
+            return Learned(losses={}, left_out=left_out)
         self.runner.train()
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         for part in parts:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from evscli.encoders.checkpoint import weight_files
+from evscli.encoders.checkpoint import family_of_checkpoint, weight_files
 from evscli.encoders.digest import json_digest
 from evscli.encoders.files import ModelFiles
 from evscli.language import ConversationCollator
 from evscli.language.generate import LanguageModel
+from evscli.language.prompt import PromptBuilder
+from evscli.language.query import load_tokenizer
+from evscli.models.spec import load_name
 from evscli.provenance import file_digest
 from evscli.records import PrunedVideo
 from evscli.train.tuning.conversations import Messages
@@ -31,6 +36,16 @@ def collator_of(loaded: LanguageModel) -> ConversationCollator:
     """Return the collator of a model's conversations, joined where its attention takes that."""
     kind = loaded.model.config.get_text_config()._attn_implementation
     return ConversationCollator(loaded.tokenizer, model=loaded.model, joined=kind == "sdpa")
+
+
+def text_check(files: ModelFiles) -> Callable[[Messages], None]:
+    """Return the check of a conversation about one video by a checkpoint's tokenizer and template.
+
+    It raises UsageError for what the checkpoint cannot read as it is written, in about a
+    millisecond. Raises ModelError where there is no tokenizer, UsageError without chat template.
+    """
+    form = load_name(family_of_checkpoint(files).prompt)
+    return partial(PromptBuilder.of(load_tokenizer(files), form).check, videos=1)
 
 
 def prepare(model: Any, *, recompute: bool) -> None:

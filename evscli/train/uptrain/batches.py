@@ -6,7 +6,7 @@ steps, so that training can go on exactly where it stopped, in any number of pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +17,14 @@ from torch.utils.data import Dataset
 from evscli.budget import Fraction
 from evscli.datasets import VideoDataset
 from evscli.encoders.digest import json_digest
-from evscli.errors import EvsError
+from evscli.errors import DamagedError, EvsError
 from evscli.language import ConversationCollator
 from evscli.language.prefill import ModelInputs
-from evscli.pipeline.again import pruned_again
+from evscli.pipeline.again import check_whole, pruned_again
 from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
-from evscli.records import PrunedVideo, PruneInputs
+from evscli.records import PrunedVideo, PruneInputs, VideoInfo
+from evscli.store import Store
 from evscli.store.reader import store_fingerprint
 from evscli.train.tuning.conversations import Messages, VideoConversation
 from evscli.train.tuning.loaded import too_long
@@ -157,7 +158,7 @@ class PrunedBatches(Dataset[TuningBatch]):
         budget = Fraction(value=1 - rate)
         request = at_budget(self.request, budget)
         seed = video_seed(self.plan.seed + step, record.id)
-        if record.order is not None and same_method(record, request):
+        if nested(record.info, request):
             return record.at(budget)
         return pruned_again(record, request, PruneInputs(seed=seed))
 
@@ -198,7 +199,25 @@ def at_budget(request: PruneRequest, budget: Fraction) -> PruneRequest:
     return check_selection(request.pruner, budget, given)
 
 
-def same_method(record: PrunedVideo, request: PruneRequest) -> bool:
+def nested(info: VideoInfo, request: PruneRequest) -> bool:
     """Return whether a stored video has the order of a request's method."""
-    info = record.info
-    return (info.method, {**info.options}) == (request.pruner.name, {**request.options})
+    same = (info.method, {**info.options}) == (request.pruner.name, {**request.options})
+    return same and info.count_rule is not None
+
+
+def check_tokens(store: Store, videos: Iterable[str], plan: UptrainPlan) -> None:
+    """Raise UsageError for a video that lacks tokens for the largest budget that a plan draws.
+
+    The headers of shards are read, and no tensors. A damaged one is left to the step that draws it.
+    """
+    rates = (plan.rates.draw(seed=plan.seed, step=step) for step in range(plan.total))
+    budget, request = Fraction(value=1 - min(rates)), plan.request()
+    for name in dict.fromkeys(videos):
+        try:
+            info = store.info(name)
+        except DamagedError:
+            continue
+        if nested(info, request):
+            info.at(budget)
+        else:
+            check_whole(info)

@@ -180,6 +180,17 @@ def test_what_cannot_be_learned_from_is_left_out_and_named(folder: Path) -> None
     assert "gone.mp4" in reason
 
 
+def test_a_line_that_the_checkpoint_cannot_read_is_named_at_the_start(
+    folder: Path, tmp_path: Path
+) -> None:
+    line = {"video": "a", "question": "what color is the hovercraft?", "answer": "red"}
+    (tmp_path / "bad.jsonl").write_text(json.dumps(line))
+    given = (str(folder / "clips"), "--conversations", "bad.jsonl", *FEW, "-o", "run")
+    result = run_here("train", "scorer", *given, cwd=tmp_path)
+    assert result.code == 2
+    assert "bad.jsonl:1: mini does not know 'hovercraft'" in result.err
+
+
 def test_a_block_that_the_encoder_does_not_have_is_refused(folder: Path, tmp_path: Path) -> None:
     given = ("clips", "--prune-at", "3", *FEW, "-o", str(tmp_path / "run"))
     result = run_here("train", "scorer", *given, cwd=folder)

@@ -25,7 +25,7 @@ from evscli.cli.train_report import ProgressPrinter
 from evscli.datasets import VideoDataset
 from evscli.encoders.files import find_model
 from evscli.encoders.scorer import OWN_FILE
-from evscli.errors import DamagedError
+from evscli.errors import DamagedError, UsageError
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.language.generate import load_language_model
 from evscli.language.prefill import prefill
@@ -38,7 +38,13 @@ from evscli.train.tuning.conversations import read_conversations
 from evscli.train.tuning.order import AT_ONCE, chunked
 from evscli.train.tuning.result import write_checkpoint
 from evscli.train.tuning.weights import sees
-from evscli.train.uptrain.batches import StoredExamples, TuningBatch, alike
+from evscli.train.uptrain.batches import (
+    PrunedBatches,
+    StoredExamples,
+    TuningBatch,
+    alike,
+    check_tokens,
+)
 from evscli.train.uptrain.learner import UptrainLearner
 from evscli.train.uptrain.plan import UptrainPlan
 from evscli.train.uptrain.task import uptrain_task
@@ -129,8 +135,44 @@ def test_what_does_not_fit_the_context_is_left_out_and_named(folder: Path, tmp_p
     assert not batch.parts
     assert len(batch.left_out) == 3
     assert re.fullmatch(r"[ab]: \d+ tokens are more than the context of 60", batch.left_out[0])
-    with pytest.raises(TrainingError, match="no example of step 1 can be learned from"):
+    with pytest.raises(TrainingError, match="no example of any step can be learned from"):
         train(task_of(folder, narrow), tmp_path, processes=0)
+
+
+class HalfEmpty(PrunedBatches):
+    """Batches of which the first and the third hold nothing."""
+
+    def __getitem__(self, step: int) -> TuningBatch:
+        batch = super().__getitem__(step)
+        return batch if step % 2 else replace(batch, parts=[], left_out=[f"all of {step}"])
+
+
+def half_empty(folder: Path) -> TrainingTask[TuningBatch]:
+    task: TrainingTask[TuningBatch] = task_of(folder)
+    assert isinstance(task.batches, PrunedBatches)
+    batches = task.batches
+    left = HalfEmpty(batches.examples, batches.collate, batches.plan)
+    return replace(task, batches=left)
+
+
+def test_a_step_without_examples_changes_nothing_and_the_run_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports: list[Any] = []
+    whole = train(half_empty(folder), tmp_path / "whole", processes=0, on_report=reports.append)
+    assert reports[0]["left_out"] == ["all of 0", "all of 2"]
+    first = train(half_empty(folder), tmp_path / "parts", processes=0, until=1)
+    with closing(ProgressPrinter(4, "uptraining")) as printer:
+        printer.report(first.history[0])
+    assert "step 1 of 4: nothing learned" in capsys.readouterr().err
+    before = load_language_model("mini", dtype="float32").model.state_dict()
+    learned = learner_of(half_empty(folder))
+    learned.restore(first.learner.state())
+    assert all(learned.module.state_dict()[name].equal(before[name]) for name in before)
+    rest = train(half_empty(folder), tmp_path / "parts", processes=0)
+    ours, theirs = rest.learner.state(), whole.learner.state()
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+    assert any(key.startswith("adamw/") for key in theirs)
 
 
 class HalfDamaged(VideoDataset):
@@ -347,7 +389,7 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
     few = ("--steps", "2", "--batch", "2", "--processes", "0", "--device", "cpu")
     result = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
     assert result.code == 0, result.err
-    assert "left out: train.jsonl:4: the store holds no video 'gone'" in result.err
+    assert "left out: train.jsonl:4: no video has the id 'gone'" in result.err
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["steps"] == 2
     assert "--batch 2" in report["trained_by"]
@@ -371,7 +413,7 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
         (("--method", "evs", "--method", "vcast"), "--method was given several times"),
         (("--batch", "2", "--accumulate", "3"), "--accumulate 3 is more parts than a batch of 2"),
         (("--blend", "1"), "--blend must be below 1, got 1.0"),
-        (("--rate-dist", "gamma:1"), "the distribution of rates 'gamma:1' is none"),
+        (("--rate-dist", "gamma:1"), "'gamma:1' is not a distribution of rates"),
     ],
 )
 def test_a_wrong_call_is_one_line(given: tuple[str, ...], line: str, tmp_path: Path) -> None:
@@ -403,6 +445,59 @@ def test_videos_are_encoded_once_into_a_store_of_the_run(folder: Path, tmp_path:
         for name in ("run", "stored")
     )
     assert ours == theirs
+
+
+def test_conversations_are_read_before_any_video_is_encoded(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(
+        json.dumps({"video": "a", "question": "hello", "answer": "red"})
+    )
+    bad = "bad.jsonl:1: mini does not know 'hello'"
+    for name, reason in (("typo.jsonl", "cannot read"), ("bad.jsonl", bad)):
+        given = (str(folder / "clips"), "--conversations", name, "-o", "run")
+        result = run_here("train", "uptrain", *given, cwd=tmp_path)
+        assert result.code == 2
+        assert reason in result.err
+        assert not (tmp_path / "run" / "store").exists()
+
+
+def test_ids_name_the_videos_of_the_inputs(folder: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    shutil.copytree(folder / "clips", clips)
+    (clips / "notes.md").write_text("about the clips")
+    asked = {"question": QUESTION, "options": ["red", "blue"], "answer": "red"}
+    line = {"video": "a.mp4", **asked}
+    (tmp_path / "train.jsonl").write_text(json.dumps(line))
+    given = ("clips", "--conversations", "train.jsonl", "-o", "run")
+    few = ("--steps", "1", "--batch", "1", "--processes", "0", "--device", "cpu")
+    other = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
+    assert "no video has the id 'a.mp4'" in other.err
+    result = run_here("train", "uptrain", *given, *few, "--ids", "suffix", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert "1 file was left out: 1 .md" in result.err
+    assert sorted(open_store(tmp_path / "run" / "store")) == ["a.mp4", "b.mp4"]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["trained_by"].endswith(" --ids suffix")
+
+
+def test_a_store_that_lacks_tokens_is_refused_before_the_first_step(
+    folder: Path, tmp_path: Path
+) -> None:
+    for method in ("evs", "norm"):
+        job = Job(
+            selection=Selection(methods=(method,), budgets=(0.5,)),
+            encoding=Encoding(model="mini"),
+            storage=Storage(output=str(tmp_path / method)),
+        )
+        prune_videos([str(folder / "clips" / "a.mp4")], job)
+    half, norm = open_store(tmp_path / "evs"), UptrainPlan(methods=("norm",), rate_dist="fixed:0.6")
+    with pytest.raises(UsageError, match=r"give at most 0\.5, or prune with a larger budget"):
+        check_tokens(half, ["a"], UptrainPlan())
+    with pytest.raises(UsageError, match="prune with --budget 1, or with --method none"):
+        check_tokens(half, ["a"], norm)
+    check_tokens(open_store(tmp_path / "norm"), ["a"], norm)  # which no step draws a larger budget
+    given = ("--store", "evs", "--conversations", str(folder / "train.jsonl"), "-o", "run")
+    result = run_here("train", "uptrain", *given, cwd=tmp_path)
+    assert (result.code, (tmp_path / "run").exists()) == (2, False)
 
 
 @pytest.mark.parametrize(
