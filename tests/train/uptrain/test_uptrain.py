@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -476,7 +477,7 @@ def test_ids_name_the_videos_of_the_inputs(folder: Path, tmp_path: Path) -> None
     assert "1 file was left out: 1 .md" in result.err
     assert sorted(open_store(tmp_path / "run" / "store")) == ["a.mp4", "b.mp4"]
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert report["trained_by"].endswith(" --ids suffix")
+    assert report["trained_by"].endswith(" --ids suffix -o run")
 
 
 def test_a_store_that_lacks_tokens_is_refused_before_the_first_step(
@@ -579,6 +580,8 @@ def test_procedural_videos_are_refused_for_a_model_that_they_do_not_fit(
 class Unwritable(torch.nn.Module):
     """A model whose weights do not fit the disk."""
 
+    config = SimpleNamespace()
+
     def save_pretrained(self, folder: Path) -> None:
         (folder / "config.json").write_text("{}")
         raise SafetensorError("Error while serializing: No space left on device (os error 28)")
@@ -588,7 +591,7 @@ def test_a_full_disk_leaves_the_former_result(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").touch()
     with pytest.raises(OSError, match=r"model cannot be written \(.*No space left on device"):
-        write_checkpoint(Unwritable(), find_model("mini"), tmp_path / "model")
+        write_checkpoint(Unwritable(), find_model("mini"), tmp_path / "model", command="")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
 
