@@ -69,6 +69,7 @@ class ProgressPrinter:
     def __init__(self, steps: int, what: str, *, shown: bool = True) -> None:
         self.steps, self.shown = steps, shown
         self.done = self.start = 0
+        self.noted: set[str] = set()
         self.began = time.monotonic()
         self.bar = tqdm(
             total=steps,
@@ -98,12 +99,14 @@ class ProgressPrinter:
         self.done = done
 
     def report(self, report: Mapping[str, Any]) -> None:
-        """Show losses and accuracy of the last steps, and what was left out of them."""
+        """Show losses and accuracy of the last steps, and once what was left out of them."""
         if not self.shown:
             return
-        if left_out := dict.fromkeys(report.get("left_out", ())):
+        left_out = dict.fromkeys(report.get("left_out", ()))
+        if new := [reason for reason in left_out if reason not in self.noted]:
+            self.noted.update(new)
             with tqdm.external_write_mode(file=sys.stderr):
-                note_left_out([*left_out])
+                note_left_out(new)
         if not self.bar.disable:
             self.bar.set_postfix_str(", ".join(losses_texts(report)), refresh=False)
             return
