@@ -26,8 +26,9 @@ def selections(
     `Selection.requests` does, and for a scorer or a query that no method uses.
     """
     named = tuple(one for one in selection.methods if one not in (UNPRUNED, RANDOM))
-    mine = replace(selection, methods=named)
-    own = mine.requests(own_scorer=own_scorer) if named else ()
+    own: tuple[PruneRequest, ...] = ()
+    if named:
+        own = replace(selection, methods=named).requests(own_scorer=own_scorer)
     options = () if named else selection.options
     random = replace(selection, methods=(RANDOM,), options=options, prune_at=None).requests()
     asked = selection.query is not None or needing(own, "query") is not None

@@ -66,7 +66,7 @@ def test_broken_videos_are_named_and_the_rest_compared(tmp_path: Path) -> None:
 def test_what_means_nothing_is_refused_before_any_work(clip: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (("--budget", "2"), "at most 1, got 2"),
-        (("--method", "stts"), "give --prune-at 1"),
+        (("--method", "stts", "--prune-at", "2"), "to look after block 1, not 2"),
         (("--prune-at", "3"), "not after 3"),
         (("--question", ""), "--question is empty"),
     ):

@@ -167,7 +167,7 @@ def test_pruning_inside_says_what_it_needs(clip: Path, tmp_path: Path) -> None:
     shapes = expected_shapes(1152, 8).items()
     save_file({name: torch.zeros(shape) for name, shape in shapes}, tmp_path / "wide")
     for arguments, words in (
-        (("--method", "stts", *half), "to look after block 1: give --prune-at 1"),
+        (("--method", "stts", *half, "--prune-at", "2"), "to look after block 1, not 2"),
         (("--method", "window-diff", *half), "not after 3: give such a number with --prune-at"),
         (("--method", "evs", *half, "--scorer", "x"), "no method here uses a scorer"),
         (("--method", "stts", *half, "--scorer", "absent"), "absent does not exist; name a"),

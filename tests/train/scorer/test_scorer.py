@@ -148,15 +148,6 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_was_not(
     assert all(ours[name].equal(theirs[name]) for name in ours)
 
 
-@pytest.mark.slow
-def test_batches_drawn_by_another_process_are_the_same(folder: Path, tmp_path: Path) -> None:
-    ours, theirs = (
-        train(task_of(folder), tmp_path / str(processes), processes=processes).learner.state()
-        for processes in (0, 1)
-    )
-    assert all(ours[name].equal(theirs[name]) for name in ours)
-
-
 def test_both_losses_fall(folder: Path, tmp_path: Path) -> None:
     plan = replace(PLAN, steps=30, rate=3e-3, rate_dist="fixed:0.5")
     trained = train(task_of(folder, plan), tmp_path, processes=0, report_every=10)

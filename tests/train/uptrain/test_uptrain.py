@@ -597,11 +597,10 @@ def test_a_full_disk_leaves_the_former_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch", [3, 1])
-def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path, batch: int) -> None:
-    """Each takes a share of every batch, maybe none; the first alone encodes, writes and prints."""
+def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None:
+    """Each takes an unequal share of every batch; the first alone encodes, writes and prints."""
     given = (str(folder / "clips"), "--conversations", str(folder / "train.jsonl"), "-o")
-    few = ("--steps", "2", "--batch", str(batch), "--processes", "0", "--device", "cpu")
+    few = ("--steps", "2", "--batch", "3", "--processes", "0", "--device", "cpu")
     few = (*few, "--rate-dist", "fixed:0.5", "--learning-rate", "0.001", "--warmup", "1")
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     words = ("-m", "evscli", "train", "uptrain", *given, "both", *few)
