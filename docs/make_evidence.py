@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 MEASURED = Path(__file__).parent / "evidence" / "accuracy.json"
@@ -22,9 +21,6 @@ BY_KIND = (0.05, 0.1, 0.25)
 """The budgets whose accuracies are shown by kind of question."""
 MEAN_TO = 0.5
 """The largest budget that counts in the mean."""
-
-T_975 = {3: 4.3027, 4: 3.1824, 5: 2.7764}
-"""The 97.5 % point of Student's t by the number of values whose mean it is for."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -132,48 +128,6 @@ def beside(document: Mapping[str, Any]) -> str:
     return markdown(["selection", *(f"{budget:g}" for budget in budgets)], lines)
 
 
-def uptrained(plain: Mapping[str, Any], trained: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Return two lines for every method: as it is, and the mean over models uptrained by it.
-
-    Behind the mean stands its difference to the model as it is, with the 95 % interval (Student's
-    t) over the models, which differ by the seed of their training. The last column is unpruned.
-    """
-    before = by_selection(plain["tallies"])
-    budgets = [*budgets_of(plain["tallies"]), 1.0]
-    lines = []
-    for method, documents in trained.items():
-        asked = [(method if budget < 1 else "none", budget) for budget in budgets]
-        after = [by_selection(document["tallies"]) for document in documents]
-        lines.append([f"`{method}`", *(accuracy(before[one]) for one in asked)])
-        means = (over_seeds(before[one], [found[one] for found in after]) for one in asked)
-        lines.append([f"`{method}`, uptrained", *means])
-    head = ["method", *(f"{budget:g}" for budget in budgets[:-1]), "unpruned"]
-    return markdown(head, lines)
-
-
-def over_seeds(before: Mapping[str, Any], after: Rows) -> str:
-    """Return the mean accuracy over models, and its difference to one model with an interval."""
-    gains = [row["accuracy"] - before["accuracy"] for row in after]
-    gain = fmean(gains)
-    half = T_975[len(gains)] * stdev(gains) / len(gains) ** 0.5
-    mean = 100 * (before["accuracy"] + gain)
-    return f"{mean:.1f} {points({'value': gain, 'low': gain - half, 'high': gain + half})}"
-
-
-def uptrained_documents() -> tuple[Any, dict[str, list[Any]]]:
-    """Return the results of the model as it is, and of models uptrained by each method."""
-    folder = MEASURED.parent / "uptrained"
-    found = {
-        path.parent.name: json.loads(path.read_text())
-        for path in sorted(folder.glob("*/accuracy.json"))
-    }
-    plain = found.pop("plain")
-    trained: dict[str, list[Any]] = {}
-    for method in methods_of(plain["tallies"], but=("none", "random")):
-        trained[method] = [one for name, one in found.items() if name.startswith(f"{method}-")]
-    return plain, trained
-
-
 def label_of(row: Mapping[str, Any], rows: Rows) -> str:
     """Return a method as it is named on the command line, with what its first line has not."""
     first = next(one for one in rows if one["method"] == row["method"])["options"]
@@ -236,4 +190,3 @@ if __name__ == "__main__":
     print(frames(json.loads(FRAMES.read_text())))
     for name in BESIDE:
         print(beside(json.loads((MEASURED.parent / name / "accuracy.json").read_text())))
-    print(uptrained(*uptrained_documents()))

@@ -153,8 +153,8 @@ TunedFolder = Annotated[
 Blend = Annotated[
     float,
     Option(
-        "Share of the weights before the training in DIR/model, beside those that learned: 0.5 "
-        "often answers better than either. A finished run may be given another.",
+        "Share of the weights before the training in DIR/model, beside those that learned. A "
+        "finished run may be given another.",
         metavar="SHARE",
         least=0,
         below=1,

@@ -200,7 +200,6 @@ def finish(
 ) -> None:
     """Write DIR/scorer.safetensors, maybe DIR/model, and DIR/report.json, and print the report."""
     from evscli.cli.train_report import report_course
-    from evscli.train.folder import MODEL_FOLDER, SCORER_FILE
     from evscli.train.loop import training_report
     from evscli.train.scorer.learner import ScorerLearner
     from evscli.train.scorer.result import write_results
@@ -209,15 +208,7 @@ def finish(
     assert isinstance(learner, ScorerLearner)
     if not learner.accelerator.is_main_process:
         return
-    results = write_results(
-        learner,
-        files,
-        folder,
-        scorer=SCORER_FILE,
-        model=MODEL_FOLDER,
-        command=command,
-        before=blend,
-    )
+    results = write_results(learner, files, folder, command=command, before=blend)
     document = {"model": files.name, **training_report(plan, trained, command=command)}
     document["blend"] = blend
     report_course(document, folder, results=results, as_json=as_json)

@@ -13,6 +13,7 @@ from evscli.encoders.digest import weights_digests
 from evscli.encoders.files import LocalFolder, ModelFiles
 from evscli.encoders.scorer import OWN_FILE, RECORD, ScorerRecord
 from evscli.store.durable import replace_file
+from evscli.train.folder import MODEL_FOLDER, SCORER_FILE
 from evscli.train.scorer.learner import ScorerLearner
 from evscli.train.scorer.module import Scorer
 from evscli.train.tuning.result import write_checkpoint
@@ -23,8 +24,6 @@ def write_results(
     files: ModelFiles,
     folder: Path,
     *,
-    scorer: str,
-    model: str,
     command: str,
     before: float,
 ) -> list[str]:
@@ -33,19 +32,20 @@ def write_results(
     The checkpoint is written as `write_checkpoint` does, and holds the scorer as well. Returns the
     names of what was written.
     """
-    module, results = learner.module, [scorer]
+    module, results = learner.module, [SCORER_FILE]
     if any(name.startswith("model.") for name in learner.names):
-        write_checkpoint(module.model, files, folder / model, command=command, before=before)
-        files = LocalFolder(folder / model, name=str(folder / model))
-        results.append(model)
+        path = folder / MODEL_FOLDER
+        write_checkpoint(module.model, files, path, command=command, before=before)
+        files = LocalFolder(path, name=str(path))
+        results.append(MODEL_FOLDER)
     record = ScorerRecord(
         prune_at=module.after,
         vision_bf16_sha256=weights_digests(read_checkpoint(files).weights).bf16,
         model=files.name,
     )
     if len(results) > 1:
-        write_scorer(module.scorer, record, folder / model / OWN_FILE)
-    write_scorer(module.scorer, record, folder / scorer)
+        write_scorer(module.scorer, record, folder / MODEL_FOLDER / OWN_FILE)
+    write_scorer(module.scorer, record, folder / SCORER_FILE)
     return results
 
 

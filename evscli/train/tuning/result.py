@@ -60,8 +60,7 @@ def write_checkpoint(
 def blend(model: Any, files: ModelFiles, before: float) -> None:
     """Give the weights of a model a share `before` of those of its checkpoint.
 
-    The mean of both often answers better than either: it keeps what the checkpoint could, with most
-    of what was learned (WiSE-FT, arXiv 2109.01903).
+    The mean keeps more of what the checkpoint could do before (WiSE-FT, arXiv 2109.01903).
     """
     first = dict(load_language_model(files, device="cpu").model.named_parameters())
     for name, weight in model.named_parameters():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from evscli.train.tuning.conversations import VideoConversation, read_conversati
 from evscli.train.tuning.weights import sees
 from tests.checkpoints import make_checkpoint
 from tests.cli.in_process import run_here
+from tests.train.launched import run_in_two
 from tests.videos import write_video
 
 PLAN = ScorerPlan(steps=4, batch=3, warmup=1, rate=1e-3, units=16)
@@ -304,16 +303,7 @@ def test_a_conversation_that_one_of_two_processes_leaves_out_is_named(
     (tmp_path / "train.jsonl").write_text(f"{json.dumps(short)}\n{json.dumps(long)}\n")
     given = (str(folder / "clips"), "--conversations", "train.jsonl", "-o", "run", *FEW)
     narrow = ("--context", "150", "--rate-dist", "fixed:0.5")
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    ran = subprocess.run(
-        [sys.executable, *launch, "-m", "evscli", "train", "scorer", *given, *narrow],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run_in_two("train", "scorer", *given, *narrow, cwd=tmp_path)
     assert ran.stderr.count("tokens are more than the context of 150") == 1
     history = json.loads((tmp_path / "run" / "report.json").read_text())["history"]
     assert [{*entry["loss"]} for entry in history] == [{ANSWER, CHANGE}] * 2

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +48,7 @@ from evscli.train.uptrain.plan import UptrainPlan
 from evscli.train.uptrain.task import uptrain_task
 from tests.checkpoints import make_checkpoint
 from tests.cli.in_process import run_here
+from tests.train.launched import run_in_two
 from tests.videos import write_video
 
 PLAN = UptrainPlan(steps=4, batch=3, accumulate=2, warmup=1, rate=1e-3)
@@ -602,17 +600,7 @@ def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path) -> None
     given = (str(folder / "clips"), "--conversations", str(folder / "train.jsonl"), "-o")
     few = ("--steps", "2", "--batch", "3", "--processes", "0", "--device", "cpu")
     few = (*few, "--rate-dist", "fixed:0.5", "--learning-rate", "0.001", "--warmup", "1")
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    words = ("-m", "evscli", "train", "uptrain", *given, "both", *few)
-    ran = subprocess.run(
-        [sys.executable, *launch, *words],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run_in_two("train", "uptrain", *given, "both", *few, cwd=tmp_path)
     assert ran.stdout.count("trained by evs train uptrain") == 1
     assert ran.stderr.count("encoding the videos, once") == 1
     alone = run_here("train", "uptrain", *given, "one", *few, cwd=tmp_path)
