@@ -53,7 +53,7 @@ def uptrain(
     from evscli.encoders.files import find_model
 
     check_sources(data, inputs)
-    plan.request()  # refuses a method before anything is loaded
+    plan.requests()  # refuses a method before anything is loaded
     folder = folder_path(output, "--output")
     files = find_model(data.model or MINI)
     check_run_folder(folder, files)
@@ -71,7 +71,15 @@ def uptrain(
             catch_termination()
         wait = accelerator.wait_for_everyone
         found = find_data(
-            data, inputs, reading, files, folder, device=device, leads=leads, wait=wait
+            data,
+            inputs,
+            reading,
+            files,
+            folder,
+            device=device,
+            processes=processes,
+            leads=leads,
+            wait=wait,
         )
         examples = examples_of(found, data, plan)
         plan = replace(plan, data=digest_of(examples, data, files))

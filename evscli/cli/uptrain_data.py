@@ -81,6 +81,7 @@ def find_data(
     folder: Path,
     *,
     device: str,
+    processes: int,
     leads: bool,
     wait: Callable[[], None],
 ) -> tuple[str, ReadConversations] | None:
@@ -96,7 +97,7 @@ def find_data(
     store, read = folder / "store", partial(read_noted, files=files, shown=leads)
     if data.films is not None:
         if leads and not has_begun(folder):
-            encode_films(data.films, store, model=data.model)
+            encode_films(data.films, store, model=data.model, processes=processes)
         wait()
         return str(store), read(folder / FILMS_FILE, open_store(store))
     if data.conversations is None:
@@ -143,7 +144,7 @@ def find_videos(job: Job, inputs: Sequence[str], *, shown: bool) -> list[VideoIn
     return job.find_videos(inputs, left_out=partial(report_left_out, as_json=False))
 
 
-def encode_films(count: int, store: Path, *, model: str | None) -> None:
+def encode_films(count: int, store: Path, *, model: str | None, processes: int) -> None:
     """Encode procedural videos into a store, and write their conversations beside it."""
     from evscli.cli.notes import progress
     from evscli.job import Encoding
@@ -160,6 +161,7 @@ def encode_films(count: int, store: Path, *, model: str | None) -> None:
             conversations=store.with_name(FILMS_FILE),
             begin=lambda: note(f"encoding {count:,} procedural videos, once, into {store}"),
             advance=advance,
+            processes=processes,
         )
 
 

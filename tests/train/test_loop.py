@@ -75,9 +75,20 @@ def test_a_signal_to_the_whole_group_ends_no_process_that_draws() -> None:
     for name in ("-INT", "-TERM"):
         subprocess.run(["kill", name, str(process.pid)], check=True)
     assert [next(drawn) for _ in range(3)] == [2, 3, 4]
+    wait_until_taken(process.pid, signal.SIGTERM)  # a second while one is pending would be lost
     process.terminate()
     process.join(60)
     assert process.exitcode == 0
+
+
+def wait_until_taken(pid: int | None, number: signal.Signals) -> None:
+    """Wait up to a minute until no signal of this number is pending for a process."""
+    status = Path(f"/proc/{pid}/status")
+    for _ in range(600):
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        if not int(lines["ShdPnd"], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.1)
 
 
 def load(folder: Path, plan: TrainingPlan = PLAN) -> Checkpoint:

@@ -1,6 +1,6 @@
 """Batches of conversations about pruned videos, which follow from a plan and the number of a step.
 
-One pruning rate is drawn for a batch. Neither the rate nor the conversations depend on earlier
+One pruning rate is drawn for a batch, and methods take turns. Nothing of a batch depends on earlier
 steps, so that training can go on exactly where it stopped, in any number of processes.
 """
 
@@ -126,7 +126,7 @@ class PrunedBatches(Dataset[TuningBatch]):
     ) -> None:
         """Take the share `rank` of `world` processes, and conversations of `context` tokens."""
         self.examples, self.collate, self.plan = examples, collate, plan
-        self.request, self.context = plan.request(), context
+        self.requests, self.context = plan.requests(), context
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
@@ -156,7 +156,7 @@ class PrunedBatches(Dataset[TuningBatch]):
     def prune(self, record: PrunedVideo, rate: float, step: int) -> PrunedVideo:
         """Return a video with the share `rate` of its tokens pruned."""
         budget = Fraction(value=1 - rate)
-        request = at_budget(self.request, budget)
+        request = at_budget(self.requests[step % len(self.requests)], budget)
         seed = video_seed(self.plan.seed + step, record.id)
         if nested(record.info, request):
             return record.at(budget)
@@ -211,13 +211,13 @@ def check_tokens(store: Store, videos: Iterable[str], plan: UptrainPlan) -> None
     The headers of shards are read, and no tensors. A damaged one is left to the step that draws it.
     """
     rates = (plan.rates.draw(seed=plan.seed, step=step) for step in range(plan.total))
-    budget, request = Fraction(value=1 - min(rates)), plan.request()
+    budget, requests = Fraction(value=1 - min(rates)), plan.requests()
     for name in dict.fromkeys(videos):
         try:
             info = store.info(name)
         except DamagedError:
             continue
-        if nested(info, request):
+        if all(nested(info, request) for request in requests):
             info.at(budget)
         else:
             check_whole(info)

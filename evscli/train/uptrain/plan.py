@@ -22,24 +22,25 @@ class UptrainPlan(TuningPlan):
     methods: Annotated[
         tuple[str, ...],
         Option(
-            "Pruning method that scores finished tokens.", names=("--method",), metavar="METHOD"
+            "Pruning method that scores finished tokens. Give it several times to take turns, "
+            "batch by batch.",
+            names=("--method",),
+            metavar="METHOD",
         ),
     ] = ("evs",)
-    """The one method. It has the form that the option has in other commands, for their files."""
 
-    def request(self) -> PruneRequest:
-        """Return the method at a budget that every batch replaces.
+    def requests(self) -> tuple[PruneRequest, ...]:
+        """Return the methods in turn, at a budget that every batch replaces.
 
         Raises UsageError for a method that needs a question, pixels, a scorer or the encoder.
         """
         from evscli.job import Selection
 
-        request, *more = Selection(methods=self.methods, budgets=(0.5,)).requests()
-        if more:
-            raise UsageError("--method was given several times: train with one")
-        if request.needs or request.prune_at is not None or request.pruner.keeps_all:
-            raise UsageError(
-                f"method {self.methods[0]!r} does not score finished tokens alone: choose one that "
-                "does, such as evs, vcast or surprise"
-            )
-        return request
+        requests = Selection(methods=self.methods, budgets=(0.5,)).requests()
+        for request in requests:
+            if request.needs or request.prune_at is not None or request.pruner.keeps_all:
+                raise UsageError(
+                    f"method {request.name!r} does not score finished tokens alone: choose one "
+                    "that does, such as evs, vcast or surprise"
+                )
+        return requests
