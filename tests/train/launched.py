@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import socket
 from pathlib import Path
 
-LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "evscli")
+import torch
+
+from tests.evs import Result, Running
 
 
-def run_in_two(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run `evs` with these arguments in two processes, and return what they printed together."""
-    ran = subprocess.run(
-        [sys.executable, *LAUNCH, *arguments],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran
+def one_thread() -> None:
+    """Leave the other core to the other process, as launchers do."""
+    torch.set_num_threads(1)
+
+
+def run_in_two(*arguments: str, cwd: Path) -> tuple[Result, Result]:
+    """Run `evs` with these arguments in two processes, and return the first's result before."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [{**both, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    runs = [Running(*arguments, cwd=cwd, env=rank, before=one_thread) for rank in ranks]
+    first, second = (run.wait() for run in runs)
+    assert (first.code, second.code) == (0, 0), (first.err, second.err)
+    return first, second

@@ -38,6 +38,7 @@ from evscli.train.loop import (
     training_report,
 )
 from evscli.train.task import CPU, Learned
+from tests.evs import wait_until
 from tests.store.processes import start
 from tests.train.adding import adding
 
@@ -75,20 +76,17 @@ def test_a_signal_to_the_whole_group_ends_no_process_that_draws() -> None:
     for name in ("-INT", "-TERM"):
         subprocess.run(["kill", name, str(process.pid)], check=True)
     assert [next(drawn) for _ in range(3)] == [2, 3, 4]
-    wait_until_taken(process.pid, signal.SIGTERM)  # a second while one is pending would be lost
+    wait_until(lambda: taken(process.pid, signal.SIGTERM))  # a second one at once would be lost
     process.terminate()
     process.join(60)
     assert process.exitcode == 0
 
 
-def wait_until_taken(pid: int | None, number: signal.Signals) -> None:
-    """Wait up to a minute until no signal of this number is pending for a process."""
-    status = Path(f"/proc/{pid}/status")
-    for _ in range(600):
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        if not int(lines["ShdPnd"], 16) >> (number - 1) & 1:
-            return
-        time.sleep(0.1)
+def taken(pid: int | None, number: signal.Signals) -> bool:
+    """Whether no signal of this number waits for a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    waiting = next(line.split()[1] for line in lines if line.startswith("ShdPnd"))
+    return not int(waiting, 16) >> (number - 1) & 1
 
 
 def load(folder: Path, plan: TrainingPlan = PLAN) -> Checkpoint:

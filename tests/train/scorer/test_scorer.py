@@ -303,8 +303,8 @@ def test_a_conversation_that_one_of_two_processes_leaves_out_is_named(
     (tmp_path / "train.jsonl").write_text(f"{json.dumps(short)}\n{json.dumps(long)}\n")
     given = (str(folder / "clips"), "--conversations", "train.jsonl", "-o", "run", *FEW)
     narrow = ("--context", "150", "--rate-dist", "fixed:0.5")
-    ran = run_in_two("train", "scorer", *given, *narrow, cwd=tmp_path)
-    assert ran.stderr.count("tokens are more than the context of 150") == 1
+    first, second = run_in_two("train", "scorer", *given, *narrow, cwd=tmp_path)
+    assert f"{first.err}{second.err}".count("tokens are more than the context of 150") == 1
     history = json.loads((tmp_path / "run" / "report.json").read_text())["history"]
     assert [{*entry["loss"]} for entry in history] == [{ANSWER, CHANGE}] * 2
     assert [len(entry["left_out"]) for entry in history] == [1, 1]  # named once all the same
