@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 MEASURED = Path(__file__).parent / "evidence" / "accuracy.json"
 FRAMES = Path(__file__).parent / "evidence" / "frames" / "accuracy.json"
 BESIDE = ("inside", "scorer", "parts")
 """The folders of smaller runs, each with a table of its own."""
+UPTRAINED = Path(__file__).parent / "evidence" / "uptrained"
+"""The folder of the runs with a checkpoint that was uptrained: `plain`, and one for every seed."""
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
+"""The 97.5 % points of Student's distribution by the number of values that a mean is of."""
 SHOWN = ("64tok", "128tok", "256tok")
 """The budgets that the table of numbers of frames shows."""
 BY_KIND = (0.05, 0.1, 0.25)
@@ -128,6 +133,41 @@ def beside(document: Mapping[str, Any]) -> str:
     return markdown(["selection", *(f"{budget:g}" for budget in budgets)], lines)
 
 
+def uptrained(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> str:
+    """Return lines for every method: before, after as a mean over seeds, and the difference."""
+    first, *runs = ([*document["tallies"]] for document in (before, *after))
+    budgets = [1.0, *reversed(budgets_of(first))]
+    lines = []
+    for method in methods_of(first, but=("none", "random")):
+        names = ["none", *(method for _ in budgets[1:])]
+        keys = [*zip(names, budgets, strict=True)]
+        plain = [100 * by_selection(first)[key]["accuracy"] for key in keys]
+        tuned = [[100 * by_selection(rows)[key]["accuracy"] for rows in runs] for key in keys]
+        gains = [[one - old for one in ones] for ones, old in zip(tuned, plain, strict=True)]
+        lines += [
+            [f"`{method}`", "before", *(f"{value:.1f}" for value in plain)],
+            ["", "uptrained", *(f"{fmean(values):.1f}" for values in tuned)],
+            ["", "difference", *map(over_seeds, gains)],
+        ]
+    return markdown(["method", "model", *(f"{budget:g}" for budget in budgets)], lines)
+
+
+def over_seeds(gains: Sequence[float]) -> str:
+    """Return the mean of differences over seeds, with its interval."""
+    value, off = fmean(gains), STUDENT[len(gains)] * stdev(gains) / len(gains) ** 0.5
+    star = "*" * (abs(value) > off)
+    return f"{value:+.1f}{star} ({value - off:+.1f} to {value + off:+.1f})"
+
+
+def uptrained_documents() -> tuple[Any, list[Any]]:
+    """Return the results with the checkpoint before, and with the ones after, by their seeds."""
+    before, *after = (
+        json.loads((folder / "accuracy.json").read_text())
+        for folder in (UPTRAINED / "plain", *sorted(UPTRAINED.glob("[0-9]")))
+    )
+    return before, after
+
+
 def label_of(row: Mapping[str, Any], rows: Rows) -> str:
     """Return a method as it is named on the command line, with what its first line has not."""
     first = next(one for one in rows if one["method"] == row["method"])["options"]
@@ -190,3 +230,4 @@ if __name__ == "__main__":
     print(frames(json.loads(FRAMES.read_text())))
     for name in BESIDE:
         print(beside(json.loads((MEASURED.parent / name / "accuracy.json").read_text())))
+    print(uptrained(*uptrained_documents()))
