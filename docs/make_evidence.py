@@ -141,11 +141,14 @@ def uptrained(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> 
     for method in methods_of(first, but=("none", "random")):
         names = ["none", *(method for _ in budgets[1:])]
         keys = [*zip(names, budgets, strict=True)]
-        plain = [100 * by_selection(first)[key]["accuracy"] for key in keys]
+        old = [by_selection(first)[key] for key in keys]
         tuned = [[100 * by_selection(rows)[key]["accuracy"] for rows in runs] for key in keys]
-        gains = [[one - old for one in ones] for ones, old in zip(tuned, plain, strict=True)]
+        gains = [
+            [value - 100 * row["accuracy"] for value in values]
+            for values, row in zip(tuned, old, strict=True)
+        ]
         lines += [
-            [f"`{method}`", "before", *(f"{value:.1f}" for value in plain)],
+            [f"`{method}`", "before", *map(accuracy, old)],
             ["", "uptrained", *(f"{fmean(values):.1f}" for values in tuned)],
             ["", "difference", *map(over_seeds, gains)],
         ]

@@ -67,6 +67,30 @@ def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
     assert [mine[key] for key in alike] == [theirs[key] for key in alike]
 
 
+def test_so_is_the_table_of_uptrained_models(document: Any) -> None:
+    """And its commands are those of every seed, which differ in nothing else."""
+    made = runpy.run_path(str(DOCS / "make_evidence.py"))
+    before, after = made["uptrained_documents"]()
+    assert made["uptrained"](before, after) in PAGE
+    folders = ["plain", *map(str, range(len(after)))]
+    asked = re.findall(r"^evs eval .*docs/evidence/uptrained/\w+$", PAGE, re.MULTILINE)
+    assert [line.rpartition("/")[2] for line in asked] == folders[:2]
+    assert asked[1].replace("runs/0", "runs/1").endswith("uptrained/0")
+    trained = re.findall(r"^evs train uptrain .*-o runs/\d$", PAGE, re.MULTILINE)
+    assert [shlex.split(line)[-1] for line in trained] == ["runs/0", "runs/1"]
+    alike = [
+        (*key, kind)
+        for key in (("none", 1.0), ("evs", 0.25), ("vcast", 0.5), ("surprise", 0.25))
+        for kind in ("all", "count")
+    ]
+    mine, theirs = (
+        {(row["method"], row["budget"], row["kind"]): row["correct"] for row in one["tallies"]}
+        for one in (before, document)
+    )
+    assert [mine[key] for key in alike] == [theirs[key] for key in alike]
+    assert [one["videos"] for one in (before, *after)] == [1000] * 4
+
+
 def test_the_command_is_the_one_that_measured_them(document: Any) -> None:
     (command,) = re.findall(r"^evs eval .*docs/evidence$", PAGE, re.MULTILINE)
     words = shlex.split(command)
@@ -130,6 +154,6 @@ def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
 
 def test_every_picture_is_there() -> None:
     names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
-    assert len(names) == 16
+    assert len(names) == 21
     for name in names:
         assert (DOCS / name.partition("#")[0]).is_file(), name
