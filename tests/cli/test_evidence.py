@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -94,6 +95,27 @@ def test_so_is_the_table_of_uptrained_models(document: Any) -> None:
     )
     assert [mine[key] for key in alike] == [theirs[key] for key in alike]
     assert [one["videos"] for one in (before, *after)] == [1000] * 4
+
+
+def test_what_comes_back_by_uptraining_is_what_was_measured() -> None:
+    """The kinds of questions that the page names, with EVS at a quarter of the tokens."""
+    before, after = runpy.run_path(str(DOCS / "make_evidence.py"))["uptrained_documents"]()
+    first, *runs = (
+        {row["kind"]: row["accuracy"] for row in one["tallies"] if is_evs_at_a_quarter(row)}
+        for one in (before, *after)
+    )
+    text = PAGE[PAGE.index("## Uptraining") :]
+    named = re.findall(r"\*(\w+)\* (?:goes )?from (\d+) to\s+(\d+) %", text)
+    assert [kind for kind, _, _ in named] == ["count", "scenes", "flash"]
+    for kind, old, new in named:
+        assert (old, new) == (
+            f"{100 * first[kind]:.0f}",
+            f"{100 * fmean(run[kind] for run in runs):.0f}",
+        )
+
+
+def is_evs_at_a_quarter(row: Any) -> bool:
+    return bool((row["method"], row["budget"]) == ("evs", 0.25))
 
 
 def test_the_command_is_the_one_that_measured_them(document: Any) -> None:

@@ -32,11 +32,7 @@ class EncodedFilms(Dataset[StoredFilm]):
     """Procedural videos by number, encoded when they are asked for unless they are `finished`."""
 
     films: FilmExamples
-    count: int
     finished: Collection[str]
-
-    def __len__(self) -> int:
-        return self.count
 
     def __getitem__(self, number: int) -> StoredFilm:
         film = self.films.film(number)
@@ -74,7 +70,7 @@ def store_films(
     lines: list[str] = []
     begun = False
     with StoreWriter(store, config) as writer, lost_processes_named():
-        data = EncodedFilms(films=films, count=count, finished=frozenset(writer.finished))
+        data = EncodedFilms(films=films, finished=frozenset(writer.finished))
         for film in batches(data, 0, count, processes):
             lines.append(film.lines)
             if film.record is not None:
