@@ -25,8 +25,11 @@ PARTS = ("patch_token_pooler.", "mlp.")
 """The beginnings of the scorer's own names."""
 
 
-OWN_FILE = "scorer.safetensors"
-"""The name that the file of a scorer has in the folder of its checkpoint."""
+OWN_FILE = "stts/scorer.safetensors"
+"""The name that the file of a scorer has in the folder of its checkpoint.
+
+Serving engines load every safetensors file beside the weights as weights, so it lies below.
+"""
 
 RECORD = "evs"
 """The metadata key of the encoder that a scorer is for."""

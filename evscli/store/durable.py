@@ -87,8 +87,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for each in temporary.iterdir():
-            sync_file(each)
+        for each in temporary.rglob("*"):
+            sync_folder(each) if each.is_dir() else sync_file(each)
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
     except SafetensorError as error:

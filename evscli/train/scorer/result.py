@@ -55,4 +55,5 @@ def write_scorer(scorer: Scorer, record: ScorerRecord, path: Path) -> None:
         name: value.detach().to("cpu", torch.float32).contiguous()
         for name, value in scorer.state_dict().items()
     }
+    path.parent.mkdir(exist_ok=True)
     replace_file(path, save(weights, {RECORD: json.dumps(vars(record), sort_keys=True)}))

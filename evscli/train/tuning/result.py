@@ -53,6 +53,7 @@ def write_checkpoint(
         merged.to(stored_dtype(files)).save_pretrained(begun)
         for name in BESIDE:
             if (path := files.get(name)) is not None:
+                (begun / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, begun / name)
 
 

@@ -375,6 +375,9 @@ def test_the_result_is_a_checkpoint_that_old_stores_belong_to(
     assert own[0] is not None
     assert own[1] is not None
     assert own[0].read_bytes() == own[1].read_bytes()  # what it looks into has not changed
+    # A serving engine takes every safetensors file beside the configuration for weights.
+    for checkpoint in (tmp_path / "model", MINI_FOLDER):
+        assert [path.name for path in checkpoint.glob("*.safetensors")] == ["model.safetensors"]
 
 
 def test_a_finished_run_is_blended_with_what_it_began_with(folder: Path, tmp_path: Path) -> None:
