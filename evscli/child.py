@@ -140,8 +140,21 @@ def how_it_ended(code: int) -> str:
 
 def _begin(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
     """Run `target` in the child, which ends with its parent and ignores Ctrl-C."""
-    if Path("/proc").is_dir():  # Linux: the kernel kills it with its parent, however busy it is
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     # Ctrl-C reaches the whole group of processes; the first of them decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     target(pipe, *arguments)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process with its parent, however busy it is; Linux alone can."""
+    if Path("/proc").is_dir():
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_with_parent() -> None:
+    """Die with the parent of a process that Python spawned, which may be gone already."""
+    die_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)

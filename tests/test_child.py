@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from evscli.child import Child, how_it_ended, start_server, without_main
+from evscli.child import Child, end_with_parent, how_it_ended, start_server, without_main
+from tests.evs import wait_until
 
 
 def do(pipe: Connection) -> None:
@@ -106,3 +109,47 @@ def test_threads_that_start_children_leave_the_environment_as_it_was(
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(start_server, [["tests.preload"]] * 64))
         assert dict(os.environ) == before
+
+
+SPAWNED = """
+import multiprocessing, os, time
+from evscli.child import end_with_parent
+
+def child():
+    end_with_parent()
+    print(os.getpid(), flush=True)
+    time.sleep(200)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    process.join()
+"""
+
+
+def test_a_spawned_process_ends_with_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SPAWNED)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    wait_until(lambda: not is_running(pid))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process that has not ended, waited for or not."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_a_spawned_process_whose_parent_is_gone_already_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[int] = []
+    gone = SimpleNamespace(pid=os.getppid() + 1)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: gone)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr("evscli.child.die_with_parent", lambda: None)
+    end_with_parent()
+    assert ended == [1]

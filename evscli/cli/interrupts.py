@@ -7,9 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Timer
 from types import FrameType
+from typing import Any
 
 INTERRUPTED = 130
+
+AGAIN_SECONDS = 0.05
+"""The seconds until an interrupt that was dropped comes again."""
 
 _seen: list[int] = []
 
@@ -18,7 +24,17 @@ def catch_interrupts() -> list[int]:
     """Return a list that grows with every Ctrl-C. The first one raises KeyboardInterrupt."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
         signal.signal(signal.SIGINT, _interrupt)
+        sys.unraisablehook = partial(_not_raised, sys.unraisablehook)
     return _seen
+
+
+def _not_raised(before: Callable[[Any], None], found: Any) -> None:
+    """Raise again what Python dropped: an interrupt that came while an object was being freed."""
+    if found.exc_type is not KeyboardInterrupt:
+        before(found)
+        return
+    _seen.clear()
+    Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def catch_termination() -> None:
@@ -45,11 +61,13 @@ def stop_between_steps() -> Iterator[Callable[[], bool]]:
     asked = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            with suppress(OSError):
+                os.write(2, b"\nnote: the steps since the last checkpoint are lost\n")
+            raise KeyboardInterrupt
         asked.append(number)
-        for each in before:
-            signal.signal(each, signal.default_int_handler)
         with suppress(OSError):  # print() might be under way in the code that this breaks into
-            os.write(2, b"\nnote: stopping after this step; once more stops at once\n")
+            os.write(2, b"\nnote: stopping after this step; once more loses the last steps\n")
 
     before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

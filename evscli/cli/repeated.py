@@ -10,7 +10,13 @@ from typing import Any
 from evscli.option import option_fields
 
 
-def repeated(command: str, inputs: Sequence[str] | None, *settings: Any, output: str | Path) -> str:
+def repeated(
+    command: str,
+    inputs: Sequence[str] | None,
+    *settings: Any,
+    output: str | Path,
+    blend: float = 0.0,
+) -> str:
     """Return the command with its inputs and output, and every setting that is not usual."""
     words = [command, *map(shlex.quote, inputs or ())]
     for held in settings:
@@ -22,4 +28,6 @@ def repeated(command: str, inputs: Sequence[str] | None, *settings: Any, output:
             shown = value if isinstance(value, tuple) else [value]
             given = ["" if one is True else f" {shlex.quote(str(one))}" for one in shown]
             words += [f"{field.names[-1]}{one}" for one in given]
+    if blend:
+        words.append(f"--blend {blend:g}")
     return " ".join([*words, f"-o {shlex.quote(str(output))}"])

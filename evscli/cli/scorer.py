@@ -107,7 +107,14 @@ def scorer(
             encoding,
             folder,
             command=repeated(
-                "evs train scorer", inputs, data, plan, reading, sampling, output=output
+                "evs train scorer",
+                inputs,
+                data,
+                plan,
+                reading,
+                sampling,
+                output=output,
+                blend=blend,
             ),
             blend=blend,
             as_json=as_json,
@@ -130,6 +137,11 @@ def refuse_language(plan: ScorerPlan) -> None:
         raise UsageError(
             f"{used[0]} is not used without conversations, where a scorer learns alone: leave it "
             "out, or give --conversations"
+        )
+    if not plan.auxiliary:
+        raise UsageError(
+            "--auxiliary 0 leaves a scorer without conversations nothing to learn from: give a "
+            "weight above 0"
         )
 
 

@@ -89,7 +89,9 @@ def uptrain(
             plan,
             files,
             folder,
-            command=repeated("evs train uptrain", inputs, data, plan, reading, output=output),
+            command=repeated(
+                "evs train uptrain", inputs, data, plan, reading, output=output, blend=blend
+            ),
             blend=blend,
             as_json=as_json,
         )

@@ -30,8 +30,8 @@ class Data(Checked):
     store: Annotated[
         str | None,
         Option(
-            "Store that holds all tokens of its videos: evs prune --budget 1. Default: procedural "
-            "videos, for mini.",
+            "Store that holds all tokens of its videos: evs prune --method none. Default: "
+            "procedural videos, for mini.",
             metavar="STORE",
         ),
     ] = None

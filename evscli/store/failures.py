@@ -33,14 +33,13 @@ def append_failure(folder: Path, writer: int, failure: Failure) -> None:
     Only the holder of the writer's lock may call it. Raises OSError.
     """
     # A file's name need not be text; its failure has a line all the same.
-    known = to_json(replace(failure, traceback=None))
-    text = canonical_json({key: _readable(value) for key, value in known.items()})
-    append_lines(lines_path(folder, FAILURES, writer), [text])
+    known = replace(failure, traceback=None)
+    append_lines(lines_path(folder, FAILURES, writer), [_line(known)])
     path = lines_path(folder, TRACEBACKS, writer)
     full = path.exists() and path.stat().st_size >= TRACEBACK_BYTES
     if failure.traceback is not None and not full:
         line = Traceback(id=failure.id, attempt=failure.attempt, traceback=failure.traceback)
-        append_lines(path, [canonical_json(line)])
+        append_lines(path, [_line(line)])
 
 
 def read_traceback(folder: Path, failure: Failure) -> str | None:
@@ -65,6 +64,11 @@ def read_failures(folder: Path) -> dict[str, Failure]:
             if failure.id not in last or failure.attempt >= last[failure.id].attempt:
                 last[failure.id] = failure
     return last
+
+
+def _line(record: Failure | Traceback) -> str:
+    values = to_json(record)
+    return canonical_json({key: _readable(value) for key, value in values.items()})
 
 
 def _readable(value: object) -> object:

@@ -6,7 +6,8 @@ Training that goes on from one gives the same weights as training that was never
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,34 @@ def load_checkpoint(folder: Path, plan: Plan, *, weights: bool = True) -> Checkp
                 tensors={name: file.get_tensor(name) for name in file.keys() if weights},  # noqa: SIM118
             )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{path} cannot be read ({error}): remove it to start again, or choose another folder"
-        ) from error
+        raise unreadable(path, error) from error
     refuse_other_plan(path, made_by, plan, step=found.step)
+    if not 0 <= found.step <= plan.total:
+        raise unreadable(path, f"it is of step {found.step} of {plan.total}")
+    if torn := torn_states(found.tensors):
+        raise unreadable(path, f"the state of {torn[0]} is not whole")
     return found
+
+
+def torn_states(names: Iterable[str]) -> list[str]:
+    """Return the weights of which the optimizer has a part of its state alone.
+
+    It has none of a weight that nothing has reached so far.
+    """
+    states = defaultdict(set)
+    for name in names:
+        weight, _, part = name.rpartition("/")
+        if weight.startswith("adamw/"):
+            states[weight].add(part)
+    whole = set().union(*states.values())
+    return sorted(weight for weight, parts in states.items() if parts != whole)
+
+
+def unreadable(path: Path, reason: object) -> UsageError:
+    """Return the error for a checkpoint that is not whole."""
+    return UsageError(
+        f"{path} cannot be read ({reason}): remove it to start again, or choose another folder"
+    )
 
 
 def refuse_other_plan(
@@ -114,7 +138,12 @@ def refuse_other_plan(
         del asked["algorithm"]
     differ = [name for name in asked if found.get(name) != asked[name]]
     if differ:
-        shown = ", ".join(f"{name} {found.get(name)} there, {asked[name]} asked" for name in differ)
+        shown = ", ".join(
+            "another checkpoint, other videos or other conversations"  # of which it is a digest
+            if name == "data"
+            else f"{name} {found.get(name)} there, {asked[name]} asked"
+            for name in differ
+        )
         raise UsageError(
             f"{path} is from another training run ({shown}): give the same settings to go on "
             "with it, or choose another folder"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -18,15 +19,17 @@ from typing import Any, Generic
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from evscli.child import without_main
+from evscli.child import end_with_parent, without_main
 from evscli.errors import EvsError
 from evscli.provenance import processor_name, provenance
 from evscli.train.checkpoint import (
+    CHECKPOINT_FILE,
     Checkpoint,
     TrainingProgress,
     TrainingReport,
     load_checkpoint,
     save_checkpoint,
+    unreadable,
 )
 from evscli.train.task import CPU, B, Learned, Learns, Plan, TrainingError, TrainingTask
 
@@ -90,7 +93,10 @@ class TrainingRun(Generic[B]):
         found = load_checkpoint(folder, self.plan)
         self.learner = task.make_learner(device)
         if found is not None:
-            self.learner.restore(found.tensors)
+            try:
+                self.learner.restore(found.tensors)
+            except (KeyError, RuntimeError) as error:  # a tensor is missing, or of another shape
+                raise unreadable(folder / CHECKPOINT_FILE, error) from error
         begun = found or TrainingProgress()
         self.step, self.spent, self.history = begun.step, begun.seconds, begun.history
         self.machines, self.algorithms = begun.machines, begun.algorithms
@@ -246,7 +252,11 @@ def batches(data: Dataset[B], start: int, stop: int, processes: int) -> Iterator
                 raise batch
             yield batch
     finally:
-        del drawn  # which ends the processes, while a traceback may hold this frame for long
+        # A traceback may hold this frame for long. Where a process ends badly torch says so, too
+        # late for anyone to mind.
+        with suppress(RuntimeError):
+            getattr(drawn, "_shutdown_workers", lambda: None)()
+        del drawn
 
 
 @contextmanager
@@ -281,8 +291,11 @@ def begin_drawing(_number: int) -> None:
 
     A scheduler sends SIGTERM to the whole group: only that of the process that trains ends it.
     """
+    end_with_parent()
     torch.set_num_threads(1)
     Thread(target=end_with_trainer, daemon=True).start()
+    # Python would end the threads of libraries one by one, which some answer by an abort.
+    atexit.register(os._exit, 0)
 
 
 def end_with_trainer() -> None:
@@ -293,8 +306,11 @@ def end_with_trainer() -> None:
 
 
 def refuse_nothing_learned(history: Sequence[TrainingReport]) -> None:
-    """Raise TrainingError where no step of a whole run had an example to learn from."""
-    if not any(entry["loss"] for entry in history):
+    """Raise TrainingError where no step of a whole run had an example to learn from.
+
+    A video of one temporal patch, in which no window has a predecessor, has a loss of exactly 0.
+    """
+    if not any(loss for entry in history for loss in entry["loss"].values()):
         reasons = (reason for entry in history for reason in entry.get("left_out", ()))
         raise TrainingError(
             f"no example of any step can be learned from ({next(reasons, 'there is none')}); give "

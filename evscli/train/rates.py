@@ -30,8 +30,8 @@ class RateDistribution:
 
     def __str__(self) -> str:
         if self.kind == "fixed":
-            return f"fixed:{self.first:g}"
-        return f"{self.kind}:{self.first:g},{self.second:g}"
+            return f"fixed:{_text(self.first)}"
+        return f"{self.kind}:{_text(self.first)},{_text(self.second)}"
 
     def draw(self, *, seed: int, step: int) -> float:
         """Return the rate of a step, in 0..0.999. It does not depend on other steps."""
@@ -48,7 +48,8 @@ class RateDistribution:
 def parse_rates(text: str) -> RateDistribution:
     """Return `beta:A,B`, `uniform`, `uniform:LOW,HIGH` or `fixed:RATE` as a distribution.
 
-    Raises UsageError for other texts, for parameters of beta of 0, and for rates outside [0, 1).
+    Raises UsageError for other texts, for parameters of beta of 0, and for rates outside of what
+    can be drawn.
     """
     written = re.sub(r"\s", "", text)
     if written == "uniform":
@@ -63,9 +64,14 @@ def parse_rates(text: str) -> RateDistribution:
             return RateDistribution(kind="uniform", first=first, second=second)
     if found := re.fullmatch(rf"fixed:{_NUMBER}", written):
         first = float(found.group(1))
-        if first < 1:
+        if first <= MOST:
             return RateDistribution(kind="fixed", first=first)
     raise UsageError(
         f"{text!r} is not a distribution of rates: write one as {EXAMPLES}; a rate is the share of "
-        "tokens pruned, from 0 to below 1, LOW is below HIGH, and A and B are above 0"
+        f"tokens pruned, 0 to {MOST}, LOW is below HIGH, and A and B are above 0"
     )
+
+
+def _text(value: float) -> str:
+    """Return a number with all of its digits, since settings that differ must read differently."""
+    return str(int(value)) if value == int(value) else repr(value)

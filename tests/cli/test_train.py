@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_the_steps_done_and_the_same_command_goes_on(
     running.send(signal.SIGINT)
     stopped = running.wait()
     assert stopped.code == 130, stopped
-    assert "note: stopping after this step; once more stops at once" in stopped.err
+    assert "note: stopping after this step; once more loses the last steps" in stopped.err
     assert "note: stopped after step 1 of 3; its checkpoint is in run" in stopped.err
     assert "run it again to go on" in stopped.err
     assert [path.name for path in (tmp_path / "run").iterdir()] == [CHECKPOINT_FILE]

@@ -322,9 +322,13 @@ def test_attempts_are_counted_over_runs_and_writers(tmp_path: Path) -> None:
 
 def test_a_failure_with_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     with StoreWriter(tmp_path, CONFIG) as writer:
-        writer.fail(failure("x", path="caf\udce9.mp4", message="two\nlines"))
+        named = failure(
+            "caf\udce9", path="caf\udce9.mp4", message="two\nlines", traceback="at \udce9"
+        )
+        writer.fail(named)
     (found,) = open_store(tmp_path).failures.values()
     assert found.path == r"caf\udce9.mp4"
+    assert read_traceback(tmp_path, found) == r"at \udce9"
     assert found.message == "two\nlines"
 
 

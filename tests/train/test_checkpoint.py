@@ -97,6 +97,13 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, record: Any) -> Non
         load_checkpoint(tmp_path, PLAN)
 
 
+@pytest.mark.parametrize("step", [-5, PLAN.total + 1])
+def test_a_step_that_the_run_does_not_have_is_refused(tmp_path: Path, step: int) -> None:
+    save_checkpoint(tmp_path, PLAN, checkpoint(step))
+    with pytest.raises(UsageError, match=f"cannot be read .it is of step {step} of {PLAN.total}"):
+        load_checkpoint(tmp_path, PLAN)
+
+
 def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT_FILE).mkdir()
     with pytest.raises(UsageError, match="cannot be read"):

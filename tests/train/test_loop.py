@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from evscli.errors import UsageError
 from evscli.mini.form import mini_tokenizer
 from evscli.mini.training.batches import FilmBatches
 from evscli.mini.training.learner import MiniLearner, mini_task, naming_loss
@@ -199,6 +200,17 @@ def test_going_on_with_something_else_is_noticed(tmp_path: Path) -> None:
     last = go(tmp_path, until=2, on_resume=resume)
     assert moved == [False, True]
     assert last.machines == load(tmp_path).machines == [*elsewhere, *first.machines]
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
+    go(tmp_path)
+    found = load(tmp_path)
+    for name in (min(found.tensors), max(found.tensors)):  # of the optimizer, and a weight
+        tensors = {key: value for key, value in found.tensors.items() if key != name}
+        save_checkpoint(tmp_path, PLAN, replace(found, tensors=tensors))
+        weight = name.removesuffix("/exp_avg")
+        with pytest.raises(UsageError, match=f"cannot be read .*{weight}.*remove it to start"):
+            go(tmp_path, until=STEPS + 1)
 
 
 def test_a_finished_run_is_made_by_no_other_machine(tmp_path: Path) -> None:

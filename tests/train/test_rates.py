@@ -36,14 +36,23 @@ def test_a_rate_follows_from_seed_and_step_alone() -> None:
 
 
 def test_a_distribution_is_written_as_it_is_read() -> None:
-    for text in ("beta:1.2,1.2", "uniform:0,1", "uniform:0.2,0.8", "fixed:0.75"):
+    for text in ("beta:1.2,1.2", "uniform:0,1", "uniform:0.2,0.8", "fixed:0.9876543"):
         assert str(parse_rates(text)) == text
     assert parse_rates(" beta: 1.2 , 1.2 ") == RateDistribution(kind="beta", first=1.2, second=1.2)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "beta", "beta:0,1", "beta:1", "uniform:0.8,0.2", "uniform:0,2", "fixed:1", "fixed:-1"],
+    [
+        "",
+        "beta",
+        "beta:0,1",
+        "beta:1",
+        "uniform:0.8,0.2",
+        "uniform:0,2",
+        "fixed:0.9999",
+        "fixed:-1",
+    ],
 )
 def test_another_text_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="write one as beta:"):

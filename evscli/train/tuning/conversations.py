@@ -124,7 +124,11 @@ def messages_of(value: Mapping[str, Any]) -> Messages:
         raise UsageError(f'"conversations" has another form; write "messages": {FORM}')
     question, answer = value.get("question"), value.get("answer")
     options = value.get("options")
-    if type(answer) is int and isinstance(options, list) and 0 <= answer < len(options):
+    if type(answer) is int and isinstance(options, list):
+        if not 0 <= answer < len(options):
+            raise UsageError(
+                f"answer {answer} is none of {len(options)} options; count them from 0"
+            )
         answer = options[answer]
     for name, text in (("question", question), ("answer", answer)):
         if not isinstance(text, str) or not text.strip():

@@ -45,12 +45,16 @@ class TuningPlan(Checked):
     ] = 1
     rate: Annotated[
         float,
-        Option("Highest learning rate.", names=("--learning-rate",), metavar="RATE", above=0),
+        Option(
+            "Highest learning rate.", names=("--learning-rate",), metavar="RATE", above=0, below=1
+        ),
     ] = 1e-4
     warmup: Annotated[
         int, Option("Steps in which the learning rate rises.", metavar="N", least=1)
     ] = 20
-    weight_decay: Annotated[float, Option("Decay of the weights.", metavar="RATE", least=0)] = 0.0
+    weight_decay: Annotated[
+        float, Option("Decay of the weights.", metavar="RATE", least=0, below=1)
+    ] = 0.0
     lora: Annotated[
         int | None,
         Option(

@@ -24,6 +24,8 @@ def make_accelerator(plan: TuningPlan, device: torch.device) -> Accelerator:
     Raises UsageError for a precision that the device does not have.
     """
     try:
+        if plan.precision == "fp16" and device.type == "cpu":  # which accelerate passes over
+            raise ValueError("a CPU has no units for it")
         return Accelerator(
             mixed_precision=plan.precision,
             cpu=device.type == "cpu",

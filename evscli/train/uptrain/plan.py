@@ -36,6 +36,8 @@ class UptrainPlan(TuningPlan):
         """
         from evscli.job import Selection
 
+        if "none" in self.methods:
+            raise UsageError("method 'none' keeps every token at any rate: choose one that prunes")
         requests = Selection(methods=self.methods, budgets=(0.5,)).requests()
         for request in requests:
             if request.needs or request.prune_at is not None or request.pruner.keeps_all:

@@ -268,6 +268,7 @@ def test_the_result_of_joint_training_is_a_checkpoint_with_its_scorer(
         (("--conversations", "train.jsonl"), "--conversations are about videos: name these too"),
         (("clips", "--learn", "all"), "--learn all is not used without conversations"),
         (("--unlabelled", "--lora", "2"), "--lora is not used without conversations"),
+        (("--unlabelled", "--auxiliary", "0"), "--auxiliary 0 leaves a scorer without"),
         (("clips", "--unlabelled"), "--unlabelled is about procedural videos"),
         (("nowhere",), "nowhere"),
     ],

@@ -79,7 +79,10 @@ def test_messages_are_taken_as_they_are(tmp_path: Path) -> None:
         (talk(ASKED, None), "an answer of the assistant is empty"),
         ({**GOOD, "answer": " "}, "no answer to learn from"),
         ({"video": "a", "question": "x"}, "no answer to learn from"),
-        ({**GOOD, "answer": 5, "options": ["x"]}, "no answer to learn from"),
+        (
+            {**GOOD, "answer": 1, "options": ["x"]},
+            "answer 1 is none of 1 options; count them from 0",
+        ),
         ({"video": "a", "answer": "x"}, "no question to learn from"),
         ({"video": "a", "messages": [{"role": "user", "content": "x"}]}, "no message is the"),
         ({"video": "a", "messages": "x"}, "must be a list"),

@@ -428,7 +428,8 @@ def test_the_command_trains_and_says_what_it_left_out(folder: Path, tmp_path: Pa
         (("--store", "s"), "--conversations are about videos or a --store"),
         (("--method", "cdpruner"), "does not score finished tokens alone"),
         (("--method", "window-diff"), "does not score finished tokens alone"),
-        (("--method", "none"), "none"),
+        (("--method", "none"), "method 'none' keeps every token at any rate: choose one that"),
+        (("--learning-rate", "1e30"), "--learning-rate must be below 1, got 1e+30"),
         (("--method", "evs", "--method", "cdpruner"), "'cdpruner' does not score finished tokens"),
         (("--batch", "2", "--accumulate", "3"), "--accumulate 3 is more parts than a batch of 2"),
         (("--blend", "1"), "--blend must be below 1, got 1.0"),
@@ -440,6 +441,14 @@ def test_a_wrong_call_is_one_line(given: tuple[str, ...], line: str, tmp_path: P
     assert result.code == 2, result.err
     assert line in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_a_precision_that_the_device_lacks_is_refused(tmp_path: Path) -> None:
+    given = ("--precision", "fp16", "--device", "cpu")
+    result = run_here("train", "uptrain", *given, "-o", "run", cwd=tmp_path)
+    assert result.code == 2, result.err
+    assert "--precision fp16 cannot be had on cpu (a CPU has no units for it)" in result.error
+    assert not (tmp_path / "run").exists()
 
 
 def test_videos_are_encoded_once_into_a_store_of_the_run(folder: Path, tmp_path: Path) -> None:
@@ -579,7 +588,7 @@ def test_another_checkpoint_does_not_go_on(folder: Path, tmp_path: Path) -> None
     save_file(weights, base / "model.safetensors", {"format": "pt"})
     other = run_here(*words, cwd=tmp_path)
     assert other.code == 2
-    assert "from another training run (data " in other.error
+    assert "from another training run (another checkpoint, other videos" in other.error
 
 
 @pytest.mark.parametrize("given", [("--films", "1"), ()])
