@@ -153,7 +153,7 @@ def die_with_parent() -> None:
 
 
 def end_with_parent() -> None:
-    """Die with the parent of a process that Python spawned, which may be gone already."""
+    """End with the parent of a process that Python spawned, which may be gone already."""
     die_with_parent()
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:

@@ -58,7 +58,7 @@ def stop_between_steps() -> Iterator[Callable[[], bool]]:
     The first waits for the end of a step, since a step broken off would leave weights that no run
     has.
     """
-    asked = []
+    asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if asked:

@@ -27,13 +27,13 @@ from evscli.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from evscli.train.drawing import batches
 from evscli.train.learner import Learner
 from evscli.train.loop import (
     Trained,
     TrainingError,
     TrainingRun,
     Window,
-    batches,
     refuse_nan,
     train,
     training_report,
@@ -55,7 +55,7 @@ def go(folder: Path, *, plan: TrainingPlan = PLAN, **options: Any) -> Trained:
 
 
 UNGUARDED = """
-from evscli.train.loop import batches
+from evscli.train.drawing import batches
 
 print("begun", flush=True)
 print(*batches([1, 2, 3, 4], 1, 3, 1))

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader
 from evscli.errors import UsageError
 from evscli.train import loop
 from evscli.train.checkpoint import load_checkpoint
+from evscli.train.drawing import batches, lost_processes_named
 from evscli.train.learner import Pass
-from evscli.train.loop import TrainingError, batches, lost_processes_named, train
+from evscli.train.loop import TrainingError, train
 from evscli.train.task import TrainingTask
 from tests.store.processes import finish, start
 from tests.train.adding import Adder, Sums, adder, adding

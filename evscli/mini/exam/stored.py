@@ -15,7 +15,7 @@ from evscli.mini.exam.examples import FilmExamples, conversation
 from evscli.records import PrunedVideo
 from evscli.store import StoreWriter
 from evscli.store.durable import replace_file
-from evscli.train.loop import batches, lost_processes_named
+from evscli.train.drawing import batches, lost_processes_named
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -37,7 +37,7 @@ from evscli.mini.training.prompts import IGNORED, KIND_NUMBERS
 from evscli.mini.world.film import make_film
 from evscli.mini.world.scene import CELL, Form
 from evscli.mini.world.views import FIRST_FRAME, SHUFFLED, WHOLE
-from evscli.train.loop import batches
+from evscli.train.drawing import batches
 
 VIDEO_PROCESSOR = json.loads((MINI_FOLDER / "video_preprocessor_config.json").read_text())
 FORM = Form(frames=8, cells=(3, 4))

@@ -1,0 +1,68 @@
+"""The stores that requests to a server may name."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evscli.errors import UsageError
+
+SERVED = "EVS_SERVED_STORES"
+"""The variable by which `evs serve` gives the server's processes the stores, as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The stores that requests may name: those of the server by name, and those below a folder."""
+
+    named: Mapping[str, Path] = field(default_factory=dict)
+    """The stores that the server was started with, by the name of their folder."""
+    root: Path | None = None
+    """The folder below which any store may be named, `--allowed-local-media-path`."""
+
+    @classmethod
+    def of_server(cls, root: str | Path | None) -> Access:
+        """Return the access of this process's server, which allows files below `root`."""
+        named = json.loads(os.environ.get(SERVED, "{}"))
+        return cls(
+            named={name: Path(path) for name, path in named.items()},
+            root=Path(root).resolve() if root else None,
+        )
+
+    def path_of(self, store: str) -> Path:
+        """Return the folder of a store, links followed. Raises UsageError for one not allowed.
+
+        The message is the same for a store that is not there, so that none can be looked for.
+        """
+        if store in self.named:
+            return self.named[store]
+        path = Path(store)
+        if path.is_absolute():
+            real = path.resolve()
+            if real in self.named.values() or (self.root and real.is_relative_to(self.root)):
+                return real
+        raise UsageError(f"the store {store!r} is not served: {self._remedy()}")
+
+    def _remedy(self) -> str:
+        known = [f"one of {', '.join(self.named)}"] if self.named else []
+        if self.root is not None:
+            known.append(f"one below {self.root}")
+        if known:
+            return f"name {' or '.join(known)}"
+        return "start the server by evs serve, or with --allowed-local-media-path"
+
+
+def named_stores(paths: Iterable[Path]) -> dict[str, Path]:
+    """Return stores by the name of their folder. Raises UsageError for two of one name."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        real = path.resolve()
+        if named.setdefault(real.name, real) != real:
+            raise UsageError(
+                f"{named[real.name]} and {real} have one name: rename a folder, or serve only "
+                "one of them"
+            )
+    return named

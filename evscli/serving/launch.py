@@ -1,0 +1,145 @@
+"""The start of vLLM's server for stores: what it is given, and what is checked before.
+
+The server is one of vLLM, in a process of its own; nothing of vLLM is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evscli.bundled import MINI, MINI_FOLDER
+from evscli.encoders.files import find_model
+from evscli.errors import StoreError, UsageError
+from evscli.records import ModelInfo
+from evscli.serving.access import SERVED, named_stores
+from evscli.serving.address import VideoAddress
+from evscli.serving.weights import check_served
+from evscli.store import Store, open_store
+
+SERVER = "vllm.entrypoints.openai.api_server"
+CONNECTOR = ("EvsECConnector", "evscli.serving.vllm.cache")
+"""The connector of encoder caches, and the module that holds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server of vLLM for some stores, with one model."""
+
+    stores: Mapping[str, Path]
+    """The stores by the name that requests give them."""
+    model: str
+    """The hub id or the folder of the checkpoint."""
+    name: str
+    """The name of the model in requests."""
+    video_id: str
+    """The id of a video of the first store, for a request to try."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    raw: int = 0
+    """The images and videos that are not of stores that a prompt may hold."""
+    after_video: str = "vllm"
+    options: Sequence[str] = ()
+    """Further options of vLLM's server."""
+
+    @property
+    def command(self) -> list[str]:
+        """The words of the command. Its last options are those that the user gave."""
+        limits = {"image": self.raw, "video": self.raw}
+        given: dict[str, Any] = {
+            "model": self.model,
+            "served-model-name": self.name,
+            "host": self.host,
+            "port": self.port,
+            "limit-mm-per-prompt": json.dumps(limits),
+        }
+        if not self.raw:
+            given["ec-transfer-config"] = json.dumps(self._connector())
+        words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+        return [sys.executable, "-m", SERVER, *words, "--enable-mm-embeds", *self.options]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the server is given besides those of this process."""
+        return {
+            "VLLM_MEDIA_CONNECTOR": "evs",
+            "EVS_AFTER_VIDEO": self.after_video,
+            SERVED: json.dumps({name: str(path) for name, path in self.stores.items()}),
+        }
+
+    @property
+    def request(self) -> str:
+        """A shell command that asks the server about a video."""
+        kind = "video_url" if self.raw else "video_embeds"
+        url = VideoAddress(store=next(iter(self.stores)), id=self.video_id).url
+        video = {"type": kind, kind: {"url": url} if self.raw else url}
+        question = {"type": "text", "text": "What happens in this video?"}
+        body = {
+            "model": self.name,
+            "messages": [{"role": "user", "content": [video, question]}],
+        }
+        address = f"http://{self.host}:{self.port}/v1/chat/completions"
+        words = ["curl", address, "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        return shlex.join(words)
+
+    def run(self) -> None:
+        """Run the server in place of this program: the process goes on as that of vLLM."""
+        os.execve(sys.executable, self.command, {**os.environ, **self.environment})
+
+    def _connector(self) -> dict[str, Any]:
+        name, module = CONNECTOR
+        return {
+            "ec_connector": name,
+            "ec_connector_module_path": module,
+            "ec_role": "ec_consumer",
+            "ec_connector_extra_config": {"stores": [str(path) for path in self.stores.values()]},
+        }
+
+
+def plan_server(paths: Sequence[Path], model: str | None, **settings: Any) -> Server:
+    """Return the server for stores, once the model is known to have made their tokens.
+
+    Without a model it is that of the stores. Raises StoreError for a folder without a store or a
+    video, UsageError for two stores of one name or of two models, ModelError and WrongModelError.
+    """
+    stores = {name: open_store(path) for name, path in named_stores(paths).items()}
+    first, info = example(stores)
+    model = model or info.name
+    files = find_model(model)
+    folder = str(MINI_FOLDER) if model == MINI else model
+    for store in stores.values():
+        if len(store):
+            check_served(store.info(next(iter(store))).model, folder)
+    return Server(
+        stores={name: store.path for name, store in stores.items()},
+        model=folder,
+        name=Path(files.name).name if Path(folder).is_dir() else model,
+        video_id=first,
+        **settings,
+    )
+
+
+def example(stores: Mapping[str, Store]) -> tuple[str, ModelInfo]:
+    """Return the first video of the first store, and the model that made the stores.
+
+    Raises UsageError where stores are of several models, StoreError where the first is empty.
+    """
+    first = next(iter(stores.values()))
+    if not len(first):
+        raise StoreError(f"{first.path} holds no video yet: run evs prune, or name another first")
+    models = {}
+    for store in stores.values():
+        for video_id in list(store)[:1]:
+            model = store.info(video_id).model
+            models[model.vision_sha256] = model
+    if len(models) > 1:
+        names = ", ".join(model.name for model in models.values())
+        raise UsageError(f"the stores are of several models ({names}): serve those of one")
+    video_id = next(iter(first))
+    return video_id, first.info(video_id).model

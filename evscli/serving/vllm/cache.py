@@ -1,0 +1,83 @@
+"""A connector of encoder caches: workers read rows out of shards, requests carry masks and times.
+
+vLLM's processes then send each other no embeddings: the one that takes requests reads masks alone,
+and the one that runs the model maps the shard of the video when its turn comes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vllm.distributed.ec_transfer.ec_connector.example_connector import ECExampleConnector
+
+from evscli.errors import DamagedError
+from evscli.serving.served import PREFIX, ServedVideo
+from evscli.serving.stores import OpenStores
+
+STORES = "stores"
+"""The key of the connector's configuration that lists the folders of stores."""
+
+
+class Place(NamedTuple):
+    """A video in a store, and the tokens of it that a request keeps."""
+
+    store: Path
+    id: str
+    kept: int | None
+    """The number of tokens that the request keeps, or None for all that are stored."""
+
+
+class EvsECConnector(ECExampleConnector):
+    """A consumer whose producer are the stores of its configuration."""
+
+    def __init__(self, vllm_config: Any, role: Any) -> None:
+        super().__init__(vllm_config=vllm_config, role=role)
+        config = vllm_config.ec_transfer_config
+        self.paths = [Path(path) for path in config.get_from_extra_config(STORES, [])]
+        self.stores = OpenStores()
+        self.index: dict[str, tuple[Path, str]] = {}
+        self.device = vllm_config.device_config.device
+        self.dtype = vllm_config.model_config.dtype
+        self.loads = 0
+        """The number of videos read."""
+
+    def place(self, key: str) -> Place | None:
+        """Return where the tokens of a cache key are, or None for those of other items.
+
+        The stores are looked through again for a video that came since.
+        """
+        if not key.startswith(PREFIX):
+            return None
+        digest, _, kept = key.removeprefix(PREFIX).partition("-")
+        if digest not in self.index:
+            self.index = {
+                entry.sha256: (path, video_id)
+                for path in self.paths
+                for video_id, entry in self.stores.store(path).entries().finished.items()
+            }
+        found = self.index.get(digest)
+        return None if found is None else Place(*found, int(kept) if kept else None)
+
+    def _found_match_for_mm_data(self, mm_hash: str) -> bool:
+        return self.place(mm_hash) is not None
+
+    def start_load_caches(self, encoder_cache: dict[str, Any], **kwargs: Any) -> None:
+        """Read the rows that the scheduler asks for, into the cache of the encoder."""
+        for item in self._get_connector_metadata().mm_datas:
+            if item.mm_hash not in encoder_cache:
+                rows = self.rows(item.mm_hash)
+                if len(rows) != item.num_token:
+                    raise DamagedError(
+                        f"{item.mm_hash} has {len(rows):,} rows for {item.num_token:,} places: "
+                        "its store was changed meanwhile, ask again"
+                    )
+                encoder_cache[item.mm_hash] = rows.to(self.device, self.dtype)
+                self.loads += 1
+
+    def rows(self, key: str) -> Any:
+        """Return the rows [K, D * (1 + L)] of a cache key. Raises as `ServedVideo.read`."""
+        place = self.place(key)
+        assert place is not None, "the scheduler asks for what it found"
+        store = self.stores.store(place.store, grown=True)
+        return ServedVideo.read(store, place.id).first(place.kept).rows()

@@ -1,0 +1,77 @@
+"""Addresses of videos in the API of OpenAI, as `video_url` or as `video_embeds`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from torch import Tensor
+from vllm.exceptions import VLLMValidationError
+from vllm.multimodal.media.connector import MediaConnector, global_thread_pool
+
+from evscli.errors import EvsError
+from evscli.serving.access import Access
+from evscli.serving.address import SCHEME, VideoAddress
+from evscli.serving.stores import OpenStores
+from evscli.serving.vllm.sealed import seal
+
+STORES = OpenStores()
+"""The stores that this process has opened."""
+
+
+class EvsMediaConnector(MediaConnector):
+    """A connector that takes addresses of videos where others take URLs of files.
+
+    Everything else goes to vLLM's own. An address is checked here, where a request still waits for
+    its media; tensors are read when the prompt is made.
+    """
+
+    def fetch_video(self, video_url: str, **options: Any) -> Any:
+        """Return a checked address, or the video of another URL."""
+        if is_address(video_url):
+            return self.checked(video_url)
+        return super().fetch_video(video_url, **options)
+
+    async def fetch_video_async(self, video_url: str, **options: Any) -> Any:
+        """Return what `fetch_video` returns."""
+        if is_address(video_url):
+            return await in_pool(self.checked, video_url)
+        return await super().fetch_video_async(video_url, **options)
+
+    def fetch_video_embedding(self, data: str) -> Tensor:
+        """Return a checked address as a tensor, or embeddings that a request holds."""
+        found: Tensor
+        if is_address(data):
+            return seal(self.checked(data))
+        found = super().fetch_video_embedding(data)
+        return found
+
+    async def fetch_video_embedding_async(self, data: str) -> Tensor:
+        """Return what `fetch_video_embedding` returns."""
+        if is_address(data):
+            return seal(await in_pool(self.checked, data))
+        found: Tensor = await super().fetch_video_embedding_async(data)
+        return found
+
+    def checked(self, url: str) -> VideoAddress:
+        """Return the address in `url`, its store by path, once its video has been found there."""
+        try:
+            address = VideoAddress.of_url(url)
+            path = Access.of_server(self.allowed_local_media_path).path_of(address.store)
+        except EvsError as error:
+            raise VLLMValidationError(str(error)) from None
+        try:
+            STORES.video(path, address)
+        except EvsError as error:  # which names a path of the server
+            raise VLLMValidationError(str(error).replace(str(path), address.store)) from None
+        return VideoAddress(store=str(path), id=address.id, budget=address.budget)
+
+
+def is_address(text: Any) -> bool:
+    """Return whether a URL, or what stands in its place, is the address of a video of a store."""
+    return isinstance(text, str) and text.startswith(SCHEME)
+
+
+async def in_pool(call: Any, *arguments: Any) -> Any:
+    """Return `call(*arguments)`, run in vLLM's threads for media."""
+    return await asyncio.get_running_loop().run_in_executor(global_thread_pool, call, *arguments)

@@ -1,0 +1,64 @@
+"""The part that the models of all families have in common: embeddings and positions of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evscli.serving.positions import Run, place_runs
+from evscli.serving.vllm.fields import cells_of
+from evscli.serving.vllm.mixin import Mixin
+
+
+class PrunedVideoModel(Mixin):
+    """The part of a family's model that takes videos of stores."""
+
+    def embed_multimodal(self, **kwargs: Any) -> Any:
+        """Return embeddings of every item of one kind; those of stores as they came."""
+        mask, rows = kwargs.get("keep_mask"), kwargs.get("video_embeds")
+        if mask is None or rows is None:
+            kwargs.pop("keep_mask", None)
+            return super().embed_multimodal(**kwargs)
+        cells = cells_of(kwargs["video_grid_thw"], self.merge_size).tolist()
+        kept = [int(part.sum()) for part in mask.flatten().split(cells)]
+        return rows.to(self.language_model.model.embed_tokens.weight.dtype).split(kept)
+
+    @property
+    def merge_size(self) -> int:
+        """The patches along a side of a token."""
+        size: int = self.config.vision_config.spatial_merge_size
+        return size
+
+    def get_mrope_input_positions(
+        self, input_tokens: list[int], mm_features: Sequence[Any]
+    ) -> tuple[Tensor, int]:
+        """Return position ids [3, S] of a prompt, and what generated tokens add to their place."""
+        ordered = sorted(mm_features, key=lambda feature: feature.mm_position.offset)
+        runs = [run for feature in ordered for run in self.runs(input_tokens, feature)]
+        ids, delta = place_runs(len(input_tokens), runs)
+        return torch.from_numpy(ids), delta
+
+    def runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
+        """Yield the runs of visual tokens of an image or a video."""
+        if feature.modality == "image":
+            _, h, w = feature.data["image_grid_thw"].data.tolist()
+            size = (1, h // self.merge_size, w // self.merge_size)
+            yield Run(
+                start=feature.mm_position.offset,
+                offsets=np.indices(size).reshape(3, -1),
+                advance=max(size),
+            )
+            return
+        yield from self.video_runs(input_tokens, feature)
+
+
+def mask_of(feature: Any, merge: int) -> Any:
+    """Return the mask [T, h, w] of a video, all True for one that nobody pruned."""
+    t, h, w = feature.data["video_grid_thw"].data.tolist()
+    size = (t, h // merge, w // merge)
+    mask = feature.data.get("keep_mask")
+    return np.ones(size, bool) if mask is None else mask.data.view(size).cpu().numpy()

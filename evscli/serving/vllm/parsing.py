@@ -1,0 +1,123 @@
+"""The part of parsers that turns what stands for a video into the item that vLLM carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from vllm.exceptions import VLLMValidationError
+from vllm.model_executor.models.qwen2_vl import _create_qwen2vl_field_factory
+from vllm.multimodal.parse import DictEmbeddingItems
+
+from evscli.errors import EvsError, UsageError
+from evscli.serving.access import Access
+from evscli.serving.address import VideoAddress
+from evscli.serving.vllm.fields import checked_fields, pruned_config, served_fields
+from evscli.serving.vllm.media import STORES
+from evscli.serving.vllm.mixin import Mixin
+from evscli.serving.vllm.sealed import unseal
+from evscli.serving.weights import check_served
+
+
+class PrunedVideoItems(DictEmbeddingItems):
+    """Videos as embeddings, at the cells that their masks keep."""
+
+    keys: Sequence[str] = ()
+    """The cache keys of videos of stores; none for embeddings that came with the request."""
+
+    def get_item_for_hash(self, index: int) -> object:
+        """Return what names the item: for a video of a store its key, so that no row is hashed."""
+        return {"evs_key": self.keys[index]} if self.keys else self.get(index)
+
+
+class PrunedVideoParsing(Mixin):
+    """The part of a family's parser of requests that takes videos of stores."""
+
+    model: str
+    """The served checkpoint, a hub id or a folder."""
+    row_width: int
+    """The values of a row, D * (1 + L)."""
+    takes_raw: bool
+    """Whether there is a vision tower, for videos of no store."""
+
+    def _parse_video_data(self, data: Any) -> Any:
+        try:
+            addresses = addresses_of(data)
+            if addresses:
+                return self._items_of_stores(addresses)
+            if isinstance(data, Mapping):
+                fields = checked_fields(data, self._spatial_merge_size, self.row_width)
+                return self._items(fields, ())
+        except EvsError as error:
+            raise VLLMValidationError(str(error)) from None
+        if data is not None and not self.takes_raw:
+            raise VLLMValidationError(
+                "the server takes videos of stores only: name one by evs:STORE#ID, or start the "
+                "server with a limit of videos above 0 (evs serve --raw)"
+            )
+        return super()._parse_video_data(data)
+
+    def _items_of_stores(self, addresses: Sequence[VideoAddress]) -> PrunedVideoItems:
+        videos = [STORES.video(Path(one.store), one) for one in addresses]
+        for video in videos:
+            check_served(video.info.model, self.model)
+        fields = served_fields(videos, rows=not self._read_by_workers(addresses))
+        return self._items(fields, [video.key for video in videos])
+
+    def _read_by_workers(self, addresses: Sequence[VideoAddress]) -> bool:
+        """Return whether workers read the tokens themselves, which know the server's stores."""
+        known = Access.of_server(None).named.values()
+        missing: bool = self.allow_missing_mm_embeddings
+        return missing and all(Path(address.store) in known for address in addresses)
+
+    def _fields_config(self, fields: Mapping[str, Any]) -> Any:
+        config = _create_qwen2vl_field_factory(self._spatial_merge_size)(fields)
+        return {**config, **pruned_config(fields, self._spatial_merge_size)}
+
+    def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:
+        required, optional = self.embedding_field_sets("video")
+        items = PrunedVideoItems(
+            fields,
+            modality="video",
+            required_fields=required,
+            optional_fields=optional,
+            fields_factory=self._fields_config,
+        )
+        items.keys = tuple(keys)
+        return items
+
+
+def addresses_of(data: Any) -> list[VideoAddress]:
+    """Return the addresses in the videos' place, or none where something else is given.
+
+    Raises UsageError where addresses and other videos are mixed in one prompt.
+    """
+    if isinstance(data, Mapping) and "evs_store" not in data:
+        data = data.get("video_embeds")  # of a dictionary, the place of an address
+        return addresses_of(data) if isinstance(data, Tensor | list) else []
+    if isinstance(data, Tensor):  # sealed addresses of one length came in one tensor
+        data = list(data) if data.dtype == torch.uint8 and data.ndim == 2 else [data]
+    given = data if isinstance(data, list | tuple) else [data]
+    found = [address for one in given if (address := address_of(one)) is not None]
+    if found and len(found) < len(given):
+        raise UsageError(
+            "videos of stores and other videos cannot be in one prompt: prune the others too"
+        )
+    return found
+
+
+def address_of(item: Any) -> VideoAddress | None:
+    """Return the address that stands for a video, or None for another video.
+
+    Raises UsageError for a wrong one.
+    """
+    if isinstance(item, VideoAddress):
+        return item
+    if isinstance(item, Mapping) and "evs_store" in item:
+        return VideoAddress.of_mapping(item)
+    if isinstance(item, Tensor) and item.dtype == torch.uint8 and item.ndim == 1:
+        return unseal(item)
+    return None

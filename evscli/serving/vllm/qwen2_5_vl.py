@@ -1,0 +1,78 @@
+"""Qwen2.5-VL: one run of tokens for a whole video, with temporal ids that grow with real time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from vllm.model_executor.models.qwen2_5_vl import (
+    Qwen2_5_VLDummyInputsBuilder,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLMultiModalProcessor,
+    Qwen2_5_VLProcessingInfo,
+)
+from vllm.model_executor.models.qwen2_vl import Qwen2VLMultiModalDataParser
+from vllm.multimodal import MULTIMODAL_REGISTRY
+
+from evscli.errors import UsageError
+from evscli.serving.positions import Run, contiguous
+from evscli.serving.vllm.model import PrunedVideoModel, mask_of
+from evscli.serving.vllm.parsing import PrunedVideoParsing
+from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
+
+AFTER_VIDEO = "EVS_AFTER_VIDEO"
+"""The variable that says by which rule text after a video goes on: that of vLLM or transformers."""
+
+
+class EvsQwen2_5_VLParser(PrunedVideoParsing, Qwen2VLMultiModalDataParser):
+    """The parser of requests."""
+
+    embedding_fields = {
+        **Qwen2VLMultiModalDataParser.embedding_fields,
+        "video": {
+            **Qwen2VLMultiModalDataParser.embedding_fields["video"],
+            "keep_mask": "metadata",
+            "second_per_grid_ts": "metadata",
+        },
+    }
+
+
+class EvsQwen2_5_VLInfo(PrunedVideoInfo, Qwen2_5_VLProcessingInfo):
+    """Processing information."""
+
+    parser = EvsQwen2_5_VLParser
+    video_needs_metadata = True
+
+
+class EvsQwen2_5_VLProcessor(PrunedVideoProcessor, Qwen2_5_VLMultiModalProcessor):
+    """The processor."""
+
+    def replacement(self, item: Any) -> list[int]:
+        """Return what stands for a video: its tokens."""
+        return [self.info.get_hf_config().video_token_id] * int(item["keep_mask"].data.sum())
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    EvsQwen2_5_VLProcessor, info=EvsQwen2_5_VLInfo, dummy_inputs=Qwen2_5_VLDummyInputsBuilder
+)
+class EvsQwen2_5_VL(PrunedVideoModel, Qwen2_5_VLForConditionalGeneration):
+    """Qwen2.5-VL."""
+
+    def video_runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
+        """Yield the one run of a video."""
+        mask = mask_of(feature, self.merge_size)
+        seconds = feature.data["second_per_grid_ts"].data
+        interval = self.config.vision_config.tokens_per_second * torch.as_tensor(seconds).float()
+        temporal = (torch.arange(len(mask)) * interval.reshape(())).long().numpy()
+        offsets, advance = contiguous(mask, temporal, after_largest=after_largest())
+        yield Run(start=feature.mm_position.offset, offsets=offsets, advance=advance)
+
+
+def after_largest() -> bool:
+    """Return whether text goes on behind the largest id of a video. Raises UsageError."""
+    rule = os.environ.get(AFTER_VIDEO, "vllm")
+    if rule not in ("vllm", "transformers"):
+        raise UsageError(f"{AFTER_VIDEO} is vllm or transformers, not {rule!r}: set it again")
+    return rule == "vllm"

@@ -1,0 +1,112 @@
+"""Qwen3-VL and its mixture of experts: a run of tokens for every temporal patch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from vllm.model_executor.models.qwen3_vl import (
+    Qwen3VLDummyInputsBuilder,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLMultiModalDataParser,
+    Qwen3VLMultiModalProcessor,
+    Qwen3VLProcessingInfo,
+)
+from vllm.model_executor.models.qwen3_vl_moe import (
+    Qwen3VLMoeForConditionalGeneration,
+    Qwen3VLMoeProcessingInfo,
+)
+from vllm.model_executor.models.utils import StageMissingLayer
+from vllm.multimodal import MULTIMODAL_REGISTRY
+
+from evscli.serving.positions import Run, framewise
+from evscli.serving.vllm.model import PrunedVideoModel, mask_of
+from evscli.serving.vllm.parsing import PrunedVideoParsing
+from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
+
+
+class EvsQwen3VLParser(PrunedVideoParsing, Qwen3VLMultiModalDataParser):
+    """The parser of requests."""
+
+    embedding_fields = {
+        **Qwen3VLMultiModalDataParser.embedding_fields,
+        "video": {
+            **Qwen3VLMultiModalDataParser.embedding_fields["video"],
+            "keep_mask": "metadata",
+        },
+    }
+
+
+class EvsQwen3VLInfo(PrunedVideoInfo, Qwen3VLProcessingInfo):
+    """Processing information of dense models."""
+
+    parser = EvsQwen3VLParser
+    video_needs_metadata = True
+
+
+class EvsQwen3VLMoeInfo(PrunedVideoInfo, Qwen3VLMoeProcessingInfo):
+    """Processing information of mixtures of experts."""
+
+    parser = EvsQwen3VLParser
+    video_needs_metadata = True
+
+
+class EvsQwen3VLProcessor(PrunedVideoProcessor, Qwen3VLMultiModalProcessor):
+    """The processor of both."""
+
+    def replacement(self, item: Any) -> Any:
+        """Return what stands for a video: the time and the tokens of every temporal patch."""
+        config = self.info.get_hf_config()
+        patches = int(item["video_grid_thw"].data[0])
+        return self.get_video_repl(
+            tokens_per_frame=item["keep_mask"].data.view(patches, -1).sum(1).tolist(),
+            timestamps=item["timestamps"].data,
+            tokenizer=self.info.get_tokenizer(),
+            vision_start_token_id=config.vision_start_token_id,
+            vision_end_token_id=config.vision_end_token_id,
+            video_token_id=config.video_token_id,
+            select_token_id=True,
+        )
+
+
+class FramewiseModel(PrunedVideoModel):
+    """The part that both models have in common."""
+
+    use_deepstack: bool
+
+    def __init__(self, *, vllm_config: Any, prefix: str = "model") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        planes = len(getattr(self.config.vision_config, "deepstack_visual_indexes", ()))
+        if planes and isinstance(self.visual, StageMissingLayer) and not self.use_deepstack:
+            self._take_planes(planes, vllm_config.scheduler_config.max_num_batched_tokens)
+
+    def _take_planes(self, planes: int, rows: int) -> None:
+        """Let DeepStack run as vLLM does with a vision tower: embeddings have planes without."""
+        self.use_deepstack, self.deepstack_num_level = True, planes
+        self.multiscale_dim = self.visual_dim * planes
+        width = self.config.text_config.hidden_size
+        self.deepstack_input_embeds = [torch.zeros(rows, width) for _ in range(planes)]
+        self.deepstack_input_embeds_num_tokens = 0
+
+    def video_runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
+        """Yield the run of every temporal patch, emptied ones included."""
+        place = feature.mm_position.offset
+        for offsets, advance in framewise(mask_of(feature, self.merge_size)):
+            place = input_tokens.index(self.config.vision_start_token_id, place) + 1
+            yield Run(start=place, offsets=offsets, advance=advance)
+            place += offsets.shape[1]
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    EvsQwen3VLProcessor, info=EvsQwen3VLInfo, dummy_inputs=Qwen3VLDummyInputsBuilder
+)
+class EvsQwen3VL(FramewiseModel, Qwen3VLForConditionalGeneration):
+    """Qwen3-VL, dense."""
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    EvsQwen3VLProcessor, info=EvsQwen3VLMoeInfo, dummy_inputs=Qwen3VLDummyInputsBuilder
+)
+class EvsQwen3VLMoe(FramewiseModel, Qwen3VLMoeForConditionalGeneration):
+    """Qwen3-VL, mixture of experts."""

@@ -1,0 +1,109 @@
+"""`evs serve` starts vLLM's server with all that stores need, and says what stands in its way."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from evscli.bundled import MINI_FOLDER
+from evscli.serving.access import SERVED
+from tests.checkpoints import build_mini
+from tests.cli.in_process import run_here
+
+
+def planned(*arguments: str | Path, cwd: Path) -> dict[str, object]:
+    """What `evs serve` would run."""
+    result = run_here("serve", *arguments, "--json", cwd=cwd)
+    assert result.code == 0, result
+    found: dict[str, object] = json.loads(result.out)
+    return found
+
+
+def options_of(command: list[str]) -> dict[str, str]:
+    """The options of the server's command that have values."""
+    return {name: value for name, value in pairwise(command) if name.startswith("--")}
+
+
+def test_the_server_is_given_the_stores_and_their_model(
+    kept: dict[str, Path], tmp_path: Path
+) -> None:
+    found = planned(kept["wide"], kept["int8"], "--port", "9000", cwd=tmp_path)
+    given = options_of(found["command"])  # type: ignore[arg-type]
+    assert given["--model"] == str(MINI_FOLDER)
+    assert given["--served-model-name"] == "mini"
+    assert given["--port"] == "9000"
+    assert given["--host"] == "127.0.0.1"
+    assert json.loads(given["--limit-mm-per-prompt"]) == {"image": 0, "video": 0}
+    assert "--allowed-local-media-path" not in given
+    connector = json.loads(given["--ec-transfer-config"])
+    stores = {"wide": str(kept["wide"]), "int8": str(kept["int8"])}
+    assert connector["ec_connector_extra_config"] == {"stores": [*stores.values()]}
+    environment = found["environment"]
+    assert isinstance(environment, dict)
+    assert environment["VLLM_MEDIA_CONNECTOR"] == "evs"
+    assert json.loads(environment[SERVED]) == stores
+
+
+def test_the_request_to_try_asks_about_a_video_of_the_store(
+    kept: dict[str, Path], tmp_path: Path
+) -> None:
+    request = str(planned(kept["wide"], cwd=tmp_path)["request"])
+    assert request.startswith("curl http://127.0.0.1:8000/v1/chat/completions ")
+    body = json.loads(shlex.split(request)[-1])
+    video, question = body["messages"][0]["content"]
+    assert video == {"type": "video_embeds", "video_embeds": "evs:wide#a"}
+    assert question["type"] == "text"
+
+
+def test_other_videos_and_images_bring_the_vision_tower(
+    kept: dict[str, Path], tmp_path: Path
+) -> None:
+    given = ("--raw", "2", "--after-video", "transformers", "--vllm", "--dtype float32 --seed 3")
+    found = planned(kept["wide"], *given, cwd=tmp_path)
+    command = found["command"]
+    assert isinstance(command, list)
+    assert command[-4:] == ["--dtype", "float32", "--seed", "3"]
+    options = options_of(command)
+    assert json.loads(options["--limit-mm-per-prompt"]) == {"image": 2, "video": 2}
+    assert "--ec-transfer-config" not in options
+    assert '"video_url": {"url": "evs:wide#a"}' in str(found["request"])
+    assert found["environment"]["EVS_AFTER_VIDEO"] == "transformers"  # type: ignore[index]
+
+
+def test_the_command_is_shown_as_one_can_run_it(kept: dict[str, Path], tmp_path: Path) -> None:
+    result = run_here("serve", kept["wide"], "--show", cwd=tmp_path)
+    words = shlex.split(result.out)
+    assert words[0] == "VLLM_MEDIA_CONNECTOR=evs"
+    assert words[words.index("-m") + 1] == "vllm.entrypoints.openai.api_server"
+
+
+def test_without_vllm_one_line_says_how_to_install_it(
+    kept: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evscli.serving.vllm.PACKAGES", ("no-such-package",))
+    result = run_here("serve", kept["wide"], cwd=tmp_path)
+    assert result.code == 1
+    assert result.err == "error: vLLM is not installed: run pip install 'evscli[vllm]'\n"
+
+
+def test_stores_that_cannot_be_served_together_are_refused(
+    kept: dict[str, Path], tmp_path: Path
+) -> None:
+    build_mini(tmp_path / "other", seed=5)
+    (tmp_path / "wide").mkdir()
+    for arguments, code, line in (
+        ((tmp_path,), 1, "is not a store"),
+        ((kept["wide"], "--model", "other"), 1, "were made by the vision weights of 'mini'"),
+        ((kept["wide"], "--model", "nowhere/x/y"), 1, "nowhere/x/y"),
+        ((kept["wide"], tmp_path / "wide"), 2, "have one name: rename a folder"),
+        ((kept["wide"], "--port", "0"), 2, "--port must be 1 or more"),
+        ((kept["wide"], "--vllm", ""), 2, "--vllm is empty"),
+        ((kept["wide"], "--vllm", "'"), 2, "cannot be split into options (No closing quotation)"),
+    ):
+        result = run_here("serve", *arguments, cwd=tmp_path)
+        assert result.code == code, (arguments, result)
+        assert line in result.error

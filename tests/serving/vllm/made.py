@@ -1,0 +1,87 @@
+"""Stores of the sample videos in float32, and checkpoints that vLLM takes on a CPU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
+
+from evscli.api import prune_videos
+from evscli.bundled import MINI_FOLDER
+from evscli.job import Encoding, Execution, Job, Selection, Storage
+from tests.checkpoints import (
+    QWEN2_5_VIDEO_PROCESSOR,
+    QWEN3_VIDEO_PROCESSOR,
+    make_config,
+    make_tokenizer,
+)
+
+SAMPLES = ("fixed-camera", "hard-cuts", "moving-camera", "phone-rotated", "variable-rate")
+"""The ids of the sample videos."""
+
+QUESTIONS = (
+    "how many scenes are there?",
+    "which way does the red ball move, left or right?",
+    "which shape appears briefly?",
+)
+
+
+def prune(
+    folder: Path,
+    *methods: str,
+    budgets: tuple[float, ...] = (),
+    store_dtype: str = "auto",
+    model: str = "mini",
+) -> Path:
+    """Prune the sample videos into `folder`, or below it for several selections; returns it."""
+    prune_videos(
+        "sample_videos",
+        Job(
+            selection=Selection(methods=methods, budgets=budgets),
+            encoding=Encoding(model=model, dtype="float32", device="cpu"),
+            storage=Storage(output=str(folder), store_dtype=store_dtype),
+            execution=Execution(workers=1),
+        ),
+    )
+    return folder
+
+
+def make_served(folder: Path, family: str) -> Path:
+    """Write a random checkpoint of `family` that vLLM takes on a CPU, with heads of 32 values."""
+    config = make_wide_config(family)
+    make_tokenizer(family).save_pretrained(folder)
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
+    model.save_pretrained(folder)
+    as_published(folder / "model.safetensors")
+    own = QWEN2_5_VIDEO_PROCESSOR if family == "qwen2_5_vl" else QWEN3_VIDEO_PROCESSOR
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(own))
+    image = json.loads((MINI_FOLDER / "preprocessor_config.json").read_text())
+    image["patch_size"] = own.get("patch_size", 14)
+    (folder / "preprocessor_config.json").write_text(json.dumps(image))
+    return folder
+
+
+def as_published(path: Path) -> None:
+    """Lay the experts' weights as published checkpoints have them, which transformers turns."""
+    weights = load_file(path)
+    for name, value in weights.items():
+        if ".experts." in name:
+            weights[name] = value.transpose(1, 2).contiguous()
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def make_wide_config(family: str) -> Any:
+    """The configuration of a tiny model of `family` in which a head has 32 values."""
+    config = make_config(family).to_dict()
+    text, vision = config["text_config"], config["vision_config"]
+    text |= {"hidden_size": 128, "intermediate_size": 192, "head_dim": 32}
+    text["rope_parameters"]["mrope_section"] = [6, 5, 5]
+    if family == "qwen3_vl_moe":
+        text["norm_topk_prob"] = True  # as published configurations say
+    vision["out_hidden_size"] = 128
+    return CONFIG_MAPPING[family].from_dict(config)

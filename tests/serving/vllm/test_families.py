@@ -1,0 +1,55 @@
+"""The other families that the plugin serves, on random checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evscli.language.generate import load_language_model
+from evscli.serving.vllm import qwen2_5_vl
+from evscli.store import open_store
+from tests.serving.vllm.engine import Engine
+from tests.serving.vllm.made import QUESTIONS, make_served, prune
+from tests.serving.vllm.test_offline import CLOSE, address, assert_same
+
+FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Engine, Path]]:
+    """An engine of a family, and a store that its model made."""
+    folder = tmp_path_factory.mktemp(request.param)
+    model = make_served(folder / "model", request.param)
+    store = prune(folder / "store", "surprise", budgets=(0.3,), model=str(model))
+    language = load_language_model(str(model), device="cpu", dtype="float32")
+    with Engine.start(model, language, max_num_batched_tokens=256) as engine:
+        yield engine, store
+
+
+def test_an_answer_is_that_of_transformers(
+    served: tuple[Engine, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(qwen2_5_vl.AFTER_VIDEO, "transformers")
+    engine, store = served
+    for video_id, record in open_store(store).items():
+        found = engine.ask(QUESTIONS[0], address(store, video_id))
+        assert_same(found, engine.expected(QUESTIONS[0], record))
+        found = engine.ask(QUESTIONS[1], address(store, video_id, budget=0.05))
+        assert_same(found, engine.expected(QUESTIONS[1], record.at(0.05)))
+
+
+def test_text_after_a_video_goes_on_by_the_rule_that_was_chosen(
+    served: tuple[Engine, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, store = served
+    replies = {}
+    for rule in ("vllm", "transformers"):
+        monkeypatch.setenv(qwen2_5_vl.AFTER_VIDEO, rule)
+        engine.llm.reset_prefix_cache()
+        replies[rule] = engine.ask(QUESTIONS[0], address(store, "moving-camera"))
+    differ = replies["vllm"].distance(replies["transformers"]) > CLOSE
+    assert differ == (engine.language.model.config.model_type == "qwen2_5_vl")
