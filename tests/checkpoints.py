@@ -11,7 +11,6 @@ import torch
 from transformers import (
     AutoModelForImageTextToText,
     GenerationConfig,
-    Molmo2Config,
     PretrainedConfig,
     PreTrainedModel,
     Qwen2_5_VLConfig,
@@ -187,6 +186,8 @@ def make_config(family: str) -> PretrainedConfig:
 
 def make_molmo2_config() -> PretrainedConfig:
     """The configuration of a tiny Molmo2: 9x9 patches, tokens of two blocks' outputs."""
+    from transformers import Molmo2Config  # which older releases lack
+
     tokenizer = make_tokenizer("molmo2")
     token_id = tokenizer.convert_tokens_to_ids
     return Molmo2Config(

@@ -27,6 +27,7 @@ from evscli.cli.merge import merge
 from evscli.cli.notes import DEBUG, logged_as, note
 from evscli.cli.plan import plan
 from evscli.cli.prune import prune
+from evscli.cli.serve import serve
 from evscli.cli.train import train
 from evscli.cli.visualize import visualize
 from evscli.errors import EvsError
@@ -45,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prune, plan, inspect, merge, visualize, compare, ask, methods, models):
+for command in (prune, plan, inspect, merge, visualize, compare, ask, serve, methods, models):
     app.command(cls=GroupedCommand)(command)
 app.command("eval", cls=GroupedCommand)(evaluate)
 app.add_typer(train, name="train")

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import CONFIG_MAPPING
 
 from evscli.encoders.digest import vision_name
 from evscli.encoders.files import INDEX, SINGLE, ModelFiles, opened_weights, read_json, weight_map
@@ -142,6 +141,8 @@ def _empty_vision(checkpoint: VisionCheckpoint) -> nn.Module:
 
 
 def _vision_config(values: dict[str, Any], family: FamilySpec, *, model: str) -> Any:
+    from transformers import CONFIG_MAPPING  # not needed where weights alone are read
+
     try:
         config = CONFIG_MAPPING[values["model_type"]].from_dict(values)
     except Exception as error:  # each family's configuration class has its own validators

@@ -1,7 +1,8 @@
 """Digests that say which vision weights and which processor made a token.
 
 The weights' names are taken without the prefix they have inside a checkpoint or model, so a
-checkpoint on disk and a vision tower in memory have equal digests.
+checkpoint on disk and a vision tower in memory have equal digests. transformers is imported for
+older names alone: a serving engine that checks weights has a release of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.conversion_mapping import get_checkpoint_conversion_mapping
-from transformers.core_model_loading import WeightRenaming, rename_source_key
 
 from evscli.models import FamilySpec
 from evscli.models.registry import built_in
@@ -39,6 +38,8 @@ class VisionDigests:
 def vision_name(key: str, family: FamilySpec) -> str | None:
     """Return the name inside the vision tower of a checkpoint's key, or None for other weights."""
     if family.older_weights is not None and family.older_weights in key:
+        from transformers.core_model_loading import rename_source_key
+
         key, _ = rename_source_key(key, renamings_of(family.model_type), [])
     name = key.removeprefix("model.")
     modules = tuple(f"{module}." for module in family.vision_modules)
@@ -51,6 +52,9 @@ def vision_name(key: str, family: FamilySpec) -> str | None:
 @cache
 def renamings_of(model_type: str) -> list[Any]:
     """Return every renaming of transformers for checkpoints of one type."""
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+    from transformers.core_model_loading import WeightRenaming
+
     mapping = get_checkpoint_conversion_mapping(model_type) or []
     return [entry for entry in mapping if isinstance(entry, WeightRenaming)]
 

@@ -10,14 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from evscli.encoders.checkpoint import WEIGHT_DTYPES
 from evscli.errors import ModelError, UsageError
 from evscli.models import family_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 FSDP = "_fsdp_wrapped_module"
 WRAPPERS = re.compile(
@@ -51,6 +54,8 @@ class VisionSide:
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
     """Return the model of transformers that `model` is or wraps. Raises UsageError without one."""
+    from transformers import PreTrainedModel
+
     for part in model.modules():
         if isinstance(part, PreTrainedModel):
             return part

@@ -18,7 +18,7 @@ from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
 from evscli.store.catalogue import Catalogue, read_catalogue
 from evscli.store.codec import fingerprint
 from evscli.store.failures import read_failures
-from evscli.store.manifest import Entry, shard_entries, shard_of
+from evscli.store.manifest import Entry, entry_of, shard_entries, shard_of
 from evscli.store.run import read_run
 from evscli.store.schema import RUN_NAME, list_shards, shard_number
 from evscli.store.shard_header import (
@@ -102,6 +102,10 @@ class Store(Mapping[str, PrunedVideo]):
         info: VideoInfo
         info = self._read(video_id, self._header, lambda header: header.info(video_id))
         return info
+
+    def sha256(self, video_id: str) -> str:
+        """Return the digest of one video's tensors that its shard states. Raises as `[id]` does."""
+        return self._read(video_id, self._header, lambda header: entry_of(header, video_id).sha256)
 
     def stored(self, video_id: str) -> dict[str, Tensor]:
         """Return one video's tensors as they lie in its shard. Raises as `[id]` does."""

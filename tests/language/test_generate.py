@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evscli.errors import DeviceError, ModelError, UsageError
-from evscli.language import prefill
 from evscli.language.generate import LanguageModel, answer, load_language_model
+from evscli.language.prefill import prefill
 from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.language.reference import make_clip, make_record
 

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from evscli.errors import UsageError
-from evscli.language import prefill
+from evscli.language.prefill import prefill
 from evscli.language.prompt import IGNORED
 from evscli.records import PrunedVideo
 from tests.checkpoints import CHAT_TEMPLATE

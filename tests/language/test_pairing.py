@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from evscli.errors import UsageError
-from evscli.language import prefill
+from evscli.language.prefill import prefill
 from evscli.records import PrunedVideo
 from tests.language.reference import make_clip, make_record
 

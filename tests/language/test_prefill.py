@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from evscli.errors import DamagedError, ModelError, UsageError
-from evscli.language import prefill
+from evscli.language.prefill import prefill
 from evscli.records import PrunedVideo
 from tests.checkpoints import FAMILIES
 from tests.language.reference import (

@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedM
 
 from evscli.encoders import vision_digests
 from evscli.errors import ModelError, WrongModelError
-from evscli.language import prefill
+from evscli.language.prefill import prefill
 from evscli.records import PrunedVideo
 from tests.checkpoints import FAMILIES, make_checkpoint, make_model
 from tests.language.reference import make_clip, make_record

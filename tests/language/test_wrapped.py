@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from evscli.errors import UsageError, WrongModelError
-from evscli.language import prefill
+from evscli.language.prefill import prefill
 from evscli.language.wrapped import device_of
 from evscli.records import PrunedVideo
 from tests.checkpoints import make_checkpoint, make_model

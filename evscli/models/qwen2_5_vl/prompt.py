@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers.video_utils import VideoMetadata
 
-from evscli.errors import ModelError
 from evscli.models.contract import Marks, PromptFormat, VideoLayout
 from evscli.models.parts.prompt import plain_output, qwen_marks
+from evscli.models.parts.times import second_per_grid, tokens_per_second
 from evscli.records import PrunedVideo
 
 
@@ -33,19 +32,8 @@ def contiguous_layout(record: PrunedVideo, _times: Sequence[float], marks: Marks
 
 def temporal_interval(record: PrunedVideo) -> Tensor:
     """Return the temporal ids between two patches, a float32 scalar, by the processor's rule."""
-    model = record.info.model
-    if model.tokens_per_second is None:
-        raise ModelError(
-            f"the shard of {record.id!r} does not say its model's tokens_per_second: prune it again"
-        )
-    first = 0 if record.info.part is None else record.info.part.first_frame
-    sampled = VideoMetadata(
-        total_num_frames=record.info.source_frames,
-        fps=record.info.source_fps,
-        frames_indices=(record.source_index - first).tolist(),
-    )
-    second_per_grid = torch.tensor(model.temporal_patch_size / sampled.sampled_fps)
-    return model.tokens_per_second * second_per_grid
+    seconds = second_per_grid(record.info, len(record.source_index))
+    return tokens_per_second(record.info) * torch.tensor(seconds)
 
 
 PROMPT = PromptFormat(

@@ -17,9 +17,10 @@ from evscli.evaluation.compare import store_dtype_loss
 from evscli.evaluation.compare.store_dtype_loss import measure_loss
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.job.loading import make_pruner
-from evscli.language import memory_check, prefill
+from evscli.language import memory_check
 from evscli.language.generate import load_language_model
 from evscli.language.memory_check import check_memory, weight_bytes
+from evscli.language.prefill import prefill
 from evscli.records import HeldVideo, PrunedVideo, VideoInput
 from evscli.store import StoreWriter, open_store
 

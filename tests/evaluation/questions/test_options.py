@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from evscli.errors import ModelError, UsageError
 from evscli.evaluation.questions.options import best_option, encode_options, score_options
-from evscli.language import prefill
+from evscli.language.prefill import prefill
 from tests.checkpoints import FAMILIES, make_model
 from tests.language.reference import half, make_clip, make_record
 
