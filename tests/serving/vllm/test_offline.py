@@ -9,6 +9,7 @@ import pytest
 import torch
 from vllm.exceptions import VLLMValidationError
 
+from evscli.errors import ModelError
 from evscli.store import open_store
 from tests.checkpoints import build_mini
 from tests.serving.vllm.engine import Engine, Reply
@@ -180,3 +181,12 @@ def test_a_damaged_shard_is_one_line_and_the_next_prompt_is_answered(
     record = open_store(stores / "vcast-0.3")["hard-cuts"]
     found = engine.ask(QUESTIONS[0], address(stores / "vcast-0.3", "hard-cuts"))
     assert_same(found, engine.expected(QUESTIONS[0], record))
+
+
+def test_another_release_of_vllm_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vllm import plugins
+
+    monkeypatch.setattr("evscli.serving.vllm.KNOWN", ("9.9",))
+    monkeypatch.setattr(plugins, "plugins_loaded", False)
+    with pytest.raises(ModelError, match=r"evs serves with 9\.9\.\*: run pip install"):
+        plugins.load_general_plugins()
