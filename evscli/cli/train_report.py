@@ -86,6 +86,11 @@ class ProgressPrinter:
             return
         spent = duration_text(run.spent)
         with tqdm.external_write_mode(file=sys.stderr):
+            if run.step >= self.steps:
+                note(
+                    f"all {self.steps:,} steps are done, in {spent}; the results are written again"
+                )
+                return
             note(f"going on from step {run.step:,} of {self.steps:,}, {spent} so far")
             if run.moved:
                 note(

@@ -11,12 +11,13 @@ from evscli.cli import options
 from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.notes import quiet_loading
+from evscli.cli.notes import note, quiet_loading
 from evscli.cli.repeated import repeated
 from evscli.cli.uptrain_data import Data, check_sources, find_data
 from evscli.job.encoding import Device
 from evscli.job.reading import Reading
 from evscli.paths import folder_path
+from evscli.texts import count_text
 from evscli.train.uptrain.plan import UptrainPlan
 
 if TYPE_CHECKING:
@@ -149,6 +150,11 @@ def examples_of(
     from evscli.train.uptrain.batches import StoredExamples, check_tokens
 
     store, conversations = found[0], found[1].found
+    videos = {one.video for one in conversations}
+    note(
+        f"learning from {count_text(len(conversations), 'conversation')} about "
+        f"{count_text(len(videos), 'video')}"
+    )
     check_tokens(open_store(store), [one.video for one in conversations], plan)
     return StoredExamples(store=store, conversations=conversations, seed=plan.seed)
 

@@ -96,7 +96,7 @@ class TrainingRun(Generic[B]):
         if self.step < self.plan.total:  # no machine is noted where no steps are left
             self._sign(machine(device))
         self.window = Window(self.kinds)
-        self.began = perf_counter()
+        self.seconds, self.began = self.spent, perf_counter()
 
     def _sign(self, here: dict[str, Any]) -> None:
         """Record the machine and the version of the next steps."""
@@ -106,17 +106,13 @@ class TrainingRun(Generic[B]):
         if self.algorithms[-1:] != [self.plan.algorithm]:
             self.algorithms.append(self.plan.algorithm)
 
-    @property
-    def seconds(self) -> float:
-        """The seconds of all steps, over all sessions."""
-        return self.spent + perf_counter() - self.began
-
     def learn(self, batch: B) -> None:
         """Do the next step."""
         learned = self.learner.step(self.step, batch)
         refuse_nan(learned, self.step)
         self.window.add(learned)
         self.step += 1
+        self.seconds = self.spent + perf_counter() - self.began
 
     def report(self) -> TrainingReport:
         """Report the results since the last report, and add them to the history."""

@@ -140,10 +140,12 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_reported_again(finished: Path) -> None:
     before = (finished / "run" / "mini" / "model.safetensors").read_bytes()
+    spent = json.loads((finished / "run" / "report.json").read_text())["hours"]
     again = run_here("train", "mini", "-o", "run", *THREE, "--json", cwd=finished)
     assert again.code == 0, again
-    assert "note: going on from step 3 of 3" in again.err
+    assert "note: all 3 steps are done, in " in again.err
     assert json.loads(again.out)["steps"] == 3
+    assert json.loads(again.out)["hours"] == spent
     assert (finished / "run" / "mini" / "model.safetensors").read_bytes() == before
 
 
@@ -167,7 +169,7 @@ def test_a_bar_is_shown_on_a_terminal(finished: Path, tmp_path: Path) -> None:
     assert running.wait().code == 0, shown
     assert b"training mini: 100%" in shown
     assert b"3/3" in shown
-    assert b"note: going on from step 3 of 3" in shown
+    assert b"note: all 3 steps are done" in shown
 
 
 def show_on(terminal: str) -> None:

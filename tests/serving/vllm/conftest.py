@@ -31,6 +31,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prune(folder / "none", "none")
     for dtype in ("float8", "int8"):
         prune(folder / dtype, "surprise", budgets=(0.3,), store_dtype=dtype)
+    prune(folder / "segments", "vcast", budgets=(0.3,), segment=4.0)
     return folder
 
 

@@ -35,6 +35,7 @@ def prune(
     *methods: str,
     budgets: tuple[float, ...] = (),
     store_dtype: str = "auto",
+    segment: float | None = None,
     model: str = "mini",
 ) -> Path:
     """Prune the sample videos into `folder`, or below it for several selections; returns it."""
@@ -43,7 +44,7 @@ def prune(
         Job(
             selection=Selection(methods=methods, budgets=budgets),
             encoding=Encoding(model=model, dtype="float32", device="cpu"),
-            storage=Storage(output=str(folder), store_dtype=store_dtype),
+            storage=Storage(output=str(folder), store_dtype=store_dtype, segment=segment),
             execution=Execution(workers=1),
         ),
     )

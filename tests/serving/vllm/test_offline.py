@@ -79,6 +79,14 @@ def test_videos_of_several_stores_stand_in_one_prompt(engine: Engine, stores: Pa
     assert_same(found, engine.expected(QUESTIONS[0], *records))
 
 
+def test_segments_of_one_video_stand_side_by_side(engine: Engine, stores: Path) -> None:
+    store = open_store(stores / "segments")
+    names = [video_id for video_id in store if video_id.startswith("hard-cuts")]
+    assert len(names) > 1
+    found = engine.ask(QUESTIONS[0], *(address(stores / "segments", name) for name in names))
+    assert_same(found, engine.expected(QUESTIONS[0], *(store[name] for name in names)))
+
+
 def test_prompts_asked_at_once_do_not_mix(engine: Engine, stores: Path) -> None:
     store = open_store(stores / "surprise-0.05")
     asked = [(name, question) for name in SAMPLES for question in QUESTIONS]

@@ -292,7 +292,7 @@ def test_another_video_of_the_same_name_does_not_go_on(folder: Path, tmp_path: P
     shutil.copyfile(tmp_path / "clips" / "b.mp4", tmp_path / "clips" / "a.mp4")
     other = run_here(*given, cwd=tmp_path)
     assert other.code == 2
-    assert "from another training run (data " in other.error
+    assert "from another training run (another checkpoint, other videos" in other.error
 
 
 @pytest.mark.slow

@@ -317,7 +317,7 @@ def test_procedural_videos_encoded_once_serve_many_runs(tmp_path: Path) -> None:
     before = (tmp_path / "run" / "film-conversations.jsonl").read_bytes()
     more = run_here("train", "uptrain", "--films", "3", *few, "-o", "run", cwd=tmp_path)
     assert more.code == 2
-    assert "from another training run (data " in more.err
+    assert "from another training run (another checkpoint, other videos" in more.err
     assert "encoding" not in more.err
     assert sorted(open_store(tmp_path / "run" / "store")) == names
     assert (tmp_path / "run" / "film-conversations.jsonl").read_bytes() == before
@@ -335,7 +335,7 @@ def test_another_method_or_other_data_do_not_go_on(folder: Path, tmp_path: Path)
     (tmp_path / "train.jsonl").write_text("\n".join(lines[:2]))
     less = run_here("train", "uptrain", *given, *few, cwd=tmp_path)
     assert less.code == 2
-    assert "from another training run (data " in less.err
+    assert "from another training run (another checkpoint, other videos" in less.err
 
 
 @pytest.mark.parametrize("lora", [None, 2])
