@@ -50,6 +50,7 @@ class PrunedVideoParsing(Mixin):
                 return self._items_of_stores(addresses)
             if isinstance(data, Mapping):
                 fields = checked_fields(data, self._spatial_merge_size, self.row_width)
+                self._require_rows(fields)
                 return self._items(fields, ())
         except EvsError as error:
             raise VLLMValidationError(str(error)) from None
@@ -66,6 +67,11 @@ class PrunedVideoParsing(Mixin):
             check_served(video.info.model, self.model)
         fields = served_fields(videos, rows=not self._read_by_workers(addresses))
         return self._items(fields, [video.key for video in videos])
+
+    def _require_rows(self, fields: Mapping[str, Any]) -> None:
+        """Raise UsageError for a request's own video without embeddings, where none come later."""
+        if "video_embeds" not in fields and Access.of_server(None).named:
+            raise UsageError("the video has no video_embeds: give them, or an address of a store")
 
     def _read_by_workers(self, addresses: Sequence[VideoAddress]) -> bool:
         """Return whether workers read the tokens themselves, which know the server's stores."""

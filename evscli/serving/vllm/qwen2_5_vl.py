@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from vllm.model_executor.models.qwen2_5_vl import (
     Qwen2_5_VLDummyInputsBuilder,
@@ -63,11 +64,23 @@ class EvsQwen2_5_VL(PrunedVideoModel, Qwen2_5_VLForConditionalGeneration):
     def video_runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
         """Yield the one run of a video."""
         mask = mask_of(feature, self.merge_size)
-        seconds = feature.data["second_per_grid_ts"].data
-        interval = self.config.vision_config.tokens_per_second * torch.as_tensor(seconds).float()
-        temporal = (torch.arange(len(mask)) * interval.reshape(())).long().numpy()
+        temporal = self._temporal_ids(feature, len(mask))
         offsets, advance = contiguous(mask, temporal, after_largest=after_largest())
         yield Run(start=feature.mm_position.offset, offsets=offsets, advance=advance)
+
+    def _temporal_ids(self, feature: Any, patches: int) -> Any:
+        """Return the temporal ids [T] of a video's patches: rounded as where it came from.
+
+        Those of a store's video are rounded as in `prefill` and transformers, in float32, those of
+        another video as vLLM rounds them.
+        """
+        seconds = feature.data.get("second_per_grid_ts")
+        interval = torch.ones(()) if seconds is None else torch.as_tensor(seconds.data)
+        interval = interval.float().reshape(())
+        rate = self.config.vision_config.tokens_per_second
+        if "keep_mask" in feature.data:
+            return (torch.arange(patches) * (rate * interval)).long().numpy()
+        return (np.arange(patches) * (float(interval) * rate)).astype(np.int64)
 
 
 def after_largest() -> bool:

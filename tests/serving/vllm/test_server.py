@@ -220,6 +220,10 @@ def test_embeddings_in_a_request_are_checked(server: Server, stores: Path) -> No
         found = server.post([server.embeds({**body, **change})], QUESTIONS[0])
         assert found["error"] == 400, found
         assert line in found["message"]
+    rows = body.pop("video_embeds")
+    found = server.post([server.embeds(body)], QUESTIONS[0])
+    assert found["error"] == 400, found
+    body["video_embeds"] = rows
     forged = {**server.embeds(body), "uuid": video.key}
     found = server.post([forged], QUESTIONS[0])
     assert found["error"] == 400
