@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evscli.bundled import MINI, MINI_FOLDER
+from evscli.bundled import EXAMPLE_QUESTIONS, MINI, MINI_FOLDER
 from evscli.encoders.files import find_model
 from evscli.errors import StoreError, UsageError
 from evscli.records import ModelInfo
@@ -67,7 +67,10 @@ class Server:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that the server is given besides those of this process."""
+        plugins = os.environ.get("VLLM_PLUGINS")
+        chosen = {} if plugins is None else {"VLLM_PLUGINS": f"{plugins},evs".lstrip(",")}
         return {
+            **chosen,  # where only some are wanted, the one of evs has to be
             "VLLM_MEDIA_CONNECTOR": "evs",
             "EVS_AFTER_VIDEO": self.after_video,
             SERVED: json.dumps({name: str(path) for name, path in self.stores.items()}),
@@ -79,7 +82,8 @@ class Server:
         kind = "video_url" if self.raw else "video_embeds"
         url = VideoAddress(store=next(iter(self.stores)), id=self.video_id).url
         video = {"type": kind, kind: {"url": url} if self.raw else url}
-        question = {"type": "text", "text": "What happens in this video?"}
+        asked = EXAMPLE_QUESTIONS[-1] if self.name == MINI else "What happens in this video?"
+        question = {"type": "text", "text": asked}
         body = {
             "model": self.name,
             "messages": [{"role": "user", "content": [video, question]}],

@@ -56,7 +56,16 @@ def test_the_request_to_try_asks_about_a_video_of_the_store(
     body = json.loads(shlex.split(request)[-1])
     video, question = body["messages"][0]["content"]
     assert video == {"type": "video_embeds", "video_embeds": "evs:wide#a"}
-    assert question["type"] == "text"
+    assert question == {"type": "text", "text": "how many scenes are there?"}
+
+
+def test_the_plugin_is_among_those_that_are_chosen(
+    kept: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given, expected in (("", "evs"), ("other", "other,evs")):
+        monkeypatch.setenv("VLLM_PLUGINS", given)
+        environment = planned(kept["wide"], cwd=tmp_path)["environment"]
+        assert environment["VLLM_PLUGINS"] == expected  # type: ignore[index]
 
 
 def test_other_videos_and_images_bring_the_vision_tower(
