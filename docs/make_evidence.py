@@ -133,6 +133,24 @@ def beside(document: Mapping[str, Any]) -> str:
     return markdown(["selection", *(f"{budget:g}" for budget in budgets)], lines)
 
 
+def joint(document: Mapping[str, Any]) -> str:
+    """Return a line for every method of a run: accuracies, differences to its unpruned model."""
+    rows = [row for row in document["tallies"] if row["kind"] == "all"]
+    found = by_selection(rows)
+    budgets = budgets_of(rows)
+    lines = [
+        [
+            f"`{method}`",
+            *(
+                " ".join([accuracy(row), points(row["versus_none"])]).strip()
+                for row in (found[method, budget] for budget in budgets)
+            ),
+        ]
+        for method in methods_of(rows, but=("none",))
+    ]
+    return markdown(["selection", *(f"{budget:g}" for budget in budgets)], lines)
+
+
 def uptrained(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> str:
     """Return lines for every method: before, after as a mean over seeds, and the difference."""
     first, *runs = ([*document["tallies"]] for document in (before, *after))
@@ -233,4 +251,5 @@ if __name__ == "__main__":
     print(frames(json.loads(FRAMES.read_text())))
     for name in BESIDE:
         print(beside(json.loads((MEASURED.parent / name / "accuracy.json").read_text())))
+    print(joint(json.loads((MEASURED.parent / "joint" / "accuracy.json").read_text())))
     print(uptrained(*uptrained_documents()))

@@ -100,9 +100,15 @@ TRAINING = (
     "and {training_step[8B hours]:.1f} hours",
 )
 
+EVIDENCE = (
+    "STTS leaves {inside[Qwen3-VL-2B stts 0.5 after 3]:.2f} of the encoder's time in a tower of "
+    "Qwen3-VL-2B's shape and {inside[Molmo2 stts 0.5 after 3]:.2f} in one of Molmo2's",
+)
+
 PAGES: dict[str, tuple[str, ...]] = {
     "README.md": README,
     "docs/corpora.md": CORPORA,
     "docs/visualize.md": VISUALIZE,
     "docs/training.md": TRAINING,
+    "docs/evidence.md": EVIDENCE,
 }

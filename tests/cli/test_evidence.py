@@ -68,6 +68,62 @@ def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
     assert [mine[key] for key in alike] == [theirs[key] for key in alike]
 
 
+def test_so_is_the_table_of_the_scorer_that_learned_with_the_language_model() -> None:
+    table: Callable[[Any], str] = runpy.run_path(str(DOCS / "make_evidence.py"))["joint"]
+    document = json.loads((MEASURED / "joint" / "accuracy.json").read_text())
+    assert table(document) in PAGE
+    rows = {(row["method"], row["budget"], row["kind"]): row for row in document["tallies"]}
+    asked = re.findall(r"^evs eval .*docs/evidence/joint$", PAGE, re.MULTILINE)
+    given = [b for a, b in pairwise(shlex.split(asked[0])) if a == "--method"]
+    assert [name.partition(":")[0] for name in given] == ["surprise", "stts"]
+    text = PAGE[PAGE.index("STTS's authors train") : PAGE.index("## Uptraining")]
+
+    def lost(method: str, budget: float) -> str:
+        return f"{-100 * rows[method, budget, 'all']['versus_none']['value']:.1f}"
+
+    whole = rows["none", 1.0, "all"]["accuracy"]
+    (named,) = re.findall(r"nothing pruned, which answers ([\d.]+) %", text)
+    assert named == f"{100 * whole:.1f}"
+    half = rows["stts", 0.5, "all"]["versus_none"]
+    (found,) = re.findall(r"reproduces: ([\d.]+) points \(([\d.]+) to ([\d.]+)\)", text)
+    assert found == (lost("stts", 0.5), f"{-100 * half['high']:.1f}", f"{-100 * half['low']:.1f}")
+    (kinds,) = re.findall(r"\*count\* is at (\d+) % again, \*scenes\* at (\d+)", text)
+    assert kinds == tuple(
+        f"{100 * rows['stts', 0.5, kind]['accuracy']:.0f}" for kind in ("count", "scenes")
+    )
+    (after,) = re.findall(
+        r"loses ([\d.]+) points at half of the tokens and ([\d.]+) at a\s+quarter, "
+        r"where STTS loses (\d+\.\d)",
+        text,
+    )
+    assert after == (lost("surprise", 0.5), lost("surprise", 0.25), lost("stts", 0.25))
+
+
+def test_so_is_the_longer_run_with_evs_alone(document: Any) -> None:
+    longer = json.loads((MEASURED / "uptrained" / "longer" / "accuracy.json").read_text())
+    mine, theirs = (
+        {
+            (row["method"], row["budget"]): 100 * row["accuracy"]
+            for row in one["tallies"][:40]
+            if row["kind"] == "all"
+        }
+        for one in (longer, json.loads((MEASURED / "uptrained/plain/accuracy.json").read_text()))
+    )
+    assert longer["videos"] == document["videos"]
+    quarter, half, whole = ("evs", 0.25), ("evs", 0.5), ("none", 1.0)
+    words = PAGE[PAGE.index("**Trained longer for one method**") :]
+    found = re.findall(r"\d+\.\d", words[words.index("the model answers") :])[:6]
+    assert found == [
+        f"{mine[quarter]:.1f}",
+        "0.2",
+        f"{mine[quarter] - theirs[quarter]:.1f}",
+        f"{mine[half]:.1f}",
+        "0.5",
+        f"{mine[whole]:.1f}",
+    ]
+    assert f"pruned, {theirs[whole] - mine[whole]:.1f} less" in words
+
+
 def test_so_is_the_table_of_uptrained_models(document: Any) -> None:
     """And its commands are those of every seed, which differ in nothing else."""
     made = runpy.run_path(str(DOCS / "make_evidence.py"))
@@ -181,6 +237,6 @@ def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
 
 def test_every_picture_is_there() -> None:
     names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
-    assert len(names) == 21
+    assert len(names) == 24
     for name in names:
         assert (DOCS / name.partition("#")[0]).is_file(), name
