@@ -19,12 +19,12 @@ Stores = Annotated[
     list[Path], typer.Argument(metavar="STORE...", help="Stores made by `evs prune`, of one model.")
 ]
 Host = Annotated[str, Option("Address to listen on.", metavar="HOST")]
-Port = Annotated[int, Option("Port to listen on.", metavar="N", least=1)]
+Port = Annotated[int, Option("Port to listen on.", metavar="N", least=1, below=65536)]
 Raw = Annotated[
     int,
     Option(
-        "Images and videos that are in no store that a prompt may hold as well; more than 0 loads "
-        "the vision tower too.",
+        "Images, and videos with those of stores, that a prompt may hold; more than 0 loads the "
+        "vision tower, for those of no store.",
         metavar="N",
         least=0,
     ),
@@ -45,6 +45,13 @@ EngineOptions = Annotated[
     ),
 ]
 Show = Annotated[bool, Option("Print the command and its variables instead of running it.")]
+AsJson = Annotated[
+    bool,
+    Option(
+        "Print command, variables and a request as one JSON document instead of running it.",
+        names=("--json",),
+    ),
+]
 
 
 @command
@@ -57,13 +64,13 @@ def serve(
     after_video: AfterVideo = "vllm",
     vllm: EngineOptions = None,
     show: Show = False,
-    as_json: options.Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start a server whose language model answers about the videos of stores (vLLM).
 
     Requests name a video by evs:STORE#ID, or evs:STORE#ID?budget=0.1 in a store of nested masks,
-    where another request has a URL: as video_embeds, or with --raw as video_url. STORE is the
-    name of its folder. No vision tower is loaded, and no video is read.
+    as video_embeds or in the url of a video_url. STORE is the name of its folder. No vision tower
+    is loaded, and no video is read.
 
     Needs vLLM: pip install 'evscli[vllm]'.
 

@@ -14,6 +14,10 @@ SERVED = "EVS_SERVED_STORES"
 """The variable by which `evs serve` gives the server's processes the stores, as JSON."""
 
 
+STORES_ONLY = "EVS_STORES_ONLY"
+"""The variable by which `evs serve` says that videos of no store are not taken, nor fetched."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Access:
     """The stores that requests may name: those of the server by name, and those below a folder."""

@@ -13,8 +13,8 @@ from evscli.errors import UsageError
 SCHEME = "evs:"
 """The beginning of an address written as a URL."""
 
-EXAMPLE = "evs:/data/store#clip, or evs:/data/store#clip?budget=0.1"
-"""An address, for messages."""
+FORM = "evs:STORE#ID, or evs:STORE#ID?budget=0.1"
+"""The form of an address, for messages."""
 
 KEYS = ("evs_store", "id", "budget")
 """The keys of an address written as a mapping, the last of which may be missing."""
@@ -41,7 +41,7 @@ class VideoAddress:
         name, _, query = parts.fragment.partition("?")
         store, (key, _, budget) = unquote(parts.netloc + parts.path), query.partition("=")
         if f"{parts.scheme}:" != SCHEME or not store or not name or parts.query:
-            raise UsageError(f"{url!r} names no video of a store: write {EXAMPLE}")
+            raise UsageError(f"{url!r} names no video of a store: write {FORM}")
         if query and (key != "budget" or not budget):
             raise UsageError(f"{url!r} asks for {query!r}: only budget=B may follow the id")
         return cls.of(store, unquote(name), unquote(budget) or None)

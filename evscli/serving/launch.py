@@ -18,7 +18,7 @@ from evscli.bundled import EXAMPLE_QUESTIONS, MINI, MINI_FOLDER
 from evscli.encoders.files import find_model
 from evscli.errors import StoreError, UsageError
 from evscli.records import ModelInfo
-from evscli.serving.access import SERVED, named_stores
+from evscli.serving.access import SERVED, STORES_ONLY, named_stores
 from evscli.serving.address import VideoAddress
 from evscli.serving.weights import check_served
 from evscli.store import Store, open_store
@@ -70,6 +70,7 @@ class Server:
         plugins = os.environ.get("VLLM_PLUGINS")
         chosen = {} if plugins is None else {"VLLM_PLUGINS": f"{plugins},evs".lstrip(",")}
         return {
+            **({} if self.raw else {STORES_ONLY: "1"}),
             **chosen,  # where only some are wanted, the one of evs has to be
             "VLLM_MEDIA_CONNECTOR": "evs",
             "EVS_AFTER_VIDEO": self.after_video,

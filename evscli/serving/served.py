@@ -17,6 +17,7 @@ from evscli.records import VideoInfo
 from evscli.store import Store
 from evscli.store.quantize import TOKENS, widened
 from evscli.store.shard import cheap_problems
+from evscli.store.shard_header import damaged_shard
 
 PREFIX = "evs-"
 """The beginning of every cache key, which no other item of an engine may have."""
@@ -42,6 +43,7 @@ class ServedVideo:
         Raises StoreError for an unknown id, UsageError for a budget that the store cannot give,
         DamagedError where tensors are not those of the description.
         """
+        check_size(store, video_id)
         info, tensors = store.info(video_id), store.stored(video_id)
         if problems := cheap_problems(info, tensors):
             raise DamagedError(
@@ -102,6 +104,21 @@ class ServedVideo:
         """Return [K, D * (1 + L)]: each kept token, then its DeepStack planes side by side."""
         tokens = widened(self.info, narrow_tokens(self.tensors, self.chosen))
         return torch.cat([tokens["embeds"], *tokens.get("deepstack", ())], dim=-1)
+
+
+def check_size(store: Store, video_id: str) -> None:
+    """Raise DamagedError for a shard whose size is no longer the one in its manifest.
+
+    A shard that was cut while it is mapped would end the process that reads it.
+    """
+    name = store.shard_name(video_id)
+    listed, path = store.catalogue.sizes.get(name), store.folder / name
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return  # which the reader finds out, or that a merge has moved its videos
+    if listed is not None and size != listed.bytes:
+        raise damaged_shard(path, f"it has {size:,} bytes and had {listed.bytes:,}")
 
 
 def first_in_order(tensors: Mapping[str, Tensor], count: int, video_id: str) -> Tensor:

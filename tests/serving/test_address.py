@@ -36,7 +36,7 @@ def test_urls_are_written_by_hand_too(url: str, expected: tuple[str, str, str | 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("evs:store", "names no video of a store: write evs:/data/store#clip"),
+        ("evs:store", "names no video of a store: write evs:STORE#ID"),
         ("evs:#clip", "names no video of a store"),
         ("file:/data/store#clip", "names no video of a store"),
         ("evs:store?budget=0.1#clip", "names no video of a store"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evscli.bundled import MINI_FOLDER
-from evscli.serving.access import SERVED
+from evscli.serving.access import SERVED, STORES_ONLY
 from tests.checkpoints import build_mini
 from tests.cli.in_process import run_here
 
@@ -45,6 +45,7 @@ def test_the_server_is_given_the_stores_and_their_model(
     environment = found["environment"]
     assert isinstance(environment, dict)
     assert environment["VLLM_MEDIA_CONNECTOR"] == "evs"
+    assert environment[STORES_ONLY] == "1"
     assert json.loads(environment[SERVED]) == stores
 
 
@@ -86,7 +87,7 @@ def test_other_videos_and_images_bring_the_vision_tower(
 def test_the_command_is_shown_as_one_can_run_it(kept: dict[str, Path], tmp_path: Path) -> None:
     result = run_here("serve", kept["wide"], "--show", cwd=tmp_path)
     words = shlex.split(result.out)
-    assert words[0] == "VLLM_MEDIA_CONNECTOR=evs"
+    assert "VLLM_MEDIA_CONNECTOR=evs" in words
     assert words[words.index("-m") + 1] == "vllm.entrypoints.openai.api_server"
 
 
@@ -110,6 +111,7 @@ def test_stores_that_cannot_be_served_together_are_refused(
         ((kept["wide"], "--model", "nowhere/x/y"), 1, "nowhere/x/y"),
         ((kept["wide"], tmp_path / "wide"), 2, "have one name: rename a folder"),
         ((kept["wide"], "--port", "0"), 2, "--port must be 1 or more"),
+        ((kept["wide"], "--port", "65536"), 2, "--port must be below 65536"),
         ((kept["wide"], "--vllm", ""), 2, "--vllm is empty"),
         ((kept["wide"], "--vllm", "'"), 2, "cannot be split into options (No closing quotation)"),
     ):

@@ -6,12 +6,14 @@ and the one that runs the model maps the shard of the video when its turn comes.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vllm.distributed.ec_transfer.ec_connector.example_connector import ECExampleConnector
 
-from evscli.errors import DamagedError
+from evscli.errors import DamagedError, StoreError
 from evscli.serving.served import PREFIX, ServedVideo
 from evscli.serving.stores import OpenStores
 
@@ -20,12 +22,10 @@ STORES = "stores"
 
 
 class Place(NamedTuple):
-    """A video in a store, and the tokens of it that a request keeps."""
+    """A video in a store."""
 
     store: Path
     id: str
-    kept: int | None
-    """The number of tokens that the request keeps, or None for all that are stored."""
 
 
 class EvsECConnector(ECExampleConnector):
@@ -36,31 +36,26 @@ class EvsECConnector(ECExampleConnector):
         config = vllm_config.ec_transfer_config
         self.paths = [Path(path) for path in config.get_from_extra_config(STORES, [])]
         self.stores = OpenStores()
-        self.index: dict[str, tuple[Path, str]] = {}
+        self.index: dict[str, list[Place]] = {}
         self.device = vllm_config.device_config.device
         self.dtype = vllm_config.model_config.dtype
         self.loads = 0
         """The number of videos read."""
 
-    def place(self, key: str) -> Place | None:
-        """Return where the tokens of a cache key are, or None for those of other items.
+    def places(self, digest: str) -> list[Place]:
+        """Return where the tokens of a digest are: a video may be in several stores.
 
         The stores are looked through again for a video that came since.
         """
-        if not key.startswith(PREFIX):
-            return None
-        digest, _, kept = key.removeprefix(PREFIX).partition("-")
         if digest not in self.index:
-            self.index = {
-                entry.sha256: (path, video_id)
-                for path in self.paths
-                for video_id, entry in self.stores.store(path).entries().finished.items()
-            }
-        found = self.index.get(digest)
-        return None if found is None else Place(*found, int(kept) if kept else None)
+            self.index = defaultdict(list)
+            for path in self.paths:
+                for video_id, entry in self.stores.store(path).entries().finished.items():
+                    self.index[entry.sha256].append(Place(path, video_id))
+        return self.index.get(digest, [])
 
     def _found_match_for_mm_data(self, mm_hash: str) -> bool:
-        return self.place(mm_hash) is not None
+        return mm_hash.startswith(PREFIX) and bool(self.places(parts_of(mm_hash)[0]))
 
     def start_load_caches(self, encoder_cache: dict[str, Any], **kwargs: Any) -> None:
         """Read the rows that the scheduler asks for, into the cache of the encoder."""
@@ -76,8 +71,21 @@ class EvsECConnector(ECExampleConnector):
                 self.loads += 1
 
     def rows(self, key: str) -> Any:
-        """Return the rows [K, D * (1 + L)] of a cache key. Raises as `ServedVideo.read`."""
-        place = self.place(key)
-        assert place is not None, "the scheduler asks for what it found"
-        store = self.stores.store(place.store, grown=True)
-        return ServedVideo.read(store, place.id).first(place.kept).rows()
+        """Return the rows [K, D * (1 + L)] of a cache key, from the first store that has them.
+
+        Raises DamagedError where none has them any more.
+        """
+        digest, kept = parts_of(key)
+        for place in self.places(digest):
+            with suppress(StoreError):
+                store = self.stores.store(place.store, grown=True)
+                video = ServedVideo.read(store, place.id)
+                if video.sha256 == digest:
+                    return video.first(kept).rows()
+        raise DamagedError(f"{key} is in no store any more: ask again")
+
+
+def parts_of(key: str) -> tuple[str, int | None]:
+    """Return the digest in a cache key, and how many tokens are kept, or None for all."""
+    digest, _, kept = key.removeprefix(PREFIX).partition("-")
+    return digest, int(kept) if kept else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from torch import Tensor
@@ -10,10 +11,16 @@ from vllm.exceptions import VLLMValidationError
 from vllm.multimodal.media.connector import MediaConnector, global_thread_pool
 
 from evscli.errors import EvsError
-from evscli.serving.access import Access
+from evscli.serving.access import STORES_ONLY, Access
 from evscli.serving.address import SCHEME, VideoAddress
 from evscli.serving.stores import OpenStores
 from evscli.serving.vllm.sealed import seal
+
+ONLY = (
+    "the server takes videos of stores only: name one by evs:STORE#ID, or start the server by evs "
+    "serve --raw, which loads a vision tower"
+)
+"""The error for a video of no store."""
 
 STORES = OpenStores()
 """The stores that this process has opened."""
@@ -30,12 +37,14 @@ class EvsMediaConnector(MediaConnector):
         """Return a checked address, or the video of another URL."""
         if is_address(video_url):
             return self.checked(video_url)
+        refuse_others()
         return super().fetch_video(video_url, **options)
 
     async def fetch_video_async(self, video_url: str, **options: Any) -> Any:
         """Return what `fetch_video` returns."""
         if is_address(video_url):
             return await in_pool(self.checked, video_url)
+        refuse_others()
         return await super().fetch_video_async(video_url, **options)
 
     def fetch_video_embedding(self, data: str) -> Tensor:
@@ -65,6 +74,12 @@ class EvsMediaConnector(MediaConnector):
         except EvsError as error:  # which names a path of the server
             raise VLLMValidationError(str(error).replace(str(path), address.store)) from None
         return VideoAddress(store=str(path), id=address.id, budget=address.budget)
+
+
+def refuse_others() -> None:
+    """Raise VLLMValidationError for a video of no store where the server has no vision tower."""
+    if os.environ.get(STORES_ONLY):
+        raise VLLMValidationError(ONLY)
 
 
 def is_address(text: Any) -> bool:

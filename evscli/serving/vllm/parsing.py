@@ -16,7 +16,7 @@ from evscli.errors import EvsError, UsageError
 from evscli.serving.access import Access
 from evscli.serving.address import VideoAddress
 from evscli.serving.vllm.fields import checked_fields, pruned_config, served_fields
-from evscli.serving.vllm.media import STORES
+from evscli.serving.vllm.media import ONLY, STORES
 from evscli.serving.vllm.mixin import Mixin
 from evscli.serving.vllm.sealed import unseal
 from evscli.serving.weights import check_served
@@ -55,10 +55,7 @@ class PrunedVideoParsing(Mixin):
         except EvsError as error:
             raise VLLMValidationError(str(error)) from None
         if data is not None and not self.takes_raw:
-            raise VLLMValidationError(
-                "the server takes videos of stores only: name one by evs:STORE#ID, or start the "
-                "server with a limit of videos above 0 (evs serve --raw)"
-            )
+            raise VLLMValidationError(ONLY)
         return super()._parse_video_data(data)
 
     def _items_of_stores(self, addresses: Sequence[VideoAddress]) -> PrunedVideoItems:
