@@ -46,7 +46,7 @@ main(["prune", {str(clip)!r}, "--method", "none"])
         text=True,
         check=False,
     )
-    (line,) = result.stderr.splitlines()
+    _note, line = result.stderr.splitlines()
     assert result.returncode == 1
     assert line.startswith("error: torchvision 0.1.2 does not match torch 2.")
     assert "(operator torchvision::nms does not exist)" in line

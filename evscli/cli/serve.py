@@ -32,8 +32,8 @@ Raw = Annotated[
 AfterVideo = Annotated[
     Literal["vllm", "transformers"],
     Option(
-        "Rule for the positions of text after a video, where the two differ (Qwen2.5-VL): that of "
-        "vLLM and transformers 4, or that of transformers 5 and `evs ask`."
+        "Rule for the positions of text after a video, where a model has two: that of vLLM and "
+        "transformers 4, or that of transformers 5 and `evs ask`."
     ),
 ]
 EngineOptions = Annotated[

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from evscli.errors import UsageError
+from evscli.serving.address import shortened
 
 SERVED = "EVS_SERVED_STORES"
 """The variable by which `evs serve` gives the server's processes the stores, as JSON."""
@@ -25,7 +27,9 @@ class Access:
     named: Mapping[str, Path] = field(default_factory=dict)
     """The stores that the server was started with, by the name of their folder."""
     root: Path | None = None
-    """The folder below which any store may be named, `--allowed-local-media-path`."""
+    """The folder below which any store may be named, links followed."""
+    written: Path | None = None
+    """The same folder as `--allowed-local-media-path` has it, which may be a link itself."""
 
     @classmethod
     def of_server(cls, root: str | Path | None) -> Access:
@@ -34,21 +38,28 @@ class Access:
         return cls(
             named={name: Path(path) for name, path in named.items()},
             root=Path(root).resolve() if root else None,
+            written=Path(root).absolute() if root else None,
         )
 
     def path_of(self, store: str) -> Path:
-        """Return the folder of a store, links followed. Raises UsageError for one not allowed.
+        """Return the folder of a store. Raises UsageError for one not allowed.
 
-        The message is the same for a store that is not there, so that none can be looked for.
+        The file system is only looked into below the allowed folder, and the message is the same
+        for what is there and what is not, so that nothing can be looked for.
         """
         if store in self.named:
             return self.named[store]
         path = Path(store)
-        if path.is_absolute():
-            real = path.resolve()
-            if real in self.named.values() or (self.root and real.is_relative_to(self.root)):
-                return real
-        raise UsageError(f"the store {store!r} is not served: {self._remedy()}")
+        if path.is_absolute() and ".." not in path.parts:
+            if path in self.named.values():
+                return path
+            below = [one for one in (self.root, self.written) if one and path.is_relative_to(one)]
+            if self.root is not None and below:
+                with suppress(OSError, RuntimeError, ValueError):  # of links, loops and characters
+                    real = path.resolve()
+                    if real.is_relative_to(self.root) and (real.is_dir() or real.is_file()):
+                        return real
+        raise UsageError(f"the store {shortened(store)!r} is not served: {self._remedy()}")
 
     def _remedy(self) -> str:
         known = [f"one of {', '.join(self.named)}"] if self.named else []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,6 +20,17 @@ FORM = "evs:STORE#ID, or evs:STORE#ID?budget=0.1"
 
 KEYS = ("evs_store", "id", "budget")
 """The keys of an address written as a mapping, the last of which may be missing."""
+
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+LONGEST = 200
+"""The characters of a request that a message repeats at most."""
+
+
+def shortened(text: str) -> str:
+    """Return a text of a request as a message repeats it."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,13 +50,22 @@ class VideoAddress:
 
         Store and id are percent-encoded, as `url` writes them.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise UsageError(
+                f"{shortened(url)!r} is not an address ({error}): write {FORM}"
+            ) from None
+        if CONTROL.search(url):  # which are dropped without a word
+            raise UsageError(f"{shortened(url)!r} has a control character: write it as %0A or so")
         name, _, query = parts.fragment.partition("?")
         store, (key, _, budget) = unquote(parts.netloc + parts.path), query.partition("=")
         if f"{parts.scheme}:" != SCHEME or not store or not name or parts.query:
-            raise UsageError(f"{url!r} names no video of a store: write {FORM}")
+            raise UsageError(f"{shortened(url)!r} names no video of a store: write {FORM}")
         if query and (key != "budget" or not budget):
-            raise UsageError(f"{url!r} asks for {query!r}: only budget=B may follow the id")
+            raise UsageError(
+                f"{shortened(url)!r} asks for {shortened(query)!r}: only budget=B may follow the id"
+            )
         return cls.of(store, unquote(name), unquote(budget) or None)
 
     @classmethod
@@ -61,9 +83,16 @@ class VideoAddress:
 
         A budget is a fraction or a text such as `256tok`.
         """
+        if not isinstance(store, str | Path):
+            raise UsageError(f"a store is a path or a name, not {type(store).__name__}: name one")
         if not isinstance(video_id, str):
             raise UsageError(
-                f"the id of a video is a text, not {video_id!r}: name one of the store"
+                f"the id of a video is a text, not {type(video_id).__name__}: name a video"
+            )
+        if isinstance(budget, str) and ":" in budget:
+            raise UsageError(
+                f"budget {shortened(budget)!r} is a range to draw from: give one, such as 0.1 or "
+                "256tok"
             )
         if budget is not None:
             # A query holds texts alone, so that a fraction is written like any other budget.

@@ -48,7 +48,7 @@ def place_runs(length: int, runs: Iterable[Run]) -> tuple[Ids, int]:
 
 
 def framewise(mask: npt.NDArray[np.bool_]) -> list[tuple[Ids, int]]:
-    """Return offsets and advance of each temporal patch of `mask [T, h, w]`, as in Qwen3-VL."""
+    """Return offsets and advance of each temporal patch of `mask [T, h, w]`, a run of its own."""
     advance = max(mask.shape[1:])
     return [
         (np.stack([np.zeros(len(cells[0]), np.int64), *cells]), advance)
@@ -59,7 +59,7 @@ def framewise(mask: npt.NDArray[np.bool_]) -> list[tuple[Ids, int]]:
 def contiguous(
     mask: npt.NDArray[np.bool_], temporal: Sequence[int] | Ids, *, after_largest: bool
 ) -> tuple[Ids, int]:
-    """Return offsets and advance of a video that is one run, as in Qwen2.5-VL.
+    """Return offsets and advance of a video that is one run, with temporal ids that grow.
 
     `temporal [T]` are the temporal ids of the patches. Text after the video goes on at max(h, w) in
     transformers 5, and with `after_largest` behind the largest id, as in transformers 4 and vLLM.

@@ -15,6 +15,7 @@ class Freed:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where it is ignored, it stays so
 seen = catch_interrupts()
 try:
     Freed()

@@ -131,5 +131,6 @@ def test_nothing_outside_models_names_a_family() -> None:
         path
         for path in package.rglob("*.py")
         if path.relative_to(package).parts[0] not in ("models", "mini")
+        and path.relative_to(package).parts[:2] != ("serving", "vllm")  # which has a class of each
     ]
     assert [path for path in elsewhere if named.search(path.read_text())] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def folder(tmp_path: Path) -> Path:
 def test_a_store_below_the_allowed_folder_is_named_by_its_path(folder: Path) -> None:
     access = Access(root=folder / "open")
     assert access.path_of(str(folder / "open" / "one")) == folder / "open" / "one"
-    assert access.path_of(f"{folder}/open/../open/one") == folder / "open" / "one"
+    (folder / "open" / "link").symlink_to(folder / "open" / "one")
+    assert access.path_of(f"{folder}/open/link") == folder / "open" / "one"
 
 
 def test_a_store_of_the_server_is_named_by_its_folder(folder: Path) -> None:
@@ -47,6 +49,25 @@ def test_a_link_out_of_the_allowed_folder_is_refused(folder: Path) -> None:
             Access(root=folder / "open").path_of(name)
 
 
+def test_nothing_outside_is_looked_into(folder: Path) -> None:
+    """Links and loops outside answer as what is not there, and so does what no reader opens."""
+    (folder / "secret" / "loop").symlink_to(folder / "secret" / "loop")
+    os.mkfifo(folder / "open" / "fifo")
+    (folder / "open" / "loop").symlink_to(folder / "open" / "loop")
+    access = Access(root=folder / "open", named={"two": folder / "secret" / "two"})
+    for name in (
+        f"{folder}/secret/loop",
+        f"{folder}/open/fifo",
+        f"{folder}/open/loop",
+        f"{folder}/open/one\0",
+        f"{folder}/gone/../secret/two",
+        "/proc/1/cwd/one",
+        "x" * 5000,
+    ):
+        with pytest.raises(UsageError, match="is not served: name one of two or one below"):
+            access.path_of(name)
+
+
 def test_without_any_store_the_server_is_to_be_started_otherwise() -> None:
     with pytest.raises(UsageError, match="start the server by evs serve, or with --allowed-local"):
         Access().path_of("/data/store")
@@ -61,6 +82,13 @@ def test_processes_of_the_server_are_given_its_stores(
     assert access.path_of("two") == folder / "secret" / "two"
     with pytest.raises(UsageError, match=f"name one of two or one below {folder}/open"):
         access.path_of("three")
+
+
+def test_the_allowed_folder_may_be_a_link_itself(folder: Path) -> None:
+    (folder / "data").symlink_to(folder / "open")
+    access = Access.of_server(folder / "data")
+    for name in (f"{folder}/data/one", f"{folder}/open/one"):
+        assert access.path_of(name) == folder / "open" / "one"
 
 
 def test_two_stores_of_one_name_are_refused(folder: Path) -> None:

@@ -48,10 +48,12 @@ class EvsECConnector(ECExampleConnector):
         The stores are looked through again for a video that came since.
         """
         if digest not in self.index:
-            self.index = defaultdict(list)
+            found = defaultdict(list)
             for path in self.paths:
-                for video_id, entry in self.stores.store(path).entries().finished.items():
-                    self.index[entry.sha256].append(Place(path, video_id))
+                with suppress(StoreError, OSError):  # a broken store does not end the others
+                    for video_id, entry in self.stores.store(path).entries().finished.items():
+                        found[entry.sha256].append(Place(path, video_id))
+            self.index = found
         return self.index.get(digest, [])
 
     def _found_match_for_mm_data(self, mm_hash: str) -> bool:
@@ -77,7 +79,7 @@ class EvsECConnector(ECExampleConnector):
         """
         digest, kept = parts_of(key)
         for place in self.places(digest):
-            with suppress(StoreError):
+            with suppress(StoreError, OSError):
                 store = self.stores.store(place.store, grown=True)
                 video = ServedVideo.read(store, place.id)
                 if video.sha256 == digest:

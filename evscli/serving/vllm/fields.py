@@ -20,8 +20,12 @@ from vllm.multimodal.inputs import MultiModalFieldConfig
 
 from evscli.errors import UsageError
 from evscli.serving.served import ServedVideo
+from evscli.texts import first_line
 
 Fields = dict[str, Any]
+
+LARGEST = 1 << 16
+"""The patches along a side of a grid that a request may state."""
 
 
 def served_fields(videos: Sequence[ServedVideo], *, rows: bool) -> Fields:
@@ -48,37 +52,63 @@ def checked_fields(data: Mapping[str, Any], merge: int, width: int) -> Fields:
 
     Raises UsageError where masks, grids, times and rows do not belong together.
     """
+    try:
+        return _checked_fields(data, merge, width)
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        raise UsageError(f"the embeddings cannot be read ({first_line(error)})") from None
+
+
+def _checked_fields(data: Mapping[str, Any], merge: int, width: int) -> Fields:
     fields = dict(data)
-    if "video_grid_thw" not in fields:
+    if fields.get("video_grid_thw") is None:
         raise UsageError("video_embeds come without video_grid_thw: give (T, height, width) too")
-    grid = torch.as_tensor(fields["video_grid_thw"]).reshape(-1, 3).long()
-    cells = cells_of(grid, merge)
-    if int(grid.min()) < 1 or bool((grid[:, 1:] % merge != 0).any()):
+    grid = checked_grid(torch.as_tensor(fields["video_grid_thw"]), merge)
+    cells = int(cells_of(grid, merge).sum())
+    rows, mask = fields.get("video_embeds"), fields.get("keep_mask")
+    if rows is not None:
+        rows = fields["video_embeds"] = checked_rows(rows, width)
+    if mask is None and rows is not None and len(rows) != cells:  # before memory is taken for it
         raise UsageError(
-            f"video_grid_thw {grid.tolist()} is not a grid of whole windows of patches"
+            f"video_embeds have {len(rows):,} rows for {cells:,} cells: give keep_mask"
         )
-    mask = fields.get("keep_mask")
-    mask = torch.ones(int(cells.sum())) if mask is None else torch.as_tensor(mask)
-    if mask.numel() != int(cells.sum()) or bool(((mask != 0) & (mask != 1)).any()):
+    mask = torch.ones(cells) if mask is None else torch.as_tensor(mask)
+    if mask.numel() != cells or bool(((mask != 0) & (mask != 1)).any()):
         raise UsageError(
-            f"keep_mask has {mask.numel():,} values for the {int(cells.sum()):,} cells of "
-            f"video_grid_thw: give one 0 or 1 for each"
+            f"keep_mask has {mask.numel():,} values for the {cells:,} cells of video_grid_thw: "
+            "give one 0 or 1 for each"
         )
     mask = mask.flatten().bool()
-    rows = fields.get("video_embeds")
-    if rows is not None:
-        rows = torch.cat(list(rows)) if isinstance(rows, list) else rows.flatten(0, -2)
-        if len(rows) != int(mask.sum()):
-            raise UsageError(
-                f"video_embeds have {len(rows):,} rows for the {int(mask.sum()):,} cells that "
-                "keep_mask keeps: give one row for each"
-            )
-        if rows.shape[-1] != width:
-            raise UsageError(f"video_embeds are {rows.shape[-1]} wide, and the model takes {width}")
-        fields["video_embeds"] = rows
+    if rows is not None and len(rows) != int(mask.sum()):
+        raise UsageError(
+            f"video_embeds have {len(rows):,} rows for the {int(mask.sum()):,} cells that "
+            "keep_mask keeps: give one row for each"
+        )
     if "timestamps" in fields:
         fields["timestamps"] = checked_times(fields["timestamps"], grid[:, 0].tolist())
     return {**fields, "video_grid_thw": grid, "keep_mask": mask}
+
+
+def checked_grid(grid: Tensor, merge: int) -> Tensor:
+    """Return grids in patches as [n, 3]. Raises UsageError for others."""
+    if grid.dtype not in (torch.int32, torch.int64) or not grid.numel() or grid.numel() % 3:
+        raise UsageError("video_grid_thw is not (T, height, width) in patches: give whole numbers")
+    grid = grid.reshape(-1, 3).long()
+    if int(grid.min()) < 1 or int(grid.max()) > LARGEST or bool((grid[:, 1:] % merge != 0).any()):
+        raise UsageError(
+            f"video_grid_thw {grid[0].tolist()} is not a grid of whole windows of patches"
+        )
+    return grid
+
+
+def checked_rows(rows: Any, width: int) -> Tensor:
+    """Return embeddings as [K, D * (1 + L)]. Raises UsageError for others."""
+    rows = torch.cat(list(rows)) if isinstance(rows, list) else rows.flatten(0, -2)
+    if not rows.is_floating_point():
+        raise UsageError(f"video_embeds are {rows.dtype}: give floating point numbers")
+    if rows.shape[-1] != width:
+        raise UsageError(f"video_embeds are {rows.shape[-1]} wide, and the model takes {width}")
+    found: Tensor = rows.detach()
+    return found
 
 
 def checked_times(times: Any, patches: list[int]) -> list[Any]:

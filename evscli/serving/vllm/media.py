@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +17,7 @@ from evscli.serving.access import STORES_ONLY, Access
 from evscli.serving.address import SCHEME, VideoAddress
 from evscli.serving.stores import OpenStores
 from evscli.serving.vllm.sealed import seal
+from evscli.texts import first_line
 
 ONLY = (
     "the server takes videos of stores only: name one by evs:STORE#ID, or start the server by evs "
@@ -52,14 +55,16 @@ class EvsMediaConnector(MediaConnector):
         found: Tensor
         if is_address(data):
             return seal(self.checked(data))
-        found = super().fetch_video_embedding(data)
+        with embeddings_read():
+            found = super().fetch_video_embedding(data)
         return found
 
     async def fetch_video_embedding_async(self, data: str) -> Tensor:
         """Return what `fetch_video_embedding` returns."""
         if is_address(data):
             return seal(await in_pool(self.checked, data))
-        found: Tensor = await super().fetch_video_embedding_async(data)
+        with embeddings_read():
+            found: Tensor = await super().fetch_video_embedding_async(data)
         return found
 
     def checked(self, url: str) -> VideoAddress:
@@ -73,6 +78,10 @@ class EvsMediaConnector(MediaConnector):
             STORES.video(path, address)
         except EvsError as error:  # which names a path of the server
             raise VLLMValidationError(str(error).replace(str(path), address.store)) from None
+        except OSError as error:
+            raise VLLMValidationError(
+                f"{address.store} cannot be read ({error.strerror}): check its files"
+            ) from None
         return VideoAddress(store=str(path), id=address.id, budget=address.budget)
 
 
@@ -80,6 +89,18 @@ def refuse_others() -> None:
     """Raise VLLMValidationError for a video of no store where the server has no vision tower."""
     if os.environ.get(STORES_ONLY):
         raise VLLMValidationError(ONLY)
+
+
+@contextmanager
+def embeddings_read() -> Iterator[None]:
+    """Raise VLLMValidationError where a text stands for neither an address nor embeddings."""
+    try:
+        yield
+    except Exception as error:  # of base64, of torch and of numpy
+        raise VLLMValidationError(
+            "video_embeds are neither an address such as evs:STORE#ID nor embeddings in base64 "
+            f"({first_line(error)})"
+        ) from None
 
 
 def is_address(text: Any) -> bool:

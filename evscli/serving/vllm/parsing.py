@@ -49,11 +49,13 @@ class PrunedVideoParsing(Mixin):
             if addresses:
                 return self._items_of_stores(addresses)
             if isinstance(data, Mapping):
+                self._require_rows(data)
                 fields = checked_fields(data, self._spatial_merge_size, self.row_width)
-                self._require_rows(fields)
                 return self._items(fields, ())
         except EvsError as error:
             raise VLLMValidationError(str(error)) from None
+        except OSError as error:
+            raise VLLMValidationError(f"a store cannot be read ({error.strerror})") from None
         if data is not None and not self.takes_raw:
             raise VLLMValidationError(ONLY)
         return super()._parse_video_data(data)
@@ -67,7 +69,7 @@ class PrunedVideoParsing(Mixin):
 
     def _require_rows(self, fields: Mapping[str, Any]) -> None:
         """Raise UsageError for a request's own video without embeddings, where none come later."""
-        if "video_embeds" not in fields and Access.of_server(None).named:
+        if fields.get("video_embeds") is None and Access.of_server(None).named:
             raise UsageError("the video has no video_embeds: give them, or an address of a store")
 
     def _read_by_workers(self, addresses: Sequence[VideoAddress]) -> bool:

@@ -142,7 +142,7 @@ def test_without_changes_the_same_prompt_is_answered_as_before(
         ({"id": "hard-cuts", "budget": "much"}, "budget 'much' is not understood"),
         ({"id": "hard-cuts", "size": 1}, "'size' is not a key of a video"),
         ({}, "the video has no id"),
-        ({"id": 7}, "the id of a video is a text, not 7"),
+        ({"id": 7}, "the id of a video is a text, not int"),
     ],
 )
 def test_a_wrong_address_is_one_line(

@@ -231,11 +231,19 @@ def test_embeddings_in_a_request_are_checked(server: Server, stores: Path) -> No
 
 
 def test_a_request_names_no_store_but_by_an_address(server: Server, stores: Path) -> None:
+    address = "evs:vcast-0.3#hard-cuts"
     for value in (
         {"evs_store": str(stores / "vcast-0.3"), "id": "hard-cuts"},
         {"evs_store": [1, 2], "id": [3]},
+        {"evs_store": address, "id": address},
+        {"video_grid_thw": address},
+        {"video_grid_thw": [100000, 2000, 2000]},
+        "vcast-0.3#hard-cuts",
+        "AAAA",
     ):
-        assert server.post([server.embeds(value)], QUESTIONS[0])["error"] == 400
+        found = server.post([server.embeds(value)], QUESTIONS[0])
+        assert found["error"] == 400, found
+        assert str(stores) not in found["message"]
 
 
 def test_a_video_file_needs_the_tower(server: Server) -> None:
