@@ -20,10 +20,9 @@ import torch
 
 from benchmarks.harness import Benchmark, Report
 from evscli import prune_video
-from evscli.bundled import MINI
+from evscli.bundled import MINI, usual_question
 from evscli.cli.notes import quiet_loading
 from evscli.corpus.inputs import find_videos
-from evscli.evaluation.compare.agreement import usual_question
 from evscli.evaluation.compare.store_dtype_loss import measure_loss
 from evscli.job import Encoding, Job, Selection, Storage
 from evscli.job.loading import make_pruner

@@ -23,3 +23,8 @@ MINI_NOTICE = (
     "use --model for real work"
 )
 """The notice that every command prints which uses `mini`."""
+
+
+def usual_question(model: str) -> str:
+    """Return a question in a checkpoint's vocabulary."""
+    return EXAMPLE_QUESTIONS[1] if model == MINI else "What happens in this video?"

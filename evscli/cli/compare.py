@@ -74,9 +74,9 @@ def compare(
 
     Example: evs compare clips/ --method vcast --method vcast:prune_at=1
     """
+    from evscli.bundled import usual_question
     from evscli.cli.evaluation_report import report_comparison
     from evscli.cli.events import report_left_out
-    from evscli.evaluation.compare.agreement import usual_question
     from evscli.evaluation.compare.comparison import compare as compare_all
     from evscli.evaluation.compare.measure import Bench
     from evscli.job.loading import make_encoder, query_rows, scorer_weights

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from evscli.bundled import usual_question
 from evscli.cli.events import emit
 from evscli.cli.notes import noted_warnings, quiet_loading
 from evscli.cli.report import print_safely
 from evscli.corpus.segments import part_of
 from evscli.errors import EvsError
-from evscli.evaluation.compare.agreement import usual_question
 from evscli.evaluation.compare.store_dtype_loss import StoreDtypeLoss, measure_loss
 from evscli.job import Job
 from evscli.job.loading import settled

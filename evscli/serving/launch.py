@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evscli.bundled import EXAMPLE_QUESTIONS, MINI, MINI_FOLDER
+from evscli.bundled import MINI, MINI_FOLDER, usual_question
 from evscli.encoders.files import find_model
 from evscli.errors import StoreError, UsageError
 from evscli.records import ModelInfo
@@ -83,8 +83,7 @@ class Server:
         kind = "video_url" if self.raw else "video_embeds"
         url = VideoAddress(store=next(iter(self.stores)), id=self.video_id).url
         video = {"type": kind, kind: {"url": url} if self.raw else url}
-        asked = EXAMPLE_QUESTIONS[-1] if self.name == MINI else "What happens in this video?"
-        question = {"type": "text", "text": asked}
+        question = {"type": "text", "text": usual_question(self.name)}
         body = {
             "model": self.name,
             "messages": [{"role": "user", "content": [video, question]}],

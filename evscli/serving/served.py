@@ -95,15 +95,15 @@ class ServedVideo:
             return None
         return second_per_grid(self.info, len(self.tensors["source_index"]))
 
-    @property
-    def width(self) -> int:
-        """The values of a row, D * (1 + L)."""
-        return self.info.model.embed_dim * (1 + self.info.model.deepstack_planes)
-
     def rows(self) -> Tensor:
         """Return [K, D * (1 + L)]: each kept token, then its DeepStack planes side by side."""
         tokens = widened(self.info, narrow_tokens(self.tensors, self.chosen))
-        return torch.cat([tokens["embeds"], *tokens.get("deepstack", ())], dim=-1)
+        return side_by_side(tokens["embeds"], tokens.get("deepstack"))
+
+
+def side_by_side(embeds: Tensor, planes: Tensor | None) -> Tensor:
+    """Return [K, D * (1 + L)] of tokens [K, D] and their DeepStack planes [L, K, D], if any."""
+    return torch.cat([embeds, *(() if planes is None else planes)], dim=-1)
 
 
 def check_size(store: Store, video_id: str) -> None:

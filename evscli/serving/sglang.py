@@ -18,6 +18,7 @@ from evscli.errors import ModelError
 from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prefill import PromptBatch
 from evscli.records import PrunedVideo
+from evscli.serving.served import side_by_side
 from evscli.serving.weights import check_served
 
 KEY_BYTES = 8
@@ -64,7 +65,9 @@ def request(
     item = {
         "format": "processor_output",
         "modality": "VIDEO",
-        "precomputed_embeddings": torch.cat([rows_of(video) for video in videos]),
+        "precomputed_embeddings": torch.cat(
+            [side_by_side(video.embeds, video.deepstack) for video in videos]
+        ),
         "video_grid_thw": torch.tensor([patch_grid(video) for video in videos]),
         "offsets": runs(placeholder),
         "mrope_positions": row.positions,
@@ -72,12 +75,6 @@ def request(
         "hash": key_of(videos),
     }
     return {"input_ids": row.ids.tolist(), "video_data": [item]}
-
-
-def rows_of(video: PrunedVideo) -> Tensor:
-    """Return [K, D * (1 + L)]: each kept token, then its DeepStack planes side by side."""
-    planes = () if video.deepstack is None else video.deepstack
-    return torch.cat([video.embeds, *planes], dim=-1)
 
 
 def patch_grid(video: PrunedVideo) -> tuple[int, int, int]:
@@ -96,7 +93,7 @@ def key_of(videos: Sequence[PrunedVideo]) -> int:
     """Return a cache key of the tokens of videos: equal for equal tokens in equal cells."""
     total = hashlib.sha256()
     for video in videos:
-        for value in (video.keep_mask, rows_of(video)):
+        for value in (video.keep_mask, side_by_side(video.embeds, video.deepstack)):
             raw = value.contiguous().view(torch.uint8).numpy()
             total.update(str((value.dtype, tuple(value.shape))).encode())
             total.update(raw.data)

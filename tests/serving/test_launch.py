@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.bundled import MINI_FOLDER
+from evscli.bundled import MINI_FOLDER, usual_question
 from evscli.serving.access import SERVED, STORES_ONLY
 from tests.checkpoints import build_mini
 from tests.cli.in_process import run_here
@@ -57,7 +57,7 @@ def test_the_request_to_try_asks_about_a_video_of_the_store(
     body = json.loads(shlex.split(request)[-1])
     video, question = body["messages"][0]["content"]
     assert video == {"type": "video_embeds", "video_embeds": "evs:wide#a"}
-    assert question == {"type": "text", "text": "how many scenes are there?"}
+    assert question == {"type": "text", "text": usual_question("mini")}
 
 
 def test_the_plugin_is_among_those_that_are_chosen(

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div
 
-from evscli.bundled import EXAMPLE_QUESTIONS, MINI
 from evscli.language.generate import LanguageModel
 from evscli.language.prefill import prefill
 from evscli.records import PrunedVideo
@@ -25,11 +24,6 @@ class Agreement:
     """The KL divergence of the pruned distribution from the unpruned one, in nats."""
     same_token: bool
     """Whether the likeliest token is the same."""
-
-
-def usual_question(model: str) -> str:
-    """Return a question in a checkpoint's vocabulary."""
-    return EXAMPLE_QUESTIONS[1] if model == MINI else "What happens in this video?"
 
 
 def next_token(language: LanguageModel, record: PrunedVideo, question: str) -> Tensor:

@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from vllm.distributed.ec_transfer.ec_connector.example_connector import ECExampleConnector
 
 from evscli.errors import DamagedError, StoreError
 from evscli.serving.served import PREFIX, ServedVideo
-from evscli.serving.stores import OpenStores
+from evscli.serving.stores import OpenStores, listed_at
 
 STORES = "stores"
 """The key of the connector's configuration that lists the folders of stores."""
 
 
-class Place(NamedTuple):
-    """A video in a store."""
-
-    store: Path
-    id: str
+Place = tuple[Path, str]
+"""A store, and the id of a video in it."""
 
 
 class EvsECConnector(ECExampleConnector):
@@ -39,20 +36,25 @@ class EvsECConnector(ECExampleConnector):
         self.index: dict[str, list[Place]] = {}
         self.device = vllm_config.device_config.device
         self.dtype = vllm_config.model_config.dtype
-        self.loads = 0
-        """The number of videos read."""
+        self.listed: list[Any] = []
+        """The states of the stores' lists of videos when the index was made."""
 
     def places(self, digest: str) -> list[Place]:
         """Return where the tokens of a digest are: a video may be in several stores.
 
-        The stores are looked through again for a video that came since.
+        The scheduler asks at every step. The stores are looked through again for a video that came
+        since, and only where their lists have changed.
         """
-        if digest not in self.index:
+        if (
+            digest not in self.index
+            and (listed := [*map(state_of_list, self.paths)]) != self.listed
+        ):
+            self.listed = listed
             found = defaultdict(list)
             for path in self.paths:
                 with suppress(StoreError, OSError):  # a broken store does not end the others
                     for video_id, entry in self.stores.store(path).entries().finished.items():
-                        found[entry.sha256].append(Place(path, video_id))
+                        found[entry.sha256].append((path, video_id))
             self.index = found
         return self.index.get(digest, [])
 
@@ -70,7 +72,6 @@ class EvsECConnector(ECExampleConnector):
                         "its store was changed meanwhile, ask again"
                     )
                 encoder_cache[item.mm_hash] = rows.to(self.device, self.dtype)
-                self.loads += 1
 
     def rows(self, key: str) -> Any:
         """Return the rows [K, D * (1 + L)] of a cache key, from the first store that has them.
@@ -78,13 +79,20 @@ class EvsECConnector(ECExampleConnector):
         Raises DamagedError where none has them any more.
         """
         digest, kept = parts_of(key)
-        for place in self.places(digest):
+        for path, video_id in self.places(digest):
             with suppress(StoreError, OSError):
-                store = self.stores.store(place.store, grown=True)
-                video = ServedVideo.read(store, place.id)
+                video = ServedVideo.read(self.stores.store(path, grown=True), video_id)
                 if video.sha256 == digest:
                     return video.first(kept).rows()
         raise DamagedError(f"{key} is in no store any more: ask again")
+
+
+def state_of_list(path: Path) -> Any:
+    """Return a state that changes with a store's list of videos; None for what is not readable."""
+    try:
+        return listed_at(path)
+    except OSError:
+        return None
 
 
 def parts_of(key: str) -> tuple[str, int | None]:

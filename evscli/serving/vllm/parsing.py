@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from vllm.exceptions import VLLMValidationError
-from vllm.model_executor.models.qwen2_vl import _create_qwen2vl_field_factory
 from vllm.multimodal.parse import DictEmbeddingItems
 
 from evscli.errors import EvsError, UsageError
@@ -40,6 +39,8 @@ class PrunedVideoParsing(Mixin):
     """The served checkpoint, a hub id or a folder."""
     row_width: int
     """The values of a row, D * (1 + L)."""
+    own_fields: Any
+    """The function of vLLM that makes the fields of the family's own items."""
     takes_raw: bool
     """Whether there is a vision tower, for videos of no store."""
 
@@ -79,7 +80,7 @@ class PrunedVideoParsing(Mixin):
         return missing and all(Path(address.store) in known for address in addresses)
 
     def _fields_config(self, fields: Mapping[str, Any]) -> Any:
-        config = _create_qwen2vl_field_factory(self._spatial_merge_size)(fields)
+        config = self.own_fields(self._spatial_merge_size)(fields)
         return {**config, **pruned_config(fields, self._spatial_merge_size)}
 
     def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:

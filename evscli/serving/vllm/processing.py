@@ -23,7 +23,7 @@ class PrunedVideoInfo(Mixin):
         config = self.get_hf_config().vision_config
         parser = self.parser(
             config.spatial_merge_size,
-            video_needs_metadata=self.video_needs_metadata,
+            video_needs_metadata=True,
             expected_hidden_size=self._get_expected_hidden_size(),
             allow_missing_mm_embeddings=self.allow_missing_mm_embeddings,
         )

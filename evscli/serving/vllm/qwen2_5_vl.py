@@ -14,7 +14,10 @@ from vllm.model_executor.models.qwen2_5_vl import (
     Qwen2_5_VLMultiModalProcessor,
     Qwen2_5_VLProcessingInfo,
 )
-from vllm.model_executor.models.qwen2_vl import Qwen2VLMultiModalDataParser
+from vllm.model_executor.models.qwen2_vl import (
+    Qwen2VLMultiModalDataParser,
+    _create_qwen2vl_field_factory,
+)
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from evscli.errors import UsageError
@@ -30,6 +33,7 @@ AFTER_VIDEO = "EVS_AFTER_VIDEO"
 class EvsQwen2_5_VLParser(PrunedVideoParsing, Qwen2VLMultiModalDataParser):
     """The parser of requests."""
 
+    own_fields = staticmethod(_create_qwen2vl_field_factory)
     embedding_fields = {
         **Qwen2VLMultiModalDataParser.embedding_fields,
         "video": {
@@ -44,7 +48,6 @@ class EvsQwen2_5_VLInfo(PrunedVideoInfo, Qwen2_5_VLProcessingInfo):
     """Processing information."""
 
     parser = EvsQwen2_5_VLParser
-    video_needs_metadata = True
 
 
 class EvsQwen2_5_VLProcessor(PrunedVideoProcessor, Qwen2_5_VLMultiModalProcessor):

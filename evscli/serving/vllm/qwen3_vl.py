@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from vllm.model_executor.models.qwen2_vl import _create_qwen2vl_field_factory
 from vllm.model_executor.models.qwen3_vl import (
     Qwen3VLDummyInputsBuilder,
     Qwen3VLForConditionalGeneration,
@@ -29,6 +30,7 @@ from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
 class EvsQwen3VLParser(PrunedVideoParsing, Qwen3VLMultiModalDataParser):
     """The parser of requests."""
 
+    own_fields = staticmethod(_create_qwen2vl_field_factory)
     embedding_fields = {
         **Qwen3VLMultiModalDataParser.embedding_fields,
         "video": {
@@ -42,14 +44,12 @@ class EvsQwen3VLInfo(PrunedVideoInfo, Qwen3VLProcessingInfo):
     """Processing information of dense models."""
 
     parser = EvsQwen3VLParser
-    video_needs_metadata = True
 
 
 class EvsQwen3VLMoeInfo(PrunedVideoInfo, Qwen3VLMoeProcessingInfo):
     """Processing information of mixtures of experts."""
 
     parser = EvsQwen3VLParser
-    video_needs_metadata = True
 
 
 class EvsQwen3VLProcessor(PrunedVideoProcessor, Qwen3VLMultiModalProcessor):
