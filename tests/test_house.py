@@ -34,7 +34,7 @@ MOST_LINES = 27_000 + sum(
         "procedural videos that are stored": 105,
         "weights that are blended": 90,
         "processes that end and checkpoints that are whole": 115,
-        "serving engines": 1580,
+        "serving engines": 1605,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability

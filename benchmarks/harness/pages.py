@@ -105,10 +105,28 @@ EVIDENCE = (
     "Qwen3-VL-2B's shape and {inside[Molmo2 stts 0.5 after 3]:.2f} in one of Molmo2's",
 )
 
+SERVING = (
+    "on {serving[cores]:d} cores of {serving[processor]}, without a GPU",
+    *(
+        f"| {name} | {{serving[prompt 512 {way}]:,.0f}} "
+        f"| {{serving[vllm 512 {way}]:.0f}} s, {{serving[vllm 512 {way}, GB]:.1f}} GB "
+        f"| {{serving[transformers 512 {way}]:.0f}} s, "
+        f"{{serving[transformers 512 {way}, GB]:.1f}} GB |"
+        for way, name in {
+            "file": "the file",
+            "1": "store, all tokens",
+            "0.5": "store, 0.5",
+            "0.25": "store, 0.25",
+            "0.1": "store, 0.1",
+        }.items()
+    ),
+)
+
 PAGES: dict[str, tuple[str, ...]] = {
     "README.md": README,
     "docs/corpora.md": CORPORA,
     "docs/visualize.md": VISUALIZE,
     "docs/training.md": TRAINING,
     "docs/evidence.md": EVIDENCE,
+    "docs/serving.md": SERVING,
 }

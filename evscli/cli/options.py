@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -72,6 +72,46 @@ LanguageModel = Annotated[
 MaxNewTokens = Annotated[int, Option("Longest answer, in tokens.", metavar="N", least=1)]
 RealTimes = Annotated[bool, Option("Write true presentation times into the prompt.")]
 ForceModel = Annotated[bool, Option("Go on with a model whose vision weights differ.")]
+
+# evs serve
+
+ServedStores = Annotated[
+    list[Path], typer.Argument(metavar="STORE...", help="Stores made by `evs prune`, of one model.")
+]
+Host = Annotated[str, Option("Address to listen on.", metavar="HOST")]
+Port = Annotated[int, Option("Port to listen on.", metavar="N", least=1, below=65536)]
+RawItems = Annotated[
+    int,
+    Option(
+        "Images, and videos with those of stores, that a prompt may hold; more than 0 loads the "
+        "vision tower, for those of no store.",
+        metavar="N",
+        least=0,
+    ),
+]
+AfterVideo = Annotated[
+    Literal["vllm", "transformers"],
+    Option(
+        "Rule for the positions of text after a video, where a model has two: that of vLLM and "
+        "transformers 4, or that of transformers 5 and `evs ask`."
+    ),
+]
+EngineOptions = Annotated[
+    str | None,
+    Option(
+        "More options of vLLM's server, as one text, such as '--max-model-len 32768'.",
+        names=("--vllm",),
+        metavar="OPTIONS",
+    ),
+]
+ShowCommand = Annotated[bool, Option("Print the command and its variables instead of running it.")]
+ServerJson = Annotated[
+    bool,
+    Option(
+        "Print command, variables and a request as one JSON document instead of running it.",
+        names=("--json",),
+    ),
+]
 
 # evs eval
 

@@ -4,67 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
 
 from evscli.cli import options
 from evscli.cli.command import command
 from evscli.cli.notes import note
 from evscli.errors import UsageError
-from evscli.option import Option
-
-Stores = Annotated[
-    list[Path], typer.Argument(metavar="STORE...", help="Stores made by `evs prune`, of one model.")
-]
-Host = Annotated[str, Option("Address to listen on.", metavar="HOST")]
-Port = Annotated[int, Option("Port to listen on.", metavar="N", least=1, below=65536)]
-Raw = Annotated[
-    int,
-    Option(
-        "Images, and videos with those of stores, that a prompt may hold; more than 0 loads the "
-        "vision tower, for those of no store.",
-        metavar="N",
-        least=0,
-    ),
-]
-AfterVideo = Annotated[
-    Literal["vllm", "transformers"],
-    Option(
-        "Rule for the positions of text after a video, where a model has two: that of vLLM and "
-        "transformers 4, or that of transformers 5 and `evs ask`."
-    ),
-]
-EngineOptions = Annotated[
-    str | None,
-    Option(
-        "More options of vLLM's server, as one text, such as '--max-model-len 32768'.",
-        names=("--vllm",),
-        metavar="OPTIONS",
-    ),
-]
-Show = Annotated[bool, Option("Print the command and its variables instead of running it.")]
-AsJson = Annotated[
-    bool,
-    Option(
-        "Print command, variables and a request as one JSON document instead of running it.",
-        names=("--json",),
-    ),
-]
 
 
 @command
 def serve(
-    stores: Stores,
+    stores: options.ServedStores,
     model: options.LanguageModel = None,
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    raw: Raw = 0,
-    after_video: AfterVideo = "vllm",
-    vllm: EngineOptions = None,
-    show: Show = False,
-    as_json: AsJson = False,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    raw: options.RawItems = 0,
+    after_video: options.AfterVideo = "vllm",
+    vllm: options.EngineOptions = None,
+    show: options.ShowCommand = False,
+    as_json: options.ServerJson = False,
 ) -> None:
     """Start a server whose language model answers about the videos of stores (vLLM).
 
@@ -97,6 +54,7 @@ def serve(
         print(" ".join([*variables, shlex.join(server.command)]))
     else:
         check_version(installed_version())
+        server.check_port()
         note("the server takes a minute to start; then ask it, for example:")
         print(server.request, flush=True)
         server.run()

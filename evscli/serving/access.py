@@ -62,7 +62,8 @@ class Access:
         raise UsageError(f"the store {shortened(store)!r} is not served: {self._remedy()}")
 
     def _remedy(self) -> str:
-        known = [f"one of {', '.join(self.named)}"] if self.named else []
+        several = "one of " if len(self.named) > 1 else ""
+        known = [f"{several}{', '.join(self.named)}"] if self.named else []
         if self.root is not None:
             known.append(f"one below {self.root}")
         if known:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ from evscli.serving.address import VideoAddress
 from evscli.serving.weights import check_served
 from evscli.store import Store, open_store
 
-SERVER = "vllm.entrypoints.openai.api_server"
+SERVER = "vllm.entrypoints.launchers.api_server.entry"
+"""The module that starts the server of the API of OpenAI."""
+
+OPEN = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+"""The addresses that stand for every interface, and those at which this machine answers them."""
+
 CONNECTOR = ("EvsECConnector", "evscli.serving.vllm.cache")
 """The connector of encoder caches, and the module that holds it."""
 
@@ -88,9 +94,25 @@ class Server:
             "model": self.name,
             "messages": [{"role": "user", "content": [video, question]}],
         }
-        address = f"http://{self.host}:{self.port}/v1/chat/completions"
+        host = OPEN.get(self.host, self.host)
+        address = f"http://{host}:{self.port}/v1/chat/completions"
         words = ["curl", address, "-H", "Content-Type: application/json", "-d", json.dumps(body)]
         return shlex.join(words)
+
+    def check_port(self) -> None:
+        """Raise UsageError where the server could not listen, which vLLM finds out late."""
+        try:
+            family, kind, *_, address = socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM
+            )[0]
+            with socket.socket(family, kind) as found:
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                found.bind(address)
+        except OSError as error:
+            raise UsageError(
+                f"the server cannot listen on {self.host} port {self.port} ({error.strerror}): "
+                "give others by --host and --port"
+            ) from None
 
     def run(self) -> None:
         """Run the server in place of this program: the process goes on as that of vLLM."""
@@ -136,7 +158,10 @@ def example(stores: Mapping[str, Store]) -> tuple[str, ModelInfo]:
     """
     first = next(iter(stores.values()))
     if not len(first):
-        raise StoreError(f"{first.path} holds no video yet: run evs prune, or name another first")
+        raise StoreError(
+            f"{first.path} holds no video that is whole: run evs inspect {first.path}, which says "
+            "what it lacks, or name another store first"
+        )
     models = {}
     for store in stores.values():
         for video_id in list(store)[:1]:

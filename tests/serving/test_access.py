@@ -64,7 +64,7 @@ def test_nothing_outside_is_looked_into(folder: Path) -> None:
         "/proc/1/cwd/one",
         "x" * 5000,
     ):
-        with pytest.raises(UsageError, match="is not served: name one of two or one below"):
+        with pytest.raises(UsageError, match="is not served: name two or one below"):
             access.path_of(name)
 
 
@@ -80,7 +80,7 @@ def test_processes_of_the_server_are_given_its_stores(
     monkeypatch.setenv(SERVED, json.dumps({"two": str(folder / "secret" / "two")}))
     access = Access.of_server(str(folder / "open"))
     assert access.path_of("two") == folder / "secret" / "two"
-    with pytest.raises(UsageError, match=f"name one of two or one below {folder}/open"):
+    with pytest.raises(UsageError, match=f"name two or one below {folder}/open"):
         access.path_of("three")
 
 

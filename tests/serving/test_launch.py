@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import socket
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,6 +62,41 @@ def test_the_request_to_try_asks_about_a_video_of_the_store(
     assert question == {"type": "text", "text": usual_question("mini")}
 
 
+def test_a_server_for_every_interface_is_asked_at_this_machine(
+    kept: dict[str, Path], tmp_path: Path
+) -> None:
+    for host, asked in (("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("box.local", "box.local")):
+        found = planned(kept["wide"], "--host", host, cwd=tmp_path)
+        assert f"http://{asked}:8000/" in str(found["request"])
+        assert options_of(found["command"])["--host"] == host  # type: ignore[arg-type]
+
+
+def test_a_port_in_use_is_refused_before_vllm_starts(
+    kept: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evscli.serving.vllm.installed_version", lambda: "0.32.0")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = run_here("serve", kept["wide"], "--port", str(port), cwd=tmp_path)
+    assert result.code == 2
+    assert result.out == ""
+    assert f"cannot listen on 127.0.0.1 port {port}" in result.error
+    result = run_here("serve", kept["wide"], "--host", "256.1.1.1", cwd=tmp_path)
+    assert result.code == 2
+    assert "cannot listen on 256.1.1.1" in result.error
+
+
+def test_a_store_whose_shards_are_gone_is_refused(kept: dict[str, Path], tmp_path: Path) -> None:
+    store = Path(shutil.copytree(kept["wide"], tmp_path / "lost"))
+    for shard in store.glob("shard-*"):
+        shard.unlink()
+    result = run_here("serve", store, "--show", cwd=tmp_path)
+    assert result.code == 1
+    assert f"holds no video that is whole: run evs inspect {store}" in result.error
+
+
 def test_the_plugin_is_among_those_that_are_chosen(
     kept: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +125,7 @@ def test_the_command_is_shown_as_one_can_run_it(kept: dict[str, Path], tmp_path:
     result = run_here("serve", kept["wide"], "--show", cwd=tmp_path)
     words = shlex.split(result.out)
     assert "VLLM_MEDIA_CONNECTOR=evs" in words
-    assert words[words.index("-m") + 1] == "vllm.entrypoints.openai.api_server"
+    assert words[words.index("-m") + 1] == "vllm.entrypoints.launchers.api_server.entry"
 
 
 def test_without_vllm_one_line_says_how_to_install_it(

@@ -107,6 +107,8 @@ def checked_rows(rows: Any, width: int) -> Tensor:
         raise UsageError(f"video_embeds are {rows.dtype}: give floating point numbers")
     if rows.shape[-1] != width:
         raise UsageError(f"video_embeds are {rows.shape[-1]} wide, and the model takes {width}")
+    if not bool(rows.isfinite().all()):
+        raise UsageError("video_embeds hold values that are not finite: give the encoder's own")
     found: Tensor = rows.detach()
     return found
 
@@ -123,6 +125,9 @@ def checked_times(times: Any, patches: list[int]) -> list[Any]:
             f"timestamps are {found} and video_grid_thw says {patches} temporal patches: give one "
             "time for each"
         )
+    for one in times:
+        if not bool(torch.as_tensor(one).isfinite().all()):
+            raise UsageError("timestamps hold values that are not finite: give seconds")
     return list(times)
 
 

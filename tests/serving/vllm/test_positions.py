@@ -33,37 +33,32 @@ def feature(kind: str, place: int, grid: tuple[int, int, int], **data: Any) -> A
     )
 
 
-def model_of(family: type) -> Any:
+def model_of(family: Any) -> Any:
     """A model without weights."""
     model = object.__new__(family)
     vars(model).update(config=CONFIG, _modules={}, _parameters={}, _buffers={})
     return model
 
 
+def assert_same_positions(ours: Any, stock: Any, tokens: list[int], features: Any) -> None:
+    """Assert that a family of the plugin gives a prompt the positions of vLLM's own."""
+    found, delta = model_of(ours).get_mrope_input_positions(tokens, features)
+    expected, expected_delta = stock.get_mrope_input_positions(model_of(stock), tokens, features)
+    assert torch.equal(found, expected)
+    assert delta == expected_delta
+
+
 @pytest.mark.parametrize("seconds", [None, 0.1, 0.5, 1.0, 1.3])
 def test_videos_of_qwen2_5_vl(seconds: float | None) -> None:
     more = {} if seconds is None else {"second_per_grid_ts": torch.tensor(seconds)}
     tokens = [9, START, *[IMAGE] * 6, END, 9, START, *[VIDEO] * 70 * 4, END, 9, 9]
-    features = [
-        feature("video", 11, (70, 4, 4), **more),
-        feature("image", 2, (1, 4, 6)),
-    ]
-    found = model_of(EvsQwen2_5_VL).get_mrope_input_positions(tokens, features)
-    stock = Qwen2_5_VLForConditionalGeneration.get_mrope_input_positions
-    expected = stock(model_of(Qwen2_5_VLForConditionalGeneration), tokens, features)
-    assert torch.equal(found[0], expected[0])
-    assert found[1] == expected[1]
+    features = [feature("video", 11, (70, 4, 4), **more), feature("image", 2, (1, 4, 6))]
+    assert_same_positions(EvsQwen2_5_VL, Qwen2_5_VLForConditionalGeneration, tokens, features)
 
 
 def test_videos_of_qwen3_vl() -> None:
     frame = [9, 9, START, *[VIDEO] * 6, END]
     tokens = [9, START, *[IMAGE] * 6, END, START, *frame * 3, END, 9, 9]
-    features = [
-        feature("video", 10, (3, 6, 4), timestamps=[0.0, 1.0, 2.0]),
-        feature("image", 2, (1, 4, 6)),
-    ]
-    found = model_of(EvsQwen3VL).get_mrope_input_positions(tokens, features)
-    stock = Qwen3VLForConditionalGeneration.get_mrope_input_positions
-    expected = stock(model_of(Qwen3VLForConditionalGeneration), tokens, features)
-    assert torch.equal(found[0], expected[0])
-    assert found[1] == expected[1]
+    times = [0.0, 1.0, 2.0]
+    features = [feature("video", 10, (3, 6, 4), timestamps=times), feature("image", 2, (1, 4, 6))]
+    assert_same_positions(EvsQwen3VL, Qwen3VLForConditionalGeneration, tokens, features)

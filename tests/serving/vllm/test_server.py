@@ -7,10 +7,8 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +24,7 @@ from evscli.serving.served import ServedVideo
 from evscli.store import open_store
 from tests.serving.vllm.engine import ANSWER, Engine
 from tests.serving.vllm.made import QUESTIONS, SAMPLES
+from tests.serving.vllm.servers import free_port, wait_for
 
 CLOSE = 1e-4
 OPTIONS = (
@@ -75,12 +74,6 @@ class Server:
         return {"type": "video_url", "video_url": {"url": value}}
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module", params=["stores", "raw"])
 def server(
     request: pytest.FixtureRequest, stores: Path, language: LanguageModel, tmp_path_factory: Any
@@ -104,19 +97,6 @@ def server(
     finally:
         process.terminate()
         process.wait(60)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until the server answers. Raises AssertionError where it ends instead."""
-    for _ in range(600):
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
-        except OSError:
-            time.sleep(0.5)
-            continue
-        return
-    raise AssertionError(log.read_text()[-3000:])
 
 
 def assert_answer(server: Server, found: dict[str, Any], question: str, *records: Any) -> None:
