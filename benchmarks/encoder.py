@@ -24,8 +24,8 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
 from evscli.encoders.tower import encode_frames
+from evscli.models.parts.frame_tower import FrameTower
 from evscli.models.qwen2_5_vl.tower import Qwen25Tower
-from evscli.models.qwen3_vl.tower import Qwen3Tower
 
 GRIDS = ((32, 8, 8), (8, 18, 18), (4, 26, 46))
 """The (T, H, W) patches of one chunk: many thumbnails, small frames, large frames."""
@@ -43,7 +43,7 @@ def towers(width: int) -> dict[str, tuple[Any, Any]]:
     )
     sdpa = {"attn_implementation": "sdpa"}
     return {
-        "Qwen3-VL": (Qwen3VLVisionModel._from_config(with_planes, **sdpa), Qwen3Tower),
+        "Qwen3-VL": (Qwen3VLVisionModel._from_config(with_planes, **sdpa), FrameTower),
         "Qwen2.5-VL": (
             Qwen2_5_VisionTransformerPretrainedModel._from_config(with_windows, **sdpa),
             Qwen25Tower,
@@ -128,6 +128,6 @@ def measure(*, repeats: int = 2, width: int = 512, grids: int = 3, device: str =
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"repeats": 1, "width": 64, "grids": 1},
-    code=("models/parts/attention.py", "models/qwen2_5_vl/tower.py", "models/qwen3_vl/tower.py"),
+    code=("models/parts/attention.py", "models/qwen2_5_vl/tower.py", "models/parts/frame_tower.py"),
     minutes=3,
 )

@@ -31,7 +31,7 @@ from evscli.encoders.scorer import expected_shapes
 from evscli.encoders.tower import encode_frames
 from evscli.models.contract import Tower
 from evscli.models.molmo2.tower import Molmo2Tower, Molmo2Vision
-from evscli.models.qwen3_vl.tower import Qwen3Tower
+from evscli.models.parts.frame_tower import FrameTower
 from evscli.pruners import PruneRequest, check_selection, select_windows
 from evscli.records import PruneInputs, WindowChoice
 
@@ -72,7 +72,7 @@ def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
     merged = 4 * width
     return Case(
         name="Qwen3-VL-2B",
-        tower=Qwen3Tower(model, (side, side)),
+        tower=FrameTower(model, (side, side)),
         patches=torch.randn(frames, side * side, values, device=device),
         width=width,
         inner=4 * width,

@@ -157,9 +157,10 @@ class PromptBatch:
         """Return the inputs to train on, in which a row holds all prompts about the same videos.
 
         The mask is [B, 1, S, S] bool, and so for attention that takes one of any shape. A model
-        that sees videos in both directions makes its own mask and is given rows of one prompt.
+        that sees videos in both directions makes its own mask, and one with recurrent layers heeds
+        none: they are given rows of one prompt.
         """
-        if self.builder.form.seen_whole:
+        if self.builder.form.seen_whole or self.builder.form.recurrent:
             return self.inputs(add_generation_prompt=False)
         groups = [group for group, _ in self.prompts]
         rows = self.rows(add_generation_prompt=False)

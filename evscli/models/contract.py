@@ -190,5 +190,8 @@ class PromptFormat:
     """The number of axes of position ids: (t, h, w), or 1 for plain ones."""
     begins: bool = False
     """Whether a prompt begins with the tokenizer's first token, whatever the template says."""
+    recurrent: bool = False
+    """Whether layers of the language model read tokens one after the other, whatever a mask says,
+    so that a row of a batch holds one prompt."""
     seen_whole: tuple[str, ...] = ()
     """Tokens that attend to each other in both directions: the model must be given them."""

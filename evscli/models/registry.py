@@ -32,6 +32,7 @@ EXAMPLE_ID = "Qwen/Qwen3-VL-2B-Instruct"
 FOLDERS = (
     "qwen2_5_vl",
     "qwen3_vl",
+    "qwen3_5",
     "molmo2",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""

@@ -11,7 +11,7 @@ import torch
 from benchmarks.inside import Case, pruned_run, share_left
 from evscli.bundled import MINI_FOLDER
 from evscli.encoders.scorer import load_scorer
-from evscli.models.qwen3_vl.tower import Qwen3Tower
+from evscli.models.parts.frame_tower import FrameTower
 from evscli.pruners import check_selection
 from evscli.records import PruneInputs
 
@@ -27,7 +27,7 @@ def test_stts_leaves_in_mini_what_the_page_says(models: dict[str, Any]) -> None:
     values = 3 * config.temporal_patch_size * config.patch_size**2
     case = Case(
         name="mini",
-        tower=Qwen3Tower(vision, GRID),
+        tower=FrameTower(vision, GRID),
         patches=torch.randn(8, GRID[0] * GRID[1], values, generator=torch.Generator()),
         width=config.hidden_size,
         inner=config.intermediate_size,

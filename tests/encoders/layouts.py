@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evscli.encoders import VideoEncoder
 from evscli.encoders.early import Prefix
+from evscli.encoders.tower import patches_of
 from evscli.models.contract import Tower
 from evscli.records import FrameChunk, FramePlan
 
@@ -124,3 +125,23 @@ def begun(tower: Tower, after: int, chunks: Iterable[Tensor], frames: int) -> Pr
     for patches in chunks:
         prefix.add(patches)
     return prefix
+
+
+def masked(
+    tower: Tower, patches: Tensor, mask: Tensor, after: int, bias: Tensor | None = None
+) -> Any:
+    """The whole tower with keys that were dropped hidden from the blocks after `after`."""
+    hidden_keys = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)
+    hidden_keys[~mask.flatten(1).any(1)] = 0  # a frame without any key has no softmax
+    states, first = {}, after + 1
+    with torch.inference_mode():
+        hidden = tower.embed(patches)
+        for number in range(tower.depth):
+            extra = None
+            if number == after + 1 and bias is not None:
+                extra, first = patches_of(tower, bias), after + 2
+            elif number >= first:
+                extra = patches_of(tower, hidden_keys)
+            hidden = tower.block(number, hidden, extra)
+            states[number] = hidden
+        return tower.tokens(states)

@@ -15,7 +15,7 @@ from evscli.encoders.tower import encode_frames, patches_of, windows_of
 from evscli.models.contract import Tower
 from evscli.records import KeptTokens, WindowChoice, WindowTokens
 from tests.checkpoints import FAMILIES
-from tests.encoders.layouts import begun, random_frames
+from tests.encoders.layouts import begun, masked, random_frames
 
 GRID = (3, 5)
 FRAMES = 6
@@ -69,24 +69,6 @@ def encode(
     with torch.inference_mode():
         prefix = begun(tower, after, patches.split(chunk), len(patches))
         return finish(prefix, choice, patches=most, device=patches.device)
-
-
-def masked(tower: Tower, patches: Tensor, mask: Tensor, after: int, bias: Tensor | None) -> Any:
-    """The whole tower with keys that were dropped hidden from the blocks after `after`."""
-    hidden_keys = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)
-    hidden_keys[~mask.flatten(1).any(1)] = 0  # a frame without any key has no softmax
-    states, first = {}, after + 1
-    with torch.inference_mode():
-        hidden = tower.embed(patches)
-        for number in range(tower.depth):
-            extra = None
-            if number == after + 1 and bias is not None:
-                extra, first = patches_of(tower, bias), after + 2
-            elif number >= first:
-                extra = patches_of(tower, hidden_keys)
-            hidden = tower.block(number, hidden, extra)
-            states[number] = hidden
-        return tower.tokens(states)
 
 
 def assert_close(ours: Tensor, theirs: Tensor) -> None:

@@ -10,12 +10,13 @@ from evscli.encoders import list_families
 from evscli.errors import ModelError
 from evscli.models import registry
 from evscli.models.registry import family_of
+from tests.families import CASES
 
 
 def test_lists_a_summary_for_every_family() -> None:
     listed = list_families()
 
-    assert set(listed) == {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2"}
+    assert {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2", *CASES} == set(listed)
     assert all(summary and "\n" not in summary for summary in listed.values())
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, 
 
 from evscli.evaluation.questions.options import side_by_side
 from evscli.mini.training.prompts import VideoPrompt
-from evscli.models.qwen3_vl.tower import FrameLayout, frame_layout, merge_cells
+from evscli.models.parts.frame_tower import FrameLayout, frame_layout, merge_cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

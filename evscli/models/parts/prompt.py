@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from evscli.models.contract import Marks
+from evscli.models.contract import Marks, VideoLayout
 from evscli.records import PrunedVideo
 
 
@@ -20,6 +20,21 @@ def qwen_marks(tokenizer: Any) -> Marks:
         start=getattr(tokenizer, "vision_start_token", "<|vision_start|>"),
         pad=pad,
         end=getattr(tokenizer, "vision_end_token", "<|vision_end|>"),
+    )
+
+
+def framewise_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
+    """Lay a video out as a run for every temporal patch, emptied ones included.
+
+    Position ids are constant in time within a run: the text carries the time.
+    """
+    t, h, w = record.info.grid_thw
+    cells = record.position_ids.long()
+    return VideoLayout(
+        text="".join(f"<{time:.1f} seconds>{marks.start}{marks.pad}{marks.end}" for time in times),
+        counts=cells[:, 0].bincount(minlength=t),
+        advance=max(h, w),
+        offsets=(cells * torch.tensor([0, 1, 1])).T,
     )
 
 

@@ -12,7 +12,7 @@ DENSE = FamilySpec(
         "transformers.models.qwen3_vl.video_processing_qwen3_vl:Qwen3VLVideoProcessor",
         "transformers.models.qwen2_vl.video_processing_qwen2_vl:Qwen2VLVideoProcessor",
     ),
-    tower="evscli.models.qwen3_vl.tower:Qwen3Tower",
+    tower="evscli.models.parts.frame_tower:FrameTower",
     shape="evscli.models.parts.shape:qwen_shape",
     rules="evscli.models.parts.rules:ProcessorRules",
     pixels="evscli.models.parts.pixels:pixel_format",

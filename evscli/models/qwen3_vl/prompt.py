@@ -10,24 +10,9 @@ from torch import Tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from evscli.errors import DamagedError
-from evscli.models.contract import Marks, PromptFormat, VideoLayout
-from evscli.models.parts.prompt import qwen_marks
+from evscli.models.contract import PromptFormat
+from evscli.models.parts.prompt import framewise_layout, qwen_marks
 from evscli.records import PrunedVideo
-
-
-def framewise_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
-    """Lay a video out as a run for every temporal patch, emptied ones included.
-
-    Position ids are constant in time within a run: the text carries the time.
-    """
-    t, h, w = record.info.grid_thw
-    cells = record.position_ids.long()
-    return VideoLayout(
-        text="".join(f"<{time:.1f} seconds>{marks.start}{marks.pad}{marks.end}" for time in times),
-        counts=cells[:, 0].bincount(minlength=t),
-        advance=max(h, w),
-        offsets=(cells * torch.tensor([0, 1, 1])).T,
-    )
 
 
 def deepstack_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:

@@ -1,4 +1,4 @@
-"""The Qwen3-VL vision tower on batched frames: dense and mixture-of-experts models share it.
+"""The vision tower of Qwen3-VL and the families after it, on batched frames.
 
 Runs the modules of transformers' own tower in the layout [T, S, C], S patches for each of T
 temporal patches. Knows no checkpoint, no processor and no device.
@@ -35,8 +35,11 @@ class FrameLayout:
     """The frame as one window."""
 
 
-class Qwen3Tower:
-    """A Qwen3-VL tower for frames of `grid_hw` patches, before merging."""
+class FrameTower:
+    """A tower for frames of `grid_hw` patches, before merging, whose blocks see one at a time.
+
+    Positions are learned and interpolated to the grid, and turn queries and keys besides.
+    """
 
     def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
@@ -44,7 +47,7 @@ class Qwen3Tower:
         self.cells = self.layout.cells
         self.depth = len(vision.blocks)
         self.heads = int(vision.config.num_heads)
-        self.planes_after = tuple(vision.deepstack_visual_indexes)
+        self.planes_after = tuple(getattr(vision, "deepstack_visual_indexes", ()))
         self.read_after = tuple(sorted({*self.planes_after, self.depth - 1}))
 
     @cached_property
@@ -81,9 +84,8 @@ class Qwen3Tower:
     def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
         embeds: Tensor = self.vision.merger(states[self.depth - 1])
-        mergers = self.vision.deepstack_merger_list
         planes = [
-            mergers[plane](states[number]).view(embeds.shape)
+            self.vision.deepstack_merger_list[plane](states[number]).view(embeds.shape)
             for plane, number in enumerate(self.planes_after)
         ]
         return embeds, torch.stack(planes) if planes else None

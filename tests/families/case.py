@@ -1,0 +1,73 @@
+"""A family as the suite tests it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForImageTextToText, GenerationConfig, PretrainedConfig
+
+from evscli.mini.form import mini_tokenizer
+from evscli.records import PrunedVideo
+
+MESSAGES = [
+    {
+        "role": "user",
+        "content": [{"type": "video"}, {"type": "text", "text": "what happens first?"}],
+    }
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A family: how a tiny checkpoint is made, and what the whole model gets of a video."""
+
+    model_type: str
+    config: Callable[[Any], PretrainedConfig]
+    """The tokenizer to the configuration of a tiny model."""
+    processor: Mapping[str, Any]
+    """The values of `video_preprocessor_config.json`."""
+    own_inputs: Callable[[Any, Any, PrunedVideo, Tensor, Any], dict[str, Any]]
+    """What the family's own processor makes of (model, tokenizer, record, frames [F, 3, H, W] of
+    the record's source, messages): the inputs of the model's own forward."""
+    positions: Callable[[Any, Mapping[str, Any]], Tensor]
+    """The position ids of (model, own inputs), [3, 1, S] or [1, S]."""
+    pad: str
+    """The token that stands for a visual token."""
+    tower: str
+    """The module of the model whose blocks run over patches."""
+    tokens: Sequence[str] = ()
+    """Special tokens that the tokenizer of mini lacks."""
+    template: Callable[[str], str] = str
+    """The chat template of mini to that of the family."""
+    refused: Sequence[tuple[tuple[str, ...], object, str]] = ()
+    """Wrong values of `config.json`: where, which, and a part of the message."""
+    packs: bool = True
+    """Whether a prompt takes part in a batch with others without a change beyond rounding."""
+
+    def tokenizer(self) -> Any:
+        """The tokenizer of mini, with the special tokens and the template of the family."""
+        tokenizer = mini_tokenizer()
+        if self.tokens:
+            tokenizer.add_special_tokens({"additional_special_tokens": [*self.tokens]})
+        tokenizer.chat_template = self.template(tokenizer.chat_template)
+        return tokenizer
+
+    def write(self, folder: Path) -> Path:
+        """Write a random checkpoint in float32."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer = self.tokenizer()
+        tokenizer.save_pretrained(folder)
+        torch.manual_seed(0)
+        model = AutoModelForImageTextToText.from_config(self.config(tokenizer), dtype=torch.float32)
+        model.generation_config = GenerationConfig(
+            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+        )
+        model.save_pretrained(folder)
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(self.processor))
+        return folder

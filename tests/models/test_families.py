@@ -1,0 +1,255 @@
+"""Every family from a file to logits, against its own processor and its own forward.
+
+One suite for all: `tests/families/` says of each what its own code makes of frames.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+from evscli import open_store, prefill, prune_video
+from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders.digest import vision_name
+from evscli.errors import ModelError
+from evscli.models.registry import built_in
+from evscli.pipeline import encode_video
+from evscli.pipeline.passes import AfterPass
+from evscli.pruners import check_selection, get_pruner, method_names
+from evscli.records import PrunedVideo, RunConfig, VideoInput
+from evscli.store import StoreWriter
+from tests.encoders.layouts import masked
+from tests.families import CASES
+from tests.families.case import MESSAGES, Case
+from tests.videos import sequential_pixels, write_video
+
+METHODS = [
+    name
+    for name in method_names()
+    if not ((pruner := get_pruner(name)).keeps_all or pruner.inside is not None)
+    and pruner.needs <= {"pixels"}
+]
+"""The methods that need neither training nor a question, behind the encoder."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tried:
+    """A family's tiny checkpoint, a clip through evs, and the same by the family's own code."""
+
+    case: Case
+    folder: Path
+    clip: Path
+    model: Any
+    tokenizer: Any
+    full: PrunedVideo
+    """The clip at full budget, from a store."""
+    own: dict[str, Any]
+    """The inputs of the model's own forward."""
+    encoder: VideoEncoder
+    encoded: AfterPass
+    frames: Tensor
+    """[F, 3, H, W] uint8: the frames that were sampled."""
+
+    @property
+    def visual(self) -> Tensor:
+        """[S] bool: the places of visual tokens in the whole prompt."""
+        found: Tensor = self.own["input_ids"][0] == self.tokenizer.convert_tokens_to_ids(
+            self.case.pad
+        )
+        return found
+
+    def kept(self, record: PrunedVideo) -> Tensor:
+        """[S] bool: the places of the whole prompt that pruning leaves."""
+        keep = ~self.visual
+        keep[self.visual] = record.keep_mask.flatten()
+        return keep
+
+    def sliced(self, record: PrunedVideo) -> dict[str, Any]:
+        """The inputs of the language part, sliced by hand from the whole prompt's."""
+        keep = self.kept(record)
+        embeds = self.model.get_input_embeddings()(self.own["input_ids"])
+        embeds[:, self.visual] = self.full.embeds
+        return {
+            "input_ids": self.own["input_ids"][:, keep],
+            "inputs_embeds": embeds[:, keep],
+            "position_ids": self.case.positions(self.model, self.own)[..., keep],
+            "attention_mask": torch.ones(1, int(keep.sum()), dtype=torch.long),
+        }
+
+
+@pytest.fixture(scope="module", params=CASES)
+def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tried:
+    case = CASES[request.param]
+    root = tmp_path_factory.mktemp(case.model_type)
+    folder = case.write(root / "model")
+    clip = write_video(root / "clip.mp4", frames=24)
+    encoder = load_encoder(str(folder), device="cpu", dtype="float32", chunk_frames=64)
+    encoded = encode_video(VideoInput(id="clip", path=clip, root=root), encoder, pixels=True)
+    full = encoded.prune(check_selection("none"))
+    with StoreWriter(root / "store", RunConfig(settings={})) as writer:
+        writer.add(full)
+    full = open_store(root / "store")["clip"]
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    frames = torch.stack([torch.from_numpy(frame) for frame in sequential_pixels(clip)])
+    chosen = frames[full.source_index].permute(0, 3, 1, 2)
+    return Tried(
+        case=case,
+        folder=folder,
+        clip=clip,
+        model=model,
+        tokenizer=tokenizer,
+        full=full,
+        own=case.own_inputs(model, tokenizer, full, chosen, MESSAGES),
+        encoder=encoder,
+        encoded=encoded,
+        frames=chosen,
+    )
+
+
+@torch.no_grad()
+def logits(model: Any, inputs: Any) -> Tensor:
+    """[B, S, V]"""
+    found: Tensor = model(**inputs).logits
+    return found
+
+
+def test_at_budget_one_logits_equal_the_models_own_forward(tried: Tried) -> None:
+    ours = prefill(tried.full, tried.tokenizer, MESSAGES, model=tried.model)
+    assert torch.equal(ours["input_ids"], tried.own["input_ids"])
+    assert torch.equal(ours["position_ids"], tried.case.positions(tried.model, tried.own))
+    assert torch.equal(logits(tried.model, ours), logits(tried.model, tried.own))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_prunes_and_positions_are_those_of_the_whole(
+    tried: Tried, method: str
+) -> None:
+    record = tried.encoded.prune(check_selection(method, 0.4))
+    assert record.info.kept == record.info.expected == int(record.keep_mask.sum())
+    ours = prefill(record, tried.tokenizer, MESSAGES, model=tried.model)
+    sliced = tried.sliced(record)
+    for name in ("input_ids", "position_ids"):
+        assert torch.equal(ours[name], sliced[name])
+
+
+def test_pruned_logits_equal_a_call_of_the_language_part_sliced_by_hand(tried: Tried) -> None:
+    record = tried.encoded.prune(check_selection("vcast", 0.4))
+    ours = logits(tried.model, prefill(record, tried.tokenizer, MESSAGES, model=tried.model))
+    sliced = tried.sliced(record)
+    expected = logits(tried.model, sliced_call(sliced))
+    assert torch.equal(ours, expected)
+    counted = {
+        **sliced,
+        "position_ids": torch.arange(ours.shape[1]).expand_as(sliced["position_ids"]),
+    }
+    assert not torch.equal(ours, logits(tried.model, sliced_call(counted)))
+
+
+def sliced_call(sliced: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a call with embeddings in place of ids."""
+    return {name: value for name, value in sliced.items() if name != "input_ids"}
+
+
+def test_generate_answers_as_a_loop_without_cache_does(tried: Tried) -> None:
+    record = tried.encoded.prune(check_selection("vcast", 0.4))
+    ours = prefill(record, tried.tokenizer, MESSAGES, model=tried.model)
+    made = tried.model.generate(**ours, max_new_tokens=3, do_sample=False, eos_token_id=-1)[
+        0, ours["input_ids"].shape[1] :
+    ]
+    inputs = {**ours, "use_cache": False}
+    for token in made:
+        best = logits(tried.model, inputs)[0, -1]
+        assert best.max() - best[token] < 1e-4
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], token.view(1, 1)], dim=1)
+        ends = inputs["position_ids"][..., -1:].amax(0, keepdim=True) + 1
+        shape = inputs["position_ids"][..., -1:].shape
+        inputs["position_ids"] = torch.cat([inputs["position_ids"], ends.expand(shape)], dim=-1)
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        if "mm_token_type_ids" in inputs:
+            kinds = inputs["mm_token_type_ids"]
+            inputs["mm_token_type_ids"] = torch.cat([kinds, torch.zeros_like(kinds[:, :1])], dim=1)
+
+
+def test_a_batch_of_prompts_answers_as_they_do_alone(tried: Tried) -> None:
+    few, more = (tried.encoded.prune(check_selection("vcast", share)) for share in (0.2, 0.6))
+    several = [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "what happens first?"},
+                {"type": "video"},
+                {"type": "text", "text": "and"},
+                {"type": "video"},
+            ],
+        }
+    ]
+    asked = ([few, few], [more], [few, more]), (several, MESSAGES, several)
+    together = logits(
+        tried.model, prefill([*asked[0]], tried.tokenizer, [*asked[1]], model=tried.model)
+    )
+    for row, records, messages in zip(together, *asked, strict=True):
+        alone = logits(tried.model, prefill(records, tried.tokenizer, messages, model=tried.model))
+        torch.testing.assert_close(row[-1], alone[0, -1], atol=1e-4, rtol=1e-3)
+
+
+def test_pruning_inside_hides_the_rest_from_later_blocks(tried: Tried) -> None:
+    record = prune_video(
+        tried.clip,
+        method="vcast",
+        budget=0.4,
+        model=str(tried.folder),
+        dtype="float32",
+        prune_at=0,
+    )
+    encoder = tried.encoder
+    tower = encoder.for_grid(tower_grid(encoder, record))
+    frames = encoder.form.resize(tried.frames, record.info.resized_size)
+    embeds, planes = masked(tower, encoder.form.patchify(frames), record.keep_mask, 0)
+    for ours, theirs in ((record.embeds, embeds), (record.deepstack, planes)):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            expected = theirs[..., record.keep_mask, :]
+            assert (ours - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def tower_grid(encoder: Any, record: PrunedVideo) -> tuple[int, int]:
+    """The patches down and across of the resized frames."""
+    height, width = record.info.resized_size
+    return height // encoder.shape.patch_size, width // encoder.shape.patch_size
+
+
+def test_vision_weights_are_found_by_the_names_of_files_and_of_modules(tried: Tried) -> None:
+    """Transformers writes files with the names of published checkpoints, and renames them."""
+    spec = built_in()[tried.case.model_type]
+    with safe_open(tried.folder / "model.safetensors", "pt") as file:
+        published = [*file.keys()]
+    expected = sorted(tried.encoder.for_grid((2, 2)).vision.state_dict())
+    for names in (published, tried.model.state_dict()):
+        assert sorted(found for name in names if (found := vision_name(name, spec))) == expected
+
+
+def test_wrong_values_of_a_checkpoint_are_refused(tried: Tried, tmp_path: Path) -> None:
+    config = json.loads((tried.folder / "config.json").read_text())
+    for path, value, line in tried.case.refused:
+        wrong = json.loads(json.dumps(config))
+        inner = wrong
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = value
+        folder = tmp_path / path[-1]
+        folder.mkdir()
+        for file in tried.folder.iterdir():
+            (folder / file.name).symlink_to(file)
+        (folder / "config.json").unlink()
+        (folder / "config.json").write_text(json.dumps(wrong))
+        with pytest.raises(ModelError, match=line):
+            load_encoder(str(folder), device="cpu")
