@@ -33,7 +33,7 @@ MOST_LINES = 27_000 + sum(
         "weights that are blended": 90,
         "processes that end and checkpoints that are whole": 115,
         "serving engines": 1605,
-        "Qwen3.5 and Qwen4-exp": 60,
+        "Qwen3.5 and Qwen4-exp": 95,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability
