@@ -53,6 +53,11 @@ class Uniform:
         """Return the size given."""
         return height, width
 
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Return the cells of a size."""
+        cell = self.patch_size * self.merge_size
+        return height // cell, width // cell
+
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
         """Return [T] index / fps."""
         return source_index[::2] / fps

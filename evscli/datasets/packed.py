@@ -29,6 +29,8 @@ class PackedVideos:
     """[sum K, D] embeddings of all kept tokens."""
     deepstack: Tensor | None
     """[L, sum K, D] DeepStack planes, for families that have them."""
+    suffix: Tensor | None
+    """[n, D] tokens behind those of every video, for families with such."""
     position_ids: Tensor
     """[sum K, 3] int32, as in every record."""
     cu_seqlens: Tensor
@@ -66,6 +68,7 @@ class PackedVideos:
             info=info,
             embeds=self.embeds[tokens],
             deepstack=None if self.deepstack is None else self.deepstack[:, tokens],
+            suffix=self.suffix,
             position_ids=self.position_ids[tokens],
             keep_mask=self.keep_mask[cells].view(info.grid_thw),
             scores=None if self.scores is None else self.scores[cells].view(info.grid_thw),
@@ -87,6 +90,7 @@ def pack_videos(videos: Sequence[PrunedVideo]) -> PackedVideos:
         infos=tuple(video.info for video in videos),
         embeds=torch.cat([video.embeds for video in videos]),
         deepstack=torch.cat(deepstack, dim=1) if deepstack else None,
+        suffix=videos[0].suffix,
         position_ids=torch.cat([video.position_ids for video in videos]),
         cu_seqlens=torch.tensor(
             [0, *accumulate(video.info.kept for video in videos)], dtype=torch.int32

@@ -42,7 +42,11 @@ def vision_name(key: str, family: FamilySpec) -> str | None:
 
         key, _ = rename_source_key(key, renamings_of(family.model_type), [])
     name = key.removeprefix("model.")
+    if family.left_out_of_names is not None:
+        name = name.replace(family.left_out_of_names, "")
     modules = tuple(f"{module}." for module in family.vision_modules)
+    if name in family.vision_modules:  # a weight by itself
+        return name
     # A scorer that was trained with the tower is read on its own.
     if not name.startswith(modules) or "temporal_token_scorer." in name:
         return None

@@ -40,6 +40,8 @@ class VideoEncoder:
     """The dtype of weights and arithmetic."""
     chunk_frames: int
     """Frames in one call of the tower; a multiple of the temporal patch."""
+    suffix: Tensor | None = None
+    """[n, D] tokens behind those of all cells of a video, on the CPU, of a model with such."""
     resize_on_device: bool
     """Whether frames are resized on the device, which is faster there and approximate."""
 

@@ -19,7 +19,7 @@ from evscli.encoders.device import arithmetic_dtype, resolve_device, resolve_dty
 from evscli.encoders.digest import weights_digests
 from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import Model, find_model
-from evscli.encoders.processor import load_video_processor, processor_digest
+from evscli.encoders.processor import load_video_processor, processor_digest, with_patches
 from evscli.errors import UsageError
 from evscli.models.contract import SamplingRules, VisionShape
 from evscli.models.spec import load_name
@@ -65,12 +65,14 @@ def load_encoder(
     processor = load_video_processor(files, checkpoint.family)
     family = checkpoint.family
     shape = load_name(family.shape)(checkpoint.config, processor, model=files.name)
+    with_patches(processor, shape)
     _check_chunk(chunk_frames, shape.temporal_patch_size)
     rules = load_name(family.rules)(processor, sampling, family.own_fps)
     kept = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
     computed = arithmetic_dtype(dtype, kept=kept, device=target, units=units)
     vision = build_vision(checkpoint, device=target, dtype=computed)
     info = model_info(checkpoint, processor, shape, kept=kept, computed=computed)
+    suffix = None if family.suffix is None else load_name(family.suffix)(vision)
     return VideoEncoder(
         info=info,
         rules=rules,
@@ -81,6 +83,7 @@ def load_encoder(
         device=target,
         dtype=computed,
         chunk_frames=chunk_frames,
+        suffix=None if suffix is None else suffix.to("cpu", kept),
         resize_on_device=resize == "device",
     )
 
@@ -108,6 +111,7 @@ def model_info(
         temporal_patch_size=shape.temporal_patch_size,
         merge_size=shape.merge_size,
         tokens_per_second=shape.tokens_per_second,
+        suffix_tokens=shape.suffix_tokens or None,
         compute_dtype=None if computed == kept else str(computed).removeprefix("torch."),
     )
 

@@ -25,6 +25,7 @@ from evscli.encoders.digest import json_digest
 from evscli.encoders.files import ModelFiles, read_json
 from evscli.encoders.processor_checks import check_size_as_saved, check_values
 from evscli.errors import ModelError
+from evscli.models.contract import VisionShape
 from evscli.models.parts.values import SavedValues, Want
 from evscli.models.spec import FamilySpec
 
@@ -101,6 +102,13 @@ def processor_values(files: ModelFiles) -> SavedValues:
         f"{files.name} has no video processor configuration ({', '.join(CONFIGS)}); "
         "add the one of the model it comes from"
     )
+
+
+def with_patches(processor: Any, shape: VisionShape) -> None:
+    """Give a processor that cuts no patches the sizes of its tower's, which others have."""
+    for name in ("patch_size", "merge_size"):
+        if not hasattr(processor, name):
+            setattr(processor, name, getattr(shape, name))
 
 
 def processor_digest(processor: Any, family: FamilySpec) -> str:

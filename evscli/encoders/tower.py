@@ -60,17 +60,27 @@ def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
     """
     h, w = tower.cells
     places = tower.window_patches.flatten().cpu()
-    if not torch.equal(places, torch.arange(len(places))):
-        ordered = allocate(hidden.shape, hidden.dtype)
+    if not torch.equal(places, torch.arange(hidden.shape[1])):
+        ordered = allocate((len(hidden), len(places), hidden.shape[2]), hidden.dtype)
         hidden = torch.index_select(hidden, 1, places, out=ordered)
     return hidden.view(len(hidden), h, w, -1, hidden.shape[-1])
 
 
 def patches_of(tower: Tower, windows: Tensor) -> Tensor:
-    """Return a value for each window [T, h, w] as one for each patch [T, S]."""
-    places = tower.window_patches.to(windows.device)
-    patches = windows.new_empty((len(windows), places.numel()))
-    patches[:, places.flatten()] = windows.flatten(1).repeat_interleave(places.shape[1], dim=1)
+    """Return a value for each window [T, h, w] as one for each patch [T, S].
+
+    A patch of several windows has the largest of their values. What is in no window, as a class
+    token, is True where anything of its frame is, and 0 among numbers.
+    """
+    flat, places = windows.flatten(1), tower.window_patches.to(windows.device)
+    if flat.dtype == torch.bool:
+        patches = flat.any(dim=1, keepdim=True).repeat(1, tower.size)
+    else:
+        patches = flat.new_zeros((len(flat), tower.size))
+    patches[:, places.flatten()] = flat.repeat_interleave(places.shape[1], dim=1)
+    if tower.shares_patches:
+        for own in places.T:
+            patches[:, own] = torch.maximum(patches[:, own], flat)
     return patches
 
 
@@ -79,9 +89,8 @@ def finish_packed(
 ) -> tuple[Tensor, Tensor | None]:
     """Turn packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`."""
     patches = tower.window_patches
-    place = torch.empty(keep.numel() * patches.shape[1], dtype=torch.int64)
-    place = place.to(packing.rows.device)
+    place = torch.empty(len(keep) * packing.size, dtype=torch.int64, device=packing.rows.device)
     place[packing.rows] = torch.arange(len(packing.rows), device=place.device)
     frame, window = keep.flatten(1).nonzero(as_tuple=True)
-    wanted = place[frame[:, None] * patches.numel() + patches[window]]
-    return tower.window_tokens({number: state[wanted] for number, state in states.items()})
+    wanted = place[frame[:, None] * packing.size + patches[window]]
+    return tower.window_tokens({number: state[wanted] for number, state in states.items()}, window)

@@ -89,7 +89,7 @@ def vision_side(model: nn.Module) -> VisionSide:
     if any(FSDP in name for name, _ in model.named_modules()):
         return VisionSide(held=Held.ELSEWHERE, weights={})
     parts = vision_parts(model)
-    stored = {before + key: value for before, part in parts.items() for key, value in state(part)}
+    stored = {name: value for own, part in parts.items() for name, value in state(own, part)}
     adapters = {name: value for name, value in stored.items() if ADAPTER.search(name)}
     whole = {name: value for name, value in stored.items() if name not in adapters}
     held = worst([held_of(value) for value in whole.values()])
@@ -100,8 +100,8 @@ def vision_side(model: nn.Module) -> VisionSide:
     return VisionSide(held=held, weights={**whole, **active})
 
 
-def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules that are the vision side, by what stands before their weights' names."""
+def vision_parts(model: nn.Module) -> dict[str, nn.Module | nn.Parameter]:
+    """Return the modules and weights that are the vision side, by how their names begin."""
     inner = inner_model(model)
     try:
         modules = family_of(inner.config.model_type, model=inner.name_or_path).vision_modules
@@ -109,14 +109,17 @@ def vision_parts(model: nn.Module) -> dict[str, nn.Module]:
         return {}
     for part in model.modules():
         if all(hasattr(part, own) for own in modules):
-            return {f"{own}." if modules[1:] else "": getattr(part, own) for own in modules}
+            return {own if modules[1:] else "": getattr(part, own) for own in modules}
     return {}
 
 
-def state(part: nn.Module) -> list[tuple[str, Tensor]]:
-    """Return the weights of a module by their names without wrappers."""
+def state(own: str, part: nn.Module | nn.Parameter) -> list[tuple[str, Tensor]]:
+    """Return the weights of a module, or the one that it is, by their names without wrappers."""
+    if isinstance(part, nn.Parameter):
+        return [(own, part)]
+    before = f"{own}." if own else ""
     kept = [(key, value) for key, value in part.state_dict().items() if not REPLACED.search(key)]
-    return [(WRAPPERS.sub("", key), value) for key, value in kept]
+    return [(before + WRAPPERS.sub("", key), value) for key, value in kept]
 
 
 def worst(held: Sequence[Held]) -> Held:

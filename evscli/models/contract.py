@@ -37,11 +37,22 @@ class Tower(Protocol):
         """The blocks whose output becomes tokens and planes, counted from 0, ascending."""
 
     @property
+    def size(self) -> int:
+        """The rows of a temporal patch that run through the blocks, S."""
+
+    @property
+    def shares_patches(self) -> bool:
+        """Whether a patch may be in several windows."""
+
+    @property
     def window_patches(self) -> Tensor:
-        """[h*w, p] the places in 0..S-1 of each window's patches, windows in raster order."""
+        """[h*w, p] the places in 0..S-1 of each window's patches, windows in raster order.
+
+        Windows may share patches, and S may have more than patches, such as a class token.
+        """
 
     def embed(self, patches: Tensor) -> Tensor:
-        """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
+        """Turn what `PixelFormat.patchify` returns to hidden states [T, S, C]."""
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]; `bias [T, S]` is added to attention logits of every key."""
@@ -52,8 +63,13 @@ class Tower(Protocol):
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Turn outputs [T, S, C] of `read_after` to embeds [T, h, w, D], planes [L, T, h, w, D]."""
 
-    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+    def window_tokens(
+        self, states: Mapping[int, Tensor], windows: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D].
+
+        `windows [n]` are their numbers in raster order.
+        """
 
 
 class PackedTower(Protocol):
@@ -82,6 +98,8 @@ class VisionShape:
     merge_size: int
     """Patches along a side of the window that becomes a token."""
     tokens_per_second: float | None = None
+    suffix_tokens: int = 0
+    """The number of tokens behind those of a whole video, which are never pruned."""
 
 
 Resize = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -118,7 +136,10 @@ class PixelFormat(PatchSizes, Protocol):
         """Resize on any device, maybe a level off."""
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, P]."""
+        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, P].
+
+        For a tower that cuts patches itself they are images [T, 3, H, W].
+        """
 
 
 class SamplingRules(PatchSizes, Protocol):
@@ -139,6 +160,9 @@ class SamplingRules(PatchSizes, Protocol):
 
         Raises VideoError where the rule refuses the shape.
         """
+
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Return (h, w) of the tokens of a temporal patch of resized frames."""
 
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
         """Return the seconds [T] that the prompt text states, one per temporal patch."""

@@ -33,6 +33,7 @@ FOLDERS = (
     "qwen2_5_vl",
     "qwen3_vl",
     "qwen3_5",
+    "llava_onevision",
     "molmo2",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""

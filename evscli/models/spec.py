@@ -34,6 +34,9 @@ class FamilySpec:
     """The function that makes a `PixelFormat` of (processor, model=)."""
     prompt: str
     """The `PromptFormat`: what a video looks like in a prompt."""
+    suffix: str | None = None
+    """The function that returns, of the vision tower, the tokens [n, D] that stand behind those of
+    a whole video. No method prunes them."""
     own_fps: float | None = None
     """Frames per second where the processor samples none: its users sample before it."""
     since: str | None = None
@@ -41,11 +44,13 @@ class FamilySpec:
     whole_config: bool = False
     """Whether `vision` is made of the whole model's configuration, not of its vision part."""
     vision_modules: tuple[str, ...] = ("visual",)
-    """The modules of a loaded model that are its vision side. Weights of a single one are named as
-    inside it, those of several with the module's name before them."""
+    """The modules and single weights of a loaded model that are its vision side. Weights of a
+    single module are named as inside it, those of several with the module's name before them."""
     older_weights: str | None = None
     """A part of the names that vision weights had in older checkpoints, which transformers
     renames."""
+    left_out_of_names: str | None = None
+    """A part of the names of vision weights that newer checkpoints leave out."""
     input_embeddings: tuple[str, ...] = (
         "model.language_model.embed_tokens.weight",
         "model.embed_tokens.weight",

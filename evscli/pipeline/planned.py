@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from evscli.budget import Demand
 from evscli.encoders import VideoEncoder
 from evscli.provenance import source_info
@@ -22,6 +24,8 @@ class PlannedVideo:
     model: ModelInfo
     index: VideoIndex
     plan: FramePlan
+    suffix: Tensor | None = None
+    """[n, D] tokens behind those of all cells, of a model that has such."""
 
 
 def plan_video(
@@ -42,7 +46,14 @@ def plan_indexed(
     """Choose the frames of a video whose timeline is known. Raises VideoError, stage "plan"."""
     with video_errors("plan", video):
         plan = _plan(video, index, encoder.rules)
-    return PlannedVideo(video=video, source=source, model=encoder.info, index=index, plan=plan)
+    return PlannedVideo(
+        video=video,
+        source=source,
+        model=encoder.info,
+        index=index,
+        plan=plan,
+        suffix=encoder.suffix,
+    )
 
 
 def _plan(video: VideoInput, index: VideoIndex, rules: SamplingRules) -> FramePlan:

@@ -42,6 +42,7 @@ def pruned_video(
         frame_times=torch.from_numpy(plan.frame_times),
         prompt_times=torch.from_numpy(plan.prompt_times),
         deepstack=deepstack,
+        suffix=planned.suffix,
         scores=None if scores is None else scores.to(STORED_SCORES),
         order=order,
     )

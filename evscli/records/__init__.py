@@ -3,6 +3,7 @@
 - `frames.py`: frames of a video
 - `inputs.py`: videos to prune
 - `tokens.py`: visual tokens
+- `made_by.py`: encoders and files
 - `stored.py`: contents of a store
 
 Shapes use the field's letters: F sampled frames, T temporal patches, h x w cells of the merged
@@ -21,16 +22,14 @@ from evscli.records.frames import (
     Sampling,
 )
 from evscli.records.inputs import HeldVideo, VideoInput
+from evscli.records.made_by import ModelInfo, SourceInfo, dtype_text
 from evscli.records.stored import (
     Failure,
-    ModelInfo,
     OptionValue,
     Origin,
     PrunedVideo,
     RunConfig,
-    SourceInfo,
     VideoInfo,
-    dtype_text,
 )
 from evscli.records.tokens import (
     KeptTokens,

@@ -8,66 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from evscli.budget import BudgetRule, CountRule, Demand, Fraction, as_rule
 from evscli.errors import DamagedError, UsageError
-from evscli.records.frames import KEPT_AS_NULL, Part
+from evscli.records.frames import Part
+from evscli.records.made_by import ModelInfo, SourceInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 OptionValue = bool | int | float | str
-
-
-def dtype_text(kept: str, computed: str) -> str:
-    """Return the dtypes of tokens in words, such as `bfloat16 computed in float32`."""
-    return kept if kept == computed else f"{kept} computed in {computed}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo:
-    """The facts about a vision encoder that its stored tokens need."""
-
-    name: str
-    """The hub id, `mini`, or a local folder's own name; never an absolute path."""
-    model_type: str
-    """The `model_type` of the checkpoint's configuration."""
-    vision_sha256: str
-    """The digest of the vision weights in the dtype in which the checkpoint stores them."""
-    vision_bf16_sha256: str
-    """The digest of the weights rounded to bfloat16, which a model in a narrower dtype matches."""
-    processor_sha256: str
-    """The digest of the processor's configuration."""
-    dtype: str
-    """The dtype of the embeddings: float32, bfloat16 or float16."""
-    embed_dim: int
-    """The width of an embedding, D."""
-    deepstack_planes: int
-    """The number of DeepStack planes, L."""
-    patch_size: int
-    """The side of a patch in pixels."""
-    temporal_patch_size: int
-    """The number of frames of a temporal patch."""
-    merge_size: int
-    """The number of patches along a side of a cell."""
-    tokens_per_second: float | None = field(default=None, metadata=KEPT_AS_NULL)
-    """The scale of temporal RoPE ids, where the family has one."""
-    compute_dtype: str | None = None
-    """The dtype of the computation, before embeddings were rounded. None is `dtype` itself."""
-
-    @property
-    def arithmetic(self) -> str:
-        """The dtypes of embeddings and computation in words."""
-        return dtype_text(self.dtype, self.compute_dtype or self.dtype)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceInfo:
-    """The file a video came from."""
-
-    path: str
-    """The POSIX path relative to the input root."""
-    size: int
-    """The size in bytes."""
-    sha256: str
-    """The digest of the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,6 +168,8 @@ class PrunedVideo:
     """[T] float64 seconds that the prompt text states."""
     deepstack: Tensor | None = None
     """[L, K, D] DeepStack planes of the kept tokens, for families that have them."""
+    suffix: Tensor | None = None
+    """[n, D] tokens behind those of all cells, which are never pruned, for families with such."""
     scores: Tensor | None = None
     """[T, h, w] float16 scores, stored on request."""
     order: Tensor | None = None
@@ -239,6 +188,7 @@ class PrunedVideo:
             "position_ids",
             "keep_mask",
             "deepstack",
+            "suffix",
             "source_index",
             "frame_times",
             "prompt_times",

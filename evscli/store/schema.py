@@ -75,7 +75,7 @@ _NUMBERS = {
     (0, 1e15): "source.size expected kept prune_at damaged_frames duration part.start part.end "
     "part.first_frame part.source_seconds model.deepstack_planes store_rms_error store_max_error",
     (1, 1e15): "grid_thw count_rule.least part.segments model.embed_dim model.patch_size "
-    "model.merge_size model.temporal_patch_size",
+    "model.merge_size model.temporal_patch_size model.suffix_tokens",
     (1, 2**28): "source_frames",
     (1, 2**16): "source_size resized_size",
     (1e-12, 1e12): "source_fps model.tokens_per_second",
@@ -207,6 +207,9 @@ def expected_layout(info: VideoInfo, *, frames: int, scores: bool = False) -> di
     if model.deepstack_planes:
         planes = (model.deepstack_planes, info.kept, model.embed_dim)
         layout["deepstack"] = TensorSpec(embeds, planes)
+    if model.suffix_tokens:
+        width = (model.suffix_tokens, model.embed_dim)
+        layout["suffix"] = TensorSpec(EMBED_DTYPES[model.dtype], width)
     if info.store_dtype in SCALED:
         for name in layout.keys() & {"embeds", "deepstack"}:
             layout[f"{name}_scale"] = TensorSpec("F32", layout[name].shape[:-1])

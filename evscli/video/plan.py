@@ -39,7 +39,7 @@ def plan_frames(
         fps = index.rate(frames, count=len(numbers))
         source_index, prompt_times = _evenly(index, rules, numbers, fps)
     height, width = rules.resized_size(len(source_index), *index.displayed_size)
-    cell = rules.patch_size * rules.merge_size
+    h, w = rules.cells(height, width)
     return FramePlan(
         source_index=source_index,
         frame_times=index.times[source_index],
@@ -52,8 +52,8 @@ def plan_frames(
         resized_size=(height, width),
         grid_thw=(
             -(-len(source_index) // rules.temporal_patch_size),
-            height // cell,
-            width // cell,
+            h,
+            w,
         ),
         damaged_frames=len(frames) - len(numbers),
         notes=index.notes,

@@ -178,7 +178,8 @@ def test_windows_hold_the_patches_of_their_token(tower: Tower, patches: Tensor) 
         states = dict.fromkeys(tower.read_after, hidden)
         embeds, _ = tower.tokens(states)
         windows = windows_of(tower, hidden)
-        alone, _ = tower.window_tokens({n: windows.flatten(0, 2) for n in states})
+        numbers = torch.arange(windows.shape[1] * windows.shape[2]).repeat(len(windows))
+        alone, _ = tower.window_tokens({n: windows.flatten(0, 2) for n in states}, numbers)
     assert last in states
     assert_close(alone, embeds.flatten(0, 2))
 

@@ -40,7 +40,10 @@ class GoldenTower(Molmo2Tower):
     def embed(self, patches: Tensor) -> Tensor:
         return patches
 
-    def window_tokens(self, states: dict[int, Tensor]) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def window_tokens(  # type: ignore[override]
+        self, states: dict[int, Tensor], windows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        del windows
         return states[5].flatten(1), states[6].flatten(1)[None]
 
 

@@ -47,8 +47,8 @@ class Case:
     """The chat template of mini to that of the family."""
     refused: Sequence[tuple[tuple[str, ...], object, str]] = ()
     """Wrong values of `config.json`: where, which, and a part of the message."""
-    packs: bool = True
-    """Whether a prompt takes part in a batch with others without a change beyond rounding."""
+    older: Callable[[str], str] | None = None
+    """The name of a vision weight in older checkpoints, where it was another."""
 
     def tokenizer(self) -> Any:
         """The tokenizer of mini, with the special tokens and the template of the family."""

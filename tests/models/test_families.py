@@ -69,14 +69,21 @@ class Tried:
     def kept(self, record: PrunedVideo) -> Tensor:
         """[S] bool: the places of the whole prompt that pruning leaves."""
         keep = ~self.visual
-        keep[self.visual] = record.keep_mask.flatten()
+        behind = torch.ones(len(self.suffix), dtype=torch.bool)
+        keep[self.visual] = torch.cat([record.keep_mask.flatten(), behind])
         return keep
+
+    @property
+    def suffix(self) -> Tensor:
+        """[n, D] tokens behind those of the cells."""
+        suffix = self.full.suffix
+        return self.full.embeds[:0] if suffix is None else suffix
 
     def sliced(self, record: PrunedVideo) -> dict[str, Any]:
         """The inputs of the language part, sliced by hand from the whole prompt's."""
         keep = self.kept(record)
         embeds = self.model.get_input_embeddings()(self.own["input_ids"])
-        embeds[:, self.visual] = self.full.embeds
+        embeds[:, self.visual] = torch.cat([self.full.embeds, self.suffix])
         return {
             "input_ids": self.own["input_ids"][:, keep],
             "inputs_embeds": embeds[:, keep],
@@ -233,7 +240,8 @@ def test_vision_weights_are_found_by_the_names_of_files_and_of_modules(tried: Tr
     with safe_open(tried.folder / "model.safetensors", "pt") as file:
         published = [*file.keys()]
     expected = sorted(tried.encoder.for_grid((2, 2)).vision.state_dict())
-    for names in (published, tried.model.state_dict()):
+    older = [*map(tried.case.older, published)] if tried.case.older else []
+    for names in (published, tried.model.state_dict(), *([older] if older else [])):
         assert sorted(found for name in names if (found := vision_name(name, spec))) == expected
 
 

@@ -28,6 +28,10 @@ class EveryThird:
         self.asked = (frames, height, width)
         return height // 2, width // 2
 
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        cell = self.patch_size * self.merge_size
+        return height // cell, width // cell
+
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
         return source_index[::2] / fps
 

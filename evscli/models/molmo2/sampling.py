@@ -71,6 +71,11 @@ class Molmo2Rules:
         del frames, height, width
         return self._size
 
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Return (h, w) of the tokens of a temporal patch of resized frames."""
+        cell = self.patch_size * self.merge_size
+        return height // cell, width // cell
+
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
         """Return [T] seconds: index / fps."""
         times: FloatArray = source_index / fps

@@ -7,7 +7,6 @@ blocks. Frames are single images of one size. Knows no checkpoint, no processor 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +16,8 @@ from transformers.models.molmo2.modeling_molmo2 import Molmo2Adapter, Molmo2Visi
 from transformers.models.molmo2.video_processing_molmo2 import arange_for_pooling
 
 from evscli.models.molmo2.shape import POOLING
-from evscli.models.parts.packing import Packing, Stretches, attend_packed
+from evscli.models.parts.encoder_layers import PackedLayers
+from evscli.models.parts.packing import Packing
 
 
 class Molmo2Vision(nn.Module):
@@ -32,6 +32,8 @@ class Molmo2Vision(nn.Module):
 class Molmo2Tower:
     """A Molmo2 tower for frames of `grid_hw` patches, pooled by windows of 3x3."""
 
+    shares_patches = False
+
     def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
         self.layers = vision.vision_tower.layers
@@ -43,6 +45,7 @@ class Molmo2Tower:
         grid = torch.arange(grid_hw[0] * grid_hw[1]).view(grid_hw)
         windows, rows, columns = arange_for_pooling(grid, *POOLING)
         self.cells = (int(rows), int(columns))
+        self.size = grid.numel()
         self.pooling: Tensor = windows
 
     @cached_property
@@ -64,9 +67,9 @@ class Molmo2Tower:
         after: Tensor = self.layers[number](hidden, mask)
         return after
 
-    def packed(self, packing: Packing) -> PackedMolmo2Tower:
+    def packed(self, packing: Packing) -> PackedLayers:
         """Return the tower that runs on the tokens of a packing."""
-        return PackedMolmo2Tower(layers=self.layers, frames=packing.frames)
+        return PackedLayers(layers=self.layers, frames=packing.frames)
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
         """Turn outputs [T, S, C] of the layers that are read to embeds [T, h, w, D]."""
@@ -76,8 +79,9 @@ class Molmo2Tower:
         pooled = self._pool(features.flatten(0, 1), (self.window_patches + first).flatten(0, 1))
         return pooled.view(frames, *self.cells, -1), None
 
-    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
+    def window_tokens(self, states: Mapping[int, Tensor], windows: Tensor) -> tuple[Tensor, None]:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D]."""
+        del windows
         features = self._features(states)
         places = torch.arange(features.shape[0] * features.shape[1], device=features.device)
         return self._pool(features.flatten(0, 1), places.view(features.shape[:2])), None
@@ -89,30 +93,3 @@ class Molmo2Tower:
         """Pool `places [n, p]` of `features [S, C]` to [n, D] by transformers' connector."""
         pooled: Tensor = self.vision.multi_modal_projector(features, places).last_hidden_state
         return pooled
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PackedMolmo2Tower:
-    """The blocks on a packed row."""
-
-    layers: Any
-    frames: Stretches
-
-    def block(self, number: int, hidden: Tensor) -> Tensor:
-        """Run one block on [K, C]."""
-        layer = self.layers[number]
-        hidden = hidden + self._attend(layer.self_attn, layer.layer_norm1(hidden))
-        changed: Tensor = layer.mlp(layer.layer_norm2(hidden))
-        return hidden + changed
-
-    def _attend(self, attention: Any, hidden: Tensor) -> Tensor:
-        heads = (-1, attention.head_dim)
-        query, key, value = (
-            project(hidden).unflatten(-1, heads)
-            for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        groups = attention.num_key_value_groups
-        if groups > 1:
-            key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
-        mixed: Tensor = attention.o_proj(attend_packed(query, key, value, self.frames).flatten(1))
-        return mixed

@@ -41,10 +41,13 @@ class FrameTower:
     Positions are learned and interpolated to the grid, and turn queries and keys besides.
     """
 
+    shares_patches = False
+
     def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
         self.layout = frame_layout(vision, grid_hw)
         self.cells = self.layout.cells
+        self.size = grid_hw[0] * grid_hw[1]
         self.depth = len(vision.blocks)
         self.heads = int(vision.config.num_heads)
         self.planes_after = tuple(getattr(vision, "deepstack_visual_indexes", ()))
@@ -77,12 +80,18 @@ class FrameTower:
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Turn outputs [T, S, C] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D]."""
-        embeds, planes = self.window_tokens(states)
+        embeds, planes = self._merged(states)
         shape = (-1, *self.cells, embeds.shape[-1])
         return embeds.view(shape), None if planes is None else planes.view(len(planes), *shape)
 
-    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+    def window_tokens(
+        self, states: Mapping[int, Tensor], windows: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
+        del windows
+        return self._merged(states)
+
+    def _merged(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         embeds: Tensor = self.vision.merger(states[self.depth - 1])
         planes = [
             self.vision.deepstack_merger_list[plane](states[number]).view(embeds.shape)

@@ -98,6 +98,11 @@ class ProcessorRules:
             ) from error
         return size
 
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Return (h, w) of the tokens of a temporal patch of resized frames."""
+        cell = self.patch_size * self.merge_size
+        return height // cell, width // cell
+
     def prompt_times(self, source_index: IntArray, fps: float) -> FloatArray:
         """Return [T] seconds: index / fps, first and last of each temporal patch averaged.
 

@@ -39,10 +39,13 @@ class FrameLayout:
 class Qwen25Tower:
     """A Qwen2.5-VL tower for frames of `grid_hw` patches, before merging; it has no DeepStack."""
 
+    shares_patches = False
+
     def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
         self.layout = frame_layout(vision, grid_hw)
         self.cells = self.layout.cells
+        self.size = grid_hw[0] * grid_hw[1]
         self.depth = len(vision.blocks)
         self.heads = int(vision.config.num_heads)
         self.read_after = (self.depth - 1,)
@@ -82,15 +85,15 @@ class Qwen25Tower:
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
         """Turn the last output [T, S, C], in the order of the layout, to embeds [T, h, w, D]."""
-        embeds, _ = self.window_tokens(states)
+        embeds: Tensor = self.vision.merger(states[self.depth - 1])
         order = self.layout.order
         ordered = embeds.view(-1, len(order), embeds.shape[-1])[:, order.argsort()]
         return ordered.view(len(ordered), *self.cells, -1), None
 
-    def window_tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
+    def window_tokens(self, states: Mapping[int, Tensor], windows: Tensor) -> tuple[Tensor, None]:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D]."""
-        embeds: Tensor = self.vision.merger(states[self.depth - 1])
-        return embeds, None
+        del windows
+        return self.vision.merger(states[self.depth - 1]), None
 
 
 def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,11 +124,12 @@ class ScoredModel(nn.Module):
         return next(self.scorer.parameters()).device
 
 
-def vision_of(parts: dict[str, nn.Module]) -> Any:
+def vision_of(parts: Mapping[str, nn.Module | nn.Parameter], config: Any) -> Any:
     """Return the vision side of a loaded model as its family's tower takes it."""
     if len(parts) == 1:
         return next(iter(parts.values()))
     holder = nn.Module()
+    holder.config = config
     for name, part in parts.items():
-        setattr(holder, name.removesuffix("."), part)
+        setattr(holder, name, part)
     return holder

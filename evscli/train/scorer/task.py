@@ -14,7 +14,7 @@ from evscli.encoders.load import BY_CHECKPOINT
 from evscli.job import Encoding
 from evscli.job.loading import make_encoder
 from evscli.language.generate import load_language_model
-from evscli.language.wrapped import vision_parts
+from evscli.language.wrapped import inner_model, vision_parts
 from evscli.models.contract import Tower
 from evscli.models.spec import load_name
 from evscli.train.scorer.batches import PatchedVideos, ScorerBatch, ScorerBatches
@@ -81,7 +81,7 @@ def talking(encoding: Encoding, plan: ScorerPlan) -> ScoredModel:
     if resolve_device(encoding.device).type == "cpu":
         loaded.model.float()  # what does not learn would else run in bfloat16, slowly
     model = learning_parts(loaded.model, plan)
-    vision = vision_of(vision_parts(model))
+    vision = vision_of(vision_parts(model), inner_model(model).config)
     family = family_of_checkpoint(encoding.files)
     return ScoredModel(
         new_scorer(plan, shape.width, shape.heads),

@@ -1,0 +1,69 @@
+"""A video in the prompt of LLaVA-OneVision: one run of tokens, and a newline behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from evscli.errors import DamagedError
+from evscli.models.contract import Marks, PromptFormat, VideoLayout
+from evscli.records import PrunedVideo
+
+
+def llava_marks(tokenizer: Any) -> Marks:
+    """Return the marks: the template writes the placeholder itself, with nothing around it."""
+    token = getattr(tokenizer, "video_token", "<video>")
+    return Marks(item=token, start="", pad=token, end="")
+
+
+def run_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
+    """Lay a video out as one run of kept tokens and suffix.
+
+    Positions are plain: a token has the one it would have with nothing pruned.
+    """
+    del times
+    t, h, w = record.info.grid_thw
+    cells = record.position_ids.long()
+    behind = t * h * w + torch.arange(len(suffix_of(record)))
+    places = torch.cat([cells @ torch.tensor([h * w, w, 1]), behind])
+    return VideoLayout(
+        text=marks.pad,
+        counts=torch.tensor([len(places)]),
+        advance=t * h * w + len(behind),
+        offsets=places.expand(3, -1),
+    )
+
+
+def one_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
+    """Return the tokens of all videos, each with its suffix, as one [1, n, D] as the encoder does.
+
+    The model flattens its encoder's output, so that videos of different lengths are one.
+    """
+    rows = [part for record in records for part in (record.embeds, suffix_of(record))]
+    return BaseModelOutputWithPooling(pooler_output=torch.cat(rows)[None].to(device))
+
+
+def suffix_of(record: PrunedVideo) -> Tensor:
+    """Return the tokens behind those of all cells. Raises DamagedError where the shard lost them.
+
+    They were rounded to the dtype of the shard's tokens, which those may be narrower than.
+    """
+    if record.suffix is None:
+        raise DamagedError(f"{record.id!r} lacks the token behind its video: prune it again")
+    return record.suffix.to(record.embeds.dtype)
+
+
+PROMPT = PromptFormat(
+    processor="transformers.models.llava_onevision.processing_llava_onevision:"
+    "LlavaOnevisionProcessor",
+    timestamps=False,
+    marks=llava_marks,
+    image_item="<image>",
+    layout=run_layout,
+    encoder_output=one_output,
+    axes=1,
+)
