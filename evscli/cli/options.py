@@ -83,8 +83,8 @@ Port = Annotated[int, Option("Port to listen on.", metavar="N", least=1, below=6
 RawItems = Annotated[
     int,
     Option(
-        "Images, and videos with those of stores, that a prompt may hold; more than 0 loads the "
-        "vision tower, for those of no store.",
+        "Let a prompt hold N images and N videos, those of stores among them, and load the vision "
+        "tower for those that are not.",
         metavar="N",
         least=0,
     ),

@@ -55,7 +55,7 @@ def serve(
     else:
         check_version(installed_version())
         server.check_port()
-        note("the server takes a minute to start; then ask it, for example:")
+        note("the server takes one to three minutes to start; then ask it, for example:")
         print(server.request, flush=True)
         server.run()
 

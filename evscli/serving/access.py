@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evscli.errors import UsageError
+from evscli.errors import StoreError, UsageError
 from evscli.serving.address import shortened
 
 SERVED = "EVS_SERVED_STORES"
@@ -62,20 +62,27 @@ class Access:
         raise UsageError(f"the store {shortened(store)!r} is not served: {self._remedy()}")
 
     def _remedy(self) -> str:
-        several = "one of " if len(self.named) > 1 else ""
-        known = [f"{several}{', '.join(self.named)}"] if self.named else []
-        if self.root is not None:
-            known.append(f"one below {self.root}")
+        known = [repr(name) for name in self.named]
+        if self.root is not None:  # without its path, which vLLM blots out of messages
+            known.append("by its path one below the folder of --allowed-local-media-path")
         if known:
             return f"name {' or '.join(known)}"
         return "start the server by evs serve, or with --allowed-local-media-path"
 
 
 def named_stores(paths: Iterable[Path]) -> dict[str, Path]:
-    """Return stores by the name of their folder. Raises UsageError for two of one name."""
+    """Return stores by the name of their folder.
+
+    Raises StoreError for one that is not there, UsageError for two of one name.
+    """
     named: dict[str, Path] = {}
     for path in paths:
-        real = path.resolve()
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError):  # of what is not there, and of links in a circle
+            raise StoreError(
+                f"{path} does not exist: name the folder that evs prune wrote"
+            ) from None
         if named.setdefault(real.name, real) != real:
             raise UsageError(
                 f"{named[real.name]} and {real} have one name: rename a folder, or serve only "

@@ -30,6 +30,13 @@ SERVER = "vllm.entrypoints.launchers.api_server.entry"
 OPEN = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 """The addresses that stand for every interface, and those at which this machine answers them."""
 
+OWN = {f"--{name}": f"--{name}" for name in ("host", "port", "model")}
+OWN |= {"--served-model-name": "--model", "--limit-mm-per-prompt": "--raw"}
+"""The options of vLLM's server that `evs serve` gives, and its own for them."""
+
+PRUNING = "--video-pruning-rate"
+"""The option of vLLM that prunes videos which it encodes."""
+
 CONNECTOR = ("EvsECConnector", "evscli.serving.vllm.cache")
 """The connector of encoder caches, and the module that holds it."""
 
@@ -44,8 +51,9 @@ class Server:
     """The hub id or the folder of the checkpoint."""
     name: str
     """The name of the model in requests."""
+    first: str
+    """The name of a store, and `video_id` a video of it, for a request to try."""
     video_id: str
-    """The id of a video of the first store, for a request to try."""
     host: str = "127.0.0.1"
     port: int = 8000
     raw: int = 0
@@ -87,12 +95,13 @@ class Server:
     def request(self) -> str:
         """A shell command that asks the server about a video."""
         kind = "video_url" if self.raw else "video_embeds"
-        url = VideoAddress(store=next(iter(self.stores)), id=self.video_id).url
+        url = VideoAddress(store=self.first, id=self.video_id).url
         video = {"type": kind, kind: {"url": url} if self.raw else url}
         question = {"type": "text", "text": usual_question(self.name)}
         body = {
             "model": self.name,
             "messages": [{"role": "user", "content": [video, question]}],
+            "temperature": 0,
         }
         host = OPEN.get(self.host, self.host)
         address = f"http://{host}:{self.port}/v1/chat/completions"
@@ -135,40 +144,52 @@ def plan_server(paths: Sequence[Path], model: str | None, **settings: Any) -> Se
     video, UsageError for two stores of one name or of two models, ModelError and WrongModelError.
     """
     stores = {name: open_store(path) for name, path in named_stores(paths).items()}
-    first, info = example(stores)
+    check_options(settings.get("options", ()))
+    first, video_id, info = example(stores)
     model = model or info.name
     files = find_model(model)
-    folder = str(MINI_FOLDER) if model == MINI else model
+    local = Path(model).resolve() if Path(model).is_dir() else model
+    folder = str(MINI_FOLDER if model == MINI else local)
     for store in stores.values():
-        if len(store):
-            check_served(store.info(next(iter(store))).model, folder)
+        check_served(store.info(next(iter(store))).model, folder)
     return Server(
         stores={name: store.path for name, store in stores.items()},
         model=folder,
         name=Path(files.name).name if Path(folder).is_dir() else model,
-        video_id=first,
+        first=first,
+        video_id=video_id,
         **settings,
     )
 
 
-def example(stores: Mapping[str, Store]) -> tuple[str, ModelInfo]:
-    """Return the first video of the first store, and the model that made the stores.
-
-    Raises UsageError where stores are of several models, StoreError where the first is empty.
-    """
-    first = next(iter(stores.values()))
-    if not len(first):
-        raise StoreError(
-            f"{first.path} holds no video that is whole: run evs inspect {first.path}, which says "
-            "what it lacks, or name another store first"
+def check_options(words: Sequence[str]) -> None:
+    """Raise UsageError for options of vLLM that `evs serve` gives, or that stores rule out."""
+    given = {word.partition("=")[0].replace("_", "-") for word in words}
+    if own := sorted(given & OWN.keys()):
+        raise UsageError(f"--vllm has {own[0]}, which evs serve gives vLLM: use {OWN[own[0]]}")
+    if PRUNING in given:
+        raise UsageError(
+            f"--vllm has {PRUNING}, which is for videos that vLLM encodes: leave it out, and ask "
+            "for a smaller budget in the address"
         )
+
+
+def example(stores: Mapping[str, Store]) -> tuple[str, str, ModelInfo]:
+    """Return a store by its name, a video of it, and the model that made the stores.
+
+    Raises UsageError where stores are of several models, StoreError for one without a video.
+    """
     models = {}
     for store in stores.values():
-        for video_id in list(store)[:1]:
-            model = store.info(video_id).model
-            models[model.vision_sha256] = model
+        if not len(store):
+            raise StoreError(
+                f"{store.path} holds no video that is whole: run evs inspect {store.path}, which "
+                "says what it lacks, and serve it then"
+            )
+        model = store.info(next(iter(store))).model
+        models[model.vision_sha256] = model
     if len(models) > 1:
         names = ", ".join(model.name for model in models.values())
         raise UsageError(f"the stores are of several models ({names}): serve those of one")
-    video_id = next(iter(first))
-    return video_id, first.info(video_id).model
+    name, first = next(iter(stores.items()))
+    return name, next(iter(first)), next(iter(models.values()))

@@ -5,6 +5,7 @@ Shapes: K kept tokens, T x h x w cells, D values of a token, L DeepStack planes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,9 @@ from evscli.store.shard_header import damaged_shard
 
 PREFIX = "evs-"
 """The beginning of every cache key, which no other item of an engine may have."""
+
+WITH_ROWS = "evs-rows-"
+"""The beginning of the keys of videos whose rows come with the request."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,6 +77,13 @@ class ServedVideo:
         """The name of these tokens in caches: that of the shard's video, and the tokens kept."""
         return PREFIX + self.sha256 + ("" if self.chosen is None else f"-{self.info.kept}")
 
+    def key_with_rows(self, state: str) -> str:
+        """Return a name for caches that also tells a shard by its `state`.
+
+        A digest that a shard states may not be that of the rows that are read from it.
+        """
+        return WITH_ROWS + hashlib.sha256(f"{self.key} {state}".encode()).hexdigest()
+
     @property
     def keep_mask(self) -> Tensor:
         """[T, h, w] bool, True for kept cells."""
@@ -96,9 +107,18 @@ class ServedVideo:
         return second_per_grid(self.info, len(self.tensors["source_index"]))
 
     def rows(self) -> Tensor:
-        """Return [K, D * (1 + L)]: each kept token, then its DeepStack planes side by side."""
+        """Return [K, D * (1 + L)]: each kept token, then its DeepStack planes side by side.
+
+        Raises DamagedError where they are not finite.
+        """
         tokens = widened(self.info, narrow_tokens(self.tensors, self.chosen))
-        return side_by_side(tokens["embeds"], tokens.get("deepstack"))
+        rows = side_by_side(tokens["embeds"], tokens.get("deepstack"))
+        if not bool(rows.isfinite().all()):
+            raise DamagedError(
+                f"the tokens of {self.info.id!r} are not finite: run evs inspect --verify on its "
+                "store, which says what to do"
+            )
+        return rows
 
 
 def side_by_side(embeds: Tensor, planes: Tensor | None) -> Tensor:

@@ -32,6 +32,12 @@ class OpenStores:
             grown = self.store(path, grown=True)
             return ServedVideo.read(grown, address.id, address.budget)
 
+    def shard_state(self, path: Path, video_id: str) -> str:
+        """Return a text that tells the shard of a video, and changes with it."""
+        store = self.store(path)
+        shard = store.folder / store.shard_name(video_id)
+        return f"{shard} {state_of(shard)}"
+
     def store(self, path: Path, *, grown: bool = False) -> Store:
         """Return the store at `path`, with `grown` the videos that came since. Raises StoreError.
 

@@ -193,8 +193,10 @@ def open_store(path: str | Path) -> Store:
 def look_into(path: Path, keep: Callable[[Entry], T]) -> Catalogue[T]:
     """Return the videos of a store's folder, or of one shard file. Raises as `open_store` does."""
     try:
-        if path.exists() and not path.is_dir():
+        if path.is_file():
             return _look_into_file(path, keep)
+        if path.exists() and not path.is_dir():  # a pipe would be waited for
+            raise StoreError(f"{path} is neither a folder nor a file: name what evs prune wrote")
         require_store(path)
         return read_catalogue(path, keep)
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evscli.errors import UsageError
+from evscli.errors import StoreError, UsageError
 from evscli.serving.access import SERVED, Access, named_stores
 
 
@@ -39,7 +39,8 @@ def test_other_stores_are_refused_alike_whether_there_or_not(folder: Path, there
     name = f"{folder}/secret/{'two' if there else 'gone'}"
     with pytest.raises(UsageError) as raised:
         access.path_of(name)
-    assert str(raised.value) == f"the store {name!r} is not served: name one below {folder}/open"
+    below = "name by its path one below the folder of --allowed-local-media-path"
+    assert str(raised.value) == f"the store {name!r} is not served: {below}"
 
 
 def test_a_link_out_of_the_allowed_folder_is_refused(folder: Path) -> None:
@@ -64,7 +65,7 @@ def test_nothing_outside_is_looked_into(folder: Path) -> None:
         "/proc/1/cwd/one",
         "x" * 5000,
     ):
-        with pytest.raises(UsageError, match="is not served: name two or one below"):
+        with pytest.raises(UsageError, match="is not served: name 'two' or by its path one below"):
             access.path_of(name)
 
 
@@ -80,7 +81,7 @@ def test_processes_of_the_server_are_given_its_stores(
     monkeypatch.setenv(SERVED, json.dumps({"two": str(folder / "secret" / "two")}))
     access = Access.of_server(str(folder / "open"))
     assert access.path_of("two") == folder / "secret" / "two"
-    with pytest.raises(UsageError, match=f"name two or one below {folder}/open"):
+    with pytest.raises(UsageError, match="name 'two' or by its path one below the folder of"):
         access.path_of("three")
 
 
@@ -89,6 +90,13 @@ def test_the_allowed_folder_may_be_a_link_itself(folder: Path) -> None:
     access = Access.of_server(folder / "data")
     for name in (f"{folder}/data/one", f"{folder}/open/one"):
         assert access.path_of(name) == folder / "open" / "one"
+
+
+def test_a_store_that_is_not_there_is_refused_before_names_are_compared(folder: Path) -> None:
+    (folder / "loop").symlink_to(folder / "loop")
+    for path in (folder / "gone" / "one", folder / "loop"):
+        with pytest.raises(StoreError, match="does not exist: name the folder"):
+            named_stores([folder / "open" / "one", path])
 
 
 def test_two_stores_of_one_name_are_refused(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 from evscli.bundled import MINI_FOLDER, usual_question
 from evscli.serving.access import SERVED, STORES_ONLY
-from tests.checkpoints import build_mini
+from tests.checkpoints import build_mini, copy_mini
 from tests.cli.in_process import run_here
 
 
@@ -71,6 +72,25 @@ def test_a_server_for_every_interface_is_asked_at_this_machine(
         assert options_of(found["command"])["--host"] == host  # type: ignore[arg-type]
 
 
+def test_options_that_evs_gives_vllm_are_not_given_twice(
+    kept: dict[str, Path], tmp_path: Path
+) -> None:
+    for words, line in (
+        ("--port 8001", "--vllm has --port, which evs serve gives vLLM: use --port"),
+        ("--served_model_name=x", "--vllm has --served-model-name, which evs serve gives vLLM"),
+        ("--video-pruning-rate 0.5", "ask for a smaller budget in the address"),
+    ):
+        result = run_here("serve", kept["wide"], "--show", "--vllm", words, cwd=tmp_path)
+        assert result.code == 2
+        assert line in result.error
+
+
+def test_a_model_is_named_by_its_whole_path(kept: dict[str, Path], tmp_path: Path) -> None:
+    copy_mini(tmp_path / "copy")
+    found = planned(kept["wide"], "--model", "copy", cwd=tmp_path)
+    assert options_of(found["command"])["--model"] == str(tmp_path / "copy")  # type: ignore[arg-type]
+
+
 def test_a_port_in_use_is_refused_before_vllm_starts(
     kept: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,11 +108,18 @@ def test_a_port_in_use_is_refused_before_vllm_starts(
     assert "cannot listen on 256.1.1.1" in result.error
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = run_here("serve", tmp_path / "pipe", cwd=tmp_path)
+    assert result.code == 1
+    assert "is neither a folder nor a file" in result.error
+
+
 def test_a_store_whose_shards_are_gone_is_refused(kept: dict[str, Path], tmp_path: Path) -> None:
     store = Path(shutil.copytree(kept["wide"], tmp_path / "lost"))
     for shard in store.glob("shard-*"):
         shard.unlink()
-    result = run_here("serve", store, "--show", cwd=tmp_path)
+    result = run_here("serve", kept["int8"], store, "--show", cwd=tmp_path)
     assert result.code == 1
     assert f"holds no video that is whole: run evs inspect {store}" in result.error
 

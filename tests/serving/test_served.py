@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evscli.errors import DamagedError, UsageError
-from evscli.serving.served import ServedVideo
+from evscli.serving.served import PREFIX, WITH_ROWS, ServedVideo
 from evscli.store import UnknownVideoError, open_store
 
 BUDGETS = (None, "0.25", "9tok")
@@ -31,6 +31,14 @@ def test_rows_and_mask_are_those_of_the_record(
     assert torch.equal(served.prompt_times, record.prompt_times)
     assert served.info == record.info
     assert served.second_per_grid is None
+
+
+def test_a_key_may_tell_a_shard_besides(kept: dict[str, Path]) -> None:
+    video = ServedVideo.read(open_store(kept["wide"]), "a", "0.25")
+    less = ServedVideo.read(open_store(kept["wide"]), "a", "0.1")
+    keys = {one.key_with_rows(state) for one in (video, less) for state in ("one", "other")}
+    assert len(keys) == 4
+    assert all(key.startswith(WITH_ROWS) and key.startswith(PREFIX) for key in keys)
 
 
 def test_a_key_names_the_tokens_and_how_many_are_kept(kept: dict[str, Path]) -> None:

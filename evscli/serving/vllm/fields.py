@@ -24,6 +24,10 @@ from evscli.texts import first_line
 
 Fields = dict[str, Any]
 
+HIGHEST = torch.finfo(torch.float16).max
+"""The largest value of an embedding: sums of squares of larger ones overflow, and what is not
+finite stays in vLLM's memory for the prompts of others."""
+
 LARGEST = 1 << 16
 """The patches along a side of a grid that a request may state."""
 
@@ -72,11 +76,13 @@ def _checked_fields(data: Mapping[str, Any], merge: int, width: int) -> Fields:
             f"video_embeds have {len(rows):,} rows for {cells:,} cells: give keep_mask"
         )
     mask = torch.ones(cells) if mask is None else torch.as_tensor(mask)
-    if mask.numel() != cells or bool(((mask != 0) & (mask != 1)).any()):
+    if mask.numel() != cells:
         raise UsageError(
             f"keep_mask has {mask.numel():,} values for the {cells:,} cells of video_grid_thw: "
             "give one 0 or 1 for each"
         )
+    if bool(((mask != 0) & (mask != 1)).any()):
+        raise UsageError("keep_mask has other values than 0 and 1: give one of them for each cell")
     mask = mask.flatten().bool()
     if rows is not None and len(rows) != int(mask.sum()):
         raise UsageError(
@@ -107,8 +113,10 @@ def checked_rows(rows: Any, width: int) -> Tensor:
         raise UsageError(f"video_embeds are {rows.dtype}: give floating point numbers")
     if rows.shape[-1] != width:
         raise UsageError(f"video_embeds are {rows.shape[-1]} wide, and the model takes {width}")
-    if not bool(rows.isfinite().all()):
-        raise UsageError("video_embeds hold values that are not finite: give the encoder's own")
+    if not bool((rows.abs() <= HIGHEST).all()):  # False for NaN as well
+        raise UsageError(
+            f"video_embeds hold values beyond {HIGHEST:,.0f}, or none: give the encoder's own"
+        )
     found: Tensor = rows.detach()
     return found
 
@@ -117,7 +125,7 @@ def checked_times(times: Any, patches: list[int]) -> list[Any]:
     """Return the times of each video. Raises UsageError unless it has one for each of `patches`."""
     if isinstance(times, Tensor):
         times = times.flatten().tolist() if len(patches) == 1 else list(times)
-    if len(patches) == 1 and not isinstance(times[0], Tensor | list):
+    if len(patches) == 1 and (not len(times) or not isinstance(times[0], Tensor | list)):
         times = [times]
     found = [len(one) if isinstance(one, Tensor | list) else 1 for one in times]
     if found != patches:

@@ -105,7 +105,7 @@ def embeddings_read() -> Iterator[None]:
 
 def is_address(text: Any) -> bool:
     """Return whether a URL, or what stands in its place, is the address of a video of a store."""
-    return isinstance(text, str) and text.startswith(SCHEME)
+    return isinstance(text, str) and text[: len(SCHEME)].lower() == SCHEME
 
 
 async def in_pool(call: Any, *arguments: Any) -> Any:

@@ -55,18 +55,35 @@ class PrunedVideoParsing(Mixin):
                 return self._items(fields, ())
         except EvsError as error:
             raise VLLMValidationError(str(error)) from None
-        except OSError as error:
-            raise VLLMValidationError(f"a store cannot be read ({error.strerror})") from None
+        except (OSError, ValueError) as error:  # the latter for characters that no path has
+            reason = getattr(error, "strerror", None) or error
+            raise VLLMValidationError(f"a store cannot be read ({reason})") from None
         if data is not None and not self.takes_raw:
             raise VLLMValidationError(ONLY)
         return super()._parse_video_data(data)
+
+    def _parse_image_data(self, data: Any) -> Any:
+        """Parse images, which are not taken as embeddings: vLLM does not check these."""
+        if isinstance(data, Mapping | Tensor) or (
+            isinstance(data, list) and any(isinstance(one, Tensor) for one in data)
+        ):
+            raise VLLMValidationError("images are not taken as embeddings: give their pictures")
+        return super()._parse_image_data(data)
 
     def _items_of_stores(self, addresses: Sequence[VideoAddress]) -> PrunedVideoItems:
         videos = [STORES.video(Path(one.store), one) for one in addresses]
         for video in videos:
             check_served(video.info.model, self.model)
-        fields = served_fields(videos, rows=not self._read_by_workers(addresses))
-        return self._items(fields, [video.key for video in videos])
+        by_workers = self._read_by_workers(addresses)
+        fields = served_fields(videos, rows=not by_workers)
+        # Rows that come with a request are those of this file alone, whatever digest it states.
+        keys = [
+            video.key
+            if by_workers
+            else video.key_with_rows(STORES.shard_state(Path(address.store), address.id))
+            for video, address in zip(videos, addresses, strict=True)
+        ]
+        return self._items(fields, keys)
 
     def _require_rows(self, fields: Mapping[str, Any]) -> None:
         """Raise UsageError for a request's own video without embeddings, where none come later."""

@@ -69,8 +69,9 @@ def test_the_engine_of_the_page_answers(folder: Path) -> None:
     (code,) = (block for block in blocks("python") if "import vllm" in block)
     limits = "enable_mm_embeds=True, max_model_len=8192, enforce_eager=True,"
     code = code.replace("enable_mm_embeds=True,", limits)
+    (folder / "ask.py").write_text(code)
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+        [sys.executable, "ask.py"], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.strip().splitlines()[-1]

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from evscli.language.generate import LanguageModel
 from evscli.serving.served import ServedVideo
@@ -193,6 +195,9 @@ def test_embeddings_in_a_request_are_checked(server: Server, stores: Path) -> No
         "keep_mask has 5 values for the 2,880 cells": {"keep_mask": [1] * 5},
         "128 wide, and the model takes 384": {"video_embeds": encoded(video.rows()[:, :128])},
         "timestamps are [1]": {"timestamps": [1.0]},
+        "timestamps are [0]": {"timestamps": []},
+        "other values than 0 and 1": {"keep_mask": [2] * (t * h * w)},
+        "hold values beyond 65,504": {"video_embeds": encoded(video.rows() * 1e30)},
         "is not a grid of whole windows": {"video_grid_thw": [0, 2, 2]},
         "none that this server made": {"video_embeds": encoded(torch.zeros(9, dtype=torch.uint8))},
     }
@@ -236,6 +241,35 @@ def test_a_video_file_needs_the_tower(server: Server) -> None:
         found = server.post([server.url(url)], QUESTIONS[0])
         assert found["error"] == 400
         assert "takes videos of stores only" in found["message"]
+
+
+def test_images_are_not_taken_as_embeddings(server: Server) -> None:
+    for width in (128, 384):
+        rows = {"image_embeds": encoded(torch.zeros(4, width))}
+        rows["image_grid_thw"] = encoded(torch.tensor([1, 4, 4]))
+        found = server.post([{"type": "image_embeds", "image_embeds": rows}], QUESTIONS[0])
+        assert found["error"] == 400, found
+    found = server.post([server.embeds("evs:vcast-0.3#hard-cuts")], QUESTIONS[0])
+    assert "choices" in found
+
+
+def test_a_damaged_copy_does_not_stand_for_the_whole_store(server: Server, stores: Path) -> None:
+    """It states the same digests."""
+    damaged = Path(shutil.copytree(stores / "surprise-0.05", stores / f"infinite-{server.port}"))
+    (shard,) = damaged.glob("shard-*")
+    with safe_open(shard, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = file.metadata()
+    for name in tensors:
+        if name.endswith("embeds"):
+            tensors[name] = torch.full_like(tensors[name], float("nan"))
+    save_file(tensors, shard, metadata=about)
+    size = shard.stat().st_size
+    for url in (f"evs:{damaged}#hard-cuts", f"evs:{stores}/surprise-0.05#hard-cuts"):
+        found = server.post([server.embeds(url)], QUESTIONS[0])
+        assert ("error" in found) == (str(damaged) in url), (found, size)
+    record = open_store(stores / "surprise-0.05")["hard-cuts"]
+    assert_answer(server, found, QUESTIONS[0], record)
 
 
 def test_an_image_stands_beside_a_video_of_a_store(server: Server) -> None:
