@@ -186,7 +186,7 @@ class PromptBatch:
         if form.seen_whole:
             padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, form)
         output = form.encoder_output(videos, videos[0].embeds.device)
-        return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({"video": output})})
+        return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({form.modality: output})})
 
 
 def seen_whole(ids: Tensor, tokenizer: Any, form: PromptFormat) -> Tensor:

@@ -210,6 +210,8 @@ class PromptFormat:
     """The function that lays out a video, given the times of its temporal patches in seconds."""
     encoder_output: Callable[[Sequence[PrunedVideo], torch.device], Any]
     """The function that makes what the vision encoder of transformers would return."""
+    modality: str = "video"
+    """The key of `mm_encoder_outputs` under which the model looks for the tokens."""
     axes: int = 3
     """The number of axes of position ids: (t, h, w), or 1 for plain ones."""
     begins: bool = False

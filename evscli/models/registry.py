@@ -34,6 +34,7 @@ FOLDERS = (
     "qwen3_vl",
     "qwen3_5",
     "llava_onevision",
+    "internvl",
     "molmo2",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""

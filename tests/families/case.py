@@ -65,6 +65,9 @@ class Case:
         tokenizer.save_pretrained(folder)
         torch.manual_seed(0)
         model = AutoModelForImageTextToText.from_config(self.config(tokenizer), dtype=torch.float32)
+        for weight in model.parameters():
+            if not weight.any():  # else nothing would show where it goes
+                torch.nn.init.normal_(weight, std=0.2)
         model.generation_config = GenerationConfig(
             eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
         )

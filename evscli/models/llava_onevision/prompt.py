@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from evscli.errors import DamagedError
 from evscli.models.contract import Marks, PromptFormat, VideoLayout
+from evscli.models.parts.prompt import joined_output
 from evscli.records import PrunedVideo
 
 
@@ -23,12 +22,15 @@ def llava_marks(tokenizer: Any) -> Marks:
 def run_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
     """Lay a video out as one run of kept tokens and suffix.
 
-    Positions are plain: a token has the one it would have with nothing pruned.
+    Positions are plain: a token has the one it would have with nothing pruned. Raises DamagedError
+    where the shard lost the suffix.
     """
     del times
+    if record.suffix is None:
+        raise DamagedError(f"{record.id!r} lacks the token behind its video: prune it again")
     t, h, w = record.info.grid_thw
     cells = record.position_ids.long()
-    behind = t * h * w + torch.arange(len(suffix_of(record)))
+    behind = t * h * w + torch.arange(len(record.suffix))
     places = torch.cat([cells @ torch.tensor([h * w, w, 1]), behind])
     return VideoLayout(
         text=marks.pad,
@@ -38,25 +40,6 @@ def run_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> Vid
     )
 
 
-def one_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
-    """Return the tokens of all videos, each with its suffix, as one [1, n, D] as the encoder does.
-
-    The model flattens its encoder's output, so that videos of different lengths are one.
-    """
-    rows = [part for record in records for part in (record.embeds, suffix_of(record))]
-    return BaseModelOutputWithPooling(pooler_output=torch.cat(rows)[None].to(device))
-
-
-def suffix_of(record: PrunedVideo) -> Tensor:
-    """Return the tokens behind those of all cells. Raises DamagedError where the shard lost them.
-
-    They were rounded to the dtype of the shard's tokens, which those may be narrower than.
-    """
-    if record.suffix is None:
-        raise DamagedError(f"{record.id!r} lacks the token behind its video: prune it again")
-    return record.suffix.to(record.embeds.dtype)
-
-
 PROMPT = PromptFormat(
     processor="transformers.models.llava_onevision.processing_llava_onevision:"
     "LlavaOnevisionProcessor",
@@ -64,6 +47,6 @@ PROMPT = PromptFormat(
     marks=llava_marks,
     image_item="<image>",
     layout=run_layout,
-    encoder_output=one_output,
+    encoder_output=joined_output,
     axes=1,
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evscli.models.contract import Marks, PromptFormat, VideoLayout
-from evscli.models.parts.prompt import plain_output
+from evscli.models.parts.prompt import counted_layout, plain_output
 from evscli.records import PrunedVideo
 
 
@@ -21,19 +21,9 @@ def molmo2_marks(tokenizer: Any) -> Marks:
 
 
 def spaced_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) -> VideoLayout:
-    """Lay a video out as a run for every frame, emptied ones included.
-
-    Positions are plain: a token has the one it would have with nothing pruned.
-    """
-    t, h, w = record.info.grid_thw
-    cells = record.position_ids.long()
-    place = cells[:, 1] * w + cells[:, 2]
-    return VideoLayout(
-        text=" ".join(f"{time:.1f} {marks.start}{marks.pad}{marks.end}" for time in times),
-        counts=cells[:, 0].bincount(minlength=t),
-        advance=h * w,
-        offsets=place.expand(3, -1),
-    )
+    """Lay a video out as a run for every frame, each behind its time."""
+    frame = f"{marks.start}{marks.pad}{marks.end}"
+    return counted_layout(record, " ".join(f"{time:.1f} {frame}" for time in times))
 
 
 PROMPT = PromptFormat(

@@ -38,6 +38,31 @@ def framewise_layout(record: PrunedVideo, times: Sequence[float], marks: Marks) 
     )
 
 
+def counted_layout(record: PrunedVideo, text: str) -> VideoLayout:
+    """Lay a video out as a run for every frame, emptied ones included, with plain positions.
+
+    A token has the position that it would have with nothing pruned.
+    """
+    t, h, w = record.info.grid_thw
+    cells = record.position_ids.long()
+    return VideoLayout(
+        text=text,
+        counts=cells[:, 0].bincount(minlength=t),
+        advance=h * w,
+        offsets=(cells[:, 1] * w + cells[:, 2]).expand(3, -1),
+    )
+
+
+def joined_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
+    """Return the tokens of all videos, each with what stands behind it, as one [1, n, D].
+
+    So do encoders whose output the model flattens; videos of different lengths are one.
+    """
+    parts = [part for record in records for part in (record.embeds, record.suffix)]
+    rows = torch.cat([part for part in parts if part is not None])
+    return BaseModelOutputWithPooling(pooler_output=rows[None].to(device))
+
+
 def plain_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
     """Return visual tokens as encoders without DeepStack return them: one [K, D] per video."""
     return BaseModelOutputWithPooling(

@@ -1,4 +1,4 @@
-"""Frames to images as LLaVA-OneVision's video processor makes them."""
+"""Frames to images, for towers that cut these into patches themselves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ImagePixels(PixelConstants):
         return pixels.float().sub_(mean).div_(std)
 
 
-def llava_pixels(processor: Any, *, model: str) -> ImagePixels:
+def image_pixels(processor: Any, *, model: str) -> ImagePixels:
     """Take the constants from a video processor; raises ModelError for an unknown resampling."""
     mode = RESAMPLE_MODES.get(int(processor.resample))
     if mode is None:
