@@ -208,6 +208,16 @@ def test_a_batch_of_prompts_answers_as_they_do_alone(tried: Tried) -> None:
         torch.testing.assert_close(row[-1], alone[0, -1], atol=1e-4, rtol=1e-3)
 
 
+def test_beams_of_a_batch_see_their_own_video(tried: Tried) -> None:
+    records = [tried.encoded.prune(check_selection("vcast", share)) for share in (0.2, 0.6)]
+    how = {"max_new_tokens": 3, "num_beams": 2, "do_sample": False, "eos_token_id": -1}
+    batch = prefill([*records], tried.tokenizer, [MESSAGES] * 2, model=tried.model)
+    together = tried.model.generate(**batch, **how)[:, -3:]
+    for row, record in zip(together, records, strict=True):
+        alone = prefill(record, tried.tokenizer, MESSAGES, model=tried.model)
+        assert row.tolist() == tried.model.generate(**alone, **how)[0, -3:].tolist()
+
+
 def test_pruning_inside_hides_the_rest_from_later_blocks(tried: Tried) -> None:
     record = prune_video(
         tried.clip,

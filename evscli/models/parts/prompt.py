@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from evscli.models.contract import Marks, VideoLayout
@@ -53,14 +55,40 @@ def counted_layout(record: PrunedVideo, text: str) -> VideoLayout:
     )
 
 
-def joined_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
-    """Return the tokens of all videos, each with what stands behind it, as one [1, n, D].
+class JoinedRows(list[Tensor]):
+    """Rows [K, D] of several videos, for a model that expects one tensor [1, n, D] of all.
 
-    So do encoders whose output the model flattens; videos of different lengths are one.
+    `generate` repeats the videos of every prompt for its beams, so they stay apart until then.
     """
-    parts = [part for record in records for part in (record.embeds, record.suffix)]
-    rows = torch.cat([part for part in parts if part is not None])
-    return BaseModelOutputWithPooling(pooler_output=rows[None].to(device))
+
+    def flatten(self, *_: int) -> Tensor:
+        """Return the rows as [n, D]."""
+        return torch.cat([*self])
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the rows as [n, D], moved and cast as `Tensor.to` does."""
+        return self.flatten().to(*args, **kwargs)
+
+
+@dataclass
+class JoinedOutput(BaseModelOutputWithPooling):  # type: ignore[misc]
+    """An encoder's output that holds `JoinedRows`, whatever list is put in their place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_list = name == "pooler_output" and isinstance(value, list)
+        super().__setattr__(name, JoinedRows(value) if is_list else value)
+
+
+def joined_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
+    """Return the tokens of videos, each with what stands behind it, as encoders do that join them.
+
+    Such an encoder returns [1, n, D], which cannot hold videos of different lengths.
+    """
+    rows = [
+        record.embeds if record.suffix is None else torch.cat([record.embeds, record.suffix])
+        for record in records
+    ]
+    return JoinedOutput(pooler_output=JoinedRows(each.to(device) for each in rows))
 
 
 def plain_output(records: Sequence[PrunedVideo], device: torch.device) -> Any:
