@@ -35,6 +35,7 @@ FOLDERS = (
     "qwen3_5",
     "llava_onevision",
     "internvl",
+    "glm4v",
     "molmo2",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, GenerationConfig, PretrainedConfig
+from transformers.video_utils import VideoMetadata
 
 from evscli.mini.form import mini_tokenizer
 from evscli.records import PrunedVideo
@@ -47,6 +48,10 @@ class Case:
     """The chat template of mini to that of the family."""
     refused: Sequence[tuple[tuple[str, ...], object, str]] = ()
     """Wrong values of `config.json`: where, which, and a part of the message."""
+    own_frames: Callable[[Any, VideoMetadata], Any] = lambda own, about: own.sample_frames(about)
+    """The frames that the family's own processor takes of a video."""
+    own_size: Callable[[Any, int, int, int], tuple[int, int]]
+    """The (height, width) that it gives (frames, height, width)."""
     older: Callable[[str], str] | None = None
     """The name of a vision weight in older checkpoints, where it was another."""
 

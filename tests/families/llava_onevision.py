@@ -93,6 +93,10 @@ CASES = (
         positions=positions,
         pad="<video>",
         tower="model.vision_tower",
+        own_frames=lambda own, about: own.sample_frames(
+            about, num_frames=min(32, about.total_num_frames)
+        ),
+        own_size=lambda *_: (SIDE * PATCH + 2, SIDE * PATCH + 2),
         tokens=TOKENS,
         template=lambda text: text.replace(
             "<|vision_start|><|video_pad|><|vision_end|>", "<video>"

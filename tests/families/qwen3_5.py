@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import CONFIG_MAPPING, PretrainedConfig
 
+from evscli.encoders.processor import import_class
 from evscli.records import PrunedVideo
 from tests.checkpoints import QWEN3_VIDEO_PROCESSOR, QWEN3_VISION
 from tests.families.case import Case
 from tests.language.reference import Clip, reference_inputs
 
+smart_resize = import_class("transformers.models.qwen3_vl.video_processing_qwen3_vl:smart_resize")
 VISION = {name: value for name, value in QWEN3_VISION.items() if "deepstack" not in name}
 TEXT = {
     "hidden_size": 48,
@@ -117,6 +119,15 @@ CASES = tuple(
         positions=positions,
         pad="<|video_pad|>",
         tower="model.visual",
+        own_size=lambda own, frames, height, width: smart_resize(
+            frames,
+            height,
+            width,
+            temporal_factor=2,
+            factor=16,
+            min_pixels=own.size["shortest_edge"],
+            max_pixels=own.size["longest_edge"],
+        ),
         refused=(
             (("vision_config", "num_heads"), 5, "num_heads 5, which must divide hidden_size"),
             (("vision_config", "depth"), 0, "depth"),

@@ -15,10 +15,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers.video_utils import VideoMetadata
 
 from evscli import open_store, prefill, prune_video
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.digest import vision_name
+from evscli.encoders.files import find_model
+from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError
 from evscli.models.registry import built_in
 from evscli.pipeline import encode_video
@@ -127,6 +130,19 @@ def logits(model: Any, inputs: Any) -> Tensor:
     """[B, S, V]"""
     found: Tensor = model(**inputs).logits
     return found
+
+
+@pytest.mark.parametrize(("frames", "fps"), [(7, 25.0), (48, 24.0), (901, 29.97), (20_000, 25.0)])
+def test_frames_and_sizes_are_those_of_the_processor(tried: Tried, frames: int, fps: float) -> None:
+    spec = built_in()[tried.case.model_type]
+    own = load_video_processor(find_model(str(tried.folder)), spec)
+    about = VideoMetadata(total_num_frames=frames, fps=fps, duration=frames / fps)
+    rules = tried.encoder.rules
+    chosen = rules.sample(frames, fps)
+    assert chosen.tolist() == list(map(int, tried.case.own_frames(own, about)))
+    for height, width in ((72, 128), (360, 640), (640, 360)):
+        size = tried.case.own_size(own, max(len(chosen), 2), height, width)
+        assert rules.resized_size(len(chosen), height, width) == size
 
 
 def test_at_budget_one_logits_equal_the_models_own_forward(tried: Tried) -> None:

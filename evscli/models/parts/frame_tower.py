@@ -45,7 +45,7 @@ class FrameTower:
 
     def __init__(self, vision: Any, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
-        self.layout = frame_layout(vision, grid_hw)
+        self.layout = self.layout_of(vision, grid_hw)
         self.cells = self.layout.cells
         self.size = grid_hw[0] * grid_hw[1]
         self.depth = len(vision.blocks)
@@ -53,12 +53,15 @@ class FrameTower:
         self.planes_after = tuple(getattr(vision, "deepstack_visual_indexes", ()))
         self.read_after = tuple(sorted({*self.planes_after, self.depth - 1}))
 
+    def layout_of(self, vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
+        """Return positions of one temporal patch."""
+        return frame_layout(vision, grid_hw)
+
     @cached_property
     def window_patches(self) -> Tensor:
         """[h*w, p]: the processor lays patches out window by window."""
         h, w = self.cells
-        places = torch.arange(h * w * self.vision.spatial_merge_unit)
-        return places.view(h * w, -1).to(self.layout.positions.device)
+        return torch.arange(self.size, device=self.layout.positions.device).view(h * w, -1)
 
     def embed(self, patches: Tensor) -> Tensor:
         """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
@@ -80,7 +83,7 @@ class FrameTower:
 
     def tokens(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Turn outputs [T, S, C] to embeds [T, h, w, D] and DeepStack [L, T, h, w, D]."""
-        embeds, planes = self._merged(states)
+        embeds, planes = self.merged(states)
         shape = (-1, *self.cells, embeds.shape[-1])
         return embeds.view(shape), None if planes is None else planes.view(len(planes), *shape)
 
@@ -89,9 +92,10 @@ class FrameTower:
     ) -> tuple[Tensor, Tensor | None]:
         """Do what `tokens` does for windows by themselves: [n, p, C] to [n, D] and [L, n, D]."""
         del windows
-        return self._merged(states)
+        return self.merged(states)
 
-    def _merged(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+    def merged(self, states: Mapping[int, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Turn outputs that are read, windows one after the other, to tokens and planes."""
         embeds: Tensor = self.vision.merger(states[self.depth - 1])
         planes = [
             self.vision.deepstack_merger_list[plane](states[number]).view(embeds.shape)
