@@ -10,6 +10,7 @@ from evscli.bundled import EXAMPLE_QUESTIONS
 from evscli.cli import options
 from evscli.cli.command import command
 from evscli.cli.notes import note
+from evscli.errors import UsageError
 from evscli.option import Option
 
 if TYPE_CHECKING:
@@ -115,16 +116,27 @@ def _needs_of(pruner: Pruner) -> str:
     return "\n".join([*always, *sometimes])
 
 
+TOKEN = (
+    "a token is as many values as the language model is wide, and as many again for each DeepStack "
+    "plane; evs inspect says its bytes in a store"
+)
+"""The cost of a token on disk, in words."""
+
+
 @command
 def models(
+    name: options.NamedFamily = None,
     words: Annotated[
         bool, Option("List the words that the bundled mini understands.", names=("--words",))
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List the model families whose checkpoints can be used.
+    """List the model families whose checkpoints can be used, or show one in full.
 
     The bundled `mini` understands a few hundred English words only; other models take any text.
+
+    `evs models TYPE` says of one which frames it takes, where its tokens stand in a prompt, which
+    engines serve it, and what was tested.
 
     Example: evs models --words
     """
@@ -133,11 +145,41 @@ def models(
     if words:
         _list_words(as_json=as_json)
         return
+    if name is not None:
+        _show_family(name, as_json=as_json)
+        return
     families = list_families()
     if as_json:
         print(json.dumps(families, indent=2))
         return
     _show(("model_type", "family"), list(families.items()))
+
+
+def _show_family(name: str, *, as_json: bool) -> None:
+    """Print what is known of one family."""
+    from rich.console import Console
+
+    from evscli.encoders import list_families
+    from evscli.models import family_of
+    from evscli.tables import print_pairs
+
+    if name not in (known := list_families()):
+        raise UsageError(f"there is no family {name!r}: give one of {', '.join(known)}")
+    spec = family_of(name, model=name)
+    facts = {
+        "model_type": spec.model_type,
+        "family": spec.summary,
+        "frames": spec.frames,
+        "positions": spec.positions,
+        "disk": TOKEN,
+        "served": spec.served or "by no engine yet; transformers prefills from its stores",
+        "tested": spec.tested,
+    }
+    stated = {key: value for key, value in facts.items() if value}
+    if as_json:
+        print(json.dumps(stated, indent=2))
+        return
+    print_pairs(Console(highlight=False), [*stated.items()])
 
 
 def _list_words(*, as_json: bool) -> None:

@@ -29,6 +29,13 @@ NamedMethod = Annotated[
     typer.Argument(metavar="[METHOD]", help="Method to show with the help of its options."),
 ]
 
+# evs models
+
+NamedFamily = Annotated[
+    str | None,
+    typer.Argument(metavar="[TYPE]", help="Model type of a family to show in full."),
+]
+
 # evs plan
 
 SampleSize = Annotated[

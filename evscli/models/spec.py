@@ -19,6 +19,14 @@ class FamilySpec:
     """The `model_type` of the family's checkpoints (config.json)."""
     summary: str
     """One line for `evs models`."""
+    frames: str = ""
+    """The frames that a checkpoint's processor takes and their size, in words."""
+    positions: str = ""
+    """The position ids of visual tokens in a prompt, in words."""
+    served: str = ""
+    """The serving engines that prefill from its stores, in words."""
+    tested: str = ""
+    """The comparisons that its tests make, in words."""
     vision: str
     """The vision tower: a torch module made of the vision configuration, with published names."""
     video_processors: tuple[str, ...]

@@ -7,6 +7,9 @@ FAMILIES = (
         model_type="molmo2",
         summary="Molmo2: SigLIP2 at 378 pixels, windows of 3x3 patches, frames one by one "
         "(transformers 5.20 or newer)",
+        frames="as many as the checkpoint says, at most at its rate, 378 x 378 pixels",
+        positions="plain; a run for every frame behind its time",
+        tested="golden files, a tiny checkpoint against its own forward",
         vision="evscli.models.molmo2.tower:Molmo2Vision",
         video_processors=(
             "transformers.models.molmo2.video_processing_molmo2:Molmo2VideoProcessor",

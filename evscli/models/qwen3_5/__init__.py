@@ -7,6 +7,10 @@ from evscli.models.spec import FamilySpec
 DENSE = FamilySpec(
     model_type="qwen3_5",
     summary="Qwen3.5, dense: the tower of Qwen3-VL without DeepStack, linear attention",
+    frames="2 frames per second and up to 768, sized by the pixels of the whole video",
+    positions="three axes; each temporal patch has a run of max(h, w) positions behind its time",
+    served="vLLM 0.32",
+    tested="a tiny checkpoint against its own processor and forward",
     vision="transformers.models.qwen3_5.modeling_qwen3_5:Qwen3_5VisionModel",
     video_processors=(
         "transformers.models.qwen3_vl.video_processing_qwen3_vl:Qwen3VLVideoProcessor",
@@ -29,6 +33,7 @@ EXPERIMENTAL = replace(
     model_type="qwen4_exp",
     summary="Qwen4-exp: the vision tower of Qwen3.5 (transformers 5.19 or newer)",
     vision="transformers.models.qwen4_exp.modeling_qwen4_exp:Qwen4ExpVisionModel",
+    served="",
     since="5.19",
 )
 FAMILIES = (DENSE, MIXTURE, EXPERIMENTAL)

@@ -7,6 +7,10 @@ from evscli.models.spec import FamilySpec
 DENSE = FamilySpec(
     model_type="qwen3_vl",
     summary="Qwen3-VL, dense: DeepStack planes, 16-pixel patches, timestamps in the prompt",
+    frames="2 frames per second and up to 768, sized by the pixels of the whole video",
+    positions="three axes; each temporal patch has a run of max(h, w) positions behind its time",
+    served="vLLM 0.32, SGLang 0.5.23 (its engine was not run)",
+    tested="golden files, real videos, a tiny checkpoint against its own forward",
     vision="transformers.models.qwen3_vl.modeling_qwen3_vl:Qwen3VLVisionModel",
     video_processors=(
         "transformers.models.qwen3_vl.video_processing_qwen3_vl:Qwen3VLVideoProcessor",
