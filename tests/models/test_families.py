@@ -6,7 +6,7 @@ One suite for all: `tests/families/` says of each what its own code makes of fra
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from evscli.encoders.digest import vision_name
 from evscli.encoders.files import find_model
 from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError
+from evscli.language.collate import ConversationCollator
 from evscli.models.registry import built_in
+from evscli.models.spec import load_name
 from evscli.pipeline import encode_video
 from evscli.pipeline.passes import AfterPass
 from evscli.pruners import check_selection, get_pruner, method_names
@@ -60,6 +62,11 @@ class Tried:
     encoded: AfterPass
     frames: Tensor
     """[F, 3, H, W] uint8: the frames that were sampled."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a row can hold one prompt only."""
+        return bool(load_name(built_in()[self.case.model_type].prompt).recurrent)
 
     @property
     def visual(self) -> Tensor:
@@ -232,6 +239,23 @@ def test_beams_of_a_batch_see_their_own_video(tried: Tried) -> None:
     for row, record in zip(together, records, strict=True):
         alone = prefill(record, tried.tokenizer, MESSAGES, model=tried.model)
         assert row.tolist() == tried.model.generate(**alone, **how)[0, -3:].tolist()
+
+
+def test_conversations_in_one_row_give_the_loss_of_single_ones(tried: Tried) -> None:
+    record = tried.encoded.prune(check_selection("vcast", 0.4))
+    said = ((record, "the ball is red"), (record, "green"), (replace(record), "it is blue"))
+    examples = [
+        (video, [*MESSAGES, {"role": "assistant", "content": text}]) for video, text in said
+    ]
+    losses, rows = [], []
+    for joined in (False, True):
+        collate = ConversationCollator(tried.tokenizer, model=tried.model, joined=joined)
+        batch = collate(examples)
+        rows.append(len(batch["input_ids"]))
+        with torch.no_grad():
+            losses.append(tried.model(**batch, use_cache=False).loss)
+    assert rows == [3, 3 if tried.recurrent else 2]
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-4)
 
 
 def test_pruning_inside_hides_the_rest_from_later_blocks(tried: Tried) -> None:
