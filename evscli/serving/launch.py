@@ -17,7 +17,8 @@ from typing import Any
 
 from evscli.bundled import MINI, MINI_FOLDER, usual_question
 from evscli.encoders.files import find_model
-from evscli.errors import StoreError, UsageError
+from evscli.errors import ModelError, StoreError, UsageError
+from evscli.models import family_of
 from evscli.records import ModelInfo
 from evscli.serving.access import SERVED, STORES_ONLY, named_stores
 from evscli.serving.address import VideoAddress
@@ -146,6 +147,7 @@ def plan_server(paths: Sequence[Path], model: str | None, **settings: Any) -> Se
     stores = {name: open_store(path) for name, path in named_stores(paths).items()}
     check_options(settings.get("options", ()))
     first, video_id, info = example(stores)
+    check_family(info.model_type)
     model = model or info.name
     files = find_model(model)
     local = Path(model).resolve() if Path(model).is_dir() else model
@@ -160,6 +162,15 @@ def plan_server(paths: Sequence[Path], model: str | None, **settings: Any) -> Se
         video_id=video_id,
         **settings,
     )
+
+
+def check_family(model_type: str) -> None:
+    """Raise ModelError for a family whose class in vLLM the plugin does not replace."""
+    if "vLLM" not in family_of(model_type, model="the store").served:
+        raise ModelError(
+            f"stores of {model_type} are not served by vLLM yet: prefill from them in transformers "
+            "(evs ask), or see docs/models.md for families that are"
+        )
 
 
 def check_options(words: Sequence[str]) -> None:

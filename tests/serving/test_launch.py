@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from evscli.bundled import MINI_FOLDER, usual_question
+from evscli.errors import ModelError
 from evscli.serving.access import SERVED, STORES_ONLY
+from evscli.serving.launch import check_family
 from tests.checkpoints import build_mini, copy_mini
 from tests.cli.in_process import run_here
 
@@ -83,6 +85,13 @@ def test_options_that_evs_gives_vllm_are_not_given_twice(
         result = run_here("serve", kept["wide"], "--show", "--vllm", words, cwd=tmp_path)
         assert result.code == 2
         assert line in result.error
+
+
+def test_families_that_vllm_does_not_prefill_are_refused() -> None:
+    with pytest.raises(ModelError, match="stores of internvl are not served by vLLM yet"):
+        check_family("internvl")
+    for name in ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"):
+        check_family(name)
 
 
 def test_a_model_is_named_by_its_whole_path(kept: dict[str, Path], tmp_path: Path) -> None:
