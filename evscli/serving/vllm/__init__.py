@@ -4,7 +4,7 @@ vLLM loads it by the entry point `evs` of the group `vllm.general_plugins`, in e
 processes. It replaces the classes of the architectures below by subclasses of them, which take what
 theirs take and videos of stores besides.
 
-- `qwen3_vl.py`, `qwen3_5.py`, `qwen2_5_vl.py`: the families
+- `qwen3_vl.py`, `qwen3_5.py`, `glm4v.py`, `qwen2_5_vl.py`: the families
 - `processing.py`: prompts and cache keys of items
 - `parsing.py`: items of requests
 - `fields.py`: the tensors of items
@@ -31,6 +31,8 @@ ARCHITECTURES = {
     "Qwen3VLMoeForConditionalGeneration": "qwen3_vl:EvsQwen3VLMoe",
     "Qwen3_5ForConditionalGeneration": "qwen3_5:EvsQwen3_5",
     "Qwen3_5MoeForConditionalGeneration": "qwen3_5:EvsQwen3_5Moe",
+    "Glm4vForConditionalGeneration": "glm4v:EvsGlm4v",
+    "Glm4vMoeForConditionalGeneration": "glm4v:EvsGlm4vMoe",
     "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl:EvsQwen2_5_VL",
 }
 """The classes of vLLM that the plugin replaces, and those it replaces them by."""

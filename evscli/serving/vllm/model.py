@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from evscli.serving.positions import Run, place_runs
+from evscli.serving.positions import Run, framewise, place_runs
 from evscli.serving.vllm.fields import cells_of
 from evscli.serving.vllm.mixin import Mixin
 
@@ -54,6 +54,21 @@ class PrunedVideoModel(Mixin):
             )
             return
         yield from self.video_runs(input_tokens, feature)
+
+
+class FramewiseRuns(Mixin):
+    """The part of a model that finds the runs of a video in a prompt."""
+
+    run_start: ClassVar[str] = "vision_start_token_id"
+    """The name in the configuration of the token before each run."""
+
+    def video_runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
+        """Yield the run of every temporal patch, emptied ones included."""
+        place, start = feature.mm_position.offset, getattr(self.config, self.run_start)
+        for offsets, advance in framewise(mask_of(feature, self.merge_size)):
+            place = input_tokens.index(start, place) + 1
+            yield Run(start=place, offsets=offsets, advance=advance)
+            place += offsets.shape[1]
 
 
 def mask_of(feature: Any, merge: int) -> Any:

@@ -12,19 +12,19 @@ from vllm.model_executor.models.qwen3_vl import Qwen3VLDummyInputsBuilder
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from evscli.serving.vllm.processing import PrunedVideoInfo
-from evscli.serving.vllm.qwen3_vl import EvsQwen3VLParser, EvsQwen3VLProcessor, FramewiseModel
+from evscli.serving.vllm.qwen3_vl import EvsQwen3VLProcessor, FramewiseModel, TimedParser
 
 
 class EvsQwen3_5Info(PrunedVideoInfo, Qwen3_5ProcessingInfo):
     """Processing information of dense models."""
 
-    parser = EvsQwen3VLParser
+    parser = TimedParser
 
 
 class EvsQwen3_5MoeInfo(PrunedVideoInfo, Qwen3_5MoeProcessingInfo):
     """Processing information of mixtures of experts."""
 
-    parser = EvsQwen3VLParser
+    parser = TimedParser
 
 
 @MULTIMODAL_REGISTRY.register_processor(

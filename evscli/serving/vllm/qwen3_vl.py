@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,14 +20,13 @@ from vllm.model_executor.models.qwen3_vl_moe import (
 from vllm.model_executor.models.utils import StageMissingLayer
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
-from evscli.serving.positions import Run, framewise
-from evscli.serving.vllm.model import PrunedVideoModel, mask_of
+from evscli.serving.vllm.model import FramewiseRuns, PrunedVideoModel
 from evscli.serving.vllm.parsing import PrunedVideoParsing
 from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
 
 
-class EvsQwen3VLParser(PrunedVideoParsing, Qwen3VLMultiModalDataParser):
-    """The parser of requests."""
+class TimedParser(PrunedVideoParsing, Qwen3VLMultiModalDataParser):
+    """The parser of requests, whose videos have times."""
 
     own_fields = staticmethod(_create_qwen2vl_field_factory)
     embedding_fields = {
@@ -43,13 +41,13 @@ class EvsQwen3VLParser(PrunedVideoParsing, Qwen3VLMultiModalDataParser):
 class EvsQwen3VLInfo(PrunedVideoInfo, Qwen3VLProcessingInfo):
     """Processing information of dense models."""
 
-    parser = EvsQwen3VLParser
+    parser = TimedParser
 
 
 class EvsQwen3VLMoeInfo(PrunedVideoInfo, Qwen3VLMoeProcessingInfo):
     """Processing information of mixtures of experts."""
 
-    parser = EvsQwen3VLParser
+    parser = TimedParser
 
 
 class EvsQwen3VLProcessor(PrunedVideoProcessor, Qwen3VLMultiModalProcessor):
@@ -70,7 +68,7 @@ class EvsQwen3VLProcessor(PrunedVideoProcessor, Qwen3VLMultiModalProcessor):
         )
 
 
-class FramewiseModel(PrunedVideoModel):
+class FramewiseModel(FramewiseRuns, PrunedVideoModel):
     """The part that both models have in common."""
 
     use_deepstack: bool
@@ -88,14 +86,6 @@ class FramewiseModel(PrunedVideoModel):
         width = self.config.text_config.hidden_size
         self.deepstack_input_embeds = [torch.zeros(rows, width) for _ in range(planes)]
         self.deepstack_input_embeds_num_tokens = 0
-
-    def video_runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
-        """Yield the run of every temporal patch, emptied ones included."""
-        place = feature.mm_position.offset
-        for offsets, advance in framewise(mask_of(feature, self.merge_size)):
-            place = input_tokens.index(self.config.vision_start_token_id, place) + 1
-            yield Run(start=place, offsets=offsets, advance=advance)
-            place += offsets.shape[1]
 
 
 @MULTIMODAL_REGISTRY.register_processor(

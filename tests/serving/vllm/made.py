@@ -54,16 +54,20 @@ def prune(
 
 def make_served(folder: Path, family: str) -> Path:
     """Write a random checkpoint of `family` that vLLM takes on a CPU, with heads of 32 values."""
-    config = make_wide_config(family)
-    make_tokenizer(family).save_pretrained(folder)
+    config, case = make_wide_config(family), CASES.get(family)
+    tokenizer = make_tokenizer(family) if case is None else case.tokenizer()
+    tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
     model.save_pretrained(folder)
     as_published(folder / "model.safetensors")
     own = QWEN2_5_VIDEO_PROCESSOR if family == "qwen2_5_vl" else QWEN3_VIDEO_PROCESSOR
+    own = own if case is None else dict(case.processor)
     (folder / "video_preprocessor_config.json").write_text(json.dumps(own))
     image = json.loads((MINI_FOLDER / "preprocessor_config.json").read_text())
     image["patch_size"] = own.get("patch_size", 14)
+    if family.startswith("glm"):
+        image |= {"image_processor_type": "Glm4vImageProcessor", "size": own["size"]}
     (folder / "preprocessor_config.json").write_text(json.dumps(image))
     return folder
 
@@ -84,7 +88,7 @@ def make_wide_config(family: str) -> Any:
     text, vision = config["text_config"], config["vision_config"]
     text |= {"hidden_size": 128, "intermediate_size": 192, "head_dim": 32}
     text["rope_parameters"]["mrope_section"] = [6, 5, 5]
-    if case is not None:
+    if family.startswith("qwen3_5"):
         rope = text["rope_parameters"]
         rope["mrope_section"] = [2, 1, 1]
         rope["partial_rotary_factor"] = 0.25
@@ -92,5 +96,7 @@ def make_wide_config(family: str) -> Any:
         text["layer_types"] = ["full_attention"] * len(text["layer_types"])
     if family == "qwen3_vl_moe":
         text["norm_topk_prob"] = True  # as published configurations say
+    if family == "glm4v_moe":
+        text["use_qk_norm"] = False  # likewise
     vision["out_hidden_size"] = 128
     return CONFIG_MAPPING[family].from_dict(config)

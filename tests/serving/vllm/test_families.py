@@ -14,7 +14,7 @@ from tests.serving.vllm.engine import Engine
 from tests.serving.vllm.made import QUESTIONS, make_served, prune
 from tests.serving.vllm.test_offline import CLOSE, address, assert_same
 
-FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
+FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
