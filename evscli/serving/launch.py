@@ -53,8 +53,9 @@ class Server:
     name: str
     """The name of the model in requests."""
     first: str
-    """The name of a store, and `video_id` a video of it, for a request to try."""
+    """The name of a store, for a request to try."""
     video_id: str
+    """The id of a video of that store."""
     host: str = "127.0.0.1"
     port: int = 8000
     raw: int = 0

@@ -40,8 +40,6 @@ class Case:
     """The position ids of (model, own inputs), [3, 1, S] or [1, S]."""
     pad: str
     """The token that stands for a visual token."""
-    tower: str
-    """The module of the model whose blocks run over patches."""
     tokens: Sequence[str] = ()
     """Special tokens that the tokenizer of mini lacks."""
     template: Callable[[str], str] = str

@@ -138,7 +138,6 @@ CASES = tuple(
         own_inputs=own_inputs,
         positions=positions,
         pad="<|image|>",
-        tower="model.visual",
         own_size=lambda own, frames, height, width: smart_resize(
             frames,
             height,

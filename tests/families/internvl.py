@@ -13,7 +13,7 @@ from transformers.models.internvl.processing_internvl import InternVLProcessor
 
 from evscli.records import PrunedVideo
 from tests.families.case import Case
-from tests.families.llava_onevision import MEAN, STD, positions
+from tests.families.llava_onevision import MEAN, STD, positions, text_config
 
 SIDE, PATCH = 4, 14
 TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
@@ -40,18 +40,7 @@ def config(tokenizer: Any) -> PretrainedConfig:
             "layer_scale_init_value": 1.0,
             "norm_type": "rms_norm",
         },
-        text_config={
-            "model_type": "qwen2",
-            "vocab_size": len(tokenizer),
-            "hidden_size": 48,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "initializer_range": 0.2,
-            "pad_token_id": tokenizer.pad_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-        },
+        text_config=text_config(tokenizer),
         image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=SIDE * SIDE // 4,
     )
@@ -88,7 +77,6 @@ CASES = (
         own_inputs=own_inputs,
         positions=positions,
         pad="<IMG_CONTEXT>",
-        tower="model.vision_tower",
         own_frames=lambda own, about: own.sample_frames(
             about, num_frames=min(32, about.total_num_frames)
         ),

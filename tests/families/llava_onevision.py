@@ -22,6 +22,22 @@ MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.2757
 TOKENS = ("<image>", "<video>")
 
 
+def text_config(tokenizer: Any) -> dict[str, Any]:
+    """A tiny language model with plain positions."""
+    return {
+        "model_type": "qwen2",
+        "vocab_size": len(tokenizer),
+        "hidden_size": 48,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "initializer_range": 0.2,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+
+
 def config(tokenizer: Any) -> PretrainedConfig:
     """A tiny model; images are a little larger than their patches, as the published ones are."""
     return LlavaOnevisionConfig(
@@ -35,18 +51,7 @@ def config(tokenizer: Any) -> PretrainedConfig:
             "patch_size": PATCH,
             "vision_use_head": False,
         },
-        text_config={
-            "model_type": "qwen2",
-            "vocab_size": len(tokenizer),
-            "hidden_size": 48,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "initializer_range": 0.2,
-            "pad_token_id": tokenizer.pad_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-        },
+        text_config=text_config(tokenizer),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
         vision_feature_layer=-1,
@@ -92,7 +97,6 @@ CASES = (
         own_inputs=own_inputs,
         positions=positions,
         pad="<video>",
-        tower="model.vision_tower",
         own_frames=lambda own, about: own.sample_frames(
             about, num_frames=min(32, about.total_num_frames)
         ),

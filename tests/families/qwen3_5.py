@@ -118,7 +118,6 @@ CASES = tuple(
         own_inputs=own_inputs,
         positions=positions,
         pad="<|video_pad|>",
-        tower="model.visual",
         own_size=lambda own, frames, height, width: smart_resize(
             frames,
             height,

@@ -10,12 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from transformers.image_utils import SizeDict
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
 from evscli.errors import UsageError, VideoError
-from evscli.models.parts.rules import size_only
+from evscli.models.parts.rules import size_in_patches, size_only
 from evscli.records import FloatArray, IntArray, Sampling
 
 
@@ -67,26 +66,7 @@ class GlmRules:
 
         Raises VideoError where the rule refuses the shape.
         """
-        import torch
-
-        processor = self._processor
-        try:
-            size: tuple[int, int] = processor.resize(
-                videos=torch.empty(
-                    (1, max(frames, self.temporal_patch_size), 3, height, width), device="meta"
-                ),
-                size=SizeDict(**dict(processor.size)),
-                resample=processor.resample,
-                factor=self.patch_size * self.merge_size,
-                temporal_factor=self.temporal_patch_size,
-            )
-        except ValueError as error:
-            raise VideoError(
-                f"the model's processor cannot size {frames} frames of {width}x{height} pixels "
-                f"({error}); crop or scale the video first",
-                stage="plan",
-            ) from error
-        return size
+        return size_in_patches(self._processor, self.sampling, frames, (height, width))
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
         """Return (h, w) of the tokens of a temporal patch of resized frames."""

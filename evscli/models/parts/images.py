@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from evscli.errors import ModelError
-from evscli.models.contract import Resize
-from evscli.models.parts.pixels import (
-    RESAMPLE_MODES,
-    PixelConstants,
-    channel_constants,
-    resize_approximate,
-    resize_exact,
-)
+from evscli.models.parts.pixels import QwenPixels, channel_constants, resample_mode
 
 
-class ImagePixels(PixelConstants):
+class ImagePixels(QwenPixels):
     """The pixel operations of a tower that cuts images into patches itself."""
-
-    @property
-    def resize(self) -> Resize:
-        """[f, 3, H, W] uint8 on the CPU to a size, equal bit for bit to the processor's result."""
-        return partial(resize_exact, mode=self.resample)
-
-    def resize_on_device(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """Resize on any device, rarely one level off."""
-        return resize_approximate(pixels, size, self.resample)
 
     def patchify(self, pixels: Tensor) -> Tensor:
         """Normalise uint8 frames [f, 3, H, W] to images in float32 of the same shape."""
@@ -38,11 +20,7 @@ class ImagePixels(PixelConstants):
 
 def image_pixels(processor: Any, *, model: str) -> ImagePixels:
     """Take the constants from a video processor; raises ModelError for an unknown resampling."""
-    mode = RESAMPLE_MODES.get(int(processor.resample))
-    if mode is None:
-        raise ModelError(
-            f"{model}: resampling {processor.resample!r} is not supported; use bilinear or bicubic"
-        )
+    mode = resample_mode(processor, model=model)
     return ImagePixels(
         patch_size=int(processor.patch_size),
         merge_size=int(processor.merge_size),

@@ -71,11 +71,7 @@ class QwenPixels(PixelConstants):
 
 def pixel_format(processor: Any, *, model: str) -> QwenPixels:
     """Take the constants from a video processor; raises ModelError for an unknown resampling."""
-    mode = RESAMPLE_MODES.get(int(processor.resample))
-    if mode is None:
-        raise ModelError(
-            f"{model}: resampling {processor.resample!r} is not supported; use bilinear or bicubic"
-        )
+    mode = resample_mode(processor, model=model)
     return QwenPixels(
         patch_size=int(processor.patch_size),
         temporal_patch_size=int(processor.temporal_patch_size),
@@ -84,6 +80,16 @@ def pixel_format(processor: Any, *, model: str) -> QwenPixels:
         mean=channel_constants(processor.image_mean, processor.rescale_factor),
         std=channel_constants(processor.image_std, processor.rescale_factor),
     )
+
+
+def resample_mode(processor: Any, *, model: str) -> str:
+    """Return the resampling of a processor as torch names it; raises ModelError for another."""
+    mode = RESAMPLE_MODES.get(int(processor.resample))
+    if mode is None:
+        raise ModelError(
+            f"{model}: resampling {processor.resample!r} is not supported; use bilinear or bicubic"
+        )
+    return mode
 
 
 def channel_constants(values: float | Sequence[float], rescale_factor: float) -> Tensor:

@@ -85,18 +85,7 @@ class ProcessorRules:
         Fewer frames than a temporal patch are sized as a whole patch, because the last frame is
         repeated to fill it. Raises VideoError where the rule refuses the shape.
         """
-        frames = max(frames, self.temporal_patch_size)
-        try:
-            size: tuple[int, int] = size_by_rule(
-                self._processor, self.sampling, frames, (height, width)
-            )
-        except ValueError as error:
-            raise VideoError(
-                f"the model's processor cannot size {frames} frames of {width}x{height} pixels "
-                f"({error}); crop or scale the video first",
-                stage="plan",
-            ) from error
-        return size
+        return size_in_patches(self._processor, self.sampling, frames, (height, width))
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
         """Return (h, w) of the tokens of a temporal patch of resized frames."""
@@ -169,6 +158,25 @@ class SizeNumbers:
     """Whether the class caps frames by its `max_video_tokens` as well."""
 
 
+def size_in_patches(
+    processor: Any, asked: Sampling, frames: int, frame: tuple[int, int]
+) -> tuple[int, int]:
+    """Return (height, width) by the class's rule for a temporal patch of frames at least.
+
+    Raises VideoError where the rule refuses the shape.
+    """
+    frames, (height, width) = max(frames, int(processor.temporal_patch_size)), frame
+    try:
+        size: tuple[int, int] = size_by_rule(processor, asked, frames, frame)
+    except ValueError as error:
+        raise VideoError(
+            f"the model's processor cannot size {frames} frames of {width}x{height} pixels "
+            f"({error}); crop or scale the video first",
+            stage="plan",
+        ) from error
+    return size
+
+
 def size_by_rule(processor: Any, asked: Sampling, frames: int, frame: tuple[int, int]) -> Any:
     """Return (height, width) by the class's rule for `frames` frames of (height, width) `frame`.
 
@@ -188,7 +196,7 @@ def size_by_rule(processor: Any, asked: Sampling, frames: int, frame: tuple[int,
 def numbers_asked(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
     """Return the checkpoint's numbers for `frames` frames, changed to what is asked of them."""
     if (asked.min_pixels, asked.max_pixels, asked.total_pixels) == (None, None, None):
-        size, cap = processor.size, bool(processor.cap_pixels_per_frame)
+        size, cap = processor.size, bool(getattr(processor, "cap_pixels_per_frame", False))
         return SizeNumbers(
             frames=frames,
             shortest_edge=size.shortest_edge,
