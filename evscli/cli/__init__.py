@@ -115,7 +115,8 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
         sys.stdout.flush()
     except typer.TyperException as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "evs")
-        message = error.format_message().rstrip(".")
+        # The library that typer reads values by puts its own words before a message.
+        message = error.format_message().rstrip(".").replace(": Value error, ", ": ", 1)
         print(f"error: {one_line(message)}; see {command} --help", file=sys.stderr)
         return USAGE
     except (BrokenPipeError, SystemExit):  # `evs inspect ... | head`; typer exits on a broken pipe

@@ -109,10 +109,13 @@ class ServedVideo:
     def rows(self) -> Tensor:
         """Return [K, D * (1 + L)]: each kept token, then its DeepStack planes side by side.
 
-        Raises DamagedError where they are not finite.
+        Behind them are the tokens that stand behind a video, if its family has some. Raises
+        DamagedError where they are not finite.
         """
         tokens = widened(self.info, narrow_tokens(self.tensors, self.chosen))
         rows = side_by_side(tokens["embeds"], tokens.get("deepstack"))
+        if (suffix := self.tensors.get("suffix")) is not None:
+            rows = torch.cat([rows, suffix.to(rows.dtype)])
         if not bool(rows.isfinite().all()):
             raise DamagedError(
                 f"the tokens of {self.info.id!r} are not finite: run evs inspect --verify on its "

@@ -209,6 +209,10 @@ class TestDefaults:
     [
         (("prune", "x", "--method", "evs", "--workers", "0"), "--workers must be 1 or more, got 0"),
         (("eval", "--videos", "0"), "--videos must be 1 or more, got 0"),
+        (
+            ("prune", "x", "--store-dtype", "half"),
+            "error: Invalid value for '--store-dtype': 'half' is not one of 'auto', ",
+        ),
         (("eval", "--seed", str(2**32)), f"--seed must be below {2**32}, got {2**32}"),
         (("prune", "x", "--method", "evs", "-o", " "), "--output is empty; give a value or leave"),
         (("prune", "x", "--method", "evs", "--address", "a:1"), "is for --engine ray"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def test_rows_and_mask_are_those_of_the_record(
     assert torch.equal(served.prompt_times, record.prompt_times)
     assert served.info == record.info
     assert served.second_per_grid is None
+
+
+def test_tokens_behind_a_video_are_the_last_rows(kept: dict[str, Path]) -> None:
+    video = ServedVideo.read(open_store(kept["wide"]), "a", "0.25")
+    rows = video.rows()
+    behind = torch.arange(2.0 * rows.shape[1]).view(2, -1)
+    longer = replace(video, tensors={**video.tensors, "suffix": behind})
+    assert torch.equal(longer.rows(), torch.cat([rows, behind]))
 
 
 def test_a_key_may_tell_a_shard_besides(kept: dict[str, Path]) -> None:

@@ -8,6 +8,7 @@ FAMILIES = (
         summary="InternVL 3 and 3.5: frames as images of one size, windows of 2x2 patches",
         frames="32 frames, evenly spread, 448 x 448 pixels",
         positions="plain; a run for every frame behind its number",
+        served="vLLM 0.32",
         tested="a tiny checkpoint against its own processor and forward",
         vision="evscli.models.internvl.tower:InternVision",
         video_processors=(

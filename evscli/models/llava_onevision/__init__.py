@@ -8,6 +8,7 @@ FAMILIES = (
         summary="LLaVA-OneVision: SigLIP at one size, tokens pooled to half, a newline behind all",
         frames="32 frames, evenly spread, 384 x 384 pixels",
         positions="plain; one run for a video, and a token behind it that is never pruned",
+        served="vLLM 0.32",
         tested="a tiny checkpoint against its own processor and forward",
         vision="evscli.models.llava_onevision.tower:LlavaVision",
         video_processors=(

@@ -4,7 +4,9 @@ vLLM loads it by the entry point `evs` of the group `vllm.general_plugins`, in e
 processes. It replaces the classes of the architectures below by subclasses of them, which take what
 theirs take and videos of stores besides.
 
-- `qwen3_vl.py`, `qwen3_5.py`, `glm4v.py`, `qwen2_5_vl.py`: the families
+- `qwen3_vl.py`, `qwen3_5.py`, `glm4v.py`, `qwen2_5_vl.py`, `llava_onevision.py`, `internvl.py`: the
+  families
+- `plain.py`: families with plain positions
 - `processing.py`: prompts and cache keys of items
 - `parsing.py`: items of requests
 - `fields.py`: the tensors of items
@@ -34,8 +36,13 @@ ARCHITECTURES = {
     "Glm4vForConditionalGeneration": "glm4v:EvsGlm4v",
     "Glm4vMoeForConditionalGeneration": "glm4v:EvsGlm4vMoe",
     "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl:EvsQwen2_5_VL",
+    "LlavaOnevisionForConditionalGeneration": "llava_onevision:EvsLlavaOnevision",
+    "InternVLForConditionalGeneration": "internvl:EvsInternVL",
 }
 """The classes of vLLM that the plugin replaces, and those it replaces them by."""
+
+PLAIN = ("LlavaOnevisionForConditionalGeneration", "InternVLForConditionalGeneration")
+"""The classes that know plain positions alone, and that the plugin teaches others."""
 
 MEDIA_CONNECTOR = "evs"
 """The value of VLLM_MEDIA_CONNECTOR by which a server takes addresses."""
@@ -53,9 +60,12 @@ def register() -> None:
     from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY
 
     from evscli.serving.vllm.media import EvsMediaConnector
+    from evscli.serving.vllm.plain import ask_for_positions
 
     for architecture, name in ARCHITECTURES.items():
         ModelRegistry.register_model(architecture, f"evscli.serving.vllm.{name}")
+    for architecture in PLAIN:
+        ask_for_positions(architecture)
     MEDIA_CONNECTOR_REGISTRY.register(MEDIA_CONNECTOR)(EvsMediaConnector)
 
 

@@ -1,8 +1,9 @@
 """The tensors that vLLM carries of each video, and their check.
 
-Of a video with K kept tokens of T x h x w cells, merged of windows of m x m patches:
+Of a video with K kept tokens of T x h x w cells, merged of windows of m x m patches, and n tokens
+behind it that nobody prunes:
 
-- `video_embeds [K, D * (1 + L)]`: tokens, each with its DeepStack planes beside it
+- `video_embeds [K + n, D * (1 + L)]`: tokens, each with its DeepStack planes beside it
 - `video_grid_thw [3]`: (T, m*h, m*w)
 - `keep_mask [T*h*w]`: True for kept cells, in raster order
 - `timestamps [T]`: the seconds that the prompt states
@@ -12,6 +13,7 @@ Of a video with K kept tokens of T x h x w cells, merged of windows of m x m pat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,8 +30,28 @@ HIGHEST = torch.finfo(torch.float16).max
 """The largest value of an embedding: sums of squares of larger ones overflow, and what is not
 finite stays in vLLM's memory for the prompts of others."""
 
+BESIDE = ("video_grid_thw", "timestamps", "second_per_grid_ts")
+"""The tensors of which every video has one."""
+
 LARGEST = 1 << 16
 """The patches along a side of a grid that a request may state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The sizes that tensors of videos have for a model."""
+
+    merge: int
+    """The patches along a side of a token."""
+    width: int
+    """The values of a row, D * (1 + L)."""
+    suffix: int = 0
+    """The tokens behind those of a video, which no mask counts."""
+
+    def rows(self, mask: Tensor, grid: Tensor) -> list[int]:
+        """Return the rows of each video, by a mask over the cells of all and grids [n, 3]."""
+        parts = torch.split(mask, cells_of(grid, self.merge).tolist())
+        return [int(part.sum()) + self.suffix for part in parts]
 
 
 def served_fields(videos: Sequence[ServedVideo], *, rows: bool) -> Fields:
@@ -51,28 +73,29 @@ def served_fields(videos: Sequence[ServedVideo], *, rows: bool) -> Fields:
     return fields
 
 
-def checked_fields(data: Mapping[str, Any], merge: int, width: int) -> Fields:
+def checked_fields(data: Mapping[str, Any], sizes: Sizes) -> Fields:
     """Return the tensors of embeddings that came with a request, all cells kept without a mask.
 
     Raises UsageError where masks, grids, times and rows do not belong together.
     """
     try:
-        return _checked_fields(data, merge, width)
+        return _checked_fields(data, sizes)
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         raise UsageError(f"the embeddings cannot be read ({first_line(error)})") from None
 
 
-def _checked_fields(data: Mapping[str, Any], merge: int, width: int) -> Fields:
+def _checked_fields(data: Mapping[str, Any], sizes: Sizes) -> Fields:
     fields = dict(data)
     if fields.get("video_grid_thw") is None:
         raise UsageError("video_embeds come without video_grid_thw: give (T, height, width) too")
-    grid = checked_grid(torch.as_tensor(fields["video_grid_thw"]), merge)
-    cells = int(cells_of(grid, merge).sum())
+    grid = checked_grid(torch.as_tensor(fields["video_grid_thw"]), sizes.merge)
+    cells = int(cells_of(grid, sizes.merge).sum())
+    behind = sizes.suffix * len(grid)
     rows, mask = fields.get("video_embeds"), fields.get("keep_mask")
     if rows is not None:
-        rows = fields["video_embeds"] = checked_rows(rows, width)
-    if mask is None and rows is not None and len(rows) != cells:  # before memory is taken for it
-        raise UsageError(
+        rows = fields["video_embeds"] = checked_rows(rows, sizes.width)
+    if mask is None and rows is not None and len(rows) != cells + behind:
+        raise UsageError(  # before memory is taken for a mask
             f"video_embeds have {len(rows):,} rows for {cells:,} cells: give keep_mask"
         )
     mask = torch.ones(cells) if mask is None else torch.as_tensor(mask)
@@ -84,10 +107,11 @@ def _checked_fields(data: Mapping[str, Any], merge: int, width: int) -> Fields:
     if bool(((mask != 0) & (mask != 1)).any()):
         raise UsageError("keep_mask has other values than 0 and 1: give one of them for each cell")
     mask = mask.flatten().bool()
-    if rows is not None and len(rows) != int(mask.sum()):
+    if rows is not None and len(rows) != int(mask.sum()) + behind:
+        more = f", and {behind} behind them" if behind else ""
         raise UsageError(
             f"video_embeds have {len(rows):,} rows for the {int(mask.sum()):,} cells that "
-            "keep_mask keeps: give one row for each"
+            f"keep_mask keeps: give one row for each{more}"
         )
     if "timestamps" in fields:
         fields["timestamps"] = checked_times(fields["timestamps"], grid[:, 0].tolist())
@@ -144,15 +168,14 @@ def cells_of(grid: Tensor, merge: int) -> Tensor:
     return grid.reshape(-1, 3).prod(-1) // merge**2
 
 
-def pruned_config(values: Mapping[str, Any], merge: int) -> dict[str, MultiModalFieldConfig]:
+def pruned_config(values: Mapping[str, Any], sizes: Sizes) -> dict[str, MultiModalFieldConfig]:
     """Return how the tensors of videos that a mask prunes are shared out among the videos."""
     mask = values["keep_mask"]
     mask = torch.cat(list(mask)) if isinstance(mask, list) else mask.flatten()
-    cells = cells_of(values["video_grid_thw"], merge)
-    kept = torch.tensor([int(part.sum()) for part in mask.split(cells.tolist())])
+    grid = values["video_grid_thw"]
     flat, batched = MultiModalFieldConfig.flat_from_sizes, MultiModalFieldConfig.batched
     return {
-        "video_embeds": flat("video", kept),
-        "keep_mask": flat("video", cells, keep_on_cpu=True),
-        "second_per_grid_ts": batched("video", keep_on_cpu=True),
+        "video_embeds": flat("video", torch.tensor(sizes.rows(mask, grid))),
+        "keep_mask": flat("video", cells_of(grid, sizes.merge), keep_on_cpu=True),
+        **{name: batched("video", keep_on_cpu=True) for name in BESIDE},
     }

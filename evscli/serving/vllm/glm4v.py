@@ -15,20 +15,14 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.multimodal.processing import PromptUpdateDetails
 
 from evscli.serving.vllm.model import FramewiseRuns, PrunedVideoModel
-from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
+from evscli.serving.vllm.processing import PrunedVideoProcessor, UntriedInfo
 from evscli.serving.vllm.qwen3_vl import TimedParser
 
 
-class EvsGlm4vInfo(PrunedVideoInfo, Glm4vProcessingInfo):
+class EvsGlm4vInfo(UntriedInfo, Glm4vProcessingInfo):
     """Processing information of both."""
 
     parser = TimedParser
-
-    def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Any) -> Any:
-        """Return the most tokens of an item, which vLLM tries out where there is a tower."""
-        if self.ctx.get_mm_config().get_limit_per_prompt("video") > 0:
-            return super().get_mm_max_tokens_per_item(seq_len, mm_counts)
-        return {name: seq_len for name, count in mm_counts.items() if count}
 
 
 class EvsGlm4vProcessor(PrunedVideoProcessor, Glm4vMultiModalProcessor):

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from evscli.serving.positions import Run, framewise, place_runs
-from evscli.serving.vllm.fields import cells_of
+from evscli.serving.vllm.fields import Sizes
 from evscli.serving.vllm.mixin import Mixin
 
 
 class PrunedVideoModel(Mixin):
     """The part of a family's model that takes videos of stores."""
+
+    suffix_tokens: ClassVar[int] = 0
+    """The tokens behind those of a video, which no mask counts."""
 
     def embed_multimodal(self, **kwargs: Any) -> Any:
         """Return embeddings of every item of one kind; those of stores as they came."""
@@ -23,9 +26,9 @@ class PrunedVideoModel(Mixin):
         if mask is None or rows is None:
             kwargs.pop("keep_mask", None)
             return super().embed_multimodal(**kwargs)
-        cells = cells_of(kwargs["video_grid_thw"], self.merge_size).tolist()
-        kept = [int(part.sum()) for part in mask.flatten().split(cells)]
-        return rows.to(self.language_model.model.embed_tokens.weight.dtype).split(kept)
+        sizes = Sizes(merge=self.merge_size, width=rows.shape[-1], suffix=self.suffix_tokens)
+        counts = sizes.rows(mask.flatten(), kwargs["video_grid_thw"])
+        return rows.to(self.language_model.model.embed_tokens.weight.dtype).split(counts)
 
     @property
     def merge_size(self) -> int:

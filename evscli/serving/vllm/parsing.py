@@ -14,7 +14,7 @@ from vllm.multimodal.parse import DictEmbeddingItems
 from evscli.errors import EvsError, UsageError
 from evscli.serving.access import Access
 from evscli.serving.address import VideoAddress
-from evscli.serving.vllm.fields import checked_fields, pruned_config, served_fields
+from evscli.serving.vllm.fields import Sizes, checked_fields, pruned_config, served_fields
 from evscli.serving.vllm.media import ONLY, STORES
 from evscli.serving.vllm.mixin import Mixin
 from evscli.serving.vllm.sealed import unseal
@@ -37,8 +37,8 @@ class PrunedVideoParsing(Mixin):
 
     model: str
     """The served checkpoint, a hub id or a folder."""
-    row_width: int
-    """The values of a row, D * (1 + L)."""
+    sizes: Sizes
+    """The sizes that tensors of videos have."""
     own_fields: Any
     """The function of vLLM that makes the fields of the family's own items."""
     takes_raw: bool
@@ -51,7 +51,7 @@ class PrunedVideoParsing(Mixin):
                 return self._items_of_stores(addresses)
             if isinstance(data, Mapping):
                 self._require_rows(data)
-                fields = checked_fields(data, self._spatial_merge_size, self.row_width)
+                fields = checked_fields(data, self.sizes)
                 return self._items(fields, ())
         except EvsError as error:
             raise VLLMValidationError(str(error)) from None
@@ -97,8 +97,8 @@ class PrunedVideoParsing(Mixin):
         return missing and all(Path(address.store) in known for address in addresses)
 
     def _fields_config(self, fields: Mapping[str, Any]) -> Any:
-        config = self.own_fields(self._spatial_merge_size)(fields)
-        return {**config, **pruned_config(fields, self._spatial_merge_size)}
+        config = self.own_fields(self.sizes.merge)(fields)
+        return {**config, **pruned_config(fields, self.sizes)}
 
     def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:
         required, optional = self.embedding_field_sets("video")

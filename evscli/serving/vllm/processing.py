@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from vllm.exceptions import VLLMValidationError
 from vllm.multimodal.inputs import MultiModalFieldConfig
 
 from evscli.serving.served import PREFIX
-from evscli.serving.vllm.fields import pruned_config
+from evscli.serving.vllm.fields import Sizes, pruned_config
 from evscli.serving.vllm.mixin import Mixin
 from evscli.serving.vllm.sealed import is_sealed
 
@@ -18,20 +18,28 @@ from evscli.serving.vllm.sealed import is_sealed
 class PrunedVideoInfo(Mixin):
     """The part of a family's processing information that takes videos of stores."""
 
+    needs_metadata: ClassVar[bool] = True
+    """Whether the family's own processing of videos asks for their times."""
+
     def get_data_parser(self) -> Any:
         """Return the family's parser, which `parser` makes with the arguments of vLLM's."""
-        config = self.get_hf_config().vision_config
         parser = self.parser(
-            config.spatial_merge_size,
-            video_needs_metadata=True,
+            self.sizes.merge,
+            video_needs_metadata=self.needs_metadata,
             expected_hidden_size=self._get_expected_hidden_size(),
             allow_missing_mm_embeddings=self.allow_missing_mm_embeddings,
         )
         parser.takes_raw = self.ctx.get_mm_config().get_limit_per_prompt("video") > 0
         parser.model = self.ctx.model_config.model
-        planes = len(getattr(config, "deepstack_visual_indexes", ()))
-        parser.row_width = config.out_hidden_size * (1 + planes)
+        parser.sizes = self.sizes
         return parser
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes that tensors of videos have."""
+        config = self.get_hf_config().vision_config
+        planes = len(getattr(config, "deepstack_visual_indexes", ()))
+        return Sizes(merge=config.spatial_merge_size, width=config.out_hidden_size * (1 + planes))
 
     def validate_num_items(self, modality: str, num_items: int) -> None:
         """Refuse more items than the server allows; embeddings are not counted without a tower.
@@ -47,18 +55,22 @@ class PrunedVideoInfo(Mixin):
         super().validate_num_items(modality, num_items)
 
 
+class UntriedInfo(PrunedVideoInfo):
+    """Processing information for families whose longest items vLLM finds by processing some."""
+
+    def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Any) -> Any:
+        """Return the most tokens of an item, which vLLM tries out where there is a tower."""
+        if self.ctx.get_mm_config().get_limit_per_prompt("video") > 0:
+            return super().get_mm_max_tokens_per_item(seq_len, mm_counts)
+        return {name: seq_len for name, count in mm_counts.items() if count}
+
+
 class PrunedVideoProcessor(Mixin):
     """The part of a family's processor that takes videos of stores."""
 
     def _get_mm_fields_config(self, hf_inputs: Any, hf_processor_mm_kwargs: Any) -> Any:
         config = super()._get_mm_fields_config(hf_inputs, hf_processor_mm_kwargs)
-        return with_pruned(config, hf_inputs, self.merge_size)
-
-    @property
-    def merge_size(self) -> int:
-        """The patches along a side of a token."""
-        size: int = self.info.get_hf_config().vision_config.spatial_merge_size
-        return size
+        return with_pruned(config, hf_inputs, self.info.sizes)
 
     def _get_mm_hashes(self, inputs: Any) -> Any:
         """Return cache keys: of a store's video its own, which no other item may have."""
@@ -92,10 +104,12 @@ class PrunedVideoProcessor(Mixin):
         return replace(update, replacement=replacement)
 
 
-def with_pruned(config: Mapping[str, Any], values: Mapping[str, Any], merge: int) -> dict[str, Any]:
+def with_pruned(
+    config: Mapping[str, Any], values: Mapping[str, Any], sizes: Sizes
+) -> dict[str, Any]:
     """Return the fields of vLLM's family, with those of pruned videos where there are some."""
     if "keep_mask" in values:
-        return {**config, **pruned_config(values, merge)}
+        return {**config, **pruned_config(values, sizes)}
     if is_sealed(values.get("video_embeds")):
         return {**config, "video_embeds": MultiModalFieldConfig.batched("video")}
     return dict(config)

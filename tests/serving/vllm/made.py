@@ -31,6 +31,13 @@ QUESTIONS = (
 )
 
 
+PLAIN = {
+    "llava_onevision": "LlavaOnevisionImageProcessor",
+    "internvl": "GotOcr2ImageProcessor",
+}
+"""The families with plain positions, and their classes of processors of images."""
+
+
 def prune(
     folder: Path,
     *methods: str,
@@ -57,6 +64,8 @@ def make_served(folder: Path, family: str) -> Path:
     config, case = make_wide_config(family), CASES.get(family)
     tokenizer = make_tokenizer(family) if case is None else case.tokenizer()
     tokenizer.save_pretrained(folder)
+    if family == "internvl":
+        name_tokens(folder / "tokenizer_config.json")
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
     model.save_pretrained(folder)
@@ -68,8 +77,18 @@ def make_served(folder: Path, family: str) -> Path:
     image["patch_size"] = own.get("patch_size", 14)
     if family.startswith("glm"):
         image |= {"image_processor_type": "Glm4vImageProcessor", "size": own["size"]}
+    if family in PLAIN:
+        image |= {"image_processor_type": PLAIN[family], "size": own["size"]}
     (folder / "preprocessor_config.json").write_text(json.dumps(image))
     return folder
+
+
+def name_tokens(path: Path) -> None:
+    """Name the special tokens that the processor of InternVL asks its tokenizer for."""
+    named = {"start_image": "<img>", "end_image": "</img>", "context_image": "<IMG_CONTEXT>"}
+    saved = json.loads(path.read_text())
+    saved |= {f"{name}_token": token for name, token in {**named, "video": "<video>"}.items()}
+    path.write_text(json.dumps(saved))
 
 
 def as_published(path: Path) -> None:
@@ -86,8 +105,10 @@ def make_wide_config(family: str) -> Any:
     case = CASES.get(family)
     config = (make_config(family) if case is None else case.config(case.tokenizer())).to_dict()
     text, vision = config["text_config"], config["vision_config"]
+    plain = family in PLAIN
     text |= {"hidden_size": 128, "intermediate_size": 192, "head_dim": 32}
-    text["rope_parameters"]["mrope_section"] = [6, 5, 5]
+    if not plain:
+        text["rope_parameters"]["mrope_section"] = [6, 5, 5]
     if family.startswith("qwen3_5"):
         rope = text["rope_parameters"]
         rope["mrope_section"] = [2, 1, 1]
@@ -98,5 +119,6 @@ def make_wide_config(family: str) -> Any:
         text["norm_topk_prob"] = True  # as published configurations say
     if family == "glm4v_moe":
         text["use_qk_norm"] = False  # likewise
-    vision["out_hidden_size"] = 128
+    if not plain:
+        vision["out_hidden_size"] = 128
     return CONFIG_MAPPING[family].from_dict(config)

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from vllm.exceptions import VLLMValidationError
 
 from evscli.language.generate import load_language_model
+from evscli.serving.served import ServedVideo
 from evscli.serving.vllm import qwen2_5_vl
+from evscli.serving.vllm.fields import served_fields
 from evscli.store import open_store
 from tests.serving.vllm.engine import Engine
-from tests.serving.vllm.made import QUESTIONS, make_served, prune
+from tests.serving.vllm.made import PLAIN, QUESTIONS, make_served, prune
 from tests.serving.vllm.test_offline import CLOSE, address, assert_same
 
-FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe")
+FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", *PLAIN)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -43,6 +47,39 @@ def test_an_answer_is_that_of_transformers(
         assert_same(found, engine.expected(QUESTIONS[0], record))
         found = engine.ask(QUESTIONS[1], address(store, video_id, budget=0.05))
         assert_same(found, engine.expected(QUESTIONS[1], record.at(0.05)))
+
+
+def test_embeddings_come_with_a_request_too(served: tuple[Engine, Path]) -> None:
+    engine, path = served
+    if not engine.model.suffix_tokens:
+        return
+    video = ServedVideo.read(open_store(path), "moving-camera")
+    given = served_fields([video], rows=True)
+    found = engine.ask_many([(engine.text(QUESTIONS[0]), {"video": given})])[0]
+    assert_same(found, engine.expected(QUESTIONS[0], open_store(path)["moving-camera"]))
+    with pytest.raises(VLLMValidationError, match="give one row for each, and 1 behind them"):
+        engine.ask_many(
+            [(engine.text(QUESTIONS[0]), {"video": {**given, "video_embeds": video.rows()[:-1]}})]
+        )
+
+
+def test_two_videos_stand_in_one_prompt_and_counted_positions_would_answer_otherwise(
+    served: tuple[Engine, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(qwen2_5_vl.AFTER_VIDEO, "transformers")
+    engine, path = served
+    store, videos = open_store(path), ("moving-camera", "hard-cuts")
+    given = [address(path, name) for name in videos]
+    expected = engine.expected(QUESTIONS[2], *(store[name] for name in videos))
+    assert_same(engine.ask(QUESTIONS[2], *given), expected)
+    engine.llm.reset_prefix_cache()
+
+    def counted(tokens: list[int], _: object) -> tuple[torch.Tensor, int]:
+        return torch.arange(len(tokens)).expand(3, -1).clone(), 0
+
+    monkeypatch.setattr(engine.model, "get_mrope_input_positions", counted)
+    assert engine.ask(QUESTIONS[2], *given).distance(expected) > 10 * CLOSE
+    engine.llm.reset_prefix_cache()
 
 
 def test_text_after_a_video_goes_on_by_the_rule_that_was_chosen(
