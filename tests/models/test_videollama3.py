@@ -1,4 +1,4 @@
-"""VideoLLaMA3 with the tokens that its own processor leaves out, against its own forward."""
+"""VideoLLaMA3: the tokens that its own processor leaves out, and processors that are refused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from evscli import prefill, prune_video
+from evscli.encoders.processor import import_class
+from evscli.errors import ModelError
+from evscli.mini.form import mini_tokenizer
+from evscli.models.registry import built_in
+from evscli.models.videollama3.shape import video_llama_shape
 from tests.families import CASES
 from tests.families.case import MESSAGES
-from tests.families.videollama3 import own_inputs
+from tests.families.videollama3 import config, own_inputs
 from tests.videos import picture, sequential_pixels
 
 
@@ -59,3 +64,10 @@ def test_frame_diff_gives_the_logits_of_the_model_s_own_compression(
     assert torch.equal(ours["input_ids"], own["input_ids"])
     assert ours["position_ids"].tolist() == [[*range(own["input_ids"].shape[1])]]
     assert torch.equal(model(**ours).logits, model(**own).logits)
+
+
+@pytest.mark.parametrize("value", [{"temporal_patch_size": 2}, {"merge_size": 1}])
+def test_a_processor_of_other_tokens_is_refused(value: dict[str, int]) -> None:
+    processor = import_class(built_in()["video_llama_3"].video_processors[0])(**value)
+    with pytest.raises(ModelError, match=f"its video processor has {next(iter(value))}"):
+        video_llama_shape(config(mini_tokenizer()), processor, model="m")
