@@ -39,6 +39,8 @@ MOST_LINES = 27_000 + sum(
         "InternVL": 270,
         "facts about families": 80,
         "GLM-4.1V to 4.6V, and rows that a model joins": 290,
+        "VideoLLaMA3": 240,
+        "frame-diff": 110,
         "LLaVA-OneVision: shared patches, and a token behind a video": 470,
     }.values()
 )

@@ -112,9 +112,9 @@ def build_vision(
         name: value.to(device, dtype, copy=True) for name, value in checkpoint.weights.items()
     }
     vision.load_state_dict(weights, assign=True)
-    if hasattr(vision, "rotary_pos_emb"):
+    for tower in [part for part in vision.modules() if hasattr(part, "rotary_pos_emb")]:
         # Its frequencies are no weights, so the meta device left none; they stay in float32.
-        vision.rotary_pos_emb = type(vision.rotary_pos_emb)(checkpoint.config).to(device)
+        tower.rotary_pos_emb = type(tower.rotary_pos_emb)(tower.config).to(device)
     return vision.requires_grad_(False).eval()
 
 

@@ -43,6 +43,7 @@ NOT_ABOUT_PIXELS = (
     "input_data_format",
     "return_metadata",
     "return_tensors",
+    "use_token_compression",
     "video_metadata",
 )
 """Values of a processor that change neither which frames are taken nor their pixels here; but for

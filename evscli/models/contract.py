@@ -188,8 +188,8 @@ class VideoLayout:
     """The text that replaces the chat template's placeholder; it has one placeholder a run."""
     counts: Tensor
     """[R] int64: tokens kept in each run, maybe 0."""
-    advance: int
-    """The positions that a run takes up, whatever was kept of it."""
+    advance: int | None
+    """The positions that a run takes up, whatever was kept of it. None: one for each token kept."""
     offsets: Tensor
     """[3, K] int64: position ids (t, h, w) relative to the start of the token's run."""
 

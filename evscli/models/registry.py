@@ -36,6 +36,7 @@ FOLDERS = (
     "llava_onevision",
     "internvl",
     "glm4v",
+    "videollama3",
     "molmo2",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""

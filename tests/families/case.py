@@ -38,6 +38,8 @@ class Case:
     the record's source, messages): the inputs of the model's own forward."""
     positions: Callable[[Any, Mapping[str, Any]], Tensor]
     """The position ids of (model, own inputs), [3, 1, S] or [1, S]."""
+    counted: bool = False
+    """Whether positions of a pruned video are counted over what was kept."""
     pad: str
     """The token that stands for a visual token."""
     tokens: Sequence[str] = ()

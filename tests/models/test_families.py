@@ -89,6 +89,11 @@ class Tried:
         suffix = self.full.suffix
         return self.full.embeds[:0] if suffix is None else suffix
 
+    def positions(self, keep: Tensor, *, counted: bool) -> Tensor:
+        """The positions of the kept places `keep` [S]: those of the whole, or counted anew."""
+        kept = self.case.positions(self.model, self.own)[..., keep]
+        return torch.arange(kept.shape[-1]).expand_as(kept) if counted else kept
+
     def sliced(self, record: PrunedVideo) -> dict[str, Any]:
         """The inputs of the language part, sliced by hand from the whole prompt's."""
         keep = self.kept(record)
@@ -97,7 +102,7 @@ class Tried:
         return {
             "input_ids": self.own["input_ids"][:, keep],
             "inputs_embeds": embeds[:, keep],
-            "position_ids": self.case.positions(self.model, self.own)[..., keep],
+            "position_ids": self.positions(keep, counted=self.case.counted),
             "attention_mask": torch.ones(1, int(keep.sum()), dtype=torch.long),
         }
 
@@ -160,7 +165,7 @@ def test_at_budget_one_logits_equal_the_models_own_forward(tried: Tried) -> None
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_prunes_and_positions_are_those_of_the_whole(
+def test_every_method_prunes_and_positions_follow_from_those_of_the_whole(
     tried: Tried, method: str
 ) -> None:
     record = tried.encoded.prune(check_selection(method, 0.4))
@@ -177,11 +182,9 @@ def test_pruned_logits_equal_a_call_of_the_language_part_sliced_by_hand(tried: T
     sliced = tried.sliced(record)
     expected = logits(tried.model, sliced_call(sliced))
     assert torch.equal(ours, expected)
-    counted = {
-        **sliced,
-        "position_ids": torch.arange(ours.shape[1]).expand_as(sliced["position_ids"]),
-    }
-    assert not torch.equal(ours, logits(tried.model, sliced_call(counted)))
+    other = tried.positions(tried.kept(record), counted=not tried.case.counted)
+    elsewhere = logits(tried.model, sliced_call({**sliced, "position_ids": other}))
+    assert not torch.equal(ours, elsewhere)
 
 
 def sliced_call(sliced: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "internvl": {"size": {"height": 28, "width": 28}},
     "glm4v": {"size": {"shortest_edge": 4 * 28 * 28, "longest_edge": 4 * 56 * 56}},
     "glm46v": {"size": {"shortest_edge": 4 * 28 * 28, "longest_edge": 4 * 56 * 56}},
+    "video_llama_3": {"size": {"shortest_edge": 2 * 28 * 28, "longest_edge": 4 * 28 * 56}},
     "qwen3_5": {
         "patch_size": 8,
         "temporal_patch_size": 2,
@@ -38,6 +39,7 @@ SIZES = {
     "internvl": (28, 28),
     "glm4v": (28, 56),
     "glm46v": (28, 56),
+    "video_llama_3": (28, 56),
     "qwen3_5": (32, 48),
 }
 

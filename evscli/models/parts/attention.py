@@ -90,12 +90,12 @@ def attend(
     query, key = rotate(states[:, :, :2], rotary).unbind(2)
     value = states[:, :, 2]
     if len(windows) == 1 and windows[0].patches is None:
-        mixed = _attend_alike(query, key, value, windows[0].length, bias)
+        mixed = attend_alike(query, key, value, windows[0].length, bias)
     else:
         mixed = torch.empty_like(query)
         for group in windows:
             some = group.patches
-            mixed[:, some] = _attend_alike(
+            mixed[:, some] = attend_alike(
                 query[:, some],
                 key[:, some],
                 value[:, some],
@@ -119,7 +119,7 @@ def rotate(states: Tensor, rotary: Rotary) -> Tensor:
     return rotated.to(states.dtype)
 
 
-def _attend_alike(
+def attend_alike(
     query: Tensor, key: Tensor, value: Tensor, length: int, bias: Tensor | None
 ) -> Tensor:
     """Apply attention to [T, n * length, heads, d] within windows of `length` patches in a row."""

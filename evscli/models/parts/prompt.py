@@ -55,6 +55,17 @@ def counted_layout(record: PrunedVideo, text: str) -> VideoLayout:
     )
 
 
+def compact_layout(record: PrunedVideo, text: str) -> VideoLayout:
+    """Lay a video out as a run for every frame, with plain positions counted over what was kept.
+
+    This is for models that leave tokens out by themselves and count so.
+    """
+    counts = record.position_ids[:, 0].long().bincount(minlength=record.info.grid_thw[0])
+    before = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    places = torch.arange(len(before), device=before.device) - before
+    return VideoLayout(text=text, counts=counts, advance=None, offsets=places.expand(3, -1))
+
+
 class JoinedRows(list[Tensor]):
     """Rows [K, D] of several videos, for a model that expects one tensor [1, n, D] of all.
 

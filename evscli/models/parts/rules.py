@@ -2,7 +2,8 @@
 
 The rules are those of the installed transformers class, called and never copied: they changed
 between releases. What classes mean by their numbers of pixels differs: the edges are pixels of a
-frame for Qwen2-VL's and of all frames of the video for Qwen3-VL's. Here `--min-pixels` and
+frame for Qwen2-VL's and of all frames of the video for Qwen3-VL's; of VideoLLaMA3's the shortest
+is of a frame, and the longest of all of them. Here `--min-pixels` and
 `--max-pixels` are always those of a frame and `--total-pixels` those of the video. What is not
 asked for stays as the checkpoint has it, and the most that the video or a frame may have goes
 before the least.
@@ -26,6 +27,9 @@ from evscli.records import FloatArray, IntArray, Sampling
 
 OF_VIDEO = "Qwen3VLVideoProcessor"
 """The class whose edges bound all frames of a video together."""
+
+OF_BOTH = "VideoLlama3VideoProcessor"
+"""The class whose shortest edge bounds a frame, and whose longest all frames together."""
 
 
 class ProcessorRules:
@@ -75,6 +79,8 @@ class ProcessorRules:
             raise VideoError(self._cannot_sample(frames, fps, reason), stage="plan") from error
         except ValueError as error:
             raise VideoError(self._cannot_sample(frames, fps, str(error)), stage="plan") from error
+        # Classes step in float32, and rounding may take one step more, past the last frame.
+        index = index[index < frames]
         if not index.size:
             raise VideoError(self._cannot_sample(frames, fps, "none chosen"), stage="plan")
         return index
@@ -205,6 +211,8 @@ def numbers_asked(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
         )
     if type(processor).__name__ == OF_VIDEO:
         return _numbers_of_video(processor, asked, frames)
+    if type(processor).__name__ == OF_BOTH:
+        return _numbers_of_both(processor, asked, frames)
     return _numbers_of_frame(processor, asked, frames)
 
 
@@ -269,6 +277,17 @@ def _numbers_of_frame(processor: Any, asked: Sampling, frames: int) -> SizeNumbe
     # The cap never goes below 1.05 of the least.
     least = min(least, most / 1.05 if cap else most)
     return SizeNumbers(frames=frames, shortest_edge=least, longest_edge=most, cap=cap)
+
+
+def _numbers_of_both(processor: Any, asked: Sampling, frames: int) -> SizeNumbers:
+    least, most = processor.size.shortest_edge, processor.size.longest_edge
+    least = least if asked.min_pixels is None else asked.min_pixels
+    most = most if asked.total_pixels is None else asked.total_pixels
+    most = most if asked.max_pixels is None else min(most, asked.max_pixels * frames)
+    most = max(most, frames)  # the class divides by what a frame may have
+    # It makes frames larger than they may be rather than smaller than they must be.
+    least = least if least <= most // frames else 1
+    return SizeNumbers(frames=frames, shortest_edge=least, longest_edge=most, cap=False)
 
 
 def _target_size(_self: Any, *, size: Any, **_ignored: Any) -> tuple[int, int]:

@@ -100,6 +100,13 @@ def test_checkpoint_that_names_a_number_of_frames_is_followed(family: str, tmp_p
     assert len(rules_of(processor, family, Sampling(fps=1)).sample(300, 30.0)) == 10
 
 
+def test_a_step_past_the_last_frame_is_left_out(processors: dict[str, Any]) -> None:
+    """The class steps in float32: of 88 frames its 60 are 61, and the last is no frame."""
+    rules = ProcessorRules(processors["qwen2_5_vl"], Sampling(num_frames=60))
+
+    assert (len(rules.sample(88, 25.0)), rules.sample(88, 25.0)[-1]) == (60, 86)
+
+
 def test_more_frames_than_there_are_is_an_error_where_the_rule_says_so(
     processors: dict[str, Any],
 ) -> None:

@@ -19,8 +19,17 @@ from tests.checkpoints import make_checkpoint
 
 QWEN2 = import_class(built_in()["qwen2_5_vl"].video_processors[0])
 QWEN3 = import_class(built_in()["qwen3_vl"].video_processors[0])
+BOTH = import_class(built_in()["video_llama_3"].video_processors[0])
 OF_FRAME = {"shortest_edge": 3136, "longest_edge": 12845056}
 OF_VIDEO = {"shortest_edge": 4096, "longest_edge": 25165824}
+OF_BOTH = {"shortest_edge": 100352, "longest_edge": 10**9}
+MADE = {
+    "a frame": (QWEN2, OF_FRAME),
+    "the video": (QWEN3, OF_VIDEO),
+    "both": (BOTH, OF_BOTH),
+}
+"""Classes by what their edges bound."""
+
 SHAPES = [(2, 90, 160), (8, 720, 1280), (9, 480, 640), (64, 1080, 1920), (768, 360, 640)]
 
 
@@ -44,6 +53,7 @@ def test_without_numbers_sizes_are_those_of_the_checkpoint(
     for processor in (
         QWEN2(size=OF_FRAME, cap_pixels_per_frame=cap),
         QWEN3(size=OF_VIDEO, cap_pixels_per_frame=cap),
+        BOTH(size=OF_BOTH),
     ):
         ours = ProcessorRules(processor, Sampling()).resized_size(*shape)
 
@@ -93,9 +103,18 @@ def test_pixels_of_a_frame_are_qwen3_s_edges_over_whole_patches(
     assert ours == size_of(QWEN3(size=edges), frames, *shape[1:], cap=False)
 
 
+def test_more_pixels_than_a_video_may_have_are_not_asked_of_its_frames() -> None:
+    asked = Sampling(min_pixels=50000, max_pixels=90000, total_pixels=400_000)
+    rules = ProcessorRules(BOTH(size=OF_BOTH), asked)
+
+    assert rules.resized_size(8, 180, 320) == (140, 280)  # of 50,000 pixels
+    assert rules.resized_size(2, 90, 160) == (168, 308)
+    assert rules.resized_size(500_000, 90, 160) == (28, 28)
+
+
 @settings(deadline=None, max_examples=100)
 @given(
-    qwen3=st.booleans(),
+    bounded=st.sampled_from([*MADE]),
     cap=st.sampled_from([None, True]),
     frames=st.integers(1, 200),
     height=st.integers(200, 1200),
@@ -104,8 +123,8 @@ def test_pixels_of_a_frame_are_qwen3_s_edges_over_whole_patches(
     most=st.none() | st.integers(60_000, 600_000),
     total=st.none() | st.integers(10**7, 10**8),
 )
-def test_what_is_asked_of_frames_and_videos_holds_for_both_classes(
-    qwen3: bool,
+def test_what_is_asked_of_frames_and_videos_holds_for_every_class(
+    bounded: str,
     cap: bool | None,
     frames: int,
     height: int,
@@ -114,10 +133,12 @@ def test_what_is_asked_of_frames_and_videos_holds_for_both_classes(
     most: int | None,
     total: int | None,
 ) -> None:
-    made, size = (QWEN3, OF_VIDEO) if qwen3 else (QWEN2, OF_FRAME)
+    made, size = MADE[bounded]
     asked = Sampling(min_pixels=least, max_pixels=most, total_pixels=total)
 
-    rules = ProcessorRules(made(size=size, cap_pixels_per_frame=cap), asked)
+    rules = ProcessorRules(
+        made(size=size, **({} if made is BOTH else {"cap_pixels_per_frame": cap})), asked
+    )
     h, w = rules.resized_size(frames, height, width)
 
     assert h % rules.patch_size == w % rules.patch_size == 0
