@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evscli.encoders.digest import vision_name
+from evscli.encoders.digest import own_weights, vision_name
 from evscli.encoders.files import INDEX, SINGLE, ModelFiles, opened_weights, read_json, weight_map
 from evscli.errors import ModelError
 from evscli.models import FamilySpec, family_of
@@ -83,6 +83,7 @@ def read_vision_weights(files: ModelFiles, family: FamilySpec) -> dict[str, Tens
             f"{files.name} has no vision weights ({' or '.join(looked_for)}); "
             "use a vision-language checkpoint"
         )
+    weights = own_weights(weights, family)
     for name, value in weights.items():
         if value.dtype not in WEIGHT_DTYPES:
             raise ModelError(

@@ -37,6 +37,7 @@ FOLDERS = (
     "internvl",
     "glm4v",
     "molmo2",
+    "nemotron_h_omni",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""
 

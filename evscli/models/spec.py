@@ -57,6 +57,11 @@ class FamilySpec:
     older_weights: str | None = None
     """A part of the names that vision weights had in older checkpoints, which transformers
     renames."""
+    older_modules: tuple[str, ...] = ()
+    """Names that modules of the vision side have in older checkpoints, beside those above."""
+    weights: str | None = None
+    """The function that makes {name: weight} of the vision side of what a checkpoint or a loaded
+    model has under names that begin as those modules'."""
     left_out_of_names: str | None = None
     """A part of the names of vision weights that newer checkpoints leave out."""
     input_embeddings: tuple[str, ...] = (
