@@ -51,6 +51,8 @@ class FamilySpec:
     """The first release of transformers that has the family, where evs itself needs less."""
     whole_config: bool = False
     """Whether `vision` is made of the whole model's configuration, not of its vision part."""
+    left_out_of_config: tuple[str, ...] = ()
+    """Parts of config.json that are not read, because they are about neither vision nor text."""
     vision_modules: tuple[str, ...] = ("visual",)
     """The modules and single weights of a loaded model that are its vision side. Weights of a
     single module are named as inside it, those of several with the module's name before them."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 from transformers.models.nemotron_h_omni.modeling_nemotron_h_omni import compute_retention_mask
 from transformers.video_utils import VideoMetadata
 
-from evscli.encoders.digest import vision_weights
+from evscli.encoders import load_encoder
+from evscli.encoders.digest import vision_digests, vision_weights
 from evscli.encoders.processor import import_class
 from evscli.encoders.tower import encode_frames
 from evscli.errors import ModelError, UsageError
@@ -27,6 +31,13 @@ from tests.families import CASES
 
 (SPEC,) = FAMILIES
 CASE = CASES[SPEC.model_type]
+OLDER = {
+    "image_token_id": "img_context_token_id",
+    "video_token_id": "video_context_token_id",
+    "text_config": "llm_config",
+    "audio_config": "sound_config",
+    "vision_hidden_size": "vit_hidden_size",
+}
 
 
 def processor_of(**values: Any) -> Any:
@@ -112,6 +123,22 @@ def test_published_weights_are_those_of_the_model_that_has_scales_of_one(model: 
     assert {name for name in own if name.startswith("vision_final")} == set()
     assert ours.keys() == own.keys()
     assert all(torch.equal(weight, own[name]) for name, weight in ours.items())
+
+
+def test_a_checkpoint_with_older_names_and_sound_is_read(model: Any, tmp_path: Path) -> None:
+    config = model.config.to_dict()
+    for name, older in OLDER.items():
+        config[older] = config.pop(name)
+    config["sound_config"]["model_type"] = "parakeet"  # which transformers does not know
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "video_preprocessor_config.json").write_text(json.dumps(CASE.processor))
+    save_file(
+        {name: weight.contiguous() for name, weight in published(model).items()},
+        tmp_path / "model.safetensors",
+    )
+    info = load_encoder(str(tmp_path), device="cpu").info
+    assert info.vision_sha256 == vision_digests(model.state_dict()).stored
+    assert (info.embed_dim, info.temporal_patch_size, info.merge_size) == (48, 2, 2)
 
 
 def test_a_trained_final_norm_is_refused(model: Any) -> None:

@@ -21,6 +21,7 @@ FAMILIES = (
         prompt="evscli.models.nemotron_h_omni.prompt:PROMPT",
         own_fps=2.0,
         whole_config=True,
+        left_out_of_config=("audio_config", "sound_config"),
         vision_modules=("vision_model", "multi_modal_projector"),
         older_modules=("mlp1", "vision_final_layernorm"),
         weights="evscli.models.nemotron_h_omni.weights:tower_weights",
