@@ -94,7 +94,9 @@ def vision_side(model: nn.Module) -> VisionSide:
     adapters = {name: value for name, value in stored.items() if ADAPTER.search(name)}
     whole = {name: value for name, value in stored.items() if name not in adapters}
     if whole:
-        whole = own_weights(whole, family_of(inner_model(model).config.model_type, model="model"))
+        inner = inner_model(model)
+        family = family_of(inner.config.model_type, model=inner.name_or_path)
+        whole = own_weights(whole, family)
     held = worst([held_of(value) for value in whole.values()])
     if held is not Held.WHOLE:
         return VisionSide(held=held, weights={})

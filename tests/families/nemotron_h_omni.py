@@ -150,7 +150,9 @@ CASES = (
             (("vision_config", "layerscale_value"), 0.5, "layerscale_value 0.5, which must be 1"),
             (("vision_config", "patch_size"), 4, "its video processor has patch_size 8"),
             (("vision_hidden_size",), 16, "which must be the vision tower's hidden_size 32"),
-            (("downsample_ratio",), 0.3, "its video processor has downsample_ratio|one over"),
+            (("downsample_ratio",), 0.3, "which must be one over a whole number"),
+            (("vision_config", "model_type"), "siglip_vision_model", "model_type .*must be radio"),
+            (("projector_hidden_size",), 0, "projector_hidden_size 0, which must be a whole"),
         ),
     ),
 )

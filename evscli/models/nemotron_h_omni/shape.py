@@ -53,13 +53,18 @@ def check(config: Any, model: str) -> None:
     vision = config.vision_config
     whole = config_values(config, model, within="")
     saved = config_values(vision, model, within="vision_config.")
+    if vision.model_type != "radio":
+        raise saved.refuse("model_type", vision.model_type, "which must be radio")
     for key in COUNTS:
         saved.check(key, getattr(vision, key), COUNT)
+    whole.check("projector_hidden_size", config.projector_hidden_size, COUNT)
     saved.check("mlp_ratio", vision.mlp_ratio, POSITIVE)
     saved.check("hidden_act", vision.hidden_act, ACTIVATION)
     heads, width = vision.num_attention_heads, vision.hidden_size
     if width % heads:
         raise saved.refuse("num_attention_heads", heads, f"which must divide hidden_size {width}")
+    if vision.patch_size > vision.max_img_size:
+        raise saved.refuse("patch_size", vision.patch_size, "which is more than max_img_size")
     if vision.num_channels != CHANNELS:
         raise saved.refuse("num_channels", vision.num_channels, "which must be 3")
     if vision.layerscale_value != 1:

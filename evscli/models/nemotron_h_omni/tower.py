@@ -57,7 +57,7 @@ class NemotronTower:
         self.heads = int(config.vision_config.num_attention_heads)
         # A model that predicts several tokens at once normalises before the projector, without
         # weights in its checkpoints.
-        self.normalises = config.text_config.num_nextn_predict_layers > 0
+        self.normalises = getattr(config.text_config, "num_nextn_predict_layers", 0) > 0
         places = before + torch.arange(grid_hw[0] * grid_hw[1])
         windows = places.view(self.cells[0], merge, self.cells[1], merge).transpose(1, 2)
         self.places: Tensor = windows.reshape(-1, merge * merge)
