@@ -12,16 +12,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from evscli.encoders.digest import vision_name
+from evscli.encoders.digest import own_weights, vision_name
 from evscli.encoders.files import INDEX, SINGLE, ModelFiles, opened_weights, read_json, weight_map
 from evscli.errors import ModelError
 from evscli.models import FamilySpec, family_of
 from evscli.models.spec import load_name
+
+LONGEST_REASON = 400
+"""Characters of an error of transformers that a message shows."""
 
 WEIGHT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 """The dtypes that vision weights may be stored in."""
@@ -83,6 +87,7 @@ def read_vision_weights(files: ModelFiles, family: FamilySpec) -> dict[str, Tens
             f"{files.name} has no vision weights ({' or '.join(looked_for)}); "
             "use a vision-language checkpoint"
         )
+    weights = own_weights(weights, family)
     for name, value in weights.items():
         if value.dtype not in WEIGHT_DTYPES:
             raise ModelError(
@@ -143,10 +148,11 @@ def _empty_vision(checkpoint: VisionCheckpoint) -> nn.Module:
 def _vision_config(values: dict[str, Any], family: FamilySpec, *, model: str) -> Any:
     from transformers import CONFIG_MAPPING  # not needed where weights alone are read
 
+    read = {key: value for key, value in values.items() if key not in family.left_out_of_config}
     try:
-        config = CONFIG_MAPPING[values["model_type"]].from_dict(values)
+        config = CONFIG_MAPPING[values["model_type"]].from_dict(read)
     except Exception as error:  # each family's configuration class has its own validators
-        reason = " ".join(str(error).split())
+        reason = shorten(str(error), LONGEST_REASON)  # one lists all types of models
         raise ModelError(
             f"{model}: config.json is not a valid {values['model_type']} configuration "
             f"({reason}); get the checkpoint again"

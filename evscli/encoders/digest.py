@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from evscli.models import FamilySpec
 from evscli.models.registry import built_in
+from evscli.models.spec import load_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +45,27 @@ def vision_name(key: str, family: FamilySpec) -> str | None:
     name = key.removeprefix("model.")
     if family.left_out_of_names is not None:
         name = name.replace(family.left_out_of_names, "")
-    modules = tuple(f"{module}." for module in family.vision_modules)
+    modules = tuple(f"{module}." for module in (*family.vision_modules, *family.older_modules))
     if name in family.vision_modules:  # a weight by itself
         return name
     # A scorer that was trained with the tower is read on its own.
     if not name.startswith(modules) or "temporal_token_scorer." in name:
         return None
     return name.removeprefix(modules[0]) if len(modules) == 1 else name
+
+
+def vision_weights(weights: Mapping[str, Tensor], family: FamilySpec) -> dict[str, Tensor]:
+    """Return those of `weights` that are the vision tower's, by their names inside it."""
+    named = {name: weights[key] for key in weights if (name := vision_name(key, family))}
+    return own_weights(named, family)
+
+
+def own_weights(named: Mapping[str, Tensor], family: FamilySpec) -> dict[str, Tensor]:
+    """Return weights that have the names of `vision_name` as the family's tower has them."""
+    made: dict[str, Tensor] = dict(named)
+    if family.weights is not None and made:
+        made = load_name(family.weights)(made)
+    return made
 
 
 @cache
@@ -66,14 +81,16 @@ def renamings_of(model_type: str) -> list[Any]:
 def vision_digests(vision: nn.Module | Mapping[str, Tensor]) -> VisionDigests:
     """Digest a vision tower, or a state dict of one or of a whole model, on any device.
 
-    A whole model is recognised by the names of its vision weights, and only these count.
+    A whole model is recognised by the names of its vision weights, and only these count. Families
+    may share some of the names, so it is of the first that knows most of them.
     """
     weights = vision.state_dict() if isinstance(vision, nn.Module) else vision
-    for family in built_in().values():
-        named = {key: name for key in weights if (name := vision_name(key, family))}
-        if named:
-            return weights_digests({name: weights[key] for key, name in named.items()})
-    return weights_digests(weights)
+    known = [
+        (sum(vision_name(key, family) is not None for key in weights), family)
+        for family in built_in().values()
+    ]
+    most, family = max(known, key=lambda pair: pair[0])
+    return weights_digests(vision_weights(weights, family) if most else weights)
 
 
 def weights_digests(weights: Mapping[str, Tensor]) -> VisionDigests:

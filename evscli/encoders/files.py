@@ -34,6 +34,9 @@ from evscli.texts import first_line
 INDEX = "model.safetensors.index.json"
 """The file that says which of several files holds which weight."""
 
+NUMBER = "__float__"
+"""The key under which transformers writes a number that JSON has none for."""
+
 SINGLE = "model.safetensors"
 """The file of all weights, where there is only one."""
 
@@ -91,7 +94,7 @@ def find_model(model: Model, *, revision: str | None = None) -> ModelFiles:
 def read_json(path: Path, *, model: str) -> dict[str, Any]:
     """Return the JSON object in a file of `model`. Raises ModelError where it holds none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_tag)
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{model}: {path.name} cannot be read ({error}); get the checkpoint again"
@@ -99,6 +102,15 @@ def read_json(path: Path, *, model: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{model}: {path.name} is not a JSON object; get the checkpoint again")
     return value
+
+
+def _without_tag(found: dict[str, Any]) -> Any:
+    """Return an object of JSON as it is, or the number that transformers writes as one.
+
+    JSON has neither Infinity nor NaN.
+    """
+    is_number = found.keys() == {NUMBER} and isinstance(found[NUMBER], str)
+    return float(found[NUMBER]) if is_number else found
 
 
 def weight_map(index: Path, *, model: str) -> dict[str, str]:

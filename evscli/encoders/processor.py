@@ -107,7 +107,7 @@ def processor_values(files: ModelFiles) -> SavedValues:
 
 def with_patches(processor: Any, shape: VisionShape) -> None:
     """Give a processor that cuts no patches the sizes of its tower's, which others have."""
-    for name in ("patch_size", "merge_size"):
+    for name in ("patch_size", "temporal_patch_size", "merge_size"):
         if not hasattr(processor, name):
             setattr(processor, name, getattr(shape, name))
 
@@ -128,9 +128,10 @@ def pixel_values(processor: Any) -> dict[str, Any]:
     """Return resolved values that decide frames and pixels, class defaults included, as JSON."""
     names = sorted(set(processor.valid_kwargs.__annotations__) - set(NOT_ABOUT_PIXELS))
     values = {name: getattr(processor, name, None) for name in names}
-    values["size"] = dict(processor.size)
-    values["resample"] = int(processor.resample)
-    if type(processor).do_sample_frames and not processor.do_sample_frames:
+    # Two that classes may leave unset, because they have a rule of their own.
+    values["size"] = None if processor.size is None else dict(processor.size)
+    values["resample"] = None if processor.resample is None else int(processor.resample)
+    if getattr(type(processor), "do_sample_frames", None) and not processor.do_sample_frames:
         values["do_sample_frames"] = False
     return {name: value for name, value in values.items() if value is not None}
 

@@ -9,6 +9,8 @@ from evscli.models.parts.pixels import RESAMPLE_MODES
 from evscli.models.parts.values import (
     COUNT,
     DEVIATIONS,
+    EACH_DEVIATION,
+    EACH_MEAN,
     MEANS,
     POSITIVE,
     SWITCH,
@@ -41,6 +43,11 @@ WANTED: Mapping[str, Want] = {
     "rescale_factor": POSITIVE,
     "image_mean": MEANS,
     "image_std": DEVIATIONS,
+    "norm_mean": EACH_MEAN,
+    "norm_std": EACH_DEVIATION,
+    "downsample_ratio": POSITIVE,
+    "video_target_num_patches": COUNT,
+    "video_maintain_aspect_ratio": SWITCH,
     "do_sample_frames": SWITCH.or_null(),
     "fps": POSITIVE.or_null(),
     "num_frames": COUNT,
@@ -52,7 +59,15 @@ WANTED: Mapping[str, Want] = {
 }
 """The conditions on values; a class is asked only for those that it knows."""
 
-MAY_BE_UNSET = ("num_frames", "do_resize")
+MAY_BE_UNSET = (
+    "num_frames",
+    "do_resize",
+    "do_rescale",
+    "do_normalize",
+    "resample",
+    "image_mean",
+    "image_std",
+)
 """Null where that is what the class itself has."""
 
 EDGES = ("shortest_edge", "longest_edge")
@@ -91,7 +106,10 @@ def check_values(processor: Any, saved: SavedValues) -> None:
 
 
 def _check_size(processor: Any, saved: SavedValues) -> None:
-    names = SIDE_KEYS if "height" in type(processor).size else EDGES
+    of_class = getattr(type(processor), "size", None)
+    if of_class is None:  # the class has another rule
+        return
+    names = SIDE_KEYS if "height" in of_class else EDGES
     found = dict(processor.size or {})
     if not all(is_positive(found.get(name)) for name in names):
         raise saved.refuse(

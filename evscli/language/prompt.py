@@ -166,8 +166,13 @@ class PromptBuilder:
 
     def layout(self, video: PrunedVideo) -> VideoLayout:
         """Lay out `video` for the prompt."""
-        times = real_patch_times(video) if self.real_times else video.prompt_times
-        return self.form.layout(video, times.tolist(), self.marks)
+        return self.form.layout(video, self.times(video).tolist(), self.marks)
+
+    def times(self, video: PrunedVideo) -> Tensor:
+        """Return the times in seconds that the prompt says: [T], or [F] of every frame."""
+        if self.form.frame_times is not None:
+            return video.frame_times if self.real_times else self.form.frame_times(video)
+        return real_patch_times(video) if self.real_times else video.prompt_times
 
     def render(self, messages: Messages, *, add_generation_prompt: bool) -> str:
         """Return the chat template's text. Raises UsageError for messages that it refuses."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from evscli.encoders.checkpoint import WEIGHT_DTYPES
+from evscli.encoders.digest import own_weights
 from evscli.errors import ModelError, UsageError
 from evscli.models import family_of
 
@@ -92,6 +93,10 @@ def vision_side(model: nn.Module) -> VisionSide:
     stored = {name: value for own, part in parts.items() for name, value in state(own, part)}
     adapters = {name: value for name, value in stored.items() if ADAPTER.search(name)}
     whole = {name: value for name, value in stored.items() if name not in adapters}
+    if whole:
+        inner = inner_model(model)
+        family = family_of(inner.config.model_type, model=inner.name_or_path)
+        whole = own_weights(whole, family)
     held = worst([held_of(value) for value in whole.values()])
     if held is not Held.WHOLE:
         return VisionSide(held=held, weights={})

@@ -103,7 +103,8 @@ class VisionShape:
 
 
 Resize = Callable[[Tensor, tuple[int, int]], Tensor]
-"""[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size."""
+"""[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size: uint8, or float32 where the
+processor does not round them."""
 
 
 class PatchSizes(Protocol):
@@ -136,7 +137,7 @@ class PixelFormat(PatchSizes, Protocol):
         """Resize on any device, maybe a level off."""
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Normalise uint8 frames [f, 3, H, W] to patches in float32 [T, S, P].
+        """Normalise resized frames [f, 3, H, W] to patches in float32 [T, S, P].
 
         For a tower that cuts patches itself they are images [T, 3, H, W].
         """
@@ -210,6 +211,9 @@ class PromptFormat:
     """The function that lays out a video, given the times of its temporal patches in seconds."""
     encoder_output: Callable[[Sequence[PrunedVideo], torch.device], Any]
     """The function that makes what the vision encoder of transformers would return."""
+    frame_times: Callable[[PrunedVideo], Tensor] | None = None
+    """The function that returns the times [F] of all frames in seconds, of a family whose prompts
+    say these: `layout` is then given them, and not those of temporal patches."""
     modality: str = "video"
     """The key of `mm_encoder_outputs` under which the model looks for the tokens."""
     axes: int = 3

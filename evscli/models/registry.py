@@ -38,6 +38,7 @@ FOLDERS = (
     "glm4v",
     "videollama3",
     "molmo2",
+    "nemotron_h_omni",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""
 

@@ -51,12 +51,19 @@ class FamilySpec:
     """The first release of transformers that has the family, where evs itself needs less."""
     whole_config: bool = False
     """Whether `vision` is made of the whole model's configuration, not of its vision part."""
+    left_out_of_config: tuple[str, ...] = ()
+    """Parts of config.json that are not read, because they are about neither vision nor text."""
     vision_modules: tuple[str, ...] = ("visual",)
     """The modules and single weights of a loaded model that are its vision side. Weights of a
     single module are named as inside it, those of several with the module's name before them."""
     older_weights: str | None = None
     """A part of the names that vision weights had in older checkpoints, which transformers
     renames."""
+    older_modules: tuple[str, ...] = ()
+    """Names that modules of the vision side have in older checkpoints, beside those above."""
+    weights: str | None = None
+    """The function that makes {name: weight} of the vision side of what a checkpoint or a loaded
+    model has under names that begin as those modules'."""
     left_out_of_names: str | None = None
     """A part of the names of vision weights that newer checkpoints leave out."""
     input_embeddings: tuple[str, ...] = (

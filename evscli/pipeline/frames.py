@@ -27,14 +27,19 @@ def decoded_here(encoder: VideoEncoder, planned: PlannedVideo) -> Frames:
 
 def decoded_once(frames: Frames, planned: PlannedVideo) -> Frames:
     """Keep frames in memory or a scratch file, for several passes. Raises as `frames` does."""
-    pixels, starts = recorded_pixels(planned.plan), []
+    starts: list[int] = []
+    pixels = None
     with closing(frames()) as chunks:
-        for chunk in record_pixels(chunks, pixels):
+        for chunk in chunks:
+            if pixels is None:
+                pixels = recorded_pixels(planned.plan, chunk.pixels.dtype)
+            pixels[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
             starts.append(chunk.start)
-    bounds = [*starts, len(pixels)]
+    bounds = [*starts, len(planned.plan.source_index)]
 
     def replay() -> Generator[FrameChunk]:
         for start, stop in pairwise(bounds):
+            assert pixels is not None, "there is a chunk where there are bounds"
             yield FrameChunk(start=start, pixels=pixels[start:stop])
 
     return replay
@@ -66,17 +71,23 @@ def ahead(chunks: Generator[FrameChunk]) -> Generator[FrameChunk]:
             yield chunk
 
 
-def recorded_pixels(plan: FramePlan) -> Tensor:
-    """Allocate room for the resized pixels [F, 3, H, W] uint8 of a video."""
+def recorded_pixels(plan: FramePlan, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Allocate room for the resized pixels [F, 3, H, W] of a video."""
     shape = (len(plan.source_index), 3, *plan.resized_size)
-    return allocate(shape, torch.uint8)
+    return allocate(shape, dtype)
 
 
 def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator[FrameChunk]:
-    """Yield `chunks` while copying their pixels into `into` [F, 3, H, W] uint8, if any."""
+    """Yield `chunks` while copying their pixels into `into` [F, 3, H, W] uint8, if any.
+
+    Pixels that the model's processor leaves between two levels are rounded there: methods score
+    levels.
+    """
     for chunk in chunks:
         if into is not None:
-            into[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
+            pixels = chunk.pixels
+            levels = pixels.round().clamp(0, 255) if pixels.is_floating_point() else pixels
+            into[chunk.start : chunk.start + len(pixels)] = levels
         yield chunk
 
 

@@ -130,4 +130,4 @@ class FrameChunk:
     start: int
     """The position of the first frame within the plan."""
     pixels: Tensor
-    """[f, 3, H, W] uint8, RGB."""
+    """[f, 3, H, W] RGB: uint8, or float32 where the model's processor resizes without rounding."""

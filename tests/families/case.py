@@ -46,6 +46,8 @@ class Case:
     """Special tokens that the tokenizer of mini lacks."""
     template: Callable[[str], str] = str
     """The chat template of mini to that of the family."""
+    placed: bool = True
+    """Whether the language model reads position ids."""
     refused: Sequence[tuple[tuple[str, ...], object, str]] = ()
     """Wrong values of `config.json`: where, which, and a part of the message."""
     own_frames: Callable[[Any, VideoMetadata], Any] = lambda own, about: own.sample_frames(about)

@@ -59,6 +59,7 @@ class Pixels:
 
     start: int
     shape: tuple[int, ...]
+    dtype: torch.dtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +101,8 @@ class Clock:
 def send_chunk(connection: Connection, chunk: FrameChunk) -> None:
     """Send frames, without a copy on this side. Raises OSError where the other end is closed."""
     pixels = chunk.pixels.contiguous()
-    connection.send(Pixels(start=chunk.start, shape=tuple(pixels.shape)))
-    rest = pixels.view(-1).numpy().data
+    connection.send(Pixels(start=chunk.start, shape=tuple(pixels.shape), dtype=pixels.dtype))
+    rest = pixels.view(-1).view(torch.uint8).numpy().data
     while rest:
         rest = rest[os.write(connection.fileno(), rest) :]
 
@@ -117,8 +118,8 @@ def receive(connection: Connection, clock: Clock) -> Any:
 
 
 def _chunk(connection: Connection, clock: Clock, place: Pixels) -> FrameChunk:
-    pixels = torch.empty(place.shape, dtype=torch.uint8)
-    rest = pixels.view(-1).numpy().data
+    pixels = torch.empty(place.shape, dtype=place.dtype)
+    rest = pixels.view(-1).view(torch.uint8).numpy().data
     while rest:
         clock.wait(connection)
         count = os.readv(connection.fileno(), [rest])

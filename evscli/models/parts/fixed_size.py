@@ -1,6 +1,7 @@
-"""The choice of frames for families that see every frame as an image of one size.
+"""The choice of frames for families whose processor samples by the rule of its base class.
 
-Their processors' class has no limits of its own: a number of frames or a rate, and nothing else.
+That class has no limits of its own: a number of frames or a rate, and nothing else. Most of these
+families see every frame as an image of one size.
 """
 
 from __future__ import annotations
@@ -17,7 +18,49 @@ from evscli.errors import UsageError, VideoError
 from evscli.records import FloatArray, IntArray, Sampling
 
 
-class FixedSizeRules:
+class EvenFrames:
+    """Sampling of one checkpoint under one `Sampling`, of which fps or num_frames is set."""
+
+    def __init__(self, processor: Any, sampling: Sampling) -> None:
+        """Take the rule of `processor`, a video processor of transformers, which stays as it is."""
+        self.sampling = sampling
+        self._processor = copy(processor)
+        # What is set here would come back as a default beside what `sample` asks for.
+        self._processor.fps = self._processor.num_frames = None
+
+    def rate(self, fps: float) -> float | None:
+        """Return the rate at which a video of `fps` is sampled, or None to go by a number."""
+        del fps
+        return self.sampling.fps
+
+    def sample(self, frames: int, fps: float) -> IntArray:
+        """Return [F] frame numbers out of `frames` shown at `fps` on average.
+
+        Raises VideoError where the class's rule gives none.
+        """
+        asked, most = self.sampling, self.sampling.max_frames or frames
+        metadata = VideoMetadata(total_num_frames=frames, fps=fps)
+        count, rate = min(asked.num_frames or frames, frames), self.rate(fps)
+        wanted = {"num_frames": count} if rate is None else {"fps": rate}
+        try:
+            chosen = self._processor.sample_frames(metadata, **wanted)
+            if len(chosen) > most:
+                chosen = self._processor.sample_frames(metadata, num_frames=most)
+        except ValueError as error:
+            raise self._none_chosen(frames, fps, f" ({error})") from error
+        if not len(chosen):
+            raise self._none_chosen(frames, fps)
+        return np.asarray(chosen, dtype=np.int64)
+
+    def _none_chosen(self, frames: int, fps: float, reason: str = "") -> VideoError:
+        return VideoError(
+            f"the model's processor chooses no frame of {frames} at {fps:g} per second{reason}; "
+            "use a longer video or change --fps, --num-frames or --max-frames",
+            stage="plan",
+        )
+
+
+class FixedSizeRules(EvenFrames):
     """Sampling and sizing of one checkpoint under one `Sampling`."""
 
     own_frames: ClassVar[int]
@@ -31,31 +74,9 @@ class FixedSizeRules:
         """
         del own_fps
         refuse_pixels(asked, processor.size)
-        self.sampling = resolve_sampling(processor, asked, self.own_frames)
+        super().__init__(processor, resolve_sampling(processor, asked, self.own_frames))
         self.patch_size, self.merge_size = int(processor.patch_size), int(processor.merge_size)
         self._size = (int(processor.size["height"]), int(processor.size["width"]))
-        self._processor = copy(processor)
-        # What is set here would come back as a default beside what `sample` asks for.
-        self._processor.fps = self._processor.num_frames = None
-
-    def sample(self, frames: int, fps: float) -> IntArray:
-        """Return [F] frame numbers out of `frames` shown at `fps` on average.
-
-        Raises VideoError where the class's rule gives none.
-        """
-        asked, most = self.sampling, self.sampling.max_frames or frames
-        metadata = VideoMetadata(total_num_frames=frames, fps=fps)
-        count = min(asked.num_frames or frames, frames)
-        wanted = {"num_frames": count} if asked.fps is None else {"fps": asked.fps}
-        try:
-            chosen = self._processor.sample_frames(metadata, **wanted)
-            if len(chosen) > most:
-                chosen = self._processor.sample_frames(metadata, num_frames=most)
-        except ValueError as error:
-            raise self._none_chosen(frames, fps, f" ({error})") from error
-        if not len(chosen):
-            raise self._none_chosen(frames, fps)
-        return np.asarray(chosen, dtype=np.int64)
 
     def resized_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
         """Return (height, width) in pixels: the same for every video."""
@@ -71,13 +92,6 @@ class FixedSizeRules:
         """Return [T] seconds: index / fps."""
         times: FloatArray = source_index / fps
         return times
-
-    def _none_chosen(self, frames: int, fps: float, reason: str = "") -> VideoError:
-        return VideoError(
-            f"the model's processor chooses no frame of {frames} at {fps:g} per second{reason}; "
-            "use a longer video or change --fps, --num-frames or --max-frames",
-            stage="plan",
-        )
 
 
 def resolve_sampling(processor: Any, asked: Sampling, own_frames: int) -> Sampling:

@@ -80,6 +80,11 @@ def is_pair(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_count, value))
 
 
+def is_three(value: object) -> bool:
+    """Return whether the value is a list of three."""
+    return isinstance(value, list | tuple) and len(value) == 3
+
+
 def are_channels(value: object, each: Callable[[object], bool]) -> bool:
     """Return whether the value is one for all three channels, or a list of one for each."""
     if not isinstance(value, list | tuple):
@@ -93,4 +98,11 @@ SWITCH = Want("true or false", lambda value: isinstance(value, bool))
 MEANS = Want("a number, or a list of 3 numbers", lambda value: are_channels(value, is_number))
 DEVIATIONS = Want(
     "a number above 0, or a list of 3 of them", lambda value: are_channels(value, is_positive)
+)
+EACH_MEAN = Want(
+    "a list of 3 numbers", lambda value: is_three(value) and are_channels(value, is_number)
+)
+EACH_DEVIATION = Want(
+    "a list of 3 numbers above 0",
+    lambda value: is_three(value) and are_channels(value, is_positive),
 )

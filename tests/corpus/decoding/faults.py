@@ -13,6 +13,10 @@ def as_it_is(pixels: Tensor, _size: tuple[int, int]) -> Tensor:
     return pixels
 
 
+def halve(pixels: Tensor, _size: tuple[int, int]) -> Tensor:
+    return pixels / 2
+
+
 def crash(pixels: Tensor, _size: tuple[int, int]) -> Tensor:
     os.kill(os.getpid(), signal.SIGSEGV)
     return pixels

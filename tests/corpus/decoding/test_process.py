@@ -16,7 +16,7 @@ from evscli.models.contract import Resize
 from evscli.pipeline import plan_indexed, plan_video
 from evscli.records import FramePlan, SourceInfo, VideoInput
 from evscli.video import VideoIndex, decode_frames
-from tests.corpus.decoding.faults import as_it_is, crash, hang, refuse
+from tests.corpus.decoding.faults import as_it_is, crash, halve, hang, refuse
 from tests.videos import truncate, write_video
 
 
@@ -70,6 +70,16 @@ def test_it_resizes_as_the_encoder_does(
     here = decode_frames(planned.index, planned.plan, chunk_frames=2)
     for one, other in zip(there, here, strict=True):
         assert torch.equal(one.pixels, encoder.resize(other, planned.plan).pixels)
+
+
+def test_it_sends_pixels_that_are_no_whole_numbers(
+    shared: DecoderProcess, video: VideoInput, encoder: VideoEncoder
+) -> None:
+    planned = plan_video(video, encoder)
+    here = decode_frames(planned.index, planned.plan, chunk_frames=2)
+    there = [*shared.decode(request_of(video, halve), chooser(video, encoder))]
+    for one, other in zip(there, here, strict=True):
+        assert torch.equal(one.pixels, other.pixels / 2)
 
 
 @pytest.mark.parametrize("fault", ["missing", "empty", "cut", "resize"])
