@@ -14,6 +14,7 @@ from evscli.errors import UsageError
 from evscli.option import Option
 
 if TYPE_CHECKING:
+    from evscli.models import FamilySpec
     from evscli.pruners import Pruner
     from evscli.pruners.options import MethodOption
 
@@ -116,13 +117,6 @@ def _needs_of(pruner: Pruner) -> str:
     return "\n".join([*always, *sometimes])
 
 
-TOKEN = (
-    "a token is as many values as the language model is wide, and as many again for each DeepStack "
-    "plane; evs inspect says its bytes in a store"
-)
-"""The cost of a token on disk, in words."""
-
-
 @command
 def models(
     name: options.NamedFamily = None,
@@ -171,7 +165,7 @@ def _show_family(name: str, *, as_json: bool) -> None:
         "family": spec.summary,
         "frames": spec.frames,
         "positions": spec.positions,
-        "disk": TOKEN,
+        "disk": token_text(spec),
         "served": spec.served or "by no engine yet; transformers prefills from its stores",
         "tested": spec.tested,
     }
@@ -180,6 +174,16 @@ def _show_family(name: str, *, as_json: bool) -> None:
         print(json.dumps(stated, indent=2))
         return
     print_pairs(Console(highlight=False), [*stated.items()])
+
+
+def token_text(spec: FamilySpec) -> str:
+    """Return what a token costs on disk, in words."""
+    rows, of_planes = 1 + spec.planes, f" and {spec.planes} DeepStack planes" if spec.planes else ""
+    return (
+        f"a token{of_planes} in bfloat16 {'take' if spec.planes else 'takes'} {2 * rows} bytes for "
+        f"each value that the language model is wide, {2 * rows * 4096:,} at a width of 4,096; in "
+        "float8 and int8 half of that, and a scale"
+    )
 
 
 def _list_words(*, as_json: bool) -> None:

@@ -23,6 +23,8 @@ class FamilySpec:
     """The frames that a checkpoint's processor takes and their size, in words."""
     positions: str = ""
     """The position ids of visual tokens in a prompt, in words."""
+    planes: int = 0
+    """The DeepStack planes of published checkpoints, each as wide as a token."""
     served: str = ""
     """The serving engines that prefill from its stores, in words."""
     tested: str = ""

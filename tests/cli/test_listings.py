@@ -39,8 +39,13 @@ def test_a_family_is_shown_in_full(tmp_path: Path) -> None:
 def test_the_page_of_models_says_what_families_say() -> None:
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
     for spec in built_in().values():
-        cells = (f"`{spec.model_type}`", spec.frames, spec.positions, spec.served or "-")
-        assert f"| {' | '.join(cells)} | {spec.tested} |" in page
+        cells = (
+            f"`{spec.model_type}`",
+            spec.frames,
+            spec.positions,
+            f"{2 + 2 * spec.planes} x width",
+        )
+        assert f"| {' | '.join(cells)} | {spec.served or '-'} | {spec.tested} |" in page
         assert spec.frames
         assert spec.positions
         assert spec.tested

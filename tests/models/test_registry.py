@@ -57,3 +57,12 @@ def test_every_public_name_is_there() -> None:
     assert all(getattr(encoders, name) for name in encoders.__all__)
     with pytest.raises(AttributeError, match="no_such"):
         encoders.no_such  # noqa: B018
+
+
+@pytest.mark.parametrize("model_type", [*list_families()])
+def test_a_family_has_the_planes_of_its_own_configuration(model_type: str) -> None:
+    from transformers import CONFIG_MAPPING
+
+    vision = getattr(CONFIG_MAPPING[model_type](), "vision_config", None)
+    planes = getattr(vision, "deepstack_visual_indexes", ())
+    assert family_of(model_type, model="one").planes == len(planes)

@@ -9,6 +9,7 @@ DENSE = FamilySpec(
     summary="Qwen3-VL, dense: DeepStack planes, 16-pixel patches, timestamps in the prompt",
     frames="2 frames per second and up to 768, sized by the pixels of the whole video",
     positions="three axes; each temporal patch has a run of max(h, w) positions behind its time",
+    planes=3,
     served="vLLM 0.32, SGLang 0.5.23 (its engine was not run)",
     tested="golden files, real videos, a tiny checkpoint against its own forward",
     vision="transformers.models.qwen3_vl.modeling_qwen3_vl:Qwen3VLVisionModel",
