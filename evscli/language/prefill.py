@@ -94,7 +94,8 @@ def prefill(
     times into the prompt where the processor's rule gives nominal ones.
 
     Returns a BatchFeature (a mapping with `.to(device)`): `input_ids` and `attention_mask` [B, S],
-    `position_ids` [3, B, S] (plain ones: [B, S]) as the full prompt has them, `mm_encoder_outputs`,
+    `position_ids` [3, B, S] (plain ones: [B, S]) as the full prompt has them, float32 for a model
+    whose ids are fractions and else int64, `mm_encoder_outputs`,
     `mm_token_type_ids` [B, S] for a model that sees videos in both directions, and without
     generation prompt `labels` [B, S]: the ids of what the assistant says, each turn's end included,
     else -100. `generate` with several beams rewrites `mm_encoder_outputs`, so call prefill anew for
@@ -239,7 +240,8 @@ def pad(rows: Sequence[PromptIds], token: int, *, left: bool) -> dict[str, Tenso
     length = max(len(row.ids) for row in rows)
     ids = torch.full((len(rows), length), token)
     mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
-    positions = torch.zeros(3, len(rows), length, dtype=torch.int64)
+    dtype = torch.cat([row.positions[:, :0] for row in rows], dim=1).dtype
+    positions = torch.zeros(3, len(rows), length, dtype=dtype)
     for index, row in enumerate(rows):
         size = len(row.ids)
         filled = slice(length - size, None) if left else slice(size)

@@ -35,7 +35,7 @@ class PromptIds:
     ids: Tensor
     """[S] int64, with exactly one placeholder for each kept visual token."""
     positions: Tensor
-    """[3, S] int64: (t, h, w) position ids."""
+    """[3, S] (t, h, w) position ids: int64, or float32 for a family whose ids may be fractions."""
     labels: Tensor
     """[S] int64: the ids of the assistant's turns where they are to be learned, else -100."""
 
@@ -251,12 +251,29 @@ def place_videos(ids: Tensor, pad: int, layouts: Sequence[VideoLayout]) -> tuple
     the rule of multimodal RoPE (arXiv 2409.12191, section 2.1).
     """
     runs = ids == pad
-    counts, advance = torch.ones_like(ids), torch.ones_like(ids)
+    counts = torch.ones_like(ids)
     counts[runs] = torch.cat([ids[:0], *(v.counts for v in layouts)])
-    advance[runs] = torch.cat([ids[:0], *(torch.full_like(v.counts, v.advance) for v in layouts)])
-    start = advance.cumsum(0) - advance
+    advances = torch.cat([ids[:0], *(torch.ones_like(v.counts) * v.advance for v in layouts)])
+    advance = torch.ones_like(ids, dtype=advances.dtype)
+    advance[runs] = advances
+    start = starts(advance, runs)
     kept = ids.repeat_interleave(counts)
     positions = start.repeat_interleave(counts).expand(3, -1).clone()
     offsets = [ids.new_empty(3, 0), *(v.offsets for v in layouts)]
     positions[:, kept == pad] += torch.cat(offsets, dim=1)
     return kept, positions
+
+
+def starts(advance: Tensor, runs: Tensor) -> Tensor:
+    """Return the position [s] at which every token, or run, begins, of how many they take up [s].
+
+    Fractions are rounded behind every run, where models whose positions have them count on.
+    """
+    if not advance.is_floating_point():
+        return advance.cumsum(0) - advance
+    start, ends = torch.empty_like(advance), [*runs.nonzero().flatten().tolist(), len(runs) - 1]
+    begin, base = 0, advance.new_zeros(())
+    for end in ends:
+        start[begin : end + 1] = base + torch.arange(end + 1 - begin)
+        begin, base = end + 1, start[end] + advance[end]
+    return start

@@ -188,10 +188,11 @@ class VideoLayout:
     """The text that replaces the chat template's placeholder; it has one placeholder a run."""
     counts: Tensor
     """[R] int64: tokens kept in each run, maybe 0."""
-    advance: int
-    """The positions that a run takes up, whatever was kept of it."""
+    advance: int | Tensor
+    """The positions that a run takes up, whatever was kept of it: of every run, or [R] of each."""
     offsets: Tensor
-    """[3, K] int64: position ids (t, h, w) relative to the start of the token's run."""
+    """[3, K] int64: position ids (t, h, w) relative to the start of the token's run. They and
+    `advance` are float32 in a family whose ids may be fractions."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -49,8 +49,12 @@ class FamilySpec:
     """Frames per second where the processor samples none: its users sample before it."""
     since: str | None = None
     """The first release of transformers that has the family, where evs itself needs less."""
+    part: str | None = None
+    """The part of the whole model that sees and reads, where checkpoints hold others beside it. Its
+    configuration is under this name and `_config`, and this name begins those of its weights."""
     whole_config: bool = False
-    """Whether `vision` is made of the whole model's configuration, not of its vision part."""
+    """Whether `vision` and `shape` are given the configuration of the whole model, or of `part`,
+    and not the vision configuration in it."""
     vision_modules: tuple[str, ...] = ("visual",)
     """The modules and single weights of a loaded model that are its vision side. Weights of a
     single module are named as inside it, those of several with the module's name before them."""

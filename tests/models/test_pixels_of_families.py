@@ -24,6 +24,11 @@ VALUES: dict[str, dict[str, Any]] = {
     "internvl": {"size": {"height": 28, "width": 28}},
     "glm4v": {"size": {"shortest_edge": 4 * 28 * 28, "longest_edge": 4 * 56 * 56}},
     "glm46v": {"size": {"shortest_edge": 4 * 28 * 28, "longest_edge": 4 * 56 * 56}},
+    "qwen2_5_omni": {
+        **PATCH,
+        "temporal_patch_size": 2,
+        "size": {"shortest_edge": 28 * 28, "longest_edge": 2 * 28 * 28},
+    },
     "qwen3_5": {
         "patch_size": 8,
         "temporal_patch_size": 2,
@@ -38,6 +43,7 @@ SIZES = {
     "internvl": (28, 28),
     "glm4v": (28, 56),
     "glm46v": (28, 56),
+    "qwen2_5_omni": (28, 56),
     "qwen3_5": (32, 48),
 }
 
