@@ -43,6 +43,8 @@ PROCESSORS = {
     "qwen2_5_omni_thinker": Qwen2_5OmniProcessor,
     "qwen3_omni_moe_thinker": Qwen3OmniMoeProcessor,
 }
+SIZES = {"qwen2_5_omni_thinker": 28, "qwen3_omni_moe_thinker": 32}
+"""The side of a token in pixels by which the processors bound frames."""
 MELS = 16
 SOUND = {
     "num_mel_bins": MELS,
@@ -161,7 +163,7 @@ def positions(model: Any, own: Mapping[str, Any]) -> Tensor:
 def case(model_type: str, cell: int) -> Case:
     """The case of a model whose tokens are of `cell` pixels along a side in its vision tower."""
     marks = TOKENS[model_type]
-    size = PROCESSORS[model_type].videos_kwargs["size"]
+    token = SIZES[model_type] ** 2
     return Case(
         model_type=model_type,
         config=lambda tokenizer: config(model_type, tokenizer),
@@ -174,8 +176,8 @@ def case(model_type: str, cell: int) -> Case:
             height,
             width,
             factor=cell,
-            min_pixels=size["shortest_edge"],
-            max_pixels=size["longest_edge"],
+            min_pixels=128 * token,
+            max_pixels=768 * token,
         ),
         tokens=tuple(marks.values()),
         template=lambda text: text.replace(

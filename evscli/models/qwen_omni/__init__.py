@@ -9,7 +9,7 @@ from evscli.models.spec import FamilySpec
 
 SECOND = FamilySpec(
     model_type="qwen2_5_omni",
-    summary="Qwen2.5-Omni, its thinker: the vision tower of Qwen2.5-VL, sound between frames",
+    summary="Qwen2.5-Omni, its thinker: the vision tower of Qwen2.5-VL, with or without sound",
     frames="2 frames per second and up to 768, each sized by its pixels",
     positions="three axes; temporal ids grow with the seconds, one run for a video without sound",
     tested="a tiny checkpoint against its own processor and forward",
@@ -34,7 +34,7 @@ SECOND = FamilySpec(
 THIRD = replace(
     SECOND,
     model_type="qwen3_omni_moe",
-    summary="Qwen3-Omni, its thinker: the vision tower of Qwen3-VL, sound between frames",
+    summary="Qwen3-Omni, its thinker: the vision tower of Qwen3-VL, with or without sound",
     positions="three axes; temporal ids are seconds, maybe fractions, one run without sound",
     vision="evscli.models.qwen_omni.tower:vision_of_third",
     tower="evscli.models.parts.frame_tower:FrameTower",
