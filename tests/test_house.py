@@ -37,6 +37,8 @@ MOST_LINES = 27_000 + sum(
         "plain positions in vLLM": 180,
         "Qwen3.5 and Qwen4-exp": 95,
         "InternVL": 270,
+        "thinkers of Omni models": 240,
+        "sound between frames": 230,
         "facts about families": 80,
         "GLM-4.1V to 4.6V, and rows that a model joins": 290,
         "VideoLLaMA3": 240,

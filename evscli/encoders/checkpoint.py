@@ -80,9 +80,8 @@ def read_vision_weights(files: ModelFiles, family: FamilySpec) -> dict[str, Tens
     for path, keys in _vision_shards(files, family).items():
         weights |= _read_tensors(path, keys, family, model=files.name)
     if not weights:
-        looked_for = [
-            f"{before}{own}." for before in ("model.", "") for own in family.vision_modules
-        ]
+        befores = (f"{family.part or 'model'}.", "")
+        looked_for = [f"{before}{own}." for before in befores for own in family.vision_modules]
         raise ModelError(
             f"{files.name} has no vision weights ({' or '.join(looked_for)}); "
             "use a vision-language checkpoint"
@@ -157,7 +156,13 @@ def _vision_config(values: dict[str, Any], family: FamilySpec, *, model: str) ->
             f"{model}: config.json is not a valid {values['model_type']} configuration "
             f"({reason}); get the checkpoint again"
         ) from error
+    config = part_of(config, family)
     return config if family.whole_config else config.vision_config
+
+
+def part_of(config: Any, family: FamilySpec) -> Any:
+    """Return the configuration of the part of a model that sees and reads, or `config` itself."""
+    return config if family.part is None else getattr(config, f"{family.part}_config", config)
 
 
 def weight_files(files: ModelFiles) -> dict[Path, list[str] | None]:

@@ -42,7 +42,8 @@ def vision_name(key: str, family: FamilySpec) -> str | None:
         from transformers.core_model_loading import rename_source_key
 
         key, _ = rename_source_key(key, renamings_of(family.model_type), [])
-    name = key.removeprefix("model.")
+    name = key if family.part is None else key.removeprefix(f"{family.part}.")
+    name = name.removeprefix("model.")
     if family.left_out_of_names is not None:
         name = name.replace(family.left_out_of_names, "")
     modules = tuple(f"{module}." for module in (*family.vision_modules, *family.older_modules))

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoTokenizer, TextStreamer
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, TextStreamer
 
-from evscli.encoders.checkpoint import family_of_checkpoint
+from evscli.encoders.checkpoint import family_of_checkpoint, part_of
 from evscli.encoders.device import resolve_device, resolve_dtype
 from evscli.encoders.files import Model, find_model
 from evscli.errors import DeviceError, ModelError
@@ -59,13 +59,18 @@ def load_language_model(
     that is not there.
     """
     files = find_model(model, revision=revision)
-    family_of_checkpoint(files)  # an unsupported one is refused before its weights are fetched
+    family = family_of_checkpoint(files)  # an unsupported one is refused before its weights come
     target = resolve_device(device)
     width = "auto" if dtype == "auto" else resolve_dtype(dtype, stored=torch.float32)
     try:
         tokenizer = AutoTokenizer.from_pretrained(**files.pretrained, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(**files.pretrained, trust_remote_code=False)
         loaded, report = AutoModelForImageTextToText.from_pretrained(
-            **files.pretrained, dtype=width, trust_remote_code=False, output_loading_info=True
+            **files.pretrained,
+            config=part_of(config, family),
+            dtype=width,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except Exception as error:  # a checkpoint can be broken in as many ways as it has parts
         raise ModelError(

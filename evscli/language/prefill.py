@@ -19,6 +19,7 @@ from evscli.language.identity import check_weights, identity_beside, identity_of
 from evscli.language.joined import attention_mask, joined_rows
 from evscli.language.pairing import Prompt, Videos, pair_up
 from evscli.language.prompt import IGNORED, PromptBuilder, PromptIds
+from evscli.language.sound import Sound
 from evscli.language.turns import Messages
 from evscli.language.wrapped import device_of, not_a_model
 from evscli.models import family_of
@@ -70,6 +71,7 @@ def prefill(
     *,
     model: Any = None,
     budget: float | str | None = None,
+    audio: Any = None,
     add_generation_prompt: bool = True,
     real_times: bool = False,
     force: bool = False,
@@ -87,6 +89,12 @@ def prefill(
 
     `budget` is a smaller budget than the store's, at which every video is used (`PrunedVideo.at`).
 
+    `audio` is the sound of the videos, for a model that hears them: what the feature extractor of
+    its processor makes of their waves, with attention mask, one sound for each video of all prompts
+    in their order. Its tokens stand between what was kept of the frames, as in the whole prompt.
+    Without it videos are silent. Beams mix up the sounds of several videos in one prompt
+    (transformers repeats each by itself): generate with one beam there.
+
     `model` puts the inputs on its device and is checked: the vision weights that made the shard
     must be its own, in any dtype; it may be wrapped (`torch.compile`, PEFT, DataParallel) and its
     language part quantised. Without it the checkpoint beside the tokenizer is checked instead.
@@ -94,22 +102,24 @@ def prefill(
     times into the prompt where the processor's rule gives nominal ones.
 
     Returns a BatchFeature (a mapping with `.to(device)`): `input_ids` and `attention_mask` [B, S],
-    `position_ids` [3, B, S] (plain ones: [B, S]) as the full prompt has them, `mm_encoder_outputs`,
-    `mm_token_type_ids` [B, S] for a model that sees videos in both directions, and without
+    `position_ids` [3, B, S] (plain ones: [B, S]) as the full prompt has them, float32 for a model
+    whose ids are fractions and else int64, `mm_encoder_outputs`,
+    `mm_token_type_ids` [B, S] for a model that sees videos in both directions, `input_features` and
+    `feature_attention_mask` with audio, and without
     generation prompt `labels` [B, S]: the ids of what the assistant says, each turn's end included,
     else -100. `generate` with several beams rewrites `mm_encoder_outputs`, so call prefill anew for
     each such call.
 
     Raises UsageError (counts that differ, no chat template, arguments of a wrong type, control
     tokens in a text, words that the tokenizer does not know, no turn to learn, a budget that the
-    store cannot give), ModelError
-    (unsupported model), WrongModelError (other vision weights).
+    store cannot give, sound that is not that of the videos), ModelError (unsupported model),
+    WrongModelError (other vision weights).
     """
     check_model(model)
     pairs = pair_up(record, prompt)
     if budget is not None:
         pairs = [([video.at(budget) for video in group], turns) for group, turns in pairs]
-    batch = PromptBatch.of(pairs, processor, real_times=real_times)
+    batch = PromptBatch.of(pairs, processor, real_times=real_times, audio=audio)
     identity = identity_beside(processor) if model is None else identity_of(model)
     check_weights(batch.videos[0].info.model, identity, force=force)
     inputs = batch.inputs(add_generation_prompt=add_generation_prompt)
@@ -120,10 +130,14 @@ class PromptBatch:
     """Prompts with their videos, all of one family."""
 
     def __init__(
-        self, prompts: Sequence[tuple[Sequence[PrunedVideo], Messages]], builder: PromptBuilder
+        self,
+        prompts: Sequence[tuple[Sequence[PrunedVideo], Messages]],
+        builder: PromptBuilder,
+        sound: Sound | None = None,
     ) -> None:
         self.prompts = prompts
         self.builder = builder
+        self.sound = sound
 
     @classmethod
     def of(
@@ -132,10 +146,17 @@ class PromptBatch:
         processor: Any,
         *,
         real_times: bool,
+        audio: object = None,
     ) -> PromptBatch:
-        """Make a batch. Raises UsageError for records of several models, or a missing template."""
-        form = common_format([video for group, _ in prompts for video in group])
-        return cls(prompts, PromptBuilder.of(processor, form, real_times=real_times))
+        """Make a batch.
+
+        Raises UsageError for records of several models, a missing template, and for sound that is
+        not that of the videos.
+        """
+        videos = [video for group, _ in prompts for video in group]
+        form = common_format(videos)
+        sound = None if audio is None else Sound.of(audio, len(videos), form)
+        return cls(prompts, PromptBuilder.of(processor, form, real_times=real_times), sound)
 
     @property
     def videos(self) -> list[PrunedVideo]:
@@ -173,9 +194,13 @@ class PromptBatch:
 
     def rows(self, *, add_generation_prompt: bool) -> list[PromptIds]:
         """Return every prompt as token ids."""
+        groups = [group for group, _ in self.prompts]
+        spectra = [None] * len(groups) if self.sound is None else self.sound.spectra(groups)
         return [
-            self.builder.build(group, messages, add_generation_prompt=add_generation_prompt)
-            for group, messages in self.prompts
+            self.builder.build(
+                group, messages, add_generation_prompt=add_generation_prompt, spectra=heard
+            )
+            for (group, messages), heard in zip(self.prompts, spectra, strict=True)
         ]
 
     def with_videos(self, padded: dict[str, Tensor], videos: Sequence[PrunedVideo]) -> ModelInputs:
@@ -185,6 +210,8 @@ class PromptBatch:
             padded["position_ids"] = padded["position_ids"][0]
         if form.seen_whole:
             padded["mm_token_type_ids"] = seen_whole(padded["input_ids"], tokenizer, form)
+        if self.sound is not None:
+            padded.update(self.sound.inputs())
         output = form.encoder_output(videos, videos[0].embeds.device)
         return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({form.modality: output})})
 
@@ -239,7 +266,8 @@ def pad(rows: Sequence[PromptIds], token: int, *, left: bool) -> dict[str, Tenso
     length = max(len(row.ids) for row in rows)
     ids = torch.full((len(rows), length), token)
     mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
-    positions = torch.zeros(3, len(rows), length, dtype=torch.int64)
+    dtype = torch.cat([row.positions[:, :0] for row in rows], dim=1).dtype
+    positions = torch.zeros(3, len(rows), length, dtype=dtype)
     for index, row in enumerate(rows):
         size = len(row.ids)
         filled = slice(length - size, None) if left else slice(size)

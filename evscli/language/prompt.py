@@ -35,7 +35,7 @@ class PromptIds:
     ids: Tensor
     """[S] int64, with exactly one placeholder for each kept visual token."""
     positions: Tensor
-    """[3, S] int64: (t, h, w) position ids."""
+    """[3, S] (t, h, w) position ids: int64, or float32 for a family whose ids may be fractions."""
     labels: Tensor
     """[S] int64: the ids of the assistant's turns where they are to be learned, else -100."""
 
@@ -77,21 +77,25 @@ class PromptBuilder:
         messages: Messages,
         *,
         add_generation_prompt: bool = True,
+        spectra: Sequence[int] | None = None,
     ) -> PromptIds:
         """Return token and position ids of one prompt; without generation prompt labels too.
 
-        Raises UsageError if videos and items differ, where a text cannot be read as typed, and
-        where there is nothing to learn.
+        `spectra` are how many the sound of each video has, where it is heard. Raises UsageError if
+        videos and items differ, where a text cannot be read as typed, and where there is nothing to
+        learn.
         """
         check_texts(self.tokenizer, texts_of(messages))
-        layouts = [self.layout(video) for video in videos]
+        heard = [None] * len(videos) if spectra is None else spectra
+        layouts = [self.layout(*each) for each in zip(videos, heard, strict=True)]
         conversation = self.write(messages, add_generation_prompt=add_generation_prompt)
         text = self.place_texts(conversation.text, layouts)
         ids, learned = self.encode(text, self.move_turns(conversation, layouts))
-        pad = self.pad_id()
-        kept, positions = place_videos(ids, pad, layouts)
+        pads = self.run_ids(layouts)
+        kept, positions = place_videos(ids, pads, layouts)
         labels = torch.full_like(kept, IGNORED)
-        labels[kept != pad] = ids.where(learned, IGNORED)[ids != pad]
+        said, say = torch.isin(ids, pads, invert=True), torch.isin(kept, pads, invert=True)
+        labels[say] = ids.where(learned, IGNORED)[said]
         return PromptIds(ids=kept, positions=positions, labels=labels)
 
     def write(self, messages: Messages, *, add_generation_prompt: bool) -> Conversation:
@@ -151,10 +155,19 @@ class PromptBuilder:
 
     def pad_id(self) -> int:
         """Return the placeholder's id. Raises UsageError where it is not a single token."""
-        ids: list[int] = self.tokenizer(self.marks.pad, add_special_tokens=False)["input_ids"]
+        return self.id_of(self.marks.pad)
+
+    def run_ids(self, layouts: Sequence[VideoLayout]) -> Tensor:
+        """Return the ids of the placeholder and of all other tokens that are runs of layouts."""
+        others = dict.fromkeys(token for layout in layouts for token in layout.runs)
+        return torch.tensor([self.pad_id(), *map(self.id_of, others)])
+
+    def id_of(self, token: str) -> int:
+        """Return the id of a special token. Raises UsageError where it is not a single token."""
+        ids: list[int] = self.tokenizer(token, add_special_tokens=False)["input_ids"]
         if len(ids) != 1 or ids[0] == self.tokenizer.unk_token_id:
             raise UsageError(
-                f"the tokenizer {self.tokenizer.name_or_path!r} does not know {self.marks.pad}: "
+                f"the tokenizer {self.tokenizer.name_or_path!r} does not know {token}: "
                 "pass the tokenizer of the model the prompt is for"
             )
         return ids[0]
@@ -164,9 +177,13 @@ class PromptBuilder:
         """The special tokens around visual tokens."""
         return self.form.marks(self.tokenizer)
 
-    def layout(self, video: PrunedVideo) -> VideoLayout:
-        """Lay out `video` for the prompt."""
-        return self.form.layout(video, self.times(video).tolist(), self.marks)
+    def layout(self, video: PrunedVideo, spectra: int | None = None) -> VideoLayout:
+        """Lay out `video` for the prompt, with its sound where `spectra` of it are given."""
+        times = self.times(video).tolist()
+        if spectra is None:
+            return self.form.layout(video, times, self.marks)
+        assert self.form.sounding is not None, "sound is taken for models that hear videos"
+        return self.form.sounding(video, times, self.marks, spectra)
 
     def times(self, video: PrunedVideo) -> Tensor:
         """Return the times in seconds that the prompt says: [T], or [F] of every frame."""
@@ -212,6 +229,11 @@ class PromptBuilder:
             raise UsageError(
                 "the prompt has image items and prefill places videos only: remove them"
             )
+        if self.marks.sound and self.marks.sound in text:
+            raise UsageError(
+                "the prompt has audio items and prefill places videos only: remove them, and give "
+                "the sound of videos as audio="
+            )
         items = text.count(self.marks.item)
         if items != videos:
             raise UsageError(
@@ -247,28 +269,40 @@ def real_patch_times(video: PrunedVideo) -> Tensor:
     return (patches[:, 0] + patches[:, -1]) / 2
 
 
-def place_videos(ids: Tensor, pad: int, layouts: Sequence[VideoLayout]) -> tuple[Tensor, Tensor]:
+def place_videos(
+    ids: Tensor, pads: Tensor, layouts: Sequence[VideoLayout]
+) -> tuple[Tensor, Tensor]:
     """Expand one placeholder per run to the tokens kept in it, and give every token its position.
 
-    `ids` is [s] int64 with `pad` once for each run of `layouts`, in order. Returns ids [S] and
+    `ids` is [s] int64 with one of `pads` for each run of `layouts`, in order. Returns ids [S] and
     position ids [3, S] (t, h, w): those of the full prompt, sliced to what was kept. A text token
     takes one position; a run takes its `advance` however many of its tokens were kept, which is
     the rule of multimodal RoPE (arXiv 2409.12191, section 2.1), or as many as were kept.
     """
-    runs = ids == pad
-    counts, advance = torch.ones_like(ids), torch.ones_like(ids)
+    runs = torch.isin(ids, pads)
+    counts = torch.ones_like(ids)
     counts[runs] = torch.cat([ids[:0], *(v.counts for v in layouts)])
-    advance[runs] = torch.cat([ids[:0], *map(advances, layouts)])
-    start = advance.cumsum(0) - advance
+    advances = torch.cat([ids[:0], *(torch.ones_like(v.counts) * v.advance for v in layouts)])
+    advance = torch.ones_like(ids, dtype=advances.dtype)
+    advance[runs] = advances
+    start = starts(advance, runs)
     kept = ids.repeat_interleave(counts)
     positions = start.repeat_interleave(counts).expand(3, -1).clone()
     offsets = [ids.new_empty(3, 0), *(v.offsets for v in layouts)]
-    positions[:, kept == pad] += torch.cat(offsets, dim=1)
+    positions[:, runs.repeat_interleave(counts)] += torch.cat(offsets, dim=1)
     return kept, positions
 
 
-def advances(layout: VideoLayout) -> Tensor:
-    """Return the positions that each run of a video takes up: [R] int64."""
-    if layout.advance is None:
-        return layout.counts
-    return torch.full_like(layout.counts, layout.advance)
+def starts(advance: Tensor, runs: Tensor) -> Tensor:
+    """Return the position [s] at which every token, or run, begins, of how many they take up [s].
+
+    Fractions are rounded behind every run, where models whose positions have them count on.
+    """
+    if not advance.is_floating_point():
+        return advance.cumsum(0) - advance
+    start, ends = torch.empty_like(advance), [*runs.nonzero().flatten().tolist(), len(runs) - 1]
+    begin, base = 0, advance.new_zeros(())
+    for end in ends:
+        start[begin : end + 1] = base + torch.arange(end + 1 - begin)
+        begin, base = end + 1, start[end] + advance[end]
+    return start

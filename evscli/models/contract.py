@@ -179,6 +179,10 @@ class Marks:
     pad: str
     """The token that stands for one visual token."""
     end: str
+    sound: str = ""
+    """The token that stands for one token of sound, where a model hears videos."""
+    sound_start: str = ""
+    sound_end: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,12 +191,15 @@ class VideoLayout:
 
     text: str
     """The text that replaces the chat template's placeholder; it has one placeholder a run."""
+    runs: tuple[str, ...] = ()
+    """Tokens of the text that are runs as well, beside the placeholder: those of sound."""
     counts: Tensor
     """[R] int64: tokens kept in each run, maybe 0."""
-    advance: int | None
-    """The positions that a run takes up, whatever was kept of it. None: one for each token kept."""
+    advance: int | Tensor
+    """The positions that a run takes up, whatever was kept of it: of every run, or [R] of each."""
     offsets: Tensor
-    """[3, K] int64: position ids (t, h, w) relative to the start of the token's run."""
+    """[3, K] int64: position ids (t, h, w) relative to the start of the token's run. They and
+    `advance` are float32 in a family whose ids may be fractions."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,6 +216,9 @@ class PromptFormat:
     """The text that the chat template writes for an image, if the tokenizer names none."""
     layout: Callable[[PrunedVideo, Sequence[float], Marks], VideoLayout]
     """The function that lays out a video, given the times of its temporal patches in seconds."""
+    sounding: Callable[[PrunedVideo, Sequence[float], Marks, int], VideoLayout] | None = None
+    """The function that lays out a video with its sound, given the number of spectra of that, for
+    models that hear videos."""
     encoder_output: Callable[[Sequence[PrunedVideo], torch.device], Any]
     """The function that makes what the vision encoder of transformers would return."""
     frame_times: Callable[[PrunedVideo], Tensor] | None = None

@@ -33,6 +33,7 @@ FOLDERS = (
     "qwen2_5_vl",
     "qwen3_vl",
     "qwen3_5",
+    "qwen_omni",
     "llava_onevision",
     "internvl",
     "glm4v",

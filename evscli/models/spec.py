@@ -51,8 +51,12 @@ class FamilySpec:
     """Frames per second where the processor samples none: its users sample before it."""
     since: str | None = None
     """The first release of transformers that has the family, where evs itself needs less."""
+    part: str | None = None
+    """The part of the whole model that sees and reads, where checkpoints hold others beside it. Its
+    configuration is under this name and `_config`, and this name begins those of its weights."""
     whole_config: bool = False
-    """Whether `vision` is made of the whole model's configuration, not of its vision part."""
+    """Whether `vision` and `shape` are given the configuration of the whole model, or of `part`,
+    and not the vision configuration in it."""
     left_out_of_config: tuple[str, ...] = ()
     """Parts of config.json that are not read, because they are about neither vision nor text."""
     vision_modules: tuple[str, ...] = ("visual",)

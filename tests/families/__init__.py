@@ -9,7 +9,15 @@ from importlib import import_module
 
 from tests.families.case import Case
 
-FILES = ("qwen3_5", "llava_onevision", "internvl", "glm4v", "videollama3", "nemotron_h_omni")
+FILES = (
+    "qwen3_5",
+    "qwen_omni",
+    "llava_onevision",
+    "internvl",
+    "glm4v",
+    "videollama3",
+    "nemotron_h_omni",
+)
 
 CASES: dict[str, Case] = {
     case.model_type: case

@@ -81,7 +81,9 @@ def test_positions_are_those_of_the_full_prompt_sliced(
     gaps = [data.draw(st.integers(1, 4)) for _ in drawn]
     short, full, keep = full_prompt(drawn, gaps, framewise=side.timestamps)
     records = [pruned(make_blank(model, clip), mask) for clip, mask in drawn]
-    ids, positions = place_videos(short, PAD, [layout_of(side, record) for record in records])
+    ids, positions = place_videos(
+        short, torch.tensor([PAD]), [layout_of(side, record) for record in records]
+    )
     expected = model_positions(model, full, [clip for clip, _ in drawn])
     assert torch.equal(ids, full[keep])
     assert positions.dtype == torch.int64
@@ -105,7 +107,7 @@ def test_temporal_ids_are_rounded_as_the_model_rounds(
 
 
 def test_a_prompt_without_videos_counts_up() -> None:
-    ids, positions = place_videos(torch.tensor([1, 2, 3]), PAD, [])
+    ids, positions = place_videos(torch.tensor([1, 2, 3]), torch.tensor([PAD]), [])
     assert ids.tolist() == [1, 2, 3]
     assert positions.tolist() == [[0, 1, 2]] * 3
 

@@ -180,16 +180,25 @@ def test_pruned_logits_equal_a_call_of_the_language_part_sliced_by_hand(tried: T
     record = tried.encoded.prune(check_selection("vcast", 0.4))
     ours = logits(tried.model, prefill(record, tried.tokenizer, MESSAGES, model=tried.model))
     sliced = tried.sliced(record)
-    expected = logits(tried.model, sliced_call(sliced))
-    assert torch.equal(ours, expected)
+    assert torch.equal(ours, sliced_logits(tried, record, sliced))
     other = tried.positions(tried.kept(record), counted=not tried.case.counted)
-    elsewhere = logits(tried.model, sliced_call({**sliced, "position_ids": other}))
+    elsewhere = sliced_logits(tried, record, {**sliced, "position_ids": other})
     assert torch.equal(ours, elsewhere) != tried.case.placed
 
 
-def sliced_call(sliced: dict[str, Any]) -> dict[str, Any]:
-    """The inputs of a call with embeddings in place of ids."""
-    return {name: value for name, value in sliced.items() if name != "input_ids"}
+def sliced_logits(tried: Tried, record: PrunedVideo, sliced: dict[str, Any]) -> Tensor:
+    """The logits [1, S, V] of a call with embeddings in place of ids, and any planes."""
+    inputs = {name: value for name, value in sliced.items() if name != "input_ids"}
+    if tried.full.deepstack is None:
+        return logits(tried.model, inputs)
+    with torch.no_grad():
+        states = tried.model.model.language_model(
+            **inputs,
+            visual_pos_masks=tried.visual[tried.kept(record)][None],
+            deepstack_visual_embeds=[*tried.full.deepstack[:, record.keep_mask.flatten()]],
+        )
+        found: Tensor = tried.model.lm_head(states.last_hidden_state)
+    return found
 
 
 def test_generate_answers_as_a_loop_without_cache_does(tried: Tried) -> None:

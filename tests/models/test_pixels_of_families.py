@@ -26,6 +26,11 @@ VALUES: dict[str, dict[str, Any]] = {
     "glm4v": {"size": {"shortest_edge": 4 * 28 * 28, "longest_edge": 4 * 56 * 56}},
     "glm46v": {"size": {"shortest_edge": 4 * 28 * 28, "longest_edge": 4 * 56 * 56}},
     "video_llama_3": {"size": {"shortest_edge": 2 * 28 * 28, "longest_edge": 4 * 28 * 56}},
+    "qwen2_5_omni": {
+        **PATCH,
+        "temporal_patch_size": 2,
+        "size": {"shortest_edge": 28 * 28, "longest_edge": 2 * 28 * 28},
+    },
     "qwen3_5": {
         "patch_size": 8,
         "temporal_patch_size": 2,
@@ -47,6 +52,7 @@ SIZES = {
     "glm4v": (28, 56),
     "glm46v": (28, 56),
     "video_llama_3": (28, 56),
+    "qwen2_5_omni": (28, 56),
     "qwen3_5": (32, 48),
     "nemotron_h_omni": (32, 48),
 }

@@ -16,7 +16,8 @@ from tests.families import CASES
 def test_lists_a_summary_for_every_family() -> None:
     listed = list_families()
 
-    assert {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2", *CASES} == set(listed)
+    whole = {name.removesuffix("_thinker") for name in CASES}
+    assert {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2", *CASES, *whole} == set(listed)
     assert all(summary and "\n" not in summary for summary in listed.values())
 
 
@@ -63,6 +64,6 @@ def test_every_public_name_is_there() -> None:
 def test_a_family_has_the_planes_of_its_own_configuration(model_type: str) -> None:
     from transformers import CONFIG_MAPPING
 
-    vision = getattr(CONFIG_MAPPING[model_type](), "vision_config", None)
-    planes = getattr(vision, "deepstack_visual_indexes", ())
-    assert family_of(model_type, model="one").planes == len(planes)
+    spec, whole = family_of(model_type, model="one"), CONFIG_MAPPING[model_type]()
+    vision = getattr(getattr(whole, f"{spec.part}_config", whole), "vision_config", None)
+    assert spec.planes == len(getattr(vision, "deepstack_visual_indexes", ()))

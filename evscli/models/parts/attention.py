@@ -69,7 +69,7 @@ class PackedBlocks:
     def block(self, number: int, hidden: Tensor) -> Tensor:
         """Run one block on [K, C], as `run_block` does on [T, S, C]."""
         block = self.blocks[number]
-        states = block.attn.qkv(block.norm1(hidden)).unflatten(-1, (3, block.attn.num_heads, -1))
+        states = queries_keys_values(block.attn, block.norm1(hidden))
         query, key = rotate(states[:, :2], self.rotary).unbind(1)
         mixed = attend_packed(query, key, states[:, 2], self.within(number))
         hidden = hidden + block.attn.proj(mixed.flatten(1))
@@ -85,8 +85,7 @@ def attend(
     bias: Tensor | None = None,
 ) -> Tensor:
     """Apply self-attention to [T, S, C] within `windows`, which together hold every patch once."""
-    heads = attention.num_heads
-    states = attention.qkv(hidden).unflatten(-1, (3, heads, -1))
+    states = queries_keys_values(attention, hidden)
     query, key = rotate(states[:, :, :2], rotary).unbind(2)
     value = states[:, :, 2]
     if len(windows) == 1 and windows[0].patches is None:
@@ -104,6 +103,16 @@ def attend(
             )
     projected: Tensor = attention.proj(mixed.flatten(2))
     return projected
+
+
+def queries_keys_values(attention: Any, hidden: Tensor) -> Tensor:
+    """Return queries, keys and values [..., 3, heads, d] of [..., C], projected at once or each."""
+    if hasattr(attention, "qkv"):
+        states = attention.qkv(hidden)
+    else:
+        states = torch.cat([attention.q(hidden), attention.k(hidden), attention.v(hidden)], dim=-1)
+    apart: Tensor = states.unflatten(-1, (3, attention.num_heads, -1))
+    return apart
 
 
 def rotate(states: Tensor, rotary: Rotary) -> Tensor:

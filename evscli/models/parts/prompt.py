@@ -63,7 +63,7 @@ def compact_layout(record: PrunedVideo, text: str) -> VideoLayout:
     counts = record.position_ids[:, 0].long().bincount(minlength=record.info.grid_thw[0])
     before = (counts.cumsum(0) - counts).repeat_interleave(counts)
     places = torch.arange(len(before), device=before.device) - before
-    return VideoLayout(text=text, counts=counts, advance=None, offsets=places.expand(3, -1))
+    return VideoLayout(text=text, counts=counts, advance=counts, offsets=places.expand(3, -1))
 
 
 class JoinedRows(list[Tensor]):
