@@ -40,6 +40,7 @@ MOST_LINES = 27_000 + sum(
         "thinkers of Omni models": 240,
         "sound between frames": 230,
         "facts about families": 80,
+        "options in models of every family": 25,
         "GLM-4.1V to 4.6V, and rows that a model joins": 290,
         "VideoLLaMA3": 240,
         "frame-diff": 110,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 from transformers.video_utils import VideoMetadata
 
 from evscli import open_store, prefill, prune_video
@@ -23,6 +23,7 @@ from evscli.encoders.digest import vision_digests, vision_weights
 from evscli.encoders.files import find_model
 from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError
+from evscli.evaluation.questions.options import encode_options, score_options
 from evscli.language.collate import ConversationCollator
 from evscli.models.registry import built_in
 from evscli.models.spec import load_name
@@ -31,6 +32,7 @@ from evscli.pipeline.passes import AfterPass
 from evscli.pruners import check_selection, get_pruner, method_names
 from evscli.records import PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreWriter
+from evscli.train.tuning.answers import AnswerInputs, answer_loss
 from tests.encoders.layouts import masked
 from tests.families import CASES
 from tests.families.case import MESSAGES, Case
@@ -120,7 +122,8 @@ def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         writer.add(full)
     full = open_store(root / "store")["clip"]
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # AutoTokenizer would cut words as Qwen3.5 does, whatever the file says.
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     frames = torch.stack([torch.from_numpy(frame) for frame in sequential_pixels(clip)])
     chosen = frames[full.source_index].permute(0, 3, 1, 2)
     return Tried(
@@ -266,8 +269,30 @@ def test_conversations_in_one_row_give_the_loss_of_single_ones(tried: Tried) -> 
         rows.append(len(batch["input_ids"]))
         with torch.no_grad():
             losses.append(tried.model(**batch, use_cache=False).loss)
+            answers = AnswerInputs.of(batch)
+            of_answers = answer_loss(tried.model, answers, torch.device("cpu"))
+        torch.testing.assert_close(of_answers / answers.count, losses[-1], rtol=1e-4, atol=1e-4)
     assert rows == [3, 3 if tried.recurrent else 2]
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_options_are_scored_as_single_forwards_score_them(tried: Tried) -> None:
+    record = tried.encoded.prune(check_selection("vcast", 0.4))
+    texts = ["red", "the red ball moves left", "10"]
+    options = encode_options(tried.tokenizer, texts)
+    inputs = prefill(record, tried.tokenizer, MESSAGES, model=tried.model)
+    found = score_options(tried.model, inputs, options)
+    for text, option, score in zip(texts, options, found, strict=True):
+        answer = [*MESSAGES, {"role": "assistant", "content": text}]
+        whole = prefill(
+            record, tried.tokenizer, answer, model=tried.model, add_generation_prompt=False
+        )
+        ids, start = whole["input_ids"][0], inputs["input_ids"].shape[1]
+        assert ids[start : start + len(option)].tolist() == option
+        rows = logits(tried.model, whole)[0, start - 1 : start - 1 + len(option)].log_softmax(-1)
+        expected = rows.gather(1, torch.tensor(option)[:, None]).sum()
+        assert abs(float(score - expected)) < 1e-4
 
 
 def test_pruning_inside_hides_the_rest_from_later_blocks(tried: Tried) -> None:

@@ -6,12 +6,14 @@ The functions take token ids and log-probabilities: no videos, no questions, no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from evscli.errors import ModelError, UsageError
+from evscli.language.prefill import prompt_format
 
 MASKED_ATTENTION = ("sdpa", "eager")
 """The attention implementations that take a mask of any shape."""
@@ -45,20 +47,24 @@ def score_options(
 
     `inputs` is what `prefill` returns for one prompt. The prompt runs once; then all options run
     side by side on its key-value cache, each seeing the prompt and itself only, so nothing is
-    copied per option. The sum of log-probabilities is the convention called `acc` in
-    lm-evaluation-harness; divided by an option's number of tokens (`len` of its ids) it is the
-    length-normalised one of GPT-3 (arXiv 2005.14165, section 2.4).
+    copied per option. Layers that read tokens one after the other see all of them, so that a model
+    with such layers runs the options one by one.
+
+    The sum of log-probabilities is the convention called `acc` in lm-evaluation-harness; divided by
+    an option's number of tokens (`len` of its ids) it is the length-normalised one of GPT-3 (arXiv
+    2005.14165, section 2.4).
 
     Raises UsageError for a batch of prompts, an option without tokens, or an attention
     implementation that takes no such mask, and ModelError for values that are not finite.
     """
     check_scorable(model, inputs, option_ids)
     prompt = model(**inputs, use_cache=True, logits_to_keep=1)
-    logits = prompt.logits[0]
+    logits = prompt.logits[0, -1:]  # some models compute all of them, whatever they are asked
     # The last token of an option need not be run, since no token of it follows.
     heads = [option[:-1] for option in option_ids]
     if any(heads):
-        logits = torch.cat([logits, branch_logits(model, inputs, prompt.past_key_values, heads)])
+        run = steps_logits if prompt_format(model.config.model_type).recurrent else branch_logits
+        logits = torch.cat([logits, run(model, inputs, prompt.past_key_values, heads)])
     return sum_branches(logits.float().log_softmax(-1), option_ids)
 
 
@@ -93,12 +99,33 @@ def branch_logits(
     prompt_length = inputs["input_ids"].shape[1]
     output = model(
         input_ids=ids[None],
-        position_ids=positions.expand(3, 1, -1),
+        position_ids=positions.expand(*inputs["position_ids"].shape[:-1], -1),
         attention_mask=branch_mask(lengths, prompt_length, model.dtype),
         past_key_values=cache,
     )
     logits: Tensor = output.logits[0]
     return logits
+
+
+def steps_logits(
+    model: Any, inputs: Mapping[str, Any], cache: Any, branches: Sequence[Sequence[int]]
+) -> Tensor:
+    """Return what `branch_logits` does, with the tokens of every branch run one after the other."""
+    positions = inputs["position_ids"]
+    position, seen = positions.max(), inputs["input_ids"].shape[1]
+    rows = []
+    for branch in branches:
+        own = deepcopy(cache)
+        for number, token in enumerate(branch, 1):
+            ids = torch.tensor([[token]], device=positions.device)
+            output = model(
+                input_ids=ids,
+                position_ids=(position + number).expand(*positions.shape[:-1], 1),
+                attention_mask=torch.ones(1, seen + number, dtype=torch.long, device=ids.device),
+                past_key_values=own,
+            )
+            rows.append(output.logits[0])
+    return torch.cat(rows)
 
 
 def branch_mask(lengths: Tensor, prompt_length: int, dtype: torch.dtype) -> Tensor:

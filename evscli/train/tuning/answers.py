@@ -47,5 +47,8 @@ def answer_loss(model: Any, answers: AnswerInputs, device: torch.device) -> Tens
     """
     places, targets = answers.places.to(device), answers.targets.to(device)
     output = model(**answers.inputs.to(device), use_cache=False, logits_to_keep=places)
-    logits = output.logits.float().flatten(0, 1)
+    logits = output.logits
+    if logits.shape[1] != len(places):  # some models compute all of them, whatever they are asked
+        logits = logits[:, places]
+    logits = logits.float().flatten(0, 1)
     return cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="sum")
