@@ -9,7 +9,7 @@ from importlib import import_module
 
 from tests.families.case import Case
 
-FILES = ("qwen3_5", "llava_onevision", "internvl", "glm4v")
+FILES = ("qwen_vl", "molmo2", "qwen3_5", "llava_onevision", "internvl", "glm4v")
 
 CASES: dict[str, Case] = {
     case.model_type: case

@@ -40,6 +40,8 @@ class Case:
     """The position ids of (model, own inputs), [3, 1, S] or [1, S]."""
     pad: str
     """The token that stands for a visual token."""
+    added: bool = False
+    """Whether visual tokens are added to the embedding of that token, not put in its place."""
     tokens: Sequence[str] = ()
     """Special tokens that the tokenizer of mini lacks."""
     template: Callable[[str], str] = str

@@ -16,7 +16,7 @@ from tests.families import CASES
 def test_lists_a_summary_for_every_family() -> None:
     listed = list_families()
 
-    assert {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "molmo2", *CASES} == set(listed)
+    assert {*CASES} == set(listed)
     assert all(summary and "\n" not in summary for summary in listed.values())
 
 
