@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from evscli.child import Child, end_with_parent, how_it_ended, start_server, without_main
 from tests.evs import wait_until
+from tests.store.processes import finish, start
 
 
 def do(pipe: Connection) -> None:
@@ -109,6 +111,16 @@ def test_threads_that_start_children_leave_the_environment_as_it_was(
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(start_server, [["tests.preload"]] * 64))
         assert dict(os.environ) == before
+
+
+def look_at_imports() -> None:
+    """All of `tests.preload` was done, which the fork server would not say otherwise."""
+    assert gc.get_freeze_count() > 0
+    assert {"evscli.video", "pydantic"} <= {*sys.modules}
+
+
+def test_the_fork_server_has_imported_all() -> None:
+    finish(start(look_at_imports))
 
 
 SPAWNED = """

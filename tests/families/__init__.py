@@ -10,6 +10,8 @@ from importlib import import_module
 from tests.families.case import Case
 
 FILES = (
+    "qwen_vl",
+    "molmo2",
     "qwen3_5",
     "qwen_omni",
     "llava_onevision",

@@ -42,6 +42,8 @@ class Case:
     """Whether positions of a pruned video are counted over what was kept."""
     pad: str
     """The token that stands for a visual token."""
+    added: bool = False
+    """Whether visual tokens are added to the embedding of that token, not put in its place."""
     tokens: Sequence[str] = ()
     """Special tokens that the tokenizer of mini lacks."""
     template: Callable[[str], str] = str

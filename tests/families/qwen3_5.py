@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-from torch.nn.functional import interpolate
 from transformers import CONFIG_MAPPING, PretrainedConfig
 
-from evscli.encoders.processor import import_class
-from evscli.records import PrunedVideo
 from tests.checkpoints import QWEN3_VIDEO_PROCESSOR, QWEN3_VISION
 from tests.families.case import Case
-from tests.language.reference import Clip, reference_inputs
+from tests.families.qwen_vl import own_inputs, positions, size_of_frames
 
-smart_resize = import_class("transformers.models.qwen3_vl.video_processing_qwen3_vl:smart_resize")
 VISION = {name: value for name, value in QWEN3_VISION.items() if "deepstack" not in name}
 TEXT = {
     "hidden_size": 48,
@@ -83,33 +78,6 @@ def config_of(model_type: str, more: Mapping[str, Any]) -> Any:
     return config
 
 
-def own_inputs(
-    model: Any, tokenizer: Any, record: PrunedVideo, frames: Tensor, messages: Any
-) -> dict[str, Any]:
-    """What the processor of Qwen3-VL, which these have too, makes of a video."""
-    del model
-    resized = interpolate(frames, record.info.resized_size, mode="bicubic", antialias=True)
-    values = (resized.float() - 127.5) / 127.5
-    t, h, w = record.info.grid_thw
-    size = record.info.model.patch_size
-    blocks = values.view(t, 2, 3, h, 2, size, w, 2, size).permute(0, 3, 6, 4, 7, 2, 1, 5, 8)
-    clip = Clip(
-        pixels=blocks.reshape(4 * t * h * w, -1),
-        grid=record.info.grid_thw,
-        indices=record.source_index.tolist(),
-        fps=record.info.source_fps,
-        frames=record.info.source_frames,
-    )
-    return dict(reference_inputs("qwen3_vl", tokenizer, [clip], messages))
-
-
-def positions(model: Any, own: Mapping[str, Any]) -> Tensor:
-    """The model's own [3, 1, S]."""
-    known = ("input_ids", "mm_token_type_ids", "video_grid_thw")
-    found: Tensor = model.model.get_rope_index(**{name: own[name] for name in known})[0]
-    return found
-
-
 CASES = tuple(
     Case(
         model_type=model_type,
@@ -118,15 +86,7 @@ CASES = tuple(
         own_inputs=own_inputs,
         positions=positions,
         pad="<|video_pad|>",
-        own_size=lambda own, frames, height, width: smart_resize(
-            frames,
-            height,
-            width,
-            temporal_factor=2,
-            factor=16,
-            min_pixels=own.size["shortest_edge"],
-            max_pixels=own.size["longest_edge"],
-        ),
+        own_size=size_of_frames,
         refused=(
             (("vision_config", "num_heads"), 5, "num_heads 5, which must divide hidden_size"),
             (("vision_config", "depth"), 0, "depth"),

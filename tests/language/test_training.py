@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.evs import run_evs
+from tests.train.drawn import draw_in_forks
 from tests.videos import write_video
 
 pytestmark = [
@@ -92,5 +93,5 @@ def test_the_commands_of_the_page_train_models_and_scorers(
     assert [shlex.split(line)[1] for line in commands] == ["train", "ask", "train", "prune"]
     for line in commands:
         fewer = re.sub(r"--steps \d+", "--steps 4", line)
-        result = run_evs(*shlex.split(fewer)[1:], cwd=tmp_path)
+        result = run_evs(*shlex.split(fewer)[1:], cwd=tmp_path, before=draw_in_forks)
         assert result.code == 0, result

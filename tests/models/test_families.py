@@ -25,6 +25,7 @@ from evscli.encoders.processor import load_video_processor
 from evscli.errors import ModelError
 from evscli.evaluation.questions.options import encode_options, score_options
 from evscli.language.collate import ConversationCollator
+from evscli.models.contract import PromptFormat
 from evscli.models.registry import built_in
 from evscli.models.spec import load_name
 from evscli.pipeline import encode_video
@@ -66,9 +67,10 @@ class Tried:
     """[F, 3, H, W] uint8: the frames that were sampled."""
 
     @property
-    def recurrent(self) -> bool:
-        """Whether a row can hold one prompt only."""
-        return bool(load_name(built_in()[self.case.model_type].prompt).recurrent)
+    def form(self) -> PromptFormat:
+        """What a video looks like in the family's prompts."""
+        form: PromptFormat = load_name(built_in()[self.case.model_type].prompt)
+        return form
 
     @property
     def visual(self) -> Tensor:
@@ -100,8 +102,16 @@ class Tried:
         """The inputs of the language part, sliced by hand from the whole prompt's."""
         keep = self.kept(record)
         embeds = self.model.get_input_embeddings()(self.own["input_ids"])
-        embeds[:, self.visual] = torch.cat([self.full.embeds, self.suffix])
+        tokens = torch.cat([self.full.embeds, self.suffix])
+        embeds[:, self.visual] = tokens + embeds[:, self.visual] if self.case.added else tokens
+        more: dict[str, Any] = {}
+        if self.full.deepstack is not None:
+            more["visual_pos_masks"] = self.visual[None, keep]
+            more["deepstack_visual_embeds"] = [*self.full.deepstack[:, keep[self.visual]]]
+        if self.form.seen_whole:
+            more["mm_token_type_ids"] = self.own["mm_token_type_ids"][:, keep]
         return {
+            **more,
             "input_ids": self.own["input_ids"][:, keep],
             "inputs_embeds": embeds[:, keep],
             "position_ids": self.positions(keep, counted=self.case.counted),
@@ -162,7 +172,8 @@ def test_frames_and_sizes_are_those_of_the_processor(tried: Tried, frames: int, 
 
 def test_at_budget_one_logits_equal_the_models_own_forward(tried: Tried) -> None:
     ours = prefill(tried.full, tried.tokenizer, MESSAGES, model=tried.model)
-    assert torch.equal(ours["input_ids"], tried.own["input_ids"])
+    for name in {"input_ids", "mm_token_type_ids"} & ours.keys():
+        assert torch.equal(ours[name], tried.own[name])
     assert torch.equal(ours["position_ids"], tried.case.positions(tried.model, tried.own))
     assert torch.equal(logits(tried.model, ours), logits(tried.model, tried.own))
 
@@ -183,24 +194,20 @@ def test_pruned_logits_equal_a_call_of_the_language_part_sliced_by_hand(tried: T
     record = tried.encoded.prune(check_selection("vcast", 0.4))
     ours = logits(tried.model, prefill(record, tried.tokenizer, MESSAGES, model=tried.model))
     sliced = tried.sliced(record)
-    assert torch.equal(ours, sliced_logits(tried, record, sliced))
+    assert torch.equal(ours, language_logits(tried.model, sliced))
     other = tried.positions(tried.kept(record), counted=not tried.case.counted)
-    elsewhere = sliced_logits(tried, record, {**sliced, "position_ids": other})
+    elsewhere = language_logits(tried.model, {**sliced, "position_ids": other})
     assert torch.equal(ours, elsewhere) != tried.case.placed
 
 
-def sliced_logits(tried: Tried, record: PrunedVideo, sliced: dict[str, Any]) -> Tensor:
-    """The logits [1, S, V] of a call with embeddings in place of ids, and any planes."""
-    inputs = {name: value for name, value in sliced.items() if name != "input_ids"}
-    if tried.full.deepstack is None:
-        return logits(tried.model, inputs)
-    with torch.no_grad():
-        states = tried.model.model.language_model(
-            **inputs,
-            visual_pos_masks=tried.visual[tried.kept(record)][None],
-            deepstack_visual_embeds=[*tried.full.deepstack[:, record.keep_mask.flatten()]],
-        )
-        found: Tensor = tried.model.lm_head(states.last_hidden_state)
+@torch.no_grad()
+def language_logits(model: Any, sliced: dict[str, Any]) -> Tensor:
+    """[1, S, V] of a call with embeddings in place of ids; none but the language part takes
+    DeepStack planes."""
+    given = {name: value for name, value in sliced.items() if name != "input_ids"}
+    if "deepstack_visual_embeds" not in given:
+        return logits(model, given)
+    found: Tensor = model.lm_head(model.model.language_model(**given).last_hidden_state)
     return found
 
 
@@ -272,7 +279,7 @@ def test_conversations_in_one_row_give_the_loss_of_single_ones(tried: Tried) -> 
             answers = AnswerInputs.of(batch)
             of_answers = answer_loss(tried.model, answers, torch.device("cpu"))
         torch.testing.assert_close(of_answers / answers.count, losses[-1], rtol=1e-4, atol=1e-4)
-    assert rows == [3, 3 if tried.recurrent else 2]
+    assert rows == [3, 3 if tried.form.recurrent or tried.form.seen_whole else 2]
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-4)
 
 

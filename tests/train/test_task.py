@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from evscli.errors import UsageError
-from evscli.train import loop
 from evscli.train.checkpoint import load_checkpoint
 from evscli.train.drawing import batches, lost_processes_named
 from evscli.train.learner import Pass
@@ -22,6 +20,7 @@ from evscli.train.loop import TrainingError, train
 from evscli.train.task import TrainingTask
 from tests.store.processes import finish, start
 from tests.train.adding import Adder, Sums, adder, adding
+from tests.train.drawn import draw_in_forks
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,9 @@ def draw_while_killing() -> None:
             process.kill()
 
 
-def forked(*arguments: Any, **options: Any) -> DataLoader[Tensor]:
-    """Draws in a fork, which has imported torch already: how it began does not matter to a kill."""
-    return DataLoader(*arguments, **{**options, "multiprocessing_context": "fork"})
-
-
 def lose_the_process_that_draws() -> None:
     """In a process of its own: torch raises wherever it is when it hears of the death."""
-    vars(loop)["DataLoader"] = forked
+    draw_in_forks()
     words = r"is gone .*go on from the last checkpoint"
     with pytest.raises(TrainingError, match=words), lost_processes_named():
         draw_while_killing()
@@ -113,7 +107,7 @@ class Refusing(Sums):
 
 
 def draw_what_is_refused() -> None:
-    vars(loop)["DataLoader"] = forked
+    draw_in_forks()
     drawn = []
     try:
         drawn += [*batches(Refusing(), 0, 1000, processes=1)]

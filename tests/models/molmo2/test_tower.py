@@ -1,4 +1,4 @@
-"""Our Molmo2 tower against transformers' own video features."""
+"""Our Molmo2 tower pruned on the way: behind blocks that are read and that are not."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 from transformers.models.molmo2.configuration_molmo2 import Molmo2Config
-from transformers.models.molmo2.modeling_molmo2 import Molmo2Model
 
 from evscli.encoders.early import finish
-from evscli.encoders.tower import encode_frames, patches_of
 from evscli.models.molmo2.tower import Molmo2Tower, Molmo2Vision
 from evscli.records import KeptTokens, WindowChoice
-from tests.encoders.layouts import begun
+from tests.encoders.layouts import begun, masked
 
 SIDE = 9
 FRAMES = 5
 
 
 @pytest.fixture(scope="module")
-def model() -> Molmo2Model:
+def tower() -> Molmo2Tower:
     config = Molmo2Config(
         vision_config={
             "hidden_size": 32,
@@ -51,19 +49,7 @@ def model() -> Molmo2Model:
         },
     )
     torch.manual_seed(0)
-    return Molmo2Model(config).eval()
-
-
-@pytest.fixture(scope="module")
-def tower(model: Molmo2Model) -> Molmo2Tower:
-    vision = Molmo2Vision(model.config).eval()
-    weights = {
-        name: value
-        for name, value in model.state_dict().items()
-        if not name.startswith("language_model.")
-    }
-    vision.load_state_dict(weights)
-    return Molmo2Tower(vision, (SIDE, SIDE))
+    return Molmo2Tower(Molmo2Vision(config).eval(), (SIDE, SIDE))
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +57,7 @@ def patches() -> Tensor:
     return torch.randn(FRAMES, SIDE**2, 3 * 14**2, generator=torch.Generator().manual_seed(0))
 
 
-def test_tokens_are_those_of_transformers(
-    model: Molmo2Model, tower: Molmo2Tower, patches: Tensor
-) -> None:
-    first = torch.arange(FRAMES)[:, None, None] * SIDE**2
-    with torch.inference_mode():
-        embeds, planes = encode_frames(tower, patches)
-        output = model.get_video_features(
-            patches, (tower.pooling + first).flatten(0, 1), torch.tensor([[FRAMES, 3, 3]])
-        )
-    assert planes is None
-    assert embeds.shape == (FRAMES, 3, 3, 24)
-    assert torch.equal(embeds.flatten(0, 2), output.pooler_output[0])
-
-
-@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("after", [1, 3])
 def test_pruning_on_the_way_is_masking_the_rest(
     tower: Molmo2Tower, patches: Tensor, after: int
 ) -> None:
@@ -94,10 +66,5 @@ def test_pruning_on_the_way_is_masking_the_rest(
     with torch.inference_mode():
         prefix = begun(tower, after, patches.split(2), FRAMES)
         ours = finish(prefix, choice, patches=100, device=torch.device("cpu"))
-        hidden, states = tower.embed(patches), {}
-        dropped = patches_of(tower, torch.zeros(keep.shape).masked_fill(~keep, -torch.inf))
-        for number in range(tower.depth):
-            hidden = tower.block(number, hidden, dropped if number > after else None)
-            states[number] = hidden
-        embeds, _ = tower.tokens(states)
+    embeds, _ = masked(tower, patches, keep, after)
     torch.testing.assert_close(ours.embeds, embeds[keep], rtol=1e-4, atol=1e-5)

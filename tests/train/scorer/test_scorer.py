@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,15 @@ def videos_in(folder: Path, *, talks: bool = True, encoding: Encoding = ENCODING
 
 def task_of(folder: Path, plan: ScorerPlan = PLAN, *, talks: bool = True) -> Any:
     return scorer_task(ENCODING, plan, videos_in(folder, talks=talks))[0]
+
+
+def test_batches_travel_to_other_processes(folder: Path) -> None:
+    batches = task_of(folder).batches
+    ours, theirs = (
+        [(video.planned.video.id, len(video.conversations)) for part in one.parts for video in part]
+        for one in (batches[0], pickle.loads(pickle.dumps(batches))[0])
+    )
+    assert ours == theirs
 
 
 def learner_of(task: TrainingTask[ScorerBatch]) -> ScorerLearner:

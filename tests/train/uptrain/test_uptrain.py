@@ -48,6 +48,7 @@ from evscli.train.uptrain.plan import UptrainPlan
 from evscli.train.uptrain.task import uptrain_task
 from tests.checkpoints import make_checkpoint
 from tests.cli.in_process import run_here
+from tests.train.drawn import served
 from tests.train.launched import run_in_two
 from tests.videos import write_video
 
@@ -291,8 +292,11 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_procedural_videos_encoded_once_serve_many_runs(tmp_path: Path) -> None:
+def test_procedural_videos_encoded_once_serve_many_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All files are the same whether this process or others encode and draw batches."""
+    monkeypatch.setattr("evscli.train.drawing.DataLoader", served)
     few = ("--steps", "2", "--batch", "5", "--device", "cpu")
     new = ("--films", "2")
     data = ("--store", "run/store", "--conversations", "run/film-conversations.jsonl")
