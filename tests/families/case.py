@@ -44,6 +44,8 @@ class Case:
     """The token that stands for a visual token."""
     tokens: Sequence[str] = ()
     """Special tokens that the tokenizer of mini lacks."""
+    end: str | None = None
+    """The token that ends a turn, where it is another than that of mini."""
     template: Callable[[str], str] = str
     """The chat template of mini to that of the family."""
     placed: bool = True
@@ -62,6 +64,8 @@ class Case:
         tokenizer = mini_tokenizer()
         if self.tokens:
             tokenizer.add_special_tokens({"additional_special_tokens": [*self.tokens]})
+        if self.end is not None:
+            tokenizer.eos_token = self.end
         tokenizer.chat_template = self.template(tokenizer.chat_template)
         return tokenizer
 
