@@ -49,6 +49,9 @@ NOT_ABOUT_PIXELS = (
 """Values of a processor that change neither which frames are taken nor their pixels here; but for
 `do_sample_frames` where a checkpoint turns off what its class has on."""
 
+NOT_ANNOTATED = "video_sampling"
+"""Values that a class reads although it does not say so."""
+
 OF_VIDEOS = "video_processor_type"
 OF_IMAGES = "image_processor_type"
 OWN_CODE = "auto_map"
@@ -70,7 +73,7 @@ def load_video_processor(files: ModelFiles, family: FamilySpec) -> Any:
     used_class = import_class(processor_class(saved, _config(files), family))
     saved = replace(saved, values=_with_named_edges(saved.values))
     check_size_as_saved(used_class, saved)
-    known = used_class.valid_kwargs.__annotations__
+    known = {*used_class.valid_kwargs.__annotations__, NOT_ANNOTATED}
     try:
         processor = used_class.from_dict({k: v for k, v in saved.values.items() if k in known})
     except Exception as error:  # whatever the class does with values of any type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from evscli.models.parts.pixels import RESAMPLE_MODES
@@ -23,7 +24,7 @@ from evscli.models.parts.values import (
 ON = Want("true: evs resizes, rescales and normalises", lambda value: value is True)
 OFF = Want("false: evs does not crop", lambda value: not value)
 RESAMPLE = Want(
-    "2 (bilinear) or 3 (bicubic)",
+    "1 (lanczos), 2 (bilinear) or 3 (bicubic)",
     lambda value: isinstance(value, int) and int(value) in RESAMPLE_MODES,
 )
 WINDOW_SIDES = Want(
@@ -109,13 +110,13 @@ def _check_size(processor: Any, saved: SavedValues) -> None:
     of_class = getattr(type(processor), "size", None)
     if of_class is None:  # the class has another rule
         return
-    names = SIDE_KEYS if "height" in of_class else EDGES
+    names = SIDE_KEYS if "height" in of_class else tuple(key for key in EDGES if key in of_class)
     found = dict(processor.size or {})
     if not all(is_positive(found.get(name)) for name in names):
         raise saved.refuse(
             *_wrong_size(processor, saved, found),
             f"of which {' and '.join(names)} must be numbers above 0",
-            do="correct it" if names == SIDE_KEYS else f"set size to {_edges(saved)}",
+            do=f"set size to {_edges(saved)}" if names == EDGES else "correct it",
         )
     if names == EDGES and found["shortest_edge"] > found["longest_edge"]:
         raise saved.refuse("size", found, "whose shortest_edge is more than its longest_edge")
@@ -147,6 +148,8 @@ def _check_frames(processor: Any, saved: SavedValues) -> None:
     if least is not None and most is not None and least > most:
         raise saved.refuse("min_frames", least, f"which is more than max_frames {most}")
     rate, count = saved.values.get("fps"), processor.num_frames
+    if "skip_secs" in signature(processor.sample_frames).parameters:
+        return  # the number is the most at that rate
     if processor.do_sample_frames and rate is not None and count is not None:
         raise saved.refuse(
             "fps", rate, f"which excludes num_frames {count}", do="set one of them to null"

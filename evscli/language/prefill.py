@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import BatchFeature
-from transformers.utils import ModelOutput
 
 from evscli.errors import UsageError
 from evscli.language.identity import check_weights, identity_beside, identity_of
@@ -53,13 +52,26 @@ class ModelInputs(BatchFeature):  # type: ignore[misc]
         )
 
 
+class EncoderOutputs(dict[str, Any]):
+    """Outputs of encoders by modality: a dict, as some models pass over other mappings silently."""
+
+    def to(self, *args: Any, **kwargs: Any) -> EncoderOutputs:
+        """Move every tensor, and cast floating ones, as `Tensor.to` does; returns itself."""
+        self.update(ModelInputs(self).to(*args, **kwargs))
+        return self
+
+    def pin_memory(self) -> EncoderOutputs:
+        """Return a copy in page-locked memory."""
+        return EncoderOutputs(ModelInputs(self).pin_memory())
+
+
 def change(value: Any, apply: Callable[[Tensor], Tensor]) -> Any:
     """Return `value` with `apply` done to every tensor in it."""
     if isinstance(value, Tensor):
         return apply(value)
     if isinstance(value, list | tuple):
         return type(value)(change(item, apply) for item in value)
-    if isinstance(value, BatchFeature | ModelOutput):
+    if isinstance(value, BatchFeature | dict):
         return type(value)({name: change(item, apply) for name, item in value.items()})
     return value
 
@@ -213,7 +225,9 @@ class PromptBatch:
         if self.sound is not None:
             padded.update(self.sound.inputs())
         output = form.encoder_output(videos, videos[0].embeds.device)
-        return ModelInputs({**padded, "mm_encoder_outputs": ModelInputs({form.modality: output})})
+        return ModelInputs(
+            {**padded, "mm_encoder_outputs": EncoderOutputs({form.modality: output})}
+        )
 
 
 def seen_whole(ids: Tensor, tokenizer: Any, form: PromptFormat) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from evscli.errors import UsageError
-from evscli.language.turns import Conversation, Messages, write_conversation
+from evscli.language.turns import Conversation, Messages, as_item, write_conversation
 from evscli.language.words import check_texts
 from evscli.models.contract import Marks, PromptFormat, VideoLayout
 from evscli.models.spec import load_name
@@ -59,6 +59,8 @@ class PromptBuilder:
                 f"{type(processor).__name__}: load it with AutoTokenizer.from_pretrained"
             )
         template = getattr(processor, "chat_template", None) or tokenizer.chat_template
+        if form.template is not None:
+            template = load_name(form.template)
         if not template:
             raise UsageError(
                 f"the tokenizer {tokenizer.name_or_path!r} has no chat template: load it from the "
@@ -195,6 +197,8 @@ class PromptBuilder:
         """Return the chat template's text. Raises UsageError for messages that it refuses."""
         # Templates crash on a `content` of None, which releases of transformers leave out or not.
         filled = [{k: v for k, v in message.items() if v is not None} for message in messages]
+        if self.form.template is not None:
+            filled = [itemised(message) for message in filled]
         try:
             text: str = self.tokenizer.apply_chat_template(
                 filled,
@@ -258,6 +262,12 @@ def texts_of(messages: Messages) -> Iterator[str]:
         for is_text, group in groupby(items, key=lambda item: "text" in item):
             if is_text:
                 yield "".join(item["text"] for item in group)
+
+
+def itemised(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message whose content is a list of items, one for a plain text."""
+    content = message.get("content")
+    return {**message, "content": [as_item(content)]} if isinstance(content, str) else message
 
 
 def real_patch_times(video: PrunedVideo) -> Tensor:

@@ -233,5 +233,8 @@ class PromptFormat:
     recurrent: bool = False
     """Whether layers of the language model read tokens one after the other, whatever a mask says,
     so that a row of a batch holds one prompt."""
+    template: str | None = None
+    """The chat template that the processor uses where there are videos, whatever the checkpoint
+    has, written `module:name`. It reads contents as lists of items only."""
     seen_whole: tuple[str, ...] = ()
     """Tokens that attend to each other in both directions: the model must be given them."""

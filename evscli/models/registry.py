@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 
 from evscli.added import Added
 from evscli.errors import ModelError
@@ -40,6 +39,7 @@ FOLDERS = (
     "videollama3",
     "molmo2",
     "nemotron_h_omni",
+    "smolvlm",
 )
 """The folders of the built-in families, each with its `FAMILIES`, in the order of lists."""
 
@@ -89,9 +89,16 @@ def family_of(model_type: object, *, model: str) -> FamilySpec:
 
 def _require_installed(spec: FamilySpec, *, model: str) -> None:
     """Raise ModelError where the installed transformers is older than the family."""
-    if spec.since is not None and find_spec(f"transformers.models.{spec.model_type}") is None:
+    if spec.since is None:
+        return
+    installed = version("transformers")
+    if release(installed) < release(spec.since):
         raise ModelError(
             f"{model}: model type {spec.model_type!r} needs transformers {spec.since} or newer, "
-            f"and {version('transformers')} is installed; run pip install -U "
-            f"'transformers>={spec.since}'"
+            f"and {installed} is installed; run pip install -U 'transformers>={spec.since}'"
         )
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version."""
+    return tuple(map(int, version.split(".")[:2]))

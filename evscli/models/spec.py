@@ -50,7 +50,8 @@ class FamilySpec:
     own_fps: float | None = None
     """Frames per second where the processor samples none: its users sample before it."""
     since: str | None = None
-    """The first release of transformers that has the family, where evs itself needs less."""
+    """The first release of transformers that has the family and takes its tokens, where evs itself
+    needs less."""
     part: str | None = None
     """The part of the whole model that sees and reads, where checkpoints hold others beside it. Its
     configuration is under this name and `_config`, and this name begins those of its weights."""

@@ -92,8 +92,15 @@ def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator
 
 
 def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
-    """Return the pixels [F, 3, H, W] uint8 of a video as a source of the encoder's chunks."""
+    """Return the pixels [F, 3, H, W] uint8 of a video as a source of the encoder's chunks.
+
+    Rows and columns at the end that make no cell are left out: towers that cut images into patches
+    themselves leave them out too.
+    """
+    height, width = pixels.shape[-2:]
+    h, w = encoder.rules.cells(height, width)
+    seen = pixels[..., : height // h * h, : width // w * w]
     return PixelSource(
-        chunks=lambda: iter(torch.split(pixels, encoder.chunk_frames)),
+        chunks=lambda: iter(torch.split(seen, encoder.chunk_frames)),
         temporal_patch_size=encoder.rules.temporal_patch_size,
     )

@@ -19,6 +19,7 @@ FILES = (
     "glm4v",
     "videollama3",
     "nemotron_h_omni",
+    "smolvlm",
 )
 
 CASES: dict[str, Case] = {

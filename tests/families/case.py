@@ -46,6 +46,8 @@ class Case:
     """Whether visual tokens are added to the embedding of that token, not put in its place."""
     tokens: Sequence[str] = ()
     """Special tokens that the tokenizer of mini lacks."""
+    end: str | None = None
+    """The token that ends a turn, where it is another than that of mini."""
     template: Callable[[str], str] = str
     """The chat template of mini to that of the family."""
     placed: bool = True
@@ -64,6 +66,8 @@ class Case:
         tokenizer = mini_tokenizer()
         if self.tokens:
             tokenizer.add_special_tokens({"additional_special_tokens": [*self.tokens]})
+        if self.end is not None:
+            tokenizer.eos_token = self.end
         tokenizer.chat_template = self.template(tokenizer.chat_template)
         return tokenizer
 

@@ -45,6 +45,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "norm_mean": [0.48145466, 0.4578275, 0.40821073],
         "norm_std": [0.26862954, 0.26130258, 0.27577711],
     },
+    "smolvlm": {"size": {"longest_edge": 40}, "max_image_size": {"longest_edge": 28}},
 }
 SIZES = {
     "llava_onevision": (30, 30),
@@ -55,6 +56,7 @@ SIZES = {
     "qwen2_5_omni": (28, 56),
     "qwen3_5": (32, 48),
     "nemotron_h_omni": (32, 48),
+    "smolvlm": (28, 28),
 }
 UNROUNDED = {"nemotron_h_omni": 1e-5}
 """The tolerance of processors that resize in floating point, whose sums differ between CPUs."""

@@ -40,17 +40,17 @@ def test_unsupported_type_is_refused_with_the_supported_ones(model_type: object)
         family_of(model_type, model="my-model")
 
 
+@pytest.mark.parametrize(("model_type", "since"), [("molmo2", "5.20"), ("smolvlm", "5.21")])
 def test_family_that_the_installed_transformers_lacks_says_what_it_needs(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, model_type: str, since: str
 ) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda _name: None)
     monkeypatch.setattr(registry, "version", lambda _name: "5.18.0")
 
     with pytest.raises(
         ModelError,
-        match=r"m: model type .molmo2. needs transformers 5.20 or newer, and 5.18.0 is",
+        match=f"m: model type .{model_type}. needs transformers {since} or newer, and 5.18.0 is",
     ):
-        family_of("molmo2", model="m")
+        family_of(model_type, model="m")
     family_of("qwen3_vl", model="m")
 
 

@@ -8,7 +8,12 @@ from typing import Any
 
 import torch
 
-from evscli.pipeline.frames import decoded_once, record_pixels, recorded_pixels
+from evscli.pipeline.frames import (
+    decoded_once,
+    pixel_source,
+    record_pixels,
+    recorded_pixels,
+)
 from evscli.records import FrameChunk
 
 PIXELS = torch.tensor([-3.2, 7.6, 254.4, 260.0, 12.0, 0.4]).repeat(5, 2).view(5, 3, 2, 2)
@@ -33,3 +38,11 @@ def test_frames_for_several_passes_are_kept_as_they_are() -> None:
         again = [*replay()]
         assert [chunk.start for chunk in again] == [0, 3]
         assert torch.equal(torch.cat([chunk.pixels for chunk in again]), PIXELS)
+
+
+def test_rows_and_columns_that_make_no_cell_are_left_out_of_scores() -> None:
+    rules = SimpleNamespace(cells=lambda *_: (9, 14), temporal_patch_size=1)
+    encoder: Any = SimpleNamespace(rules=rules, chunk_frames=2)
+    pixels = torch.arange(384 * 384).view(1, 1, 384, 384).expand(3, 3, -1, -1)
+    seen = torch.cat([*pixel_source(pixels, encoder).chunks()])
+    assert torch.equal(seen, pixels[..., : 9 * 42, : 14 * 27])

@@ -46,7 +46,7 @@ def molmo2_pixels(processor: Any, *, model: str) -> Molmo2Pixels:
     """Return the constants of a video processor. Raises ModelError for what is not supported."""
     mode = RESAMPLE_MODES.get(int(processor.resample))
     rows, columns = processor.pooling_size
-    if mode is None or rows != columns:
+    if mode not in ("bilinear", "bicubic") or rows != columns:
         raise ModelError(
             f"{model}: resampling {processor.resample!r} with windows of {rows}x{columns} is not "
             "supported; use bilinear or bicubic and square windows"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -19,7 +19,9 @@ from evscli.errors import ModelError
 from evscli.models.contract import Resize
 from evscli.records import FrameChunk
 
-RESAMPLE_MODES = {2: "bilinear", 3: "bicubic"}
+LANCZOS = "lanczos"
+
+RESAMPLE_MODES = {1: LANCZOS, 2: "bilinear", 3: "bicubic"}
 """Interpolation by the number PIL gives it."""
 
 
@@ -87,9 +89,25 @@ def resample_mode(processor: Any, *, model: str) -> str:
     mode = RESAMPLE_MODES.get(int(processor.resample))
     if mode is None:
         raise ModelError(
-            f"{model}: resampling {processor.resample!r} is not supported; use bilinear or bicubic"
+            f"{model}: resampling {processor.resample!r} is not supported; use lanczos, "
+            "bilinear or bicubic"
+        )
+    if mode == LANCZOS and not has_lanczos():
+        raise ModelError(
+            f"{model}: its processor resamples by lanczos, which torch {torch.__version__} does "
+            "not have; run pip install -U torch"
         )
     return mode
+
+
+@cache
+def has_lanczos() -> bool:
+    """Return whether the installed torch resamples by lanczos."""
+    try:
+        interpolate(torch.zeros(1, 1, 2, 2), (1, 1), mode=LANCZOS, antialias=True)
+    except (NotImplementedError, ValueError):
+        return False
+    return True
 
 
 def channel_constants(values: float | Sequence[float], rescale_factor: float) -> Tensor:
@@ -111,7 +129,9 @@ def resize_exact(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def resize_approximate(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Resize [f, 3, H, W] uint8 on any device to `size`; rarely one level off `resize_exact`.
+    """Resize [f, 3, H, W] uint8 on any device to `size`; rarely off `resize_exact`.
+
+    Where it is, then by one level, and by two at most by lanczos.
 
     Values are floating point, but width first and rounded between passes as the uint8 kernel does.
     """
@@ -151,4 +171,16 @@ def rechunk(chunks: Iterable[FrameChunk], frames: int) -> Iterator[Tensor]:
 
 
 def _resize_rounded(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    if mode == LANCZOS:  # torch has it on the CPU alone
+        down, across = (
+            resize_matrix(old, new, mode).to(pixels.device)
+            for old, new in zip(pixels.shape[-2:], size, strict=True)
+        )
+        return (down @ pixels @ across.T).round_().clamp_(0, 255)
     return interpolate(pixels, size, mode=mode, antialias=True).round_().clamp_(0, 255)
+
+
+def resize_matrix(old: int, new: int, mode: str) -> Tensor:
+    """Return the weights [new, old] by which a row of `old` values becomes one of `new`."""
+    rows = torch.eye(old)[:, None, None]
+    return interpolate(rows, (1, new), mode=mode, antialias=True)[:, 0, 0].T
