@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from vllm.model_executor.models.utils import StageMissingLayer
 
 from evscli.serving.positions import Run, framewise, place_runs
 from evscli.serving.vllm.fields import Sizes
@@ -57,6 +58,26 @@ class PrunedVideoModel(Mixin):
             )
             return
         yield from self.video_runs(input_tokens, feature)
+
+
+class PlanesWithoutTower(Mixin):
+    """The part of a model with DeepStack: vLLM takes no planes where it has no vision tower."""
+
+    use_deepstack: bool
+
+    def __init__(self, *, vllm_config: Any, prefix: str = "model") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        planes = len(getattr(self.config.vision_config, "deepstack_visual_indexes", ()))
+        if planes and isinstance(self.visual, StageMissingLayer) and not self.use_deepstack:
+            self._take_planes(planes, vllm_config.scheduler_config.max_num_batched_tokens)
+
+    def _take_planes(self, planes: int, rows: int) -> None:
+        """Let DeepStack run as vLLM does with a vision tower: embeddings have planes without."""
+        self.use_deepstack, self.deepstack_num_level = True, planes
+        self.multiscale_dim = self.visual_dim * planes
+        width = self.config.text_config.hidden_size
+        self.deepstack_input_embeds = [torch.zeros(rows, width) for _ in range(planes)]
+        self.deepstack_input_embeds_num_tokens = 0
 
 
 class FramewiseRuns(Mixin):

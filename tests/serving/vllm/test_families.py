@@ -15,10 +15,19 @@ from evscli.serving.vllm import qwen2_5_vl
 from evscli.serving.vllm.fields import served_fields
 from evscli.store import open_store
 from tests.serving.vllm.engine import Engine
-from tests.serving.vllm.made import PLAIN, QUESTIONS, make_served, prune
+from tests.serving.vllm.made import OMNI, PLAIN, QUESTIONS, make_served, prune
 from tests.serving.vllm.test_offline import CLOSE, address, assert_same
 
-FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", *PLAIN)
+FAMILIES = (
+    "qwen2_5_vl",
+    "qwen3_vl_moe",
+    "qwen3_5",
+    "qwen3_5_moe",
+    "glm4v",
+    "glm4v_moe",
+    *PLAIN,
+    *OMNI,
+)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
