@@ -21,6 +21,9 @@ class PrunedVideoModel(Mixin):
     suffix_tokens: ClassVar[int] = 0
     """The tokens behind those of a video, which no mask counts."""
 
+    others_as_vllm: ClassVar[bool] = False
+    """Whether vLLM's own class positions prompts without a video of a store."""
+
     def embed_multimodal(self, **kwargs: Any) -> Any:
         """Return embeddings of every item of one kind; those of stores as they came."""
         mask, rows = kwargs.get("keep_mask"), kwargs.get("video_embeds")
@@ -41,6 +44,9 @@ class PrunedVideoModel(Mixin):
         self, input_tokens: list[int], mm_features: Sequence[Any]
     ) -> tuple[Tensor, int]:
         """Return position ids [3, S] of a prompt, and what generated tokens add to their place."""
+        if self.others_as_vllm and not any("keep_mask" in one.data for one in mm_features):
+            found: tuple[Tensor, int] = super().get_mrope_input_positions(input_tokens, mm_features)
+            return found
         ordered = sorted(mm_features, key=lambda feature: feature.mm_position.offset)
         runs = [run for feature in ordered for run in self.runs(input_tokens, feature)]
         ids, delta = place_runs(len(input_tokens), runs)

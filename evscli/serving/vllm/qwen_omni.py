@@ -35,6 +35,10 @@ from evscli.serving.vllm.model import PlanesWithoutTower, PrunedVideoModel, mask
 from evscli.serving.vllm.parsing import PrunedVideoItems, PrunedVideoParsing
 from evscli.serving.vllm.processing import PrunedVideoProcessor, UntriedInfo
 
+SHARE = 3
+"""The positions of videos, in those that a model was made for: vLLM has angles of four times as
+many, and the rest is for text."""
+
 
 class OmniParser(PrunedVideoParsing, Qwen2_5OmniThinkerMultiModalDataParser):
     """The parser of requests."""
@@ -49,6 +53,8 @@ class OmniParser(PrunedVideoParsing, Qwen2_5OmniThinkerMultiModalDataParser):
     }
     rate: float
     """The temporal ids in a second."""
+    longest: int
+    """The positions that the videos of a prompt may take."""
     hears: bool
     """Whether there is an audio tower."""
 
@@ -58,20 +64,41 @@ class OmniParser(PrunedVideoParsing, Qwen2_5OmniThinkerMultiModalDataParser):
             raise VLLMValidationError("the server takes no sound: leave it out")
         return super()._parse_audio_data(data)
 
+    def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:
+        self.check_ids(
+            [
+                temporal_ids([float(time) for time in times], self.rate)
+                for times in fields.get("timestamps", ())
+            ]
+        )
+        found: PrunedVideoItems = super()._items(fields, keys)
+        return found
+
+    def check_ids(self, videos: Sequence[Tensor]) -> None:
+        """Raise UsageError for temporal ids [T] of videos that vLLM has no angles of.
+
+        Such ids would end the engine.
+        """
+        last = [float(ids[-1]) for ids in videos]
+        if min(last, default=0) < 0 or sum(last) >= self.longest:
+            raise UsageError(
+                f"the prompt has temporal positions up to {sum(last):,.0f}, and vLLM can count to "
+                f"{self.longest:,}: ask about fewer or shorter videos"
+            )
+
 
 class WholeIdsParser(OmniParser):
     """The parser of requests to Qwen3-Omni."""
 
-    def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:
-        for times in fields.get("timestamps", ()):
-            ids = temporal_ids(times, self.rate)
+    def check_ids(self, videos: Sequence[Tensor]) -> None:
+        """Raise UsageError for temporal ids out of range, and for fractions."""
+        super().check_ids(videos)
+        for ids in videos:
             if not bool((ids == ids.floor()).all()):
                 raise UsageError(
-                    f"a video has temporal positions that are fractions ({float(ids[1]):g} in a "
+                    f"a video has temporal positions that are fractions ({float(ids[1]):g} to a "
                     "patch), and vLLM has whole ones: ask by evs ask, or prune it with --fps 2"
                 )
-        found: PrunedVideoItems = super()._items(fields, keys)
-        return found
 
 
 class OmniInfo(UntriedInfo):
@@ -89,7 +116,9 @@ class OmniInfo(UntriedInfo):
     def get_data_parser(self) -> Any:
         """Return the parser, which knows the temporal ids in a second, and of an audio tower."""
         parser = super().get_data_parser()
-        parser.rate = self.get_hf_config().position_id_per_seconds
+        config = self.get_hf_config()
+        parser.rate = config.position_id_per_seconds
+        parser.longest = SHARE * config.text_config.max_position_embeddings
         parser.hears = self.ctx.get_mm_config().get_limit_per_prompt("audio") > 0
         return parser
 
@@ -115,17 +144,10 @@ class OmniProcessor(PrunedVideoProcessor):
 class OmniModel(PrunedVideoModel):
     """The part of both models."""
 
-    def get_mrope_input_positions(
-        self, input_tokens: list[int], mm_features: Sequence[Any]
-    ) -> tuple[Tensor, int]:
-        """Return positions, vLLM's own of a prompt without a video of a store."""
-        of_stores = any("keep_mask" in feature.data for feature in mm_features)
-        owner = super() if of_stores else super(PrunedVideoModel, self)
-        found: tuple[Tensor, int] = owner.get_mrope_input_positions(input_tokens, mm_features)
-        return found
+    others_as_vllm = True
 
     def runs(self, input_tokens: list[int], feature: Any) -> Iterator[Run]:
-        """Yield the runs of an image or a video. A token of sound takes a position, as text does."""
+        """Yield the runs of an image or a video. Sound has positions as text has."""
         if feature.modality != "audio":
             yield from super().runs(input_tokens, feature)
 
