@@ -39,6 +39,7 @@ MOST_LINES = 27_000 + sum(
         "InternVL": 270,
         "thinkers of Omni models": 240,
         "sound between frames": 230,
+        "thinkers of Omni models in vLLM": 170,
         "facts about families": 80,
         "options in models of every family": 25,
         "GLM-4.1V to 4.6V, and rows that a model joins": 290,

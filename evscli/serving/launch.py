@@ -67,7 +67,7 @@ class Server:
     @property
     def command(self) -> list[str]:
         """The words of the command. Its last options are those that the user gave."""
-        limits = {"image": self.raw, "video": self.raw}
+        limits = {"image": self.raw, "video": self.raw, "audio": 0}
         given: dict[str, Any] = {
             "model": self.model,
             "served-model-name": self.name,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from evscli.encoders.checkpoint import read_config
 from evscli.encoders.files import LocalFolder
@@ -16,6 +18,7 @@ from evscli.language.identity import (
     is_same,
 )
 from evscli.language.wrapped import Held
+from evscli.models import family_of
 from evscli.records import ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -34,8 +37,8 @@ def check_served(made_by: ModelInfo, model: str) -> None:
 @lru_cache(maxsize=256)
 def refusal(made_by: ModelInfo, model: str) -> str | None:
     """Return why a served checkpoint cannot take tokens, in one line, or None where it can."""
-    identity = served_identity(model)
     try:
+        identity = served_identity(model)
         check_shape(made_by, identity)
     except ModelError as error:
         return str(error)
@@ -62,11 +65,18 @@ def served_identity(model: str) -> ModelIdentity:
     config = {}
     if (folder := checkpoint_folder(model)) is not None:
         config = read_config(LocalFolder(folder, name=folder.name))
-    text = config.get("text_config") or config
     return ModelIdentity(
         model_type=config.get("model_type"),
-        width=text.get("hidden_size"),
+        width=text_config(config, model).get("hidden_size"),
         held=Held.ABSENT if weights is None else Held.WHOLE,
         weights=weights,
         checkpoints=(model,),
     )
+
+
+def text_config(config: Mapping[str, Any], model: str) -> Mapping[str, Any]:
+    """Return the configuration of the language model inside that of a checkpoint."""
+    if config:
+        part = family_of(config.get("model_type"), model=model).part
+        config = config.get(f"{part}_config") or config
+    return config.get("text_config") or config

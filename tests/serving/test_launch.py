@@ -42,7 +42,7 @@ def test_the_server_is_given_the_stores_and_their_model(
     assert given["--served-model-name"] == "mini"
     assert given["--port"] == "9000"
     assert given["--host"] == "127.0.0.1"
-    assert json.loads(given["--limit-mm-per-prompt"]) == {"image": 0, "video": 0}
+    assert json.loads(given["--limit-mm-per-prompt"]) == {"image": 0, "video": 0, "audio": 0}
     assert "--allowed-local-media-path" not in given
     connector = json.loads(given["--ec-transfer-config"])
     stores = {"wide": str(kept["wide"]), "int8": str(kept["int8"])}
@@ -88,8 +88,9 @@ def test_options_that_evs_gives_vllm_are_not_given_twice(
 
 
 def test_families_that_vllm_does_not_prefill_are_refused() -> None:
-    with pytest.raises(ModelError, match="stores of glm46v are not served by vLLM yet"):
-        check_family("glm46v")
+    for name in ("glm46v", "qwen3_omni_moe_thinker"):
+        with pytest.raises(ModelError, match=f"stores of {name} are not served by vLLM yet"):
+            check_family(name)
     for name in (
         "qwen2_5_vl",
         "qwen3_vl",
@@ -98,6 +99,8 @@ def test_families_that_vllm_does_not_prefill_are_refused() -> None:
         "qwen3_5_moe",
         "glm4v",
         "internvl",
+        "qwen2_5_omni",
+        "qwen3_omni_moe",
     ):
         check_family(name)
 
@@ -159,7 +162,7 @@ def test_other_videos_and_images_bring_the_vision_tower(
     assert isinstance(command, list)
     assert command[-4:] == ["--dtype", "float32", "--seed", "3"]
     options = options_of(command)
-    assert json.loads(options["--limit-mm-per-prompt"]) == {"image": 2, "video": 2}
+    assert json.loads(options["--limit-mm-per-prompt"]) == {"image": 2, "video": 2, "audio": 0}
     assert "--ec-transfer-config" not in options
     assert '"video_url": {"url": "evs:wide#a"}' in str(found["request"])
     assert found["environment"]["EVS_AFTER_VIDEO"] == "transformers"  # type: ignore[index]

@@ -12,9 +12,10 @@ import pytest
 
 from evscli.bundled import MINI_FOLDER
 from evscli.errors import ModelError, WrongModelError
-from evscli.serving.weights import check_served
+from evscli.serving.weights import check_served, served_identity
 from evscli.store import open_store
 from tests.checkpoints import build_mini, copy_mini
+from tests.serving.vllm.made import make_served
 
 
 def test_the_model_that_made_the_tokens_is_served(kept: dict[str, Path], tmp_path: Path) -> None:
@@ -47,6 +48,21 @@ def test_a_folder_without_weights_is_no_model(kept: dict[str, Path], tmp_path: P
     made_by = open_store(kept["wide"]).info("a").model
     with pytest.raises(ModelError, match=r"no config\.json"):
         check_served(made_by, str(tmp_path))
+
+
+def test_a_part_of_a_whole_model_is_what_is_served(kept: dict[str, Path], tmp_path: Path) -> None:
+    whole = str(make_served(tmp_path, "qwen2_5_omni"))
+    found = served_identity(whole)
+    assert (found.model_type, found.width) == ("qwen2_5_omni", 128)
+    assert found.weights is not None
+    made_by = replace(
+        open_store(kept["wide"]).info("a").model,
+        model_type="qwen2_5_omni_thinker",
+        vision_sha256=found.weights.digests.stored,
+    )
+    check_served(made_by, whole)
+    with pytest.raises(WrongModelError, match="made by the vision weights of"):
+        check_served(replace(made_by, vision_sha256="0" * 64), whole)
 
 
 WITHOUT = """

@@ -12,6 +12,7 @@ SECOND = FamilySpec(
     summary="Qwen2.5-Omni, its thinker: the vision tower of Qwen2.5-VL, with or without sound",
     frames="2 frames per second and up to 768, each sized by its pixels",
     positions="three axes; temporal ids grow with the seconds, one run for a video without sound",
+    served="vLLM 0.32",
     tested="a tiny checkpoint against its own processor and forward",
     vision="evscli.models.qwen_omni.tower:vision_of_second",
     video_processors=(
@@ -51,6 +52,7 @@ FAMILIES = tuple(
         replace(
             whole,
             model_type=f"{whole.model_type}_thinker",
+            served="",
             summary=f"{whole.summary}; in a checkpoint of its own",
         ),
     )

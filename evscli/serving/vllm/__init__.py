@@ -4,8 +4,8 @@ vLLM loads it by the entry point `evs` of the group `vllm.general_plugins`, in e
 processes. It replaces the classes of the architectures below by subclasses of them, which take what
 theirs take and videos of stores besides.
 
-- `qwen3_vl.py`, `qwen3_5.py`, `glm4v.py`, `qwen2_5_vl.py`, `llava_onevision.py`, `internvl.py`: the
-  families
+- `qwen3_vl.py`, `qwen3_5.py`, `glm4v.py`, `qwen2_5_vl.py`, `qwen_omni.py`,
+  `llava_onevision.py`, `internvl.py`: the families
 - `plain.py`: families with plain positions
 - `processing.py`: prompts and cache keys of items
 - `parsing.py`: items of requests
@@ -36,6 +36,9 @@ ARCHITECTURES = {
     "Glm4vForConditionalGeneration": "glm4v:EvsGlm4v",
     "Glm4vMoeForConditionalGeneration": "glm4v:EvsGlm4vMoe",
     "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl:EvsQwen2_5_VL",
+    "Qwen2_5OmniModel": "qwen_omni:EvsQwen2_5Omni",
+    "Qwen2_5OmniForConditionalGeneration": "qwen_omni:EvsQwen2_5Omni",
+    "Qwen3OmniMoeForConditionalGeneration": "qwen_omni:EvsQwen3Omni",
     "LlavaOnevisionForConditionalGeneration": "llava_onevision:EvsLlavaOnevision",
     "InternVLForConditionalGeneration": "internvl:EvsInternVL",
 }

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from vllm.model_executor.models.utils import StageMissingLayer
 
 from evscli.serving.positions import Run, framewise, place_runs
 from evscli.serving.vllm.fields import Sizes
@@ -19,6 +20,9 @@ class PrunedVideoModel(Mixin):
 
     suffix_tokens: ClassVar[int] = 0
     """The tokens behind those of a video, which no mask counts."""
+
+    others_as_vllm: ClassVar[bool] = False
+    """Whether vLLM's own class positions prompts without a video of a store."""
 
     def embed_multimodal(self, **kwargs: Any) -> Any:
         """Return embeddings of every item of one kind; those of stores as they came."""
@@ -40,6 +44,9 @@ class PrunedVideoModel(Mixin):
         self, input_tokens: list[int], mm_features: Sequence[Any]
     ) -> tuple[Tensor, int]:
         """Return position ids [3, S] of a prompt, and what generated tokens add to their place."""
+        if self.others_as_vllm and not any("keep_mask" in one.data for one in mm_features):
+            found: tuple[Tensor, int] = super().get_mrope_input_positions(input_tokens, mm_features)
+            return found
         ordered = sorted(mm_features, key=lambda feature: feature.mm_position.offset)
         runs = [run for feature in ordered for run in self.runs(input_tokens, feature)]
         ids, delta = place_runs(len(input_tokens), runs)
@@ -57,6 +64,26 @@ class PrunedVideoModel(Mixin):
             )
             return
         yield from self.video_runs(input_tokens, feature)
+
+
+class PlanesWithoutTower(Mixin):
+    """The part of a model with DeepStack: vLLM takes no planes where it has no vision tower."""
+
+    use_deepstack: bool
+
+    def __init__(self, *, vllm_config: Any, prefix: str = "model") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        planes = len(getattr(self.config.vision_config, "deepstack_visual_indexes", ()))
+        if planes and isinstance(self.visual, StageMissingLayer) and not self.use_deepstack:
+            self._take_planes(planes, vllm_config.scheduler_config.max_num_batched_tokens)
+
+    def _take_planes(self, planes: int, rows: int) -> None:
+        """Let DeepStack run as vLLM does with a vision tower: embeddings have planes without."""
+        self.use_deepstack, self.deepstack_num_level = True, planes
+        self.multiscale_dim = self.visual_dim * planes
+        width = self.config.text_config.hidden_size
+        self.deepstack_input_embeds = [torch.zeros(rows, width) for _ in range(planes)]
+        self.deepstack_input_embeds_num_tokens = 0
 
 
 class FramewiseRuns(Mixin):

@@ -21,6 +21,11 @@ class PrunedVideoInfo(Mixin):
     needs_metadata: ClassVar[bool] = True
     """Whether the family's own processing of videos asks for their times."""
 
+    @property
+    def parser_options(self) -> dict[str, Any]:
+        """Further arguments of the family's parser."""
+        return {}
+
     def get_data_parser(self) -> Any:
         """Return the family's parser, which `parser` makes with the arguments of vLLM's."""
         parser = self.parser(
@@ -28,6 +33,7 @@ class PrunedVideoInfo(Mixin):
             video_needs_metadata=self.needs_metadata,
             expected_hidden_size=self._get_expected_hidden_size(),
             allow_missing_mm_embeddings=self.allow_missing_mm_embeddings,
+            **self.parser_options,
         )
         parser.takes_raw = self.ctx.get_mm_config().get_limit_per_prompt("video") > 0
         parser.model = self.ctx.model_config.model
@@ -56,10 +62,10 @@ class PrunedVideoInfo(Mixin):
 
 
 class UntriedInfo(PrunedVideoInfo):
-    """Processing information for families whose longest items vLLM finds by processing some."""
+    """Processing information for families whose longest items vLLM takes from their processors."""
 
     def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Any) -> Any:
-        """Return the most tokens of an item, which vLLM tries out where there is a tower."""
+        """Return the most tokens of an item, which vLLM finds out where there is a tower."""
         if self.ctx.get_mm_config().get_limit_per_prompt("video") > 0:
             return super().get_mm_max_tokens_per_item(seq_len, mm_counts)
         return {name: seq_len for name, count in mm_counts.items() if count}

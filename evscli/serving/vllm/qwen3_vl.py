@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from vllm.model_executor.models.qwen2_vl import _create_qwen2vl_field_factory
 from vllm.model_executor.models.qwen3_vl import (
     Qwen3VLDummyInputsBuilder,
@@ -17,10 +16,9 @@ from vllm.model_executor.models.qwen3_vl_moe import (
     Qwen3VLMoeForConditionalGeneration,
     Qwen3VLMoeProcessingInfo,
 )
-from vllm.model_executor.models.utils import StageMissingLayer
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
-from evscli.serving.vllm.model import FramewiseRuns, PrunedVideoModel
+from evscli.serving.vllm.model import FramewiseRuns, PlanesWithoutTower, PrunedVideoModel
 from evscli.serving.vllm.parsing import PrunedVideoParsing
 from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
 
@@ -68,24 +66,8 @@ class EvsQwen3VLProcessor(PrunedVideoProcessor, Qwen3VLMultiModalProcessor):
         )
 
 
-class FramewiseModel(FramewiseRuns, PrunedVideoModel):
+class FramewiseModel(PlanesWithoutTower, FramewiseRuns, PrunedVideoModel):
     """The part that both models have in common."""
-
-    use_deepstack: bool
-
-    def __init__(self, *, vllm_config: Any, prefix: str = "model") -> None:
-        super().__init__(vllm_config=vllm_config, prefix=prefix)
-        planes = len(getattr(self.config.vision_config, "deepstack_visual_indexes", ()))
-        if planes and isinstance(self.visual, StageMissingLayer) and not self.use_deepstack:
-            self._take_planes(planes, vllm_config.scheduler_config.max_num_batched_tokens)
-
-    def _take_planes(self, planes: int, rows: int) -> None:
-        """Let DeepStack run as vLLM does with a vision tower: embeddings have planes without."""
-        self.use_deepstack, self.deepstack_num_level = True, planes
-        self.multiscale_dim = self.visual_dim * planes
-        width = self.config.text_config.hidden_size
-        self.deepstack_input_embeds = [torch.zeros(rows, width) for _ in range(planes)]
-        self.deepstack_input_embeds_num_tokens = 0
 
 
 @MULTIMODAL_REGISTRY.register_processor(

@@ -53,7 +53,7 @@ class Engine:
             "enforce_eager": True,
             "max_model_len": 8192,
             "max_num_seqs": 4,
-            "limit_mm_per_prompt": {"image": 0, "video": 0},
+            "limit_mm_per_prompt": {"image": 0, "video": 0, "audio": 0},
             "enable_mm_embeds": True,
             "max_logprobs": -1,
             "logprobs_mode": "raw_logprobs",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from tests.checkpoints import (
     make_tokenizer,
 )
 from tests.families import CASES
+from tests.families.case import Case
+from tests.families.qwen_omni import MELS, TOKENS
 
 SAMPLES = ("fixed-camera", "hard-cuts", "moving-camera", "phone-rotated", "variable-rate")
 """The ids of the sample videos."""
@@ -36,6 +40,12 @@ PLAIN = {
     "internvl": "GotOcr2ImageProcessor",
 }
 """The families with plain positions, and their classes of processors of images."""
+
+OMNI = {
+    "qwen2_5_omni": "Qwen2_5OmniForConditionalGeneration",
+    "qwen3_omni_moe": "Qwen3OmniMoeForConditionalGeneration",
+}
+"""The families whose checkpoints hold a thinker, and the classes of the whole models."""
 
 
 def prune(
@@ -61,15 +71,20 @@ def prune(
 
 def make_served(folder: Path, family: str) -> Path:
     """Write a random checkpoint of `family` that vLLM takes on a CPU, with heads of 32 values."""
-    config, case = make_wide_config(family), CASES.get(family)
+    config, case = make_wide_config(family), case_of(family)
     tokenizer = make_tokenizer(family) if case is None else case.tokenizer()
     tokenizer.save_pretrained(folder)
     if family == "internvl":
-        name_tokens(folder / "tokenizer_config.json")
+        named = {"start_image": "<img>", "end_image": "</img>", "context_image": "<IMG_CONTEXT>"}
+        name_tokens(folder / "tokenizer_config.json", {**named, "video": "<video>"})
+    if family in OMNI:
+        name_tokens(folder / "tokenizer_config.json", TOKENS[thinker(family)])
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
     model.save_pretrained(folder)
     as_published(folder / "model.safetensors")
+    if family in OMNI:
+        make_whole(folder, family)
     own = QWEN2_5_VIDEO_PROCESSOR if family == "qwen2_5_vl" else QWEN3_VIDEO_PROCESSOR
     own = own if case is None else dict(case.processor)
     (folder / "video_preprocessor_config.json").write_text(json.dumps(own))
@@ -77,17 +92,38 @@ def make_served(folder: Path, family: str) -> Path:
     image["patch_size"] = own.get("patch_size", 14)
     if family.startswith("glm"):
         image |= {"image_processor_type": "Glm4vImageProcessor", "size": own["size"]}
+    if family in OMNI:
+        image |= {"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": MELS}
     if family in PLAIN:
         image |= {"image_processor_type": PLAIN[family], "size": own["size"]}
     (folder / "preprocessor_config.json").write_text(json.dumps(image))
     return folder
 
 
-def name_tokens(path: Path) -> None:
-    """Name the special tokens that the processor of InternVL asks its tokenizer for."""
-    named = {"start_image": "<img>", "end_image": "</img>", "context_image": "<IMG_CONTEXT>"}
+def thinker(family: str) -> str:
+    """The type of the part of a model that tests of families make."""
+    return f"{family}_thinker" if family in OMNI else family
+
+
+def case_of(family: str) -> Case | None:
+    """The case of a family in the tests of families, if it has one."""
+    return CASES.get(thinker(family))
+
+
+def make_whole(folder: Path, family: str) -> None:
+    """Make the checkpoint of a thinker that of a whole model, as far as vLLM reads one."""
+    weights = load_file(folder / "model.safetensors")
+    named = {f"thinker.{name}": value for name, value in weights.items()}
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    own = json.loads((folder / "config.json").read_text())
+    whole = {"model_type": family, "architectures": [OMNI[family]], "thinker_config": own}
+    (folder / "config.json").write_text(json.dumps(whole))
+
+
+def name_tokens(path: Path, named: Mapping[str, str]) -> None:
+    """Name the special tokens that a processor asks its tokenizer for."""
     saved = json.loads(path.read_text())
-    saved |= {f"{name}_token": token for name, token in {**named, "video": "<video>"}.items()}
+    saved |= {f"{name}_token": token for name, token in named.items()}
     path.write_text(json.dumps(saved))
 
 
@@ -102,7 +138,7 @@ def as_published(path: Path) -> None:
 
 def make_wide_config(family: str) -> Any:
     """The configuration of a tiny model of `family` in which a head has 32 values."""
-    case = CASES.get(family)
+    case = case_of(family)
     config = (make_config(family) if case is None else case.config(case.tokenizer())).to_dict()
     text, vision = config["text_config"], config["vision_config"]
     plain = family in PLAIN
@@ -119,6 +155,12 @@ def make_wide_config(family: str) -> Any:
         text["norm_topk_prob"] = True  # as published configurations say
     if family == "glm4v_moe":
         text["use_qk_norm"] = False  # likewise
+    if family in OMNI:
+        text["tie_word_embeddings"] = False  # which transformers reads of the thinker's own values
+    if family == "qwen3_omni_moe":  # as published configurations say
+        text["rope_parameters"]["mrope_interleaved"] = text["norm_topk_prob"] = True
+        vision["apply_vit_abs_pos_embed"] = True
+        vision["image_size"] = vision["patch_size"] * isqrt(vision["num_position_embeddings"])
     if not plain:
         vision["out_hidden_size"] = 128
-    return CONFIG_MAPPING[family].from_dict(config)
+    return CONFIG_MAPPING[thinker(family)].from_dict(config)

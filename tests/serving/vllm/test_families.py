@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,19 @@ from evscli.serving.vllm import qwen2_5_vl
 from evscli.serving.vllm.fields import served_fields
 from evscli.store import open_store
 from tests.serving.vllm.engine import Engine
-from tests.serving.vllm.made import PLAIN, QUESTIONS, make_served, prune
+from tests.serving.vllm.made import OMNI, PLAIN, QUESTIONS, make_served, prune, thinker
 from tests.serving.vllm.test_offline import CLOSE, address, assert_same
 
-FAMILIES = ("qwen2_5_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", *PLAIN)
+FAMILIES = (
+    "qwen2_5_vl",
+    "qwen3_vl_moe",
+    "qwen3_5",
+    "qwen3_5_moe",
+    "glm4v",
+    "glm4v_moe",
+    *PLAIN,
+    *OMNI,
+)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -61,6 +71,23 @@ def test_embeddings_come_with_a_request_too(served: tuple[Engine, Path]) -> None
         engine.ask_many(
             [(engine.text(QUESTIONS[0]), {"video": {**given, "video_embeds": video.rows()[:-1]}})]
         )
+
+
+def test_seconds_and_sounds_that_an_omni_model_cannot_take_are_refused(
+    served: tuple[Engine, Path],
+) -> None:
+    engine, path = served
+    if engine.language.model.config.model_type != thinker("qwen3_omni_moe"):
+        return
+    given = served_fields([ServedVideo.read(open_store(path), "moving-camera")], rows=True)
+    (times,) = given["timestamps"]
+    text, spectra = engine.text(QUESTIONS[0]), {"input_audio_features": torch.zeros(1, 1)}
+    for factor, line in ((1.5, "fractions (19.5 to a patch)"), (1e9, "and vLLM can count to")):
+        later = {**given, "timestamps": [[time * factor for time in times]]}
+        with pytest.raises(VLLMValidationError, match=re.escape(line)):
+            engine.ask_many([(text, {"video": later})])
+    with pytest.raises(VLLMValidationError, match="the server takes no sound"):
+        engine.ask_many([(text, {"video": given, "audio": spectra})])
 
 
 def test_two_videos_stand_in_one_prompt_and_counted_positions_would_answer_otherwise(
