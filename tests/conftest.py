@@ -77,6 +77,10 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        if "transformers.configuration_utils" in sys.modules:
+            from tests.once import save_repetitions
+
+            save_repetitions()
         gc.freeze()
         gc.enable()
 

@@ -10,6 +10,7 @@ import pytest  # noqa: F401
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 import evscli
+from tests.once import save_repetitions
 
 gc.disable()  # what is imported stays, and looking through it again and again takes a second
 for module in walk_packages(evscli.__path__, "evscli."):
@@ -18,6 +19,7 @@ for module in walk_packages(evscli.__path__, "evscli."):
 
 with suppress(ImportError):  # typer looks for it at every call
     from pydantic import TypeAdapter, types  # noqa: F401
+save_repetitions()
 get_checkpoint_conversion_mapping("qwen3_vl")  # the first call compiles a thousand patterns
 gc.freeze()
 gc.enable()

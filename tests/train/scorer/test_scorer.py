@@ -158,8 +158,8 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_was_not(
 
 
 def test_both_losses_fall(folder: Path, tmp_path: Path) -> None:
-    plan = replace(PLAN, steps=30, rate=3e-3, rate_dist="fixed:0.5")
-    trained = train(task_of(folder, plan), tmp_path, processes=0, report_every=10)
+    plan = replace(PLAN, steps=9, rate=1e-2, rate_dist="fixed:0.5")
+    trained = train(task_of(folder, plan), tmp_path, processes=0, report_every=3)
     first, *_, last = (entry["loss"] for entry in trained.history)
     assert last[CHANGE] < 0.5 * first[CHANGE]
     assert last[ANSWER] < 0.5 * first[ANSWER]
