@@ -1,11 +1,36 @@
-"""What a folder holds: of folders that are alike byte for byte, one shows what all of them do."""
+"""What a folder holds: of folders that are alike byte for byte, one shows what all of them do.
+
+And folders for tests that end a run at each of its steps, which would wait for a disk most of the
+time.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 Held = frozenset[tuple[str, bytes | None]]
+
+MEMORY = Path("/dev/shm")
+ROOM = 256 << 20
+"""The bytes that must be free there."""
+
+
+@contextmanager
+def in_memory(folder: Path) -> Iterator[Path]:
+    """An empty folder in memory, if there is room, else `folder`.
+
+    The end of a process leaves the same in it as on a disk.
+    """
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="evs-test-", dir=MEMORY) as made:
+        yield Path(made)
 
 
 def held(folder: Path) -> Held:

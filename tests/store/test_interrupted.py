@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,20 @@ from evscli.store.manifest import read_manifest
 from evscli.store.schema import list_shards
 from evscli.store.shard_header import read_header
 from tests.store.file_events import arm, interrupt, kill
-from tests.store.folders import Held, held, opened
+from tests.store.folders import Held, held, in_memory, opened
 from tests.store.processes import start
 from tests.store.samples import CONFIG, failure, record
 from tests.store.test_writer import same
 
 IDS = [f"v{i}" for i in range(5)]
 Left = tuple[Held, *tuple[str, ...]]
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """No disk: every test here syncs hundreds of files."""
+    with in_memory(tmp_path) as folder:
+        yield folder
 
 
 def write_all(folder: Path, ids: list[str], added: list[str] | Path) -> None:

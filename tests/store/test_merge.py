@@ -7,6 +7,7 @@ import random
 import resource
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -27,12 +28,19 @@ from evscli.store.schema import list_shards
 from evscli.store.shard import Shard, digest, write_shard
 from evscli.store.shard_header import read_header
 from tests.store.file_events import arm, interrupt, kill
-from tests.store.folders import Held, held, opened
+from tests.store.folders import Held, held, in_memory, opened
 from tests.store.processes import start
 from tests.store.samples import CONFIG, failure, record
 from tests.store.test_writer import same
 
 IDS = [f"v{number}" for number in range(8)]
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """No disk: every test here syncs hundreds of files."""
+    with in_memory(tmp_path) as folder:
+        yield folder
 
 
 def merge(folder: Path, **limits: int) -> list[str]:
@@ -381,9 +389,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def images(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def images(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """All that a kill can leave at the moments of a merge when it touches a file."""
-    folder, found, moments = tmp_path_factory.mktemp("images"), dict[Held, Path](), list[int]()
+    with in_memory(tmp_path_factory.mktemp("images")) as folder:
+        yield left_by_kills(prepared, folder)
+
+
+def left_by_kills(prepared: Path, folder: Path) -> list[Path]:
+    """Copies of a store, in `folder`, as a merge of it leaves them at its moments."""
+    found, moments = dict[Held, Path](), list[int]()
     shutil.copytree(prepared, folder / "store")
 
     def take() -> None:

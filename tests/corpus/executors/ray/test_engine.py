@@ -53,6 +53,7 @@ def _cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else it is a file in the home
         patch.setenv("RAY_worker_niceness", "0")  # as all else that runs here
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # which takes a process of its own
         patch.delenv("RAY_ADDRESS", raising=False)
         ray.init(
             address="local",
