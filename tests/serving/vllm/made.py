@@ -156,6 +156,7 @@ def make_wide_config(family: str) -> Any:
     if family == "glm4v_moe":
         text["use_qk_norm"] = False  # likewise
     if family in OMNI:
+        config["audio_config"]["output_dim"] = 128
         text["tie_word_embeddings"] = False  # which transformers reads of the thinker's own values
     if family == "qwen3_omni_moe":  # as published configurations say
         text["rope_parameters"]["mrope_interleaved"] = text["norm_topk_prob"] = True
