@@ -113,6 +113,31 @@ class PrunedVideoParsing(Mixin):
         return items
 
 
+class SecondsParsing(PrunedVideoParsing):
+    """The part of parsers of families whose temporal ids grow with the seconds of a video."""
+
+    rate: float
+    """The temporal ids in a second."""
+    longest: int
+    """The positions that the videos of a prompt may take."""
+
+    def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:
+        self.check_ids(self.ids_of(fields))
+        return super()._items(fields, keys)
+
+    def check_ids(self, videos: Sequence[Tensor]) -> None:
+        """Raise UsageError for temporal ids [T] of videos that vLLM has no angles of.
+
+        Such ids would end the engine.
+        """
+        last = [float(ids[-1]) for ids in videos]
+        if not (min(last, default=0) >= 0 and sum(last) < self.longest):  # NaN is neither
+            raise UsageError(
+                f"the prompt has temporal positions up to {sum(last):,.0f}, and vLLM can count to "
+                f"{self.longest:,}: ask about fewer or shorter videos"
+            )
+
+
 def addresses_of(data: Any) -> list[VideoAddress]:
     """Return the addresses in the videos' place, or none where something else is given.
 

@@ -14,6 +14,10 @@ from evscli.serving.vllm.fields import Sizes, pruned_config
 from evscli.serving.vllm.mixin import Mixin
 from evscli.serving.vllm.sealed import is_sealed
 
+SHARE = 3
+"""The positions of videos, in those that a model was made for: vLLM has angles of four times as
+many, and the rest is for text."""
+
 
 class PrunedVideoInfo(Mixin):
     """The part of a family's processing information that takes videos of stores."""
@@ -69,6 +73,23 @@ class UntriedInfo(PrunedVideoInfo):
         if self.ctx.get_mm_config().get_limit_per_prompt("video") > 0:
             return super().get_mm_max_tokens_per_item(seq_len, mm_counts)
         return {name: seq_len for name, count in mm_counts.items() if count}
+
+
+class SecondsInfo(PrunedVideoInfo):
+    """Processing information for families whose temporal ids grow with the seconds of a video."""
+
+    @property
+    def rate(self) -> float:
+        """The temporal ids in a second."""
+        raise NotImplementedError
+
+    def get_data_parser(self) -> Any:
+        """Return the family's parser, which knows how far positions may go."""
+        parser = super().get_data_parser()
+        parser.rate = self.rate
+        text = self.get_hf_config().get_text_config()
+        parser.longest = SHARE * text.max_position_embeddings
+        return parser
 
 
 class PrunedVideoProcessor(Mixin):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from vllm.model_executor.models.qwen2_5_vl import (
     Qwen2_5_VLDummyInputsBuilder,
     Qwen2_5_VLForConditionalGeneration,
@@ -23,14 +24,14 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 from evscli.errors import UsageError
 from evscli.serving.positions import Run, contiguous
 from evscli.serving.vllm.model import PrunedVideoModel, mask_of
-from evscli.serving.vllm.parsing import PrunedVideoParsing
-from evscli.serving.vllm.processing import PrunedVideoInfo, PrunedVideoProcessor
+from evscli.serving.vllm.parsing import SecondsParsing
+from evscli.serving.vllm.processing import PrunedVideoProcessor, SecondsInfo
 
 AFTER_VIDEO = "EVS_AFTER_VIDEO"
 """The variable that says by which rule text after a video goes on: that of vLLM or transformers."""
 
 
-class EvsQwen2_5_VLParser(PrunedVideoParsing, Qwen2VLMultiModalDataParser):
+class EvsQwen2_5_VLParser(SecondsParsing, Qwen2VLMultiModalDataParser):
     """The parser of requests."""
 
     own_fields = staticmethod(_create_qwen2vl_field_factory)
@@ -43,11 +44,23 @@ class EvsQwen2_5_VLParser(PrunedVideoParsing, Qwen2VLMultiModalDataParser):
         },
     }
 
+    def ids_of(self, fields: Mapping[str, Any]) -> list[Tensor]:
+        """Return the temporal ids [T] of every video."""
+        patches = torch.as_tensor(fields["video_grid_thw"]).reshape(-1, 3)[:, 0].tolist()
+        seconds = torch.as_tensor(fields.get("second_per_grid_ts", 1.0)).float().flatten()
+        pairs = zip(patches, seconds.expand(len(patches)).tolist(), strict=True)
+        return [torch.arange(count) * (self.rate * interval) for count, interval in pairs]
 
-class EvsQwen2_5_VLInfo(PrunedVideoInfo, Qwen2_5_VLProcessingInfo):
+
+class EvsQwen2_5_VLInfo(SecondsInfo, Qwen2_5_VLProcessingInfo):
     """Processing information."""
 
     parser = EvsQwen2_5_VLParser
+
+    @property
+    def rate(self) -> float:
+        """The temporal ids in a second."""
+        return float(self.get_hf_config().vision_config.tokens_per_second)
 
 
 class EvsQwen2_5_VLProcessor(PrunedVideoProcessor, Qwen2_5_VLMultiModalProcessor):

@@ -32,15 +32,11 @@ from evscli.errors import UsageError
 from evscli.models.qwen_omni.ids import temporal_ids
 from evscli.serving.positions import Run, contiguous
 from evscli.serving.vllm.model import PlanesWithoutTower, PrunedVideoModel, mask_of
-from evscli.serving.vllm.parsing import PrunedVideoItems, PrunedVideoParsing
-from evscli.serving.vllm.processing import PrunedVideoProcessor, UntriedInfo
-
-SHARE = 3
-"""The positions of videos, in those that a model was made for: vLLM has angles of four times as
-many, and the rest is for text."""
+from evscli.serving.vllm.parsing import PrunedVideoItems, SecondsParsing
+from evscli.serving.vllm.processing import PrunedVideoProcessor, SecondsInfo, UntriedInfo
 
 
-class OmniParser(PrunedVideoParsing, Qwen2_5OmniThinkerMultiModalDataParser):
+class OmniParser(SecondsParsing, Qwen2_5OmniThinkerMultiModalDataParser):
     """The parser of requests."""
 
     own_fields = staticmethod(create_qwen2_5_omni_thinker_field_factory)
@@ -51,10 +47,6 @@ class OmniParser(PrunedVideoParsing, Qwen2_5OmniThinkerMultiModalDataParser):
             "timestamps": "metadata",
         },
     }
-    rate: float
-    """The temporal ids in a second."""
-    longest: int
-    """The positions that the videos of a prompt may take."""
     hears: bool
     """Whether there is an audio tower."""
 
@@ -64,27 +56,12 @@ class OmniParser(PrunedVideoParsing, Qwen2_5OmniThinkerMultiModalDataParser):
             raise VLLMValidationError("the server takes no sound: leave it out")
         return super()._parse_audio_data(data)
 
-    def _items(self, fields: Mapping[str, Any], keys: Sequence[str]) -> PrunedVideoItems:
-        self.check_ids(
-            [
-                temporal_ids([float(time) for time in times], self.rate)
-                for times in fields.get("timestamps", ())
-            ]
-        )
-        found: PrunedVideoItems = super()._items(fields, keys)
-        return found
-
-    def check_ids(self, videos: Sequence[Tensor]) -> None:
-        """Raise UsageError for temporal ids [T] of videos that vLLM has no angles of.
-
-        Such ids would end the engine.
-        """
-        last = [float(ids[-1]) for ids in videos]
-        if min(last, default=0) < 0 or sum(last) >= self.longest:
-            raise UsageError(
-                f"the prompt has temporal positions up to {sum(last):,.0f}, and vLLM can count to "
-                f"{self.longest:,}: ask about fewer or shorter videos"
-            )
+    def ids_of(self, fields: Mapping[str, Any]) -> list[Tensor]:
+        """Return the temporal ids [T] of every video."""
+        return [
+            temporal_ids([float(time) for time in times], self.rate)
+            for times in fields.get("timestamps", ())
+        ]
 
 
 class WholeIdsParser(OmniParser):
@@ -101,11 +78,16 @@ class WholeIdsParser(OmniParser):
                 )
 
 
-class OmniInfo(UntriedInfo):
+class OmniInfo(SecondsInfo, UntriedInfo):
     """The part of both families' processing information."""
 
     parser = OmniParser
     needs_metadata = False
+
+    @property
+    def rate(self) -> float:
+        """The temporal ids in a second."""
+        return float(self.get_hf_config().position_id_per_seconds)
 
     @property
     def parser_options(self) -> dict[str, Any]:
@@ -114,11 +96,8 @@ class OmniInfo(UntriedInfo):
         return {"target_sr": sampled, "target_channels": self.get_target_channels()}
 
     def get_data_parser(self) -> Any:
-        """Return the parser, which knows the temporal ids in a second, and of an audio tower."""
+        """Return the parser, which knows whether there is an audio tower."""
         parser = super().get_data_parser()
-        config = self.get_hf_config()
-        parser.rate = config.position_id_per_seconds
-        parser.longest = SHARE * config.text_config.max_position_embeddings
         parser.hears = self.ctx.get_mm_config().get_limit_per_prompt("audio") > 0
         return parser
 

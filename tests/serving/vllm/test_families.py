@@ -90,6 +90,19 @@ def test_seconds_and_sounds_that_an_omni_model_cannot_take_are_refused(
         engine.ask_many([(text, {"video": given, "audio": spectra})])
 
 
+@pytest.mark.parametrize("seconds", [1e9, -1.0, float("nan")])
+def test_seconds_that_no_position_can_have_are_refused(
+    served: tuple[Engine, Path], seconds: float
+) -> None:
+    engine, path = served
+    if engine.language.model.config.model_type != "qwen2_5_vl":
+        return
+    given = served_fields([ServedVideo.read(open_store(path), "moving-camera")], rows=True)
+    later = {**given, "second_per_grid_ts": torch.tensor([seconds])}
+    with pytest.raises(VLLMValidationError, match="and vLLM can count to"):
+        engine.ask_many([(engine.text(QUESTIONS[0]), {"video": later})])
+
+
 def test_two_videos_stand_in_one_prompt_and_counted_positions_would_answer_otherwise(
     served: tuple[Engine, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
