@@ -189,6 +189,17 @@ def size_by_rule(processor: Any, asked: Sampling, frames: int, frame: tuple[int,
     `processor` is one made by `size_only`. Raises what the class raises for a shape it refuses.
     """
     numbers = numbers_asked(processor, asked, frames)
+    size = sized(processor, numbers, frame)
+    is_asked = (asked.max_pixels, asked.total_pixels) != (None, None)
+    of_both = type(processor).__name__ == OF_BOTH
+    if is_asked and of_both and numbers.frames * size[0] * size[1] > numbers.longest_edge:
+        # The class rounds up what a frame must have at least, maybe beyond what it may have.
+        size = sized(processor, replace(numbers, shortest_edge=1), frame)
+    return size
+
+
+def sized(processor: Any, numbers: SizeNumbers, frame: tuple[int, int]) -> Any:
+    """Return (height, width) by the class's rule, called with `numbers`."""
     return processor.resize(
         videos=torch.empty((1, numbers.frames, 3, *frame), device="meta"),
         size=SizeDict(shortest_edge=numbers.shortest_edge, longest_edge=numbers.longest_edge),

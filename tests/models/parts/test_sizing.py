@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evscli.encoders import load_encoder
@@ -113,6 +113,7 @@ def test_more_pixels_than_a_video_may_have_are_not_asked_of_its_frames() -> None
 
 
 @settings(deadline=None, max_examples=100)
+@example("both", None, 90, 200, 200, None, None, 10**7)
 @given(
     bounded=st.sampled_from([*MADE]),
     cap=st.sampled_from([None, True]),
