@@ -1,8 +1,9 @@
-"""Pruning inside the encoder: the time left against the FLOPs left.
+"""Pruning before the encoder and inside it: the time left against the FLOPs left.
 
 The towers have the sizes of Qwen3-VL-2B's (24 blocks of width 1024) and Molmo2's (25 blocks of
-width 1152, 27x27 patches) and random weights. `whole` runs all blocks on all patches; each pruned
-run goes on after a block with the windows chosen there, the choice included. The runs take turns.
+width 1152, 27x27 patches) and random weights. `whole` normalises all pixels and runs all blocks on
+all patches; each pruned run goes on after a block, or begins before the first, with the windows
+chosen there, the choice included. The runs take turns.
 `of the FLOPs` is the share of the whole encoder's multiplications that is left, those of the choice
 not counted; `over` is the time as a multiple of this share.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
 from typing import Any
 
@@ -26,14 +26,18 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionCon
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
-from evscli.encoders.early import Prefix, finish
+from evscli.encoders.early import Begun, Prefix, finish
+from evscli.encoders.pixels import HeldPixels
 from evscli.encoders.scorer import expected_shapes
 from evscli.encoders.tower import encode_frames
-from evscli.models.contract import Tower
+from evscli.models.contract import PixelFormat, Tower
+from evscli.models.molmo2.pixels import Molmo2Pixels
 from evscli.models.molmo2.tower import Molmo2Tower, Molmo2Vision
 from evscli.models.parts.frame_tower import FrameTower
-from evscli.pruners import PruneRequest, check_selection, select_windows
-from evscli.records import PruneInputs, WindowChoice
+from evscli.models.parts.pixels import QwenPixels
+from evscli.pruners import PruneRequest, check_selection, select_tokens, select_windows
+from evscli.pruners.ops.pixels import pixel_tokens
+from evscli.records import INPUT, PixelSource, PruneAt, PruneInputs, WindowChoice
 
 SCORER_WIDTH = 1152
 
@@ -44,8 +48,9 @@ class Case:
 
     name: str
     tower: Tower
-    patches: Tensor
-    """[T, S, P] patches."""
+    form: PixelFormat
+    pixels: Tensor
+    """[F, 3, H, W] uint8 frames."""
     width: int
     inner: int
     """The width inside a block's MLP."""
@@ -53,6 +58,15 @@ class Case:
     """The multiplications of a window in the part that makes tokens of it."""
     used: int
     """The number of blocks that are run."""
+
+    def patches(self) -> Tensor:
+        """Return the patches [T, S, P] of all frames."""
+        return self.form.patchify(self.pixels)
+
+    @property
+    def grid_thw(self) -> tuple[int, int, int]:
+        """The grid (T, h, w) of tokens."""
+        return len(self.pixels) // self.form.temporal_patch_size, *self.tower.cells
 
 
 def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
@@ -68,12 +82,19 @@ def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
         deepstack_visual_indexes=[5, 11, 17],
     )
     model = Qwen3VLVisionModel._from_config(config, attn_implementation="sdpa").to(device).eval()
-    values = model.patch_embed.proj.weight[0].numel()
     merged = 4 * width
     return Case(
         name="Qwen3-VL-2B",
         tower=FrameTower(model, (side, side)),
-        patches=torch.randn(frames, side * side, values, device=device),
+        form=QwenPixels(
+            patch_size=16,
+            temporal_patch_size=2,
+            merge_size=2,
+            resample="bicubic",
+            mean=torch.full((3,), 127.5),
+            std=torch.full((3,), 127.5),
+        ),
+        pixels=random_pixels(2 * frames, 16 * side, device),
         width=width,
         inner=4 * width,
         connector=4 * merged * (merged + 2048),
@@ -106,12 +127,24 @@ def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
     return Case(
         name="Molmo2",
         tower=tower,
-        patches=torch.randn(frames, side * side, 14 * 14 * 3, device=device),
+        form=Molmo2Pixels(
+            patch_size=14,
+            merge_size=3,
+            resample="bilinear",
+            mean=torch.full((3,), 127.5),
+            std=torch.full((3,), 127.5),
+        ),
+        pixels=random_pixels(frames, 14 * side, device),
         width=vision,
         inner=Config.vision_config.intermediate_size,
         connector=attention + gated,
         used=tower.depth,
     )
+
+
+def random_pixels(frames: int, side: int, device: str) -> Tensor:
+    """Make random square frames [frames, 3, side, side]."""
+    return torch.randint(0, 256, (frames, 3, side, side), dtype=torch.uint8, device=device)
 
 
 @dataclass(frozen=True)
@@ -140,7 +173,8 @@ class Row:
     def key(self) -> str:
         """The name of the row among the figures."""
         request = self.request
-        return f"{self.tower} {self.method} {request.budget} after {request.prune_at}"
+        place = request.prune_at if request.prune_at == INPUT else f"after {request.prune_at}"
+        return f"{self.tower} {self.method} {request.budget} {place}"
 
     def __str__(self) -> str:
         """Return a line of the table."""
@@ -158,18 +192,19 @@ def flops(case: Case, counts: list[int]) -> int:
 
 def share_left(case: Case, request: PruneRequest, choice: WindowChoice) -> float:
     """Return the share of the whole encoder's multiplications that a pruned run makes."""
-    frames, size, values = case.patches.shape
+    frames, size, values = case.patches().shape
     windows = choice.kept.mask[0].numel()
     patches = case.tower.window_patches.shape[1]
     kept = [int(count) * patches for count in choice.kept.mask.flatten(1).sum(dim=1)]
     assert request.prune_at is not None
-    before = request.prune_at + 1 + (choice.bias is not None)
-    embedding = frames * size * values * case.width
+    at_input = request.prune_at == INPUT
+    before = 0 if request.prune_at == INPUT else request.prune_at + 1 + (choice.bias is not None)
+    embedding = values * case.width
     block = flops(case, [size] * frames)
-    whole = embedding + case.used * block + frames * windows * case.connector
-    pruned = embedding + before * block + (case.used - before) * flops(case, kept)
-    pruned += sum(kept) // patches * case.connector
-    return pruned / whole
+    whole = frames * size * embedding + case.used * block + frames * windows * case.connector
+    embedded = sum(kept) if at_input else frames * size
+    rest = (case.used - before) * flops(case, kept) + sum(kept) // patches * case.connector
+    return (embedded * embedding + before * block + rest) / whole
 
 
 def scorer_of(case: Case, device: str) -> dict[str, Tensor]:
@@ -185,25 +220,38 @@ def scorer_of(case: Case, device: str) -> dict[str, Tensor]:
 def pruned_run(
     case: Case, request: PruneRequest, inputs: PruneInputs, device: str
 ) -> Callable[[], WindowChoice]:
-    """Return a function that runs the encoder with a choice inside, and returns the choice."""
+    """Return a function that runs the encoder with an early choice, and returns the choice."""
 
     def run() -> WindowChoice:
-        assert request.prune_at is not None
-        frames = len(case.patches)
-        prefix = Prefix(case.tower, request.prune_at, frames)
-        prefix.add(case.patches)
-        choice = select_windows(request, prefix.windows(), inputs)
-        finish(prefix, choice, patches=case.patches[..., 0].numel(), device=torch.device(device))
+        begun, choice = begin_at_input() if request.prune_at == INPUT else begin_after_block()
+        patches = case.grid_thw[0] * case.tower.size
+        finish(begun, choice, patches=patches, device=torch.device(device))
         return choice
+
+    def begin_after_block() -> tuple[Begun, WindowChoice]:
+        assert isinstance(request.prune_at, int)
+        prefix = Prefix(case.tower, request.prune_at, case.grid_thw[0])
+        prefix.add(case.patches())
+        return prefix, select_windows(request, prefix.windows(), inputs)
+
+    def begin_at_input() -> tuple[Begun, WindowChoice]:
+        held = HeldPixels(case.tower, case.form, len(case.pixels), len(case.pixels))
+        held.add(case.pixels)
+        source = PixelSource(
+            chunks=lambda: iter([held.pixels]), temporal_patch_size=case.form.temporal_patch_size
+        )
+        tokens = pixel_tokens(source, case.grid_thw)
+        return held, WindowChoice(kept=select_tokens(request, tokens, inputs))
 
     return run
 
 
 def requests() -> Iterator[PruneRequest]:
     """Yield the selections that are timed."""
-    for block in (2, 4):
+    places: tuple[PruneAt, ...] = (INPUT, 2, 4)
+    for place in places:
         for budget in (0.5, 0.25):
-            yield check_selection("vcast", budget, prune_at=block)
+            yield check_selection("vcast", budget, prune_at=place)
     yield check_selection("stts", 0.5)
     yield check_selection("stts", 0.5, {"refill": False})
 
@@ -224,7 +272,10 @@ def compare(case: Case, repeats: int, device: str) -> list[Row]:
     inputs = PruneInputs(scorer=scorer_of(case, device), heads=case.tower.heads)
     asked = list(requests())
     runs = [pruned_run(case, request, inputs, device) for request in asked]
-    whole = partial(encode_frames, case.tower, case.patches)
+
+    def whole() -> None:
+        encode_frames(case.tower, case.patches())
+
     choices = [run() for run in runs]
     whole()
     times: list[list[float]] = [[] for _ in runs]
@@ -253,11 +304,11 @@ def measure(
     table = "\n".join(map(str, rows))
     vcast = [row.over for row in rows if row.request.pruner.name == "vcast"]
     return Report(
-        title="Pruning inside the encoder",
+        title="Pruning before the encoder and inside it",
         body=(
             f"{named}Random towers in float32, {frames} frames, medians of {repeats} rounds in "
             "which the runs take turns. Shares of the whole encoder.\n\n"
-            "| tower | method | budget | after block | of the FLOPs | of the time | over |\n"
+            "| tower | method | budget | at | of the FLOPs | of the time | over |\n"
             f"|---|---|---:|---:|---:|---:|---:|\n{table}"
         ),
         figures={
@@ -272,6 +323,12 @@ def measure(
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"repeats": 1, "frames": 2, "heads": 2, "shrink": 3},
-    code=("encoders/early.py", "models/parts/packing.py", "encoders/scorer.py"),
+    code=(
+        "encoders/early.py",
+        "encoders/pixels.py",
+        "pruners/ops/pixels.py",
+        "models/parts/packing.py",
+        "encoders/scorer.py",
+    ),
     minutes=2.5,
 )

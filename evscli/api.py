@@ -35,7 +35,7 @@ def prune_video(
     model: str | Path = MINI,
     revision: str | None = None,
     options: Mapping[str, OptionValue] | None = None,
-    prune_at: int | None = None,
+    prune_at: str | int | None = None,
     scorer: str | Path | None = None,
     query: str | None = None,
     start: float | None = None,
@@ -55,7 +55,8 @@ def prune_video(
     returns `KeptTokens`.
     `budget` is the fraction of tokens kept, 0 < budget <= 1, or a text such as `4096tok`; only
     method `none` needs no budget. `prune_at` is the block of the encoder after which to prune,
-    `scorer` the file of a learned method's weights, `query` the question of a query-aware one.
+    or `input` to do it before the first, `scorer` the file of a learned method's weights, `query`
+    the question of a query-aware one.
     `sampling` sets the number and the size of frames, where they are not left to the checkpoint.
     `start` and `end` are the seconds between which frames are taken, as if they were a whole video.
     `damaged` is the policy about damage: `trim`, `skip` or `fail`.

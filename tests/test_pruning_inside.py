@@ -1,4 +1,4 @@
-"""Pruning inside the encoder, from a file to what a shard holds."""
+"""Pruning inside the encoder, or before it, from a file to what a shard holds."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from evscli.encoders import VideoEncoder, load_encoder
 from evscli.encoders.files import LocalFolder
 from evscli.encoders.scorer import checkpoint_scorer, expected_shapes, load_scorer
 from evscli.errors import ModelError, UsageError, VideoError
+from evscli.models.parts.frame_tower import FrameTower
 from evscli.pipeline import VideoPruner
 from evscli.pruners import Pruner, check_selection, list_pruners
-from evscli.records import PrunedVideo, VideoInput
+from evscli.records import INPUT, PruneAt, PrunedVideo, Sampling, VideoInput
 from tests.videos import write_video
 
 INSIDE = [
     pruner.name
     for pruner in list_pruners()
-    if not pruner.keeps_all and not pruner.needs and pruner.inside is None
+    if not pruner.keeps_all and pruner.needs <= {"pixels"} and pruner.inside is None
 ]
 
 
@@ -56,14 +57,14 @@ def prune(
     method: str,
     budget: float,
     *,
-    after: int | None = None,
+    after: PruneAt | None = None,
     scorer: dict[str, Tensor] | None = None,
 ) -> PrunedVideo:
     request = check_selection(method, budget, prune_at=after)
     return VideoPruner(encoder, request, scorer=scorer, store_scores=True)(video)
 
 
-@pytest.fixture(scope="module", params=[2, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[2, INPUT, pytest.param(0, marks=pytest.mark.slow)])
 def inside(
     request: pytest.FixtureRequest, encoder: VideoEncoder, video: VideoInput
 ) -> dict[str, PrunedVideo | VideoError]:
@@ -74,13 +75,14 @@ def inside(
 
 
 @pytest.mark.parametrize("method", INSIDE)
-def test_every_method_without_needs_works_inside(
+def test_every_method_without_training_works_inside(
     inside: dict[str, PrunedVideo | VideoError], method: str
 ) -> None:
     record = inside[method]
     assert isinstance(record, PrunedVideo)
     request = check_selection(method, 0.4)
     assert record.info.kept == record.info.expected == len(record.embeds)
+    assert record.info.count_rule is None
     assert record.info.expected == request.expected_count(record.info.grid_thw)
     assert record.deepstack is not None
     assert record.deepstack.shape == (2, *record.embeds.shape)
@@ -88,10 +90,11 @@ def test_every_method_without_needs_works_inside(
 
 
 @pytest.mark.parametrize("method", ["evs", "vcast"])
+@pytest.mark.parametrize("place", [1, INPUT])
 def test_budget_one_inside_is_the_whole_encoder(
-    encoder: VideoEncoder, video: VideoInput, method: str
+    encoder: VideoEncoder, video: VideoInput, method: str, place: PruneAt
 ) -> None:
-    inside, after = (prune(encoder, video, method, 1.0, after=n) for n in (1, None))
+    inside, after = (prune(encoder, video, method, 1.0, after=n) for n in (place, None))
     torch.testing.assert_close(inside.embeds, after.embeds, atol=1e-5, rtol=1e-4)
     assert inside.keep_mask.all()
 
@@ -172,7 +175,9 @@ def test_what_changes_tensors_is_in_the_fingerprint(
         def __call__(self, text: str) -> Tensor:
             raise NotImplementedError
 
-    def settings(method: str, budget: str = "0.5", after: int | None = None, **given: Any) -> str:
+    def settings(
+        method: str, budget: str = "0.5", after: PruneAt | None = None, **given: Any
+    ) -> str:
         request = check_selection(method, parse_rule(budget), prune_at=after)
         return json.dumps(VideoPruner(encoder, request, **given).configs[0].settings)
 
@@ -181,6 +186,7 @@ def test_what_changes_tensors_is_in_the_fingerprint(
         settings("evs"),
         settings("evs", after=1),
         settings("evs", after=2),
+        settings("evs", after=INPUT),
         settings("stts", after=1, scorer=scorer),
         settings("stts", after=1, scorer=other),
         settings("semvid", queries=Rows("a")),
@@ -221,6 +227,59 @@ def test_stts_without_weights_is_refused(encoder: VideoEncoder, video: VideoInpu
 def test_a_block_that_is_not_there_is_refused(encoder: VideoEncoder, video: VideoInput) -> None:
     with pytest.raises(UsageError, match=r"has blocks 0 to 3, so .* after 0 to 2, not after 3"):
         prune(encoder, video, "window-diff", 0.5)
+
+
+@pytest.mark.parametrize("method", ["evs", "dtd"])
+def test_pixels_choose_before_the_encoder_what_they_choose_after_it(
+    encoder: VideoEncoder, video: VideoInput, method: str
+) -> None:
+    space = {"evs": "rgb", "dtd": "pixel"}[method]
+    masks = []
+    for place in (INPUT, 1, None):
+        request = check_selection(method, 0.4, {"space": space}, prune_at=place)
+        masks.append(VideoPruner(encoder, request)(video).keep_mask)
+    assert torch.equal(masks[0], masks[2])
+    assert torch.equal(masks[1], masks[2])
+
+
+def test_what_is_dropped_is_neither_normalised_nor_embedded(
+    encoder: VideoEncoder, video: VideoInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[int] = []
+    whole = FrameTower.embed_rows
+
+    def counted(self: FrameTower, patches: Tensor, rows: Tensor) -> Tensor:
+        embedded.append(len(rows))
+        assert len(patches) <= rows.div(self.size, rounding_mode="floor").unique().numel()
+        return whole(self, patches, rows)
+
+    monkeypatch.setattr(FrameTower, "embed_rows", counted)
+    monkeypatch.setattr(FrameTower, "embed", None)
+    record = prune(encoder, video, "evs", 0.3, after=INPUT)
+    assert sum(embedded) == 4 * record.info.kept
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 16])
+def test_chunks_do_not_matter_before_the_encoder(video: VideoInput, frames: int) -> None:
+    sampled = load_encoder(MINI, device="cpu", dtype="float32", sampling=Sampling(num_frames=7))
+    one, other = (
+        prune(replace(sampled, chunk_frames=n), video, "surprise", 0.3, after=INPUT)
+        for n in (64, 2 * frames)
+    )
+    assert torch.equal(one.keep_mask, other.keep_mask)
+    torch.testing.assert_close(one.embeds, other.embeds, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["stts", "window-diff"])
+def test_methods_that_need_a_block_are_refused_before_the_first(method: str) -> None:
+    with pytest.raises(UsageError, match="looks at what blocks of the encoder make"):
+        check_selection(method, 0.5, prune_at=INPUT)
+
+
+@pytest.mark.parametrize("place", ["inputs", "-1", -1, "1.0", 1.5, True, ""])
+def test_other_places_are_refused(place: Any) -> None:
+    with pytest.raises(UsageError, match=r"--prune-at must be a block of the encoder .* or input"):
+        check_selection("evs", 0.5, prune_at=place)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from evscli.bundled import MINI, MINI_NOTICE
 from evscli.records import Failure, ModelInfo, RunConfig, VideoInfo
+from evscli.records.place import pruned_text
 from evscli.store.schema import token_bytes
 from evscli.tables import Pairs, print_pairs
 from evscli.texts import count_text, duration_text, size_text
@@ -98,7 +99,7 @@ def _totals(summary: StoreSummary) -> Pairs:
         info = summary.videos[0]
         yield "model", _model(info.model)
         yield "method", _method(info)
-        yield from _block(info)
+        yield from _place(info)
         yield "budget", info.budget_rule or f"{info.budget:g}"
         yield "token", _token(info)
     yield from _sampling(summary.run)
@@ -141,7 +142,7 @@ def _facts(summary: VideoSummary) -> Pairs:
     yield "expected", f"{info.expected:,} by the method's rule"
     yield "method", _method(info)
     yield "budget", _budget(info)
-    yield from _block(info)
+    yield from _place(info)
     if info.query is not None:
         yield "query", info.query
     for note in info.notes:
@@ -235,9 +236,9 @@ def _method(info: VideoInfo) -> str:
     return " ".join((info.method, *(f"{name}={value}" for name, value in info.options.items())))
 
 
-def _block(info: VideoInfo) -> Pairs:
+def _place(info: VideoInfo) -> Pairs:
     if info.prune_at is not None:
-        yield "pruned after", f"block {info.prune_at} of the encoder"
+        yield "pruned", pruned_text(info.prune_at)
 
 
 def _budget(info: VideoInfo) -> str:

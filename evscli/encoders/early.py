@@ -1,21 +1,36 @@
 """Pruning inside a vision tower: only the windows kept go through all of its blocks.
 
-Every frame runs through the first blocks; then somebody chooses windows of the whole video by their
-hidden states; then what was kept runs through the rest, packed. Which windows, is not known here.
+Every frame runs through the first blocks, or through none; then somebody chooses windows of the
+whole video by their hidden states, or by their pixels; then what was kept runs through the rest,
+packed. Which windows, is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from evscli.encoders.tower import patches_of, run_from, run_packed, windows_of
 from evscli.models.contract import Tower
-from evscli.models.parts.packing import pack, refilled
+from evscli.models.parts.packing import Packing, pack, refilled
 from evscli.records import VideoWindows, WindowChoice, WindowTokens
 from evscli.scratch import allocate
+
+
+class Begun(Protocol):
+    """A video that is to run through the rest of a tower, once windows of it are chosen."""
+
+    tower: Tower
+
+    def packed(self, part: slice, packing: Packing, device: torch.device) -> dict[int, Tensor]:
+        """Return states [K, C] of some frames on a device, by the block that made them.
+
+        Their packing is on the CPU. The states of the last block go on, and those of others are
+        read again.
+        """
 
 
 class Prefix:
@@ -27,11 +42,6 @@ class Prefix:
         self.states: dict[int, Tensor] = {}
         self.grouped: Tensor | None = None
         self.done = 0
-
-    @property
-    def patches(self) -> int:
-        """Patches of a frame."""
-        return self.states[self.after].shape[1]
 
     def windows(self) -> VideoWindows:
         """Return the windows after the last of the first blocks."""
@@ -53,16 +63,20 @@ class Prefix:
             self.states[number][self.done : stop] = read[number]
         self.done = stop
 
+    def packed(self, part: slice, packing: Packing, device: torch.device) -> dict[int, Tensor]:
+        """Return the outputs [K, C] of the first blocks that are read again, on a device."""
+        return {n: packing.take(state[part]).to(device) for n, state in self.states.items()}
+
 
 def finish(
-    prefix: Prefix, choice: WindowChoice, *, patches: int, device: torch.device
+    begun: Begun, choice: WindowChoice, *, patches: int, device: torch.device
 ) -> WindowTokens:
     """Run the rest of the tower on the windows chosen.
 
     About `patches` patches are on the device and go through a block at once; where a bias asks for
     one more whole block, or nothing is removed before the end, those dropped count too.
     """
-    tower, keep = prefix.tower, choice.kept.mask.cpu()
+    tower, keep = begun.tower, choice.kept.mask.cpu()
     context = patches_of(tower, keep)
     context = refilled(context) if choice.refill else context
     whole = choice.bias is not None or not choice.inside
@@ -73,11 +87,13 @@ def finish(
         part = slice(start, stop)
         if not keep[part].any():
             continue
-        bias = None if choice.bias is None else choice.bias[part].to(device)
-        if choice.inside:
-            some, some_planes = _finish_part(prefix, part, keep[part], context[part], bias, device)
+        if whole:
+            assert isinstance(begun, Prefix), "blocks have run, since their output made the choice"
+            bias = None if choice.bias is None else choice.bias[part].to(device)
+            rest = _finish_biased if choice.inside else _finish_whole
+            some, some_planes = rest(begun, part, keep[part], context[part], bias, device)
         else:
-            some, some_planes = _finish_whole(prefix, part, keep[part], bias, device)
+            some, some_planes = _finish_part(begun, part, keep[part], context[part], device)
         embeds.append(some.cpu())
         if some_planes is not None:
             planes.append(some_planes.cpu())
@@ -99,6 +115,15 @@ def spans(counts: list[int], most: int) -> Iterator[tuple[int, int]]:
 
 
 def _finish_part(
+    begun: Begun, part: slice, keep: Tensor, context: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Return embeds [n, D] and planes [L, n, D] of some frames, by the rest of the tower."""
+    packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
+    packed = begun.packed(part, packing, device)
+    return run_packed(begun.tower, packed, packing.to(device), keep.to(device))
+
+
+def _finish_biased(
     prefix: Prefix,
     part: slice,
     keep: Tensor,
@@ -106,20 +131,24 @@ def _finish_part(
     bias: Tensor | None,
     device: torch.device,
 ) -> tuple[Tensor, Tensor | None]:
-    """Return embeds [n, D] and planes [L, n, D] of some frames, by the rest of the tower."""
-    tower, number = prefix.tower, prefix.after
-    packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
-    packed = {n: packing.take(state[part]).to(device) for n, state in prefix.states.items()}
+    """Do what `_finish_part` does, after one more block of all patches with a bias."""
+    assert bias is not None, "without one nothing asks for the block"
+    tower, number = prefix.tower, prefix.after + 1
+    packing = pack(context)
+    packed = prefix.packed(part, packing, device)
     packing = packing.to(device)
-    if bias is not None:
-        whole = prefix.states[prefix.after][part].to(device)
-        whole = tower.block(number + 1, whole, patches_of(tower, bias))
-        packed[number + 1] = packing.take(whole)
+    whole = prefix.states[prefix.after][part].to(device)
+    packed[number] = packing.take(tower.block(number, whole, patches_of(tower, bias)))
     return run_packed(tower, packed, packing, keep.to(device))
 
 
 def _finish_whole(
-    prefix: Prefix, part: slice, keep: Tensor, bias: Tensor | None, device: torch.device
+    prefix: Prefix,
+    part: slice,
+    keep: Tensor,
+    _: Tensor,
+    bias: Tensor | None,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor | None]:
     """Return embeds [n, D] and planes [L, n, D] of some frames, all of whose patches run on."""
     tower = prefix.tower

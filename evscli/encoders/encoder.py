@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evscli.encoders.early import Prefix, finish
+from evscli.encoders.early import Begun, Prefix, finish
+from evscli.encoders.pixels import HeldPixels
 from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
 from evscli.models.contract import PixelFormat, Resize, SamplingRules, Tower, VisionShape
@@ -103,19 +104,27 @@ class VideoEncoder:
         the plan, and OSError where the scratch disk is full.
         """
         self.check_block(after)
-        tower = self._tower(plan)
-        prefix = Prefix(tower, after, plan.grid_thw[0])
+        prefix = Prefix(self._tower(plan), after, plan.grid_thw[0])
         for patches in self._patches(chunks):
             with torch.inference_mode():
                 prefix.add(patches)
         self._check_complete(prefix.done, plan)
         return prefix
 
-    def finish(self, prefix: Prefix, choice: WindowChoice) -> WindowTokens:
-        """Run the windows chosen through the other blocks."""
-        frames = self.chunk_frames // self.form.temporal_patch_size
+    def hold(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> HeldPixels:
+        """Take resized frames, of which nothing is embedded yet. Raises as `begin` does."""
+        frames = len(plan.source_index)
+        held = HeldPixels(self._tower(plan), self.form, frames, self.chunk_frames)
+        for pixels in rechunk(chunks, self.chunk_frames):
+            held.add(pixels)
+        self._check_complete(held.done, plan)
+        return held
+
+    def finish(self, begun: Begun, choice: WindowChoice) -> WindowTokens:
+        """Run the windows chosen through the blocks that are left."""
+        patches = self.chunk_frames // self.form.temporal_patch_size * begun.tower.size
         with torch.inference_mode():
-            tokens = finish(prefix, choice, patches=frames * prefix.patches, device=self.device)
+            tokens = finish(begun, choice, patches=patches, device=self.device)
             embeds, planes = self._rounded(tokens.embeds, tokens.planes)
         return WindowTokens(embeds=embeds, planes=planes)
 

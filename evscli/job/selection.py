@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evscli.budget import BudgetRule
     from evscli.pruners import Method, PruneRequest
     from evscli.pruners.spec import MethodSpec
-    from evscli.records import OptionValue
+    from evscli.records import OptionValue, PruneAt
 else:  # the functions that take methods and options check them
     Method, OptionValue = str | Any, Any
 
@@ -54,12 +54,11 @@ class Selection(Checked):
         Option("Option of the method. May be repeated.", names=("--option",), metavar="NAME=VALUE"),
     ] = ()
     prune_at: Annotated[
-        int | None,
+        str | int | None,
         Option(
-            "Prune inside the encoder, after this block counted from 0. Default: after the whole "
-            "encoder; stts and window-diff after block 3.",
-            metavar="BLOCK",
-            least=0,
+            "Prune inside the encoder, after this block counted from 0, or before it by pixels: "
+            "input. Default: after the whole encoder; stts and window-diff after block 3.",
+            metavar="BLOCK|input",
         ),
     ] = None
     scorer: Annotated[
@@ -112,6 +111,7 @@ class Selection(Checked):
         method has; ModelError as `own_scorer` and for a scorer that is not readable.
         """
         from evscli.pruners import check_selection
+        from evscli.pruners.places import check_place
         from evscli.pruners.request import own_options, refuse_unused
         from evscli.pruners.spec import method_spec
 
@@ -120,11 +120,12 @@ class Selection(Checked):
         given, rules = self._options(), self._rules()
         refuse_unused(given, pruners)
         _refuse_replaced(specs, given, self.prune_at)
+        place = None if self.prune_at is None else check_place("--prune-at", self.prune_at)
         requests: list[PruneRequest] = []
         for spec in specs:
             alone = spec.pruner.keeps_all and len(pruners) > 1
             own = {**own_options(spec.pruner, given), **spec.options}
-            block = self.prune_at if spec.prune_at is None else spec.prune_at
+            block = place if spec.prune_at is None else spec.prune_at
             for rule in [None] if alone or not rules else rules:
                 request = check_selection(spec.pruner, rule, own, prune_at=block)
                 if "scorer" in request.needs:
@@ -149,7 +150,7 @@ class Selection(Checked):
 
 
 def _refuse_replaced(
-    specs: Sequence[MethodSpec], given: Mapping[str, OptionValue], prune_at: int | None
+    specs: Sequence[MethodSpec], given: Mapping[str, OptionValue], prune_at: str | int | None
 ) -> None:
     """Raise UsageError for an option, or a block, in whose place every method has its own."""
     for name in given:
@@ -166,7 +167,9 @@ def _refuse_replaced(
         )
 
 
-def _where_trained(request: PruneRequest, path: Path | None, *, given: int | None) -> PruneRequest:
+def _where_trained(
+    request: PruneRequest, path: Path | None, *, given: PruneAt | None
+) -> PruneRequest:
     """Return a request at the block that its scorer was trained for, where its file names one.
 
     Raises UsageError where another is given, and ModelError for a file that is not readable.

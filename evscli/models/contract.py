@@ -54,6 +54,9 @@ class Tower(Protocol):
     def embed(self, patches: Tensor) -> Tensor:
         """Turn what `PixelFormat.patchify` returns to hidden states [T, S, C]."""
 
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]; `bias [T, S]` is added to attention logits of every key."""
 

@@ -85,14 +85,17 @@ def record_pixels(chunks: Iterator[FrameChunk], into: Tensor | None) -> Iterator
     """
     for chunk in chunks:
         if into is not None:
-            pixels = chunk.pixels
-            levels = pixels.round().clamp(0, 255) if pixels.is_floating_point() else pixels
-            into[chunk.start : chunk.start + len(pixels)] = levels
+            into[chunk.start : chunk.start + len(chunk.pixels)] = levels(chunk.pixels)
         yield chunk
 
 
+def levels(pixels: Tensor) -> Tensor:
+    """Return pixels as whole levels: uint8 as they are, others rounded, in their own dtype."""
+    return pixels.round().clamp(0, 255) if pixels.is_floating_point() else pixels
+
+
 def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
-    """Return the pixels [F, 3, H, W] uint8 of a video as a source of the encoder's chunks.
+    """Return the pixels [F, 3, H, W] of a video as a source of the encoder's chunks in uint8.
 
     Rows and columns at the end that make no cell are left out: towers that cut images into patches
     themselves leave them out too.
@@ -101,6 +104,6 @@ def pixel_source(pixels: Tensor, encoder: VideoEncoder) -> PixelSource:
     h, w = encoder.rules.cells(height, width)
     seen = pixels[..., : height // h * h, : width // w * w]
     return PixelSource(
-        chunks=lambda: iter(torch.split(seen, encoder.chunk_frames)),
+        chunks=lambda: (levels(some).byte() for some in torch.split(seen, encoder.chunk_frames)),
         temporal_patch_size=encoder.rules.temporal_patch_size,
     )

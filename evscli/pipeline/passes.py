@@ -1,8 +1,9 @@
 """Encoder passes: one run of the encoder over a video, and any number of selections in it.
 
-A pass selects, and finishes the selection. `AfterPass` selects among the finished tokens;
-`InsidePass` selects among windows between two blocks, and finishing runs the kept ones through the
-blocks that are left. Both have one interface, so that callers need not distinguish them.
+A pass selects, and finishes the selection. `AfterPass` selects among the finished tokens,
+`InsidePass` among windows between two blocks, and `InputPass` among the pixels before the first;
+for these two, finishing runs the windows kept through the blocks that are left. All have one
+interface, so that callers need not distinguish them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder
-from evscli.encoders.early import Prefix
+from evscli.encoders.early import Begun, Prefix
 from evscli.pipeline.frames import (
     Frames,
     decoded_here,
@@ -27,8 +29,17 @@ from evscli.pipeline.frames import (
 from evscli.pipeline.planned import PlannedVideo, plan_video
 from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_tokens, select_windows
+from evscli.pruners.ops.pixels import pixel_tokens
 from evscli.pruners.positions import gather_tokens
-from evscli.records import PrunedVideo, PruneInputs, VideoInput, VideoTokens, WindowChoice
+from evscli.records import (
+    INPUT,
+    PruneAt,
+    PrunedVideo,
+    PruneInputs,
+    VideoInput,
+    VideoTokens,
+    WindowChoice,
+)
 from evscli.video_errors import video_errors
 
 
@@ -131,23 +142,18 @@ class AfterPass(EncoderPass):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class InsidePass(EncoderPass):
-    """A run of the encoder's first blocks; the windows kept then run through the others."""
+class UnfinishedPass(EncoderPass):
+    """A run of the encoder in which the windows kept go through the blocks that are left."""
 
     encoder: VideoEncoder
-    prefix: Prefix
-
-    def select(self, request: PruneRequest) -> WindowChoice:
-        """Choose windows by their hidden states. Raises VideoError with `stage` prune."""
-        with video_errors("prune", self.planned.video):
-            return select_windows(request, self.prefix.windows(), self.inputs)
+    begun: Begun
 
     def finish(
         self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
     ) -> PrunedVideo:
         """Run the kept windows through the other blocks. Raises VideoError with `stage` encode."""
         with video_errors("encode", self.planned.video):
-            tokens = self.encoder.finish(self.prefix, choice)
+            tokens = self.encoder.finish(self.begun, choice)
             refuse_infinite((tokens.embeds, tokens.planes), self.planned.video)
         return pruned_video(
             self.planned,
@@ -159,22 +165,52 @@ class InsidePass(EncoderPass):
         )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InsidePass(UnfinishedPass):
+    """A run of the encoder's first blocks; windows are chosen by their output."""
+
+    begun: Prefix
+
+    def select(self, request: PruneRequest) -> WindowChoice:
+        """Choose windows by their hidden states. Raises VideoError with `stage` prune."""
+        with video_errors("prune", self.planned.video):
+            return select_windows(request, self.begun.windows(), self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputPass(UnfinishedPass):
+    """A run of none of the encoder's blocks; windows are chosen by their pixels."""
+
+    @cached_property
+    def tokens(self) -> VideoTokens:
+        """The pixels of each cell, for methods that are made for tokens."""
+        assert self.inputs.pixels is not None, "the pass has them"
+        return pixel_tokens(self.inputs.pixels, self.planned.plan.grid_thw)
+
+    def select(self, request: PruneRequest) -> WindowChoice:
+        """Choose windows by their pixels. Raises VideoError with `stage` prune."""
+        with video_errors("prune", self.planned.video):
+            return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
+
+
 def begin_pass(
     planned: PlannedVideo,
     encoder: VideoEncoder,
     *,
-    after: int | None,
+    after: PruneAt | None,
     frames: Frames | None = None,
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    With None they run through all blocks. `pixels` keeps the resized pixels for methods that score
-    them. Raises VideoError with `stage` decode or encode.
+    With None they run through all blocks, with `input` through none. `pixels` keeps the resized
+    pixels for methods that score them. Raises VideoError with `stage` decode or encode.
     """
     if after is None:
         return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras)
+    if after == INPUT:
+        return hold(planned, encoder, frames=frames, extras=extras)
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
@@ -186,7 +222,22 @@ def begin_pass(
         heads=encoder.shape.heads,
         seed=extras.seed,
     )
-    return InsidePass(planned=planned, inputs=inputs, encoder=encoder, prefix=prefix)
+    return InsidePass(planned=planned, inputs=inputs, encoder=encoder, begun=prefix)
+
+
+def hold(
+    planned: PlannedVideo,
+    encoder: VideoEncoder,
+    *,
+    frames: Frames | None = None,
+    extras: Extras = NO_EXTRAS,
+) -> InputPass:
+    """Take the chosen frames, of which nothing is embedded yet. Raises as `begin_pass` does."""
+    chosen = frames or decoded_here(encoder, planned)
+    with video_errors("encode", planned.video), closing(chosen()) as chunks:
+        held = encoder.hold(chunks, planned.plan)
+    inputs = PruneInputs(pixels=pixel_source(held.pixels, encoder), seed=extras.seed)
+    return InputPass(planned=planned, inputs=inputs, encoder=encoder, begun=held)
 
 
 def encode(

@@ -18,7 +18,7 @@ from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.seeds import video_seed
-from evscli.records import PrunedVideo, RunConfig, VideoInput
+from evscli.records import INPUT, PruneAt, PrunedVideo, RunConfig, VideoInput
 from evscli.video import Damaged
 from evscli.video_errors import video_errors
 
@@ -136,7 +136,7 @@ class VideoPruner:
     ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
         """Prune, as `prune` does, a video whose frames are chosen; `frames` is called once."""
         demand = demand_of(planned)
-        passes: dict[int | None, dict[int, PruneRequest]] = {}
+        passes: dict[PruneAt | None, dict[int, PruneRequest]] = {}
         for number in range(len(self.requests)) if which is None else which:
             request = self.requests[number].for_video(demand, seed=self.seed)
             passes.setdefault(request.prune_at, {})[number] = request
@@ -149,11 +149,11 @@ class VideoPruner:
             scorer=self.scorer,
             seed=video_seed(self.seed, planned.video.id),
         )
-        for block, requests in passes.items():
+        for place, requests in passes.items():
             run = begin_pass(
                 planned,
                 self.encoder,
-                after=block,
+                after=place,
                 frames=frames,
                 pixels=need_pixels(requests.values()),
                 extras=extras,
@@ -170,7 +170,7 @@ class VideoPruner:
 def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> None:
     """Raise UsageError for a selection behind a block that the encoder does not have."""
     for request in requests:
-        if request.prune_at is not None:
+        if request.prune_at is not None and request.prune_at != INPUT:
             encoder.check_block(request.prune_at)
 
 

@@ -11,20 +11,21 @@ from pathlib import Path
 
 from evscli.budget import BudgetRule, CountRule, Demand, Fraction, check_budget
 from evscli.errors import UsageError
-from evscli.option import Option, OptionField
 from evscli.pruners.method import Pruner
 from evscli.pruners.options import check_options, closest
+from evscli.pruners.places import place_of
 from evscli.pruners.registry import Method, pruner_of
 from evscli.records import (
     KeptTokens,
     OptionValue,
+    PruneAt,
     PruneInputs,
     VideoTokens,
     VideoWindows,
+    place_text,
 )
 
 WHOLE_BUDGET = Fraction(value=1.0)
-BLOCK = OptionField(name="prune_at", type=int, default=None, option=Option("", least=0), group="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,9 @@ class PruneRequest:
     budget: BudgetRule
     """The budget as it was given. It is a `Fraction` once it is settled for one video."""
     options: Mapping[str, OptionValue]
-    prune_at: int | None = None
-    """The block of the encoder after which to prune. None is after the whole encoder."""
+    prune_at: PruneAt | None = None
+    """The block of the encoder after which to prune, or `input` to do it before the first. None is
+    after the whole encoder."""
     rule: BudgetRule | None = None
     """The rule that a settled budget follows from, where it was not a fraction."""
 
@@ -66,11 +68,11 @@ class PruneRequest:
 
     @property
     def name(self) -> str:
-        """The name without the budget: the method, and what is unusual of options and block."""
+        """The name without the budget: the method, and what is unusual of options and place."""
         unusual = self.pruner.unusual(self.options).items()
-        inside = self.prune_at not in (None, self.pruner.inside)
-        block = [f"after block {self.prune_at}"] if inside else []
-        return " ".join([self.pruner.name, *(f"{name}={value}" for name, value in unusual), *block])
+        usual = self.prune_at is None or self.prune_at == self.pruner.inside
+        place = [] if usual or self.prune_at is None else [place_text(self.prune_at)]
+        return " ".join([self.pruner.name, *(f"{name}={value}" for name, value in unusual), *place])
 
     def for_video(self, demand: Demand, *, seed: int) -> PruneRequest:
         """Return this request with the fraction that the budget is for one video."""
@@ -92,7 +94,7 @@ class PruneRequest:
     def count_rule(self, cells: int) -> CountRule | None:
         """Return the rule of the count for patches of `cells` tokens, where masks are nested.
 
-        Inside an encoder the tokens themselves depend on the mask, so there is none.
+        Before an encoder, or inside it, the tokens depend on the mask, so there is none.
         """
         pruner = self.pruner
         if pruner.nested is None or self.prune_at is not None:
@@ -119,39 +121,26 @@ def check_selection(
     budget: float | BudgetRule | None = None,
     options: Mapping[str, object] | None = None,
     *,
-    prune_at: int | None = None,
+    prune_at: PruneAt | None = None,
 ) -> PruneRequest:
     """Return the request for `method`, its options typed (values may be text), defaults filled in.
 
     `method` is a name, a `Pruner`, or a function `(tokens, inputs, budget, *, options)` that
     returns `KeptTokens`. `budget` may be left out for a method that keeps everything. Raises
     UsageError for an unknown method or option, a value of the wrong type or range, a budget outside
-    (0, 1], and for `prune_at` with a method that cannot choose inside an encoder.
+    (0, 1], and for a `prune_at` where the method cannot choose.
     """
     pruner = pruner_of(method)
     request = PruneRequest(
         pruner=pruner,
         budget=_budget_of(pruner, budget),
         options=check_options(pruner.name, pruner.options, options or {}),
-        prune_at=_block_of(pruner, prune_at),
+        prune_at=place_of(pruner, prune_at),
     )
     _check_rate_of(request)
     tried = request.budget.value if isinstance(request.budget, Fraction) else 0.5
     pruner.count(2, 1, tried, request.options)  # refuses bad values
     return request
-
-
-def _block_of(pruner: Pruner, asked: int | None) -> int | None:
-    if asked is None:
-        return pruner.inside
-    if pruner.keeps_all or "query" in pruner.needs:
-        reason = "keeps everything" if pruner.keeps_all else "compares finished tokens with words"
-        raise UsageError(
-            f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
-            "leave --prune-at out"
-        )
-    block: int = BLOCK.check(asked)
-    return block
 
 
 def _budget_of(pruner: Pruner, budget: float | BudgetRule | None) -> BudgetRule:

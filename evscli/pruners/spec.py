@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evscli.errors import UsageError
-from evscli.option import Option
 from evscli.pruners.method import Pruner
-from evscli.pruners.options import MethodOption, check_options, split_assignments
+from evscli.pruners.options import split_assignments
+from evscli.pruners.places import check_place
 from evscli.pruners.registry import Method, method_names, pruner_of
-from evscli.records import OptionValue
+from evscli.records import OptionValue, PruneAt
 
-BLOCK = MethodOption(name="prune_at", kind=int, default=None, declared=Option("", least=0))
-"""The block of the encoder, which is written like an option though no method has it."""
+PLACE = "prune_at"
+"""The place in the encoder, which is written like an option though no method has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +27,15 @@ class MethodSpec:
     pruner: Pruner
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """The options, not yet checked."""
-    prune_at: int | None = None
-    """The block of the encoder. None is where the run or the method says."""
+    prune_at: PruneAt | None = None
+    """The place in the encoder. None is where the run or the method says."""
 
 
 def method_spec(method: Method) -> MethodSpec:
     """Return the method of `NAME`, `NAME:OPTION=VALUE,...`, a `Pruner` or a function.
 
     Raises UsageError for an unknown method, for options that are not NAME=VALUE or given twice, and
-    for a block that is not a whole number of at least 0.
+    for a place that is neither a block from 0 nor `input`.
     """
     if not isinstance(method, str):
         return MethodSpec(pruner=pruner_of(method))
@@ -47,5 +47,9 @@ def method_spec(method: Method) -> MethodSpec:
         given = dict(split_assignments(written.split(","))) if colon else {}
     except UsageError as error:
         raise UsageError(f"method {method!r}: {error}") from None
-    block = check_options(pruner.name, [BLOCK], {BLOCK.name: given.pop(BLOCK.name, None)})
-    return MethodSpec(pruner=pruner, options=given, **block)  # type: ignore[arg-type]
+    place = given.pop(PLACE, None)
+    return MethodSpec(
+        pruner=pruner,
+        options=given,
+        prune_at=None if place is None else check_place(f"{PLACE} of method {pruner.name}", place),
+    )

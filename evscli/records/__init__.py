@@ -4,6 +4,7 @@
 - `inputs.py`: videos to prune
 - `tokens.py`: visual tokens
 - `made_by.py`: encoders and files
+- `place.py`: places in an encoder
 - `stored.py`: contents of a store
 
 Shapes use the field's letters: F sampled frames, T temporal patches, h x w cells of the merged
@@ -23,6 +24,7 @@ from evscli.records.frames import (
 )
 from evscli.records.inputs import HeldVideo, VideoInput
 from evscli.records.made_by import ModelInfo, SourceInfo, dtype_text
+from evscli.records.place import INPUT, PruneAt, place_text
 from evscli.records.stored import (
     Failure,
     OptionValue,
@@ -42,6 +44,7 @@ from evscli.records.tokens import (
 )
 
 __all__ = [
+    "INPUT",
     "KEPT_AS_NULL",
     "Failure",
     "FloatArray",
@@ -55,6 +58,7 @@ __all__ = [
     "Origin",
     "Part",
     "PixelSource",
+    "PruneAt",
     "PruneInputs",
     "PrunedVideo",
     "RunConfig",
@@ -68,4 +72,5 @@ __all__ = [
     "WindowChoice",
     "WindowTokens",
     "dtype_text",
+    "place_text",
 ]

@@ -10,6 +10,7 @@ from evscli.budget import BudgetRule, CountRule, Demand, Fraction, as_rule
 from evscli.errors import DamagedError, UsageError
 from evscli.records.frames import Part
 from evscli.records.made_by import ModelInfo, SourceInfo
+from evscli.records.place import PruneAt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,8 +68,9 @@ class VideoInfo:
     """Notes on the video or its selection for a person, one sentence each."""
     query: str | None = None
     """The question that a query-aware method was given."""
-    prune_at: int | None = None
-    """The block of the encoder after which tokens were dropped. None means after the encoder."""
+    prune_at: PruneAt | None = None
+    """The block of the encoder after which tokens were dropped, or `input` where it was before the
+    first. None means after the encoder."""
     budget_rule: str | None = None
     """The budget as asked for, where it was not a fraction, such as `4096tok`."""
     part: Part | None = None

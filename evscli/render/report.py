@@ -18,6 +18,7 @@ from evscli.errors import UsageError
 from evscli.evaluation.metrics import budget_entropy, event_survival
 from evscli.evaluation.metrics.events import known_event_cells
 from evscli.records import PrunedVideo
+from evscli.records.place import pruned_text
 from evscli.render.colours import OUTLINE, Colour, heat_colours
 from evscli.render.frames import BLANK, Advance, cuts_of, silently
 from evscli.render.jpegs import encoded_pictures
@@ -198,9 +199,7 @@ def facts_of(record: PrunedVideo, source: VideoIndex | None) -> dict[str, str]:
         "method": " ".join([info.method, *option_texts(info.options)]),
         "budget": info.budget_rule or f"{info.budget:g}",
         "tokens kept": f"{info.kept:,} of {info.tokens:,} ({info.retention:.1%})",
-        "pruned": "after the encoder"
-        if info.prune_at is None
-        else f"inside the encoder, after block {info.prune_at}",
+        "pruned": pruned_text(info.prune_at),
         "question": info.query or "",
         "model": f"{info.model.name} ({info.model.model_type}, {info.model.arithmetic})",
         "vision weights": f"sha256 {info.model.vision_sha256[:16]}…",

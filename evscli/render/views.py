@@ -10,7 +10,7 @@ import numpy as np
 
 from evscli.errors import MismatchError, UsageError
 from evscli.pruners import get_pruner
-from evscli.records import OptionValue, PrunedVideo, VideoInfo
+from evscli.records import OptionValue, PrunedVideo, VideoInfo, place_text
 from evscli.render.paint import Painter, against_painter, mask_painter
 
 Named = tuple[Path, PrunedVideo]
@@ -119,7 +119,7 @@ def _told_apart(names: Sequence[str], more: Sequence[str]) -> list[str]:
 
 def name_of(info: VideoInfo) -> str:
     """Return method and budget as a name."""
-    where = "" if info.prune_at is None else f" after block {info.prune_at}"
+    where = "" if info.prune_at is None else f" {place_text(info.prune_at)}"
     return f"{info.method} {info.budget_rule or f'{info.budget:g}'}{where}"
 
 
@@ -144,7 +144,7 @@ def described(info: VideoInfo) -> str:
     """Return a line with method, options, budget, tokens kept and model."""
     options = ", ".join(option_texts(unusual_options(info)))
     method = f"{info.method} ({options})" if options else info.method
-    where = "" if info.prune_at is None else f" after block {info.prune_at}"
+    where = "" if info.prune_at is None else f" {place_text(info.prune_at)}"
     asked = info.budget_rule or f"{info.budget:g}"
     return (
         f"{method}{where} · budget {asked} · kept {info.kept:,} of {info.tokens:,} tokens "

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evscli.errors import UsageError
-from evscli.records import ModelInfo, VideoInfo
+from evscli.records import INPUT, ModelInfo, VideoInfo
 
 FORMAT_VERSION = 1
 
@@ -71,8 +71,15 @@ class Between(NamedTuple):
         return f"{self.least:g} to {self.most:g}"
 
 
+class Places(Between):
+    """The blocks of an encoder, and the place before the first."""
+
+    def __contains__(self, value: Any) -> bool:
+        return value == INPUT or super().__contains__(value)
+
+
 _NUMBERS = {
-    (0, 1e15): "source.size expected kept prune_at damaged_frames duration part.start part.end "
+    (0, 1e15): "source.size expected kept damaged_frames duration part.start part.end "
     "part.first_frame part.source_seconds model.deepstack_planes store_rms_error store_max_error",
     (1, 1e15): "grid_thw count_rule.least part.segments model.embed_dim model.patch_size "
     "model.merge_size model.temporal_patch_size model.suffix_tokens",
@@ -83,6 +90,7 @@ _NUMBERS = {
 }
 _ALLOWED: Mapping[str, Container[object]] = {
     **{name: Between(*ends) for ends, names in _NUMBERS.items() for name in names.split()},
+    "prune_at": Places(0, 1e15),
     "rotation": (0, 90, 180, 270),
     "store_dtype": (*STORE_DTYPES,),
     "model.dtype": (*EMBED_DTYPES,),

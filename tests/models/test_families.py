@@ -31,7 +31,7 @@ from evscli.models.spec import load_name
 from evscli.pipeline import encode_video
 from evscli.pipeline.passes import AfterPass
 from evscli.pruners import check_selection, get_pruner, method_names
-from evscli.records import PrunedVideo, RunConfig, VideoInput
+from evscli.records import INPUT, PruneAt, PrunedVideo, RunConfig, VideoInput
 from evscli.store import StoreWriter
 from evscli.train.tuning.answers import AnswerInputs, answer_loss
 from tests.encoders.layouts import masked
@@ -302,24 +302,39 @@ def test_options_are_scored_as_single_forwards_score_them(tried: Tried) -> None:
         assert abs(float(score - expected)) < 1e-4
 
 
-def test_pruning_inside_hides_the_rest_from_later_blocks(tried: Tried) -> None:
+@pytest.mark.parametrize("place", [INPUT, 0])
+def test_pruning_early_hides_the_rest_from_later_blocks(tried: Tried, place: PruneAt) -> None:
     record = prune_video(
         tried.clip,
         method="vcast",
         budget=0.4,
         model=str(tried.folder),
         dtype="float32",
-        prune_at=0,
+        prune_at=place,
     )
     encoder = tried.encoder
     tower = encoder.for_grid(tower_grid(encoder, record))
     frames = encoder.form.resize(tried.frames, record.info.resized_size)
-    embeds, planes = masked(tower, encoder.form.patchify(frames), record.keep_mask, 0)
+    block = -1 if place == INPUT else place
+    embeds, planes = masked(tower, encoder.form.patchify(frames), record.keep_mask, block)
     for ours, theirs in ((record.embeds, embeds), (record.deepstack, planes)):
         assert (ours is None) == (theirs is None)
         if ours is not None:
             expected = theirs[..., record.keep_mask, :]
             assert (ours - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_some_rows_are_embedded_as_all_are(tried: Tried) -> None:
+    encoder = tried.encoder
+    tower = encoder.for_grid(tower_grid(encoder, tried.full))
+    frames = encoder.form.resize(tried.frames, tried.full.info.resized_size)
+    patches = encoder.form.patchify(frames)
+    whole = tower.embed(patches).flatten(0, 1)
+    generator = torch.Generator().manual_seed(0)
+    rows = (torch.rand(len(whole), generator=generator) < 0.3).nonzero().squeeze(1)
+    rows = torch.cat([torch.zeros(1, dtype=torch.int64), rows[rows > 0]])  # with any class token
+    found = tower.embed_rows(patches, rows)
+    torch.testing.assert_close(found, whole[rows], atol=1e-6, rtol=1e-6)
 
 
 def tower_grid(encoder: Any, record: PrunedVideo) -> tuple[int, int]:

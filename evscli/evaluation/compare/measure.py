@@ -1,6 +1,6 @@
 """The measurements of one video: every selection, on one encoding.
 
-A selection inside the encoder is also compared with the same rule after it.
+A selection before the encoder, or inside it, is also compared with the same rule after it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from evscli.evaluation.metrics.events import known_event_cells
 from evscli.language.generate import LanguageModel
 from evscli.pruners import PruneRequest, check_selection
 from evscli.pruners.seeds import video_seed
-from evscli.records import PrunedVideo, VideoInput
+from evscli.records import PruneAt, PrunedVideo, VideoInput
 from evscli.video import Damaged
 
 
@@ -49,7 +49,7 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
-    """A selection inside the encoder, compared with the same rule after it."""
+    """A selection before the encoder or inside it, compared with the same rule after it."""
 
     overlap: float | None
     """The share of the kept tokens that the rule also keeps after the encoder. It is None for a
@@ -107,7 +107,7 @@ class _Measuring:
         if bench.language is not None:
             whole = encoded.prune(check_selection("none"))
             self.unpruned = next_token(bench.language, whole, bench.question)
-        self.passes: dict[int | None, pipeline.EncoderPass] = {None: encoded}
+        self.passes: dict[PruneAt | None, pipeline.EncoderPass] = {None: encoded}
 
     def measure(self, request: PruneRequest) -> Measured:
         """Measure one selection whose budget is settled."""
@@ -123,16 +123,16 @@ class _Measuring:
             inside=None if request.prune_at is None else self._against_after(request, record),
         )
 
-    def _pass(self, block: int | None) -> pipeline.EncoderPass:
-        if block not in self.passes:
-            self.passes[block] = pipeline.begin_pass(
+    def _pass(self, place: PruneAt | None) -> pipeline.EncoderPass:
+        if place not in self.passes:
+            self.passes[place] = pipeline.begin_pass(
                 self.encoded.planned,
                 self.bench.encoder,
-                after=block,
+                after=place,
                 pixels=self.encoded.inputs.pixels is not None,
                 extras=self.extras,
             )
-        return self.passes[block]
+        return self.passes[place]
 
     def _time(self, run: pipeline.EncoderPass, request: PruneRequest) -> float:
         """Return the seconds of choosing alone, once warm."""

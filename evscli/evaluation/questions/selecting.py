@@ -30,7 +30,7 @@ from evscli.pipeline import (
 from evscli.pipeline.frames import Frames, decoded_here, decoded_once
 from evscli.pruners import PruneRequest
 from evscli.pruners.seeds import video_seed
-from evscli.records import PrunedVideo
+from evscli.records import PruneAt, PrunedVideo
 from evscli.video_errors import video_errors
 
 
@@ -102,21 +102,21 @@ class SelectedVideo:
         Raises VideoError.
         """
         demand = demand_of(self.planned)
-        passes: dict[int | None, dict[int, PruneRequest]] = {}
+        passes: dict[PruneAt | None, dict[int, PruneRequest]] = {}
         for number, given in enumerate(self.selecting.requests):
             request = given.for_video(demand, seed=self.selecting.seed)
             passes.setdefault(request.prune_at, {})[number] = request
-        for block, requests in passes.items():
-            run = self.whole if block is None else self._inside(block, requests.values())
+        for place, requests in passes.items():
+            run = self.whole if place is None else self._early(place, requests.values())
             for number, request in requests.items():
                 for record, asked in self._records(run, request, questions):
                     yield VideoSelection(number=number, record=record, questions=asked)
 
-    def _inside(self, block: int, requests: Iterable[PruneRequest]) -> EncoderPass:
+    def _early(self, place: PruneAt, requests: Iterable[PruneRequest]) -> EncoderPass:
         return begin_pass(
             self.planned,
             self.encoder,
-            after=block,
+            after=place,
             frames=self.frames,
             pixels=need_pixels(requests),
             extras=self._extras,

@@ -44,6 +44,12 @@ class GlmTower(FrameTower):
         states: Tensor = embedded.view(*patches.shape[:2], -1) + self.layout.positions
         return states
 
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embedded = self.vision.patch_embed(patches.flatten(0, 1)[rows])
+        states: Tensor = self.vision.post_conv_layernorm(embedded)
+        return states + self.layout.positions[rows % self.size]
+
     def merged(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
         """Turn the last output, its windows one after the other, to tokens [n, D]."""
         vision, merge = self.vision, self.vision.spatial_merge_size

@@ -19,6 +19,7 @@ from transformers.models.internvl.modeling_internvl import (
 )
 
 from evscli.models.internvl.shape import merge_of, read_after
+from evscli.models.parts.images import cut_patches, with_first
 from evscli.models.parts.packing import Packing, Stretches, attend_packed
 
 
@@ -40,6 +41,7 @@ class InternTower:
     def __init__(self, vision: InternVision, grid_hw: tuple[int, int]) -> None:
         self.vision = vision
         merge = merge_of(vision.config)
+        self.grid = grid_hw
         self.cells = (grid_hw[0] // merge, grid_hw[1] // merge)
         self.size = 1 + grid_hw[0] * grid_hw[1]
         self.layers = vision.vision_tower.encoder.layer
@@ -63,6 +65,17 @@ class InternTower:
         states = torch.cat([embeddings.cls_token.expand(len(cut), -1, -1), cut], dim=1)
         positions = embeddings.position_embeddings
         return states if positions is None else states + positions
+
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embeddings = self.vision.vision_tower.embeddings
+        project = embeddings.patch_embeddings.projection
+        some = cut_patches(patches, self.grid, project.kernel_size[0], rows, before=1)
+        place = rows % self.size
+        cut = project(some.to(project.weight.dtype)).flatten(1)
+        states = with_first(cut, embeddings.cls_token[0], place)
+        positions = embeddings.position_embeddings
+        return states if positions is None else states + positions[0, place]
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""

@@ -20,6 +20,7 @@ from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
 from evscli.models.llava_onevision.shape import MERGE, read_after
 from evscli.models.parts.encoder_layers import PackedLayers
+from evscli.models.parts.images import cut_patches
 from evscli.models.parts.packing import Packing
 
 
@@ -69,6 +70,14 @@ class LlavaTower:
         positions: Tensor = embeddings.position_embedding.weight
         cut: Tensor = embeddings.patch_embedding(patches.to(positions.dtype))
         return cut.flatten(2).transpose(1, 2) + positions
+
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embeddings = self.vision.vision_tower.embeddings
+        positions: Tensor = embeddings.position_embedding.weight
+        some = cut_patches(patches, self.grid, embeddings.patch_size, rows).to(positions.dtype)
+        cut: Tensor = embeddings.patch_embedding(some)
+        return cut.flatten(1) + positions[rows % self.size]
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""

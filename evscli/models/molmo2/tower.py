@@ -61,6 +61,14 @@ class Molmo2Tower:
         positions: Tensor = tower.positional_embedding[None].to(embedded)
         return embedded + positions
 
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        tower = self.vision.vision_tower
+        some = patches.flatten(0, 1)[rows].to(tower.patch_embedding.weight.dtype)
+        embedded: Tensor = tower.patch_embedding(some)
+        positions: Tensor = tower.positional_embedding.to(embedded)
+        return embedded + positions[rows % self.size]
+
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""
         mask = None if bias is None else bias[:, None, None].to(hidden.dtype)

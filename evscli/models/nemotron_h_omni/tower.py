@@ -20,6 +20,7 @@ from transformers.models.nemotron_h_omni.modeling_nemotron_h_omni import (
 from transformers.models.radio.modeling_radio import RadioModel
 
 from evscli.models.nemotron_h_omni.shape import merge_of
+from evscli.models.parts.images import cut_patches, with_first
 from evscli.models.parts.packing import Packing, Stretches, attend_packed
 
 
@@ -49,6 +50,7 @@ class NemotronTower:
         self.vision = vision
         config, merge = vision.config, merge_of(vision.config)
         before = config.vision_config.num_summary_tokens
+        self.grid = grid_hw
         self.cells = (grid_hw[0] // merge, grid_hw[1] // merge)
         self.size = before + grid_hw[0] * grid_hw[1]
         self.layers = vision.vision_model.encoder.layer
@@ -73,6 +75,16 @@ class NemotronTower:
         embeddings = self.vision.vision_model.embeddings
         embedded: Tensor = embeddings.embed_video(patches.to(embeddings.position_embedding.dtype))
         return embedded
+
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embeddings = self.vision.vision_model.embeddings
+        first, place = embeddings.cls_register_token, rows % self.size
+        side, before = embeddings.patch_size, len(first)
+        some = cut_patches(patches, self.grid, side, rows, before=before)
+        cut = embeddings.video_patch_projection(some.flatten(1).to(first.dtype))
+        positions = embeddings._interpolate_position_embedding(self.grid, cut.dtype)[0]
+        return with_first(cut + positions[(place - before).clamp(min=0)], first, place)
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""

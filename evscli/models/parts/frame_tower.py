@@ -68,6 +68,11 @@ class FrameTower:
         embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
         return embedded.view(*patches.shape[:2], -1) + self.layout.positions
 
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1)[rows])
+        return embedded + self.layout.positions[rows % self.size]
+
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""
         layout = self.layout

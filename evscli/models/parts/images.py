@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from evscli.models.parts.pixels import QwenPixels, channel_constants, resample_mode
@@ -28,3 +29,28 @@ def image_pixels(processor: Any, *, model: str) -> ImagePixels:
         mean=channel_constants(processor.image_mean, processor.rescale_factor),
         std=channel_constants(processor.image_std, processor.rescale_factor),
     )
+
+
+def cut_patches(
+    images: Tensor, grid_hw: tuple[int, int], side: int, rows: Tensor, *, before: int = 0
+) -> Tensor:
+    """Cut the patches of some rows, of `side` pixels, out of images [T, c, H, W]: [K, c, p, p].
+
+    `rows [K]` are places in T*S, of the patches of the grid in raster order behind `before` tokens
+    that are not cut. For a row of one of these the result is the first patch.
+    """
+    size = before + grid_hw[0] * grid_hw[1]
+    place = (rows % size - before).clamp(min=0)
+    seen = images[..., : grid_hw[0] * side, : grid_hw[1] * side]
+    split = seen.reshape(*images.shape[:2], grid_hw[0], side, grid_hw[1], side)
+    by_patch = split.permute(0, 2, 4, 1, 3, 5)
+    return by_patch[rows // size, place // grid_hw[1], place % grid_hw[1]]
+
+
+def with_first(states: Tensor, first: Tensor, place: Tensor) -> Tensor:
+    """Put the tokens `first [n, C]` before all patches in the place of states [K, C].
+
+    `place [K]` are the places of the states in their frames.
+    """
+    own = first[place.clamp(max=len(first) - 1)]
+    return torch.where((place < len(first))[:, None], own, states)

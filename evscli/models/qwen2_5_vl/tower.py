@@ -64,6 +64,14 @@ class Qwen25Tower:
         cells = embedded.view(len(patches), len(order), self.vision.spatial_merge_unit, -1)
         return cells[:, order].view(*patches.shape[:2], -1)
 
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        order, unit = self.layout.order, self.vision.spatial_merge_unit
+        place = rows % self.size
+        given = order[place // unit] * unit + place % unit
+        embedded: Tensor = self.vision.patch_embed(patches[rows // self.size, given])
+        return embedded
+
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]: of windowed attention, or of full where the model has it."""
         layout = self.layout

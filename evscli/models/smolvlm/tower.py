@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers.models.smolvlm.modeling_smolvlm import SmolVLMConnector, SmolVLMVisionTransformer
 
 from evscli.models.parts.encoder_layers import PackedLayers
+from evscli.models.parts.images import cut_patches
 from evscli.models.parts.packing import Packing
 
 
@@ -58,6 +59,27 @@ class SmolTower:
         images = patches.to(embeddings.patch_embedding.weight.dtype)
         states: Tensor = embeddings(images, whole)
         return states
+
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embeddings = self.vision.vision_model.embeddings
+        some = cut_patches(patches, self.grid, embeddings.patch_size, rows)
+        cut = embeddings.patch_embedding(some.to(embeddings.patch_embedding.weight.dtype))
+        states: Tensor = cut.flatten(1) + self.positions[rows % self.size]
+        return states
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """[S, C] the embedding of each place, as the embeddings look it up for a whole image."""
+        embeddings, given = self.vision.vision_model.embeddings, []
+        table = embeddings.position_embedding
+        hook = table.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        side = embeddings.patch_size
+        sizes = (self.grid[0] * side, self.grid[1] * side)
+        with hook:
+            self.embed(torch.zeros(1, 3, *sizes, device=table.weight.device))
+        found: Tensor = table(given[0][0])
+        return found
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""

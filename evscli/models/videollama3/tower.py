@@ -60,6 +60,13 @@ class VideoLlamaTower:
         cut: Tensor = embeddings(patches.to(embeddings.patch_embedding.weight.dtype))
         return cut.view(*patches.shape[:2], -1)
 
+    def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
+        """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
+        embeddings = self.vision.vision_model.embeddings
+        some = patches.flatten(0, 1)[rows]
+        cut: Tensor = embeddings(some.to(embeddings.patch_embedding.weight.dtype))
+        return cut
+
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""
         return run_rotated(self.layers[number], hidden, self.rotary, bias)

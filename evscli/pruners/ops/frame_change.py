@@ -93,18 +93,35 @@ def pixel_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:
     by the cell's number of values and by 255 so that grids compare. Frame 0 is 1. It is computed on
     the CPU. Raises UsageError where the pixels do not make the grid.
     """
+    patch = pixels.temporal_patch_size
+    return _difference(pixels, grid_thw, compared=range(patch), lag=patch)
+
+
+def run_change(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> Tensor:
+    """Return the difference of each cell's last frame from the first one of the patch before.
+
+    All else is as `pixel_change` has it.
+    """
+    patch = pixels.temporal_patch_size
+    return _difference(pixels, grid_thw, compared=range(patch - 1, patch), lag=2 * patch - 1)
+
+
+def _difference(
+    pixels: PixelSource, grid_thw: tuple[int, int, int], *, compared: range, lag: int
+) -> Tensor:
+    """Return the mean difference of the frames `compared` of a patch from those `lag` before."""
     t, h, w = grid_thw
     patch = pixels.temporal_patch_size
     distance = torch.zeros((t, h, w), dtype=torch.int64)
-    earlier: deque[Tensor] = deque(maxlen=patch)
+    earlier: deque[Tensor] = deque(maxlen=lag)
     count, values = 0, 1
     for frame in whole_patches(pixels):
         if count == patch * t or frame.shape[-2] % h or frame.shape[-1] % w:
             raise _other_grid(grid_thw, patch)
-        if count >= patch:
+        if count >= lag and count % patch in compared:
             distance[count // patch] += _cell_distance(frame, earlier[0], h, w)
         earlier.append(frame)
-        count, values = count + 1, patch * frame.numel() // (h * w)
+        count, values = count + 1, len(compared) * frame.numel() // (h * w)
     if count != patch * t:
         raise _other_grid(grid_thw, patch)
     change = (distance.double() / (255 * values)).float()

@@ -1,16 +1,16 @@
-"""DTD and DyCoke: what frames repeat of each other."""
+"""DTD, RLT and DyCoke: what frames repeat of each other."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import avg_pool2d, cosine_similarity
 
 from evscli.errors import UsageError
 from evscli.pruners import PruneWarning, prune
-from evscli.records import PixelSource, PruneInputs, VideoTokens
-from tests.pruners.videos import noise, still, tokens
+from evscli.records import KeptTokens, PixelSource, PruneInputs, VideoTokens
+from tests.pruners.videos import noise, pictures, source, still, tokens
 
 
 def change(embeds: Tensor, t: int, earlier: int) -> Tensor:
@@ -64,6 +64,44 @@ class TestDTD:
         kept = prune(
             tokens(3, 2, 2), "dtd", budget=1.0, inputs=inputs, space="pixel", threshold=0.1
         )
+        assert kept.mask[1:].nonzero().tolist() == [[0, 0, 0]]
+
+
+class TestRLT:
+    def kept(self, frames: Tensor, patch: int, **given: float) -> KeptTokens:
+        video = tokens(-(-len(frames) // patch), 3, 4)
+        inputs = PruneInputs(pixels=source(frames, patch=patch))
+        return prune(video, "rlt", budget=1.0, inputs=inputs, **given)
+
+    @pytest.mark.parametrize("patch", [1, 2])
+    def test_compares_the_end_of_a_patch_with_the_start_of_the_one_before(self, patch: int) -> None:
+        """The rule as its authors write it, with frames and cells as axes."""
+        frames = pictures(8)
+        values = frames.float()
+        ends, starts = values[2 * patch - 1 :: patch], values[:-patch:patch]
+        means = avg_pool2d((ends - starts).abs(), 4).mean(dim=1)
+        for threshold in (0.0, 80.0, 90.0, 255.0):
+            kept = self.kept(frames, patch, threshold=threshold)
+            assert kept.mask[0].all()
+            assert torch.equal(kept.mask[1:], means > threshold)
+            assert kept.expected == kept.count
+        assert kept.scores is not None
+        torch.testing.assert_close(kept.scores[1:], means)
+
+    def test_the_budget_keeps_what_differs_most(self) -> None:
+        frames = pictures(8)
+        inputs = PruneInputs(pixels=source(frames, patch=2))
+        kept = prune(tokens(4, 3, 4), "rlt", budget=0.5, inputs=inputs)
+        assert kept.mask[0].all()
+        assert kept.count == 24
+        assert kept.scores is not None
+        assert kept.scores[kept.mask].min() >= kept.scores[~kept.mask].max()
+
+    def test_a_flash_within_a_patch_begins_one_run(self) -> None:
+        """It is over by the last frame of the next patch, which is like the first of its own."""
+        frames = torch.zeros((6, 3, 12, 16), dtype=torch.uint8)
+        frames[3, :, :4, :4] = 200
+        kept = self.kept(frames, 2, threshold=2.0)
         assert kept.mask[1:].nonzero().tolist() == [[0, 0, 0]]
 
 
