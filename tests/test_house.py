@@ -46,6 +46,8 @@ MOST_LINES = 27_000 + sum(
         "GLM-4.1V to 4.6V, and rows that a model joins": 290,
         "VideoLLaMA3": 240,
         "frame-diff": 110,
+        "pruning before the encoder": 310,
+        "rlt": 95,
         "lanczos, and outputs of encoders as a dict": 60,
         "SmolVLM2: frames resized twice, and lengths in words": 310,
         "Nemotron-Omni: names of weights, pixels between levels, times of frames": 510,

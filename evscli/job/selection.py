@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from evscli.errors import UsageError
 from evscli.option import Checked, Option
@@ -71,6 +71,19 @@ class Selection(Checked):
     query: Annotated[str | None, Option("Question for cdpruner and semvid.", metavar="TEXT")] = None
     seed: Annotated[int, Option("Seed of random methods.", metavar="N", least=0, below=2**63)] = 0
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for the first value that a field does not allow."""
+        super().__post_init__()
+        if self.prune_at is not None:
+            from evscli.pruners.places import check_place  # not needed for help
+
+            object.__setattr__(self, "prune_at", check_place("--prune-at", self.prune_at))
+
+    @property
+    def place(self) -> PruneAt | None:
+        """The place in the encoder for all methods without one of their own."""
+        return cast("PruneAt | None", self.prune_at)
+
     @classmethod
     def replaced(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what the methods use. An option that no method at all has stays, to be refused."""
@@ -111,7 +124,6 @@ class Selection(Checked):
         method has; ModelError as `own_scorer` and for a scorer that is not readable.
         """
         from evscli.pruners import check_selection
-        from evscli.pruners.places import check_place
         from evscli.pruners.request import own_options, refuse_unused
         from evscli.pruners.spec import method_spec
 
@@ -119,13 +131,12 @@ class Selection(Checked):
         pruners = [*dict.fromkeys(spec.pruner for spec in specs)]
         given, rules = self._options(), self._rules()
         refuse_unused(given, pruners)
-        _refuse_replaced(specs, given, self.prune_at)
-        place = None if self.prune_at is None else check_place("--prune-at", self.prune_at)
+        _refuse_replaced(specs, given, self.place)
         requests: list[PruneRequest] = []
         for spec in specs:
             alone = spec.pruner.keeps_all and len(pruners) > 1
             own = {**own_options(spec.pruner, given), **spec.options}
-            block = place if spec.prune_at is None else spec.prune_at
+            block = self.place if spec.prune_at is None else spec.prune_at
             for rule in [None] if alone or not rules else rules:
                 request = check_selection(spec.pruner, rule, own, prune_at=block)
                 if "scorer" in request.needs:
@@ -150,7 +161,7 @@ class Selection(Checked):
 
 
 def _refuse_replaced(
-    specs: Sequence[MethodSpec], given: Mapping[str, OptionValue], prune_at: str | int | None
+    specs: Sequence[MethodSpec], given: Mapping[str, OptionValue], place: PruneAt | None
 ) -> None:
     """Raise UsageError for an option, or a block, in whose place every method has its own."""
     for name in given:
@@ -160,7 +171,7 @@ def _refuse_replaced(
                 f"--option {name} is not used, since every method has its own behind its name: "
                 "leave one of them out"
             )
-    if prune_at is not None and all(one.prune_at is not None for one in specs):
+    if place is not None and all(one.prune_at is not None for one in specs):
         raise UsageError(
             "--prune-at is not used, since every method has its own behind its name: leave one of "
             "them out"

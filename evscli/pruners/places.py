@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from evscli.errors import UsageError
 from evscli.option import value_text
 from evscli.pruners.method import Pruner
@@ -17,7 +19,7 @@ def check_place(name: str, given: object) -> PruneAt:
         return INPUT
     if isinstance(given, str) and given.isdecimal() and len(given) < 10:
         given = int(given)
-    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+    if isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= 0:
         return int(given)
     raise UsageError(
         f"{name} must be a block of the encoder counted from 0, or {INPUT}, got {value_text(given)}"

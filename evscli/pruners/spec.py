@@ -47,9 +47,7 @@ def method_spec(method: Method) -> MethodSpec:
         given = dict(split_assignments(written.split(","))) if colon else {}
     except UsageError as error:
         raise UsageError(f"method {method!r}: {error}") from None
-    place = given.pop(PLACE, None)
-    return MethodSpec(
-        pruner=pruner,
-        options=given,
-        prune_at=None if place is None else check_place(f"{PLACE} of method {pruner.name}", place),
-    )
+    place: PruneAt | None = None
+    if PLACE in given:
+        place = check_place(f"option {PLACE} of method {pruner.name!r}", given.pop(PLACE))
+    return MethodSpec(pruner=pruner, options=given, prune_at=place)

@@ -125,6 +125,7 @@ def _reason(error: Exception) -> str:
     key = where.removeprefix(".")
     if missing := re.fullmatch("Object missing required field (.+)", what):
         return f"key {key + '.' * bool(key) + missing[1]!r} is missing"
+    what = re.sub("^Invalid enum value (.+)$", r"is \1, which is not allowed", what)
     if key:
         return f"key {key!r} " + re.sub("^Expected (.+), got ", r"must be \1, not ", what)
     return what.replace("Expected object, got", "a JSON object was expected, not")

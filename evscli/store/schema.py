@@ -77,6 +77,9 @@ class Places(Between):
     def __contains__(self, value: Any) -> bool:
         return value == INPUT or super().__contains__(value)
 
+    def __str__(self) -> str:
+        return f"{super().__str__()} or {INPUT}"
+
 
 _NUMBERS = {
     (0, 1e15): "source.size expected kept damaged_frames duration part.start part.end "

@@ -183,4 +183,19 @@ def test_pruning_inside_says_what_it_needs(clip: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     (store,) = (tmp_path / "evs-out").iterdir()
     assert open_store(store)["clip"].info.prune_at == 1
-    assert "block 1 of the encoder" in run_here("inspect", store, "clip", cwd=tmp_path).out
+    shown = run_here("inspect", store, "clip", cwd=tmp_path).out
+    assert "pruned\tinside the encoder, after block 1\n" in shown
+
+
+def test_pruning_before_the_encoder_is_recorded(tmp_path: Path, clip: Path) -> None:
+    asked = ("prune", clip, "--method", "evs:space=rgb", "--budget", "0.5", "-o", "store")
+    for _ in range(2):
+        done = run_here(*asked, "--prune-at", "input", cwd=tmp_path)
+        assert done.code == 0, done.err
+    assert open_store(tmp_path / "store")["clip"].info.prune_at == "input"
+    shown = run_here("inspect", "store", "clip", cwd=tmp_path).out
+    assert "pruned\tbefore the encoder\n" in shown
+    assert run_here(*asked, cwd=tmp_path).code == 1
+    refused = run_here(*asked, "--prune-at", "inputs", cwd=tmp_path)
+    assert refused.code == 2
+    assert "--prune-at must be a block of the encoder counted from 0, or input" in refused.error

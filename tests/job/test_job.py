@@ -266,7 +266,7 @@ def test_what_does_not_suit_is_refused_before_any_work(job: Job, line: str, clip
         (Selection, {"methods": ()}, "--method is empty"),
         (Selection, {"methods": "evs", "seed": 3.5}, "--seed must be a whole number, got 3.5"),
         (Selection, {"methods": "evs", "seed": None}, "--seed must be a whole number, got None"),
-        (Selection, {"methods": "evs", "prune_at": -1}, "--prune-at must be 0 or more, got -1"),
+        (Selection, {"methods": "evs", "prune_at": -1}, "--prune-at must be a block .*, got -1"),
         (Selection, {"methods": "evs", "options": {3: 1}}, "--option must be text or a Mapping"),
         (Job, {"selection": VCAST, "sampling": {}}, "sampling must be a Sampling, got {}"),
         (Job, {"selection": "vcast"}, "selection must be a Selection, got 'vcast'"),

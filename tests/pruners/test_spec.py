@@ -21,6 +21,7 @@ def written(spec: MethodSpec) -> tuple[str, dict[str, object], int | None]:
         ("vcast:tau=0.5", ("vcast", {"tau": "0.5"}, None)),
         ("vcast: tau = 0.5 , min_k=2", ("vcast", {"tau": "0.5", "min_k": "2"}, None)),
         ("vcast:prune_at=1", ("vcast", {}, 1)),
+        ("vcast:prune_at=input", ("vcast", {}, "input")),
         ("surprise:score=outlier+rarity,prune_at=0", ("surprise", {"score": "outlier+rarity"}, 0)),
         (get_pruner("evs"), ("evs", {}, None)),
     ],
@@ -36,8 +37,8 @@ def test_a_method_has_what_is_written_behind_its_name(method: str, means: object
         ("vcast:", "method 'vcast:': option '' must be NAME=VALUE"),
         ("vcast:tau", "option 'tau' must be NAME=VALUE"),
         ("vcast:tau=1,tau=2", "option 'tau' is given twice"),
-        ("vcast:prune_at=first", "'prune_at' of method 'vcast' must be a whole number"),
-        ("vcast:prune_at=-1", "prune_at of vcast must be at least 0, got -1"),
+        ("vcast:prune_at=first", "option prune_at of method 'vcast' must be a block .* or input"),
+        ("vcast:prune_at=-1", "option prune_at of method 'vcast' must be a block .*, got '-1'"),
     ],
 )
 def test_a_wrong_one_is_refused(method: str, words: str) -> None:

@@ -98,6 +98,8 @@ def test_every_odd_value_is_read_as_it_is_or_is_one_clear_error(
         ("rotation", 91, "key 'rotation' is 91, not in (0, 90, 180, 270)"),
         ("source_fps", 0, "key 'source_fps' is 0.0, not in 1e-12 to 1e+12"),
         ("part.start", -1, "key 'part.start' is -1.0, not in 0 to 1e+15"),
+        ("prune_at", -1, "key 'prune_at' is -1, not in 0 to 1e+15 or input"),
+        ("prune_at", "inputs", "key 'prune_at' is 'inputs', which is not allowed"),
         ("budget", 2, "key 'budget' is 2.0, not in 1e-12 to 1"),
     ],
 )

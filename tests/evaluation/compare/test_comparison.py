@@ -17,7 +17,7 @@ from evscli.evaluation.report.comparison import document_of
 from evscli.evaluation.report.plots import render
 from evscli.language.generate import load_language_model
 from evscli.pruners import PruneRequest, check_selection
-from evscli.records import VideoInput
+from evscli.records import INPUT, VideoInput
 from evscli.tables import as_markdown
 from tests.videos import truncate, write_video
 
@@ -28,8 +28,9 @@ REQUESTS = [
     check_selection("vcast", 0.25, prune_at=1),
     check_selection("window-diff", 0.5, prune_at=1),
     check_selection("random", 0.25),
+    check_selection("evs", 0.5, {"space": "rgb"}, prune_at=INPUT),
 ]
-NONE, ALL, AFTER, INSIDE, WINDOWS, RANDOM = range(6)
+NONE, ALL, AFTER, INSIDE, WINDOWS, RANDOM, BEFORE = range(7)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,9 @@ def test_pruning_inside_is_held_against_pruning_after(comparison: Comparison) ->
         for video in comparison.measured
     ]
     assert rows[INSIDE].inside_overlap == pytest.approx(torch.stack(shares).mean().item())
+    assert rows[BEFORE].inside_overlap == 1, "pixels choose the same after the encoder"
+    assert rows[BEFORE].inside_cosine is not None
+    assert 0.5 < rows[BEFORE].inside_cosine < 1
 
 
 def test_overlaps_are_shares_of_the_union(comparison: Comparison) -> None:
@@ -148,7 +152,7 @@ def test_tables_name_what_is_not_usual(comparison: Comparison) -> None:
     assert "| vcast | 0.25 |" in text
     assert "events" in as_markdown(tables["Diagnostics"])
     matrix = as_markdown(tables["Overlap of masks"])
-    assert matrix.splitlines()[0].endswith("| 5 | 6 |")
+    assert matrix.splitlines()[0].endswith("| 6 | 7 |")
 
 
 def test_lines_hold_every_number(comparison: Comparison) -> None:
@@ -160,7 +164,7 @@ def test_lines_hold_every_number(comparison: Comparison) -> None:
 def test_the_json_holds_every_video(comparison: Comparison) -> None:
     values = json.loads(json.dumps(comparison.as_json()))
     assert [video["id"] for video in values["videos"]] == ["a", "b"]
-    kept = [sum(video["selections"][k]["kept"] for video in values["videos"]) for k in range(6)]
+    kept = [sum(video["selections"][k]["kept"] for video in values["videos"]) for k in range(7)]
     assert kept == [row["kept"] for row in values["selections"]]
     assert values["failures"][0]["id"] == "torn"
 

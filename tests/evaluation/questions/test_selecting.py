@@ -66,11 +66,15 @@ def test_a_method_that_chooses_by_a_question_chooses_anew_for_each(
 
 def test_selections_are_those_of_the_pruner(checkpoint: LoadedCheckpoint, clip: VideoInput) -> None:
     selection = Selection(
-        methods=("window-diff", "vcast"), budgets=("24tok", "0.5"), prune_at=1, seed=3
+        methods=("window-diff", "vcast", "evs:space=rgb,prune_at=input"),
+        budgets=("24tok", "0.5"),
+        prune_at=1,
+        seed=3,
     )
     found = chosen(checkpoint, clip, selection)
     requests = selections(selection)
-    assert [one.prune_at for one in requests] == [None, 1, 1, 1, 1, None, None]
+    places = [None, 1, 1, 1, 1, "input", "input", None, None]
+    assert [one.prune_at for one in requests] == places
     pruner = VideoPruner(checkpoint.encoder, *requests, seed=3)
     for number, record in pruner.prune(clip):
         assert isinstance(record, PrunedVideo)

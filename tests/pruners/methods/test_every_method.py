@@ -106,7 +106,7 @@ def test_methods_and_options_with_one_order_are_known() -> None:
         if check_selection(method, 0.5, options).count_rule(4) is not None
     }
     surprising = {"surprise", "surprise by other parts", "surprise by curvature"}
-    assert nested == {"evs", "evs in a window", "dtd", "norm", "random", *surprising}
+    assert nested == {"evs", "evs in a window", "dtd", "rlt", "norm", "random", *surprising}
     inside = check_selection("norm", 0.5, prune_at=1)
     assert inside.count_rule(4) is None
 
