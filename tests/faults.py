@@ -8,6 +8,8 @@ import signal
 import struct
 from collections.abc import Iterable, Iterator
 
+import torch
+
 from evscli.errors import VideoError
 from evscli.job import Pruning
 from evscli.job.loading import make_pruner
@@ -15,7 +17,10 @@ from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
 from evscli.records import PrunedVideo
 from evscli.store import StoreWriter
+from evscli.video_errors import video_errors
 from tests import faulty_decoder
+
+ILLEGAL_ACCESS = "CUDA error: an illegal memory access was encountered\nFor debugging consider"
 
 PRUNE_PLANNED = VideoPruner.prune_planned
 
@@ -39,6 +44,9 @@ def _prune(
 ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
     if planned.video.path.name.startswith("fatal"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if planned.video.path.name.startswith("lost"):
+        with video_errors("encode", planned.video):
+            raise torch.AcceleratorError(ILLEGAL_ACCESS)
     return PRUNE_PLANNED(self, planned, which, frames=frames)
 
 

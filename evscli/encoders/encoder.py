@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.tower import encode_frames
 from evscli.errors import UsageError, VideoError
@@ -20,6 +22,8 @@ from evscli.models.contract import PixelFormat, Resize, SamplingRules, Tower, Vi
 from evscli.models.parts.pixels import rechunk
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
 from evscli.scratch import allocate
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,11 +43,16 @@ class VideoEncoder:
     dtype: torch.dtype
     """The dtype of weights and arithmetic."""
     chunk_frames: int
-    """Frames in one call of the tower; a multiple of the temporal patch."""
+    """Frames in one call of the tower, where memory suffices; a multiple of the temporal patch."""
     suffix: Tensor | None = None
     """[n, D] tokens behind those of all cells of a video, on the CPU, of a model with such."""
     resize_on_device: bool
     """Whether frames are resized on the device, which is faster there and approximate."""
+
+    @cached_property
+    def length(self) -> ChunkLength:
+        """The number of frames in one call, which falls where memory lacks."""
+        return ChunkLength(asked=self.chunk_frames, least=self.form.temporal_patch_size)
 
     @property
     def token_dtype(self) -> torch.dtype:
@@ -105,19 +114,22 @@ class VideoEncoder:
         self.check_block(after)
         tower = self._tower(plan)
         prefix = Prefix(tower, after, plan.grid_thw[0])
-        for patches in self._patches(chunks):
-            with torch.inference_mode():
-                prefix.add(patches)
+        for _ in self._by_chunk(chunks, prefix.add):
+            pass
         self._check_complete(prefix.done, plan)
         return prefix
 
     def finish(self, prefix: Prefix, choice: WindowChoice) -> WindowTokens:
         """Run the windows chosen through the other blocks."""
-        frames = self.chunk_frames // self.form.temporal_patch_size
-        with torch.inference_mode():
-            tokens = finish(prefix, choice, patches=frames * prefix.patches, device=self.device)
-            embeds, planes = self._rounded(tokens.embeds, tokens.planes)
-        return WindowTokens(embeds=embeds, planes=planes)
+        size = prefix.patches // self.form.temporal_patch_size
+
+        def run(frames: int) -> WindowTokens:
+            with torch.inference_mode():
+                tokens = finish(prefix, choice, patches=frames * size, device=self.device)
+                embeds, planes = self._rounded(tokens.embeds, tokens.planes)
+            return WindowTokens(embeds=embeds, planes=planes)
+
+        return self.length.run(run, prefix.frames * self.form.temporal_patch_size)
 
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size
@@ -125,10 +137,22 @@ class VideoEncoder:
         with torch.inference_mode():
             return self.for_grid((height // patch, width // patch))
 
-    def _patches(self, chunks: Iterable[FrameChunk]) -> Iterator[Tensor]:
-        """Yield the patches [t, S, P] of one chunk after the other, on the device."""
+    def _by_chunk(self, chunks: Iterable[FrameChunk], step: Callable[[Tensor], T]) -> Iterator[T]:
+        """Yield what `step` makes of the patches [t, S, P] of each chunk, on the device."""
         for pixels in rechunk(chunks, self.chunk_frames):
-            yield self.form.patchify(_to_device(pixels, self.device))
+            rest = pixels
+            while len(rest):
+                frames, made = self.length.run(partial(self._step, step, rest), len(rest))
+                rest = rest[frames:]
+                yield made
+
+    def _step(self, step: Callable[[Tensor], T], pixels: Tensor, frames: int) -> tuple[int, T]:
+        """Return what `step` makes of at most `frames` of the frames, and their number."""
+        some = pixels[:frames]
+        # Not around a loop: neither the decoder behind the chunks nor the caller between two
+        # results should run in inference mode.
+        with torch.inference_mode():
+            return len(some), step(self.form.patchify(_to_device(some, self.device)))
 
     def _check_complete(self, done: int, plan: FramePlan) -> None:
         if done != plan.grid_thw[0]:
@@ -143,12 +167,9 @@ class VideoEncoder:
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the tokens of one chunk after the other, on the device."""
         tower = self._tower(plan)
-        for patches in self._patches(chunks):
-            # Not around the loop: neither the decoder behind `chunks` nor the caller between two
-            # results should run in inference mode.
-            with torch.inference_mode():
-                tokens = self._rounded(*encode_frames(tower, patches))
-            yield tokens
+        yield from self._by_chunk(
+            chunks, lambda patches: self._rounded(*encode_frames(tower, patches))
+        )
 
     def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return tokens in the dtype that they are kept in: methods see what a store will hold."""

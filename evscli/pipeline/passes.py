@@ -150,7 +150,7 @@ class InsidePass(EncoderPass):
             tokens = self.encoder.finish(self.prefix, choice)
             refuse_infinite((tokens.embeds, tokens.planes), self.planned.video)
         return pruned_video(
-            self.planned,
+            self.planned.noted(self.encoder.length.notes),
             request,
             choice.kept,
             tokens.embeds,
@@ -208,7 +208,8 @@ def encode(
         query=None if extras.query is None else extras.query.rows,
         seed=extras.seed,
     )
-    return AfterPass(planned=planned, inputs=inputs, tokens=tokens, query=extras.query)
+    noted = planned.noted(encoder.length.notes)
+    return AfterPass(planned=noted, inputs=inputs, tokens=tokens, query=extras.query)
 
 
 def encode_video(

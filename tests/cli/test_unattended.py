@@ -227,6 +227,46 @@ def test_a_video_that_kills_its_worker_fails_and_the_rest_go_on(
     assert "2 workers died while they were at it" in failure.message
 
 
+def test_a_video_that_breaks_the_device_of_its_workers_fails_and_the_rest_go_on(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    shutil.copy(folder / "00.mp4", folder / "lost.mp4")
+    arguments = ("prune", folder, *PRUNE, "--workers", "2")
+    result = run_evs(*arguments, cwd=tmp_path, before=install)
+    assert result.code == 3, result
+    store = open_store(tmp_path / "store")
+    assert len(store) == FEW
+    assert all(store[name].info == undisturbed[name].info for name in store)
+    (failure,) = store.failures.values()
+    assert (failure.id, failure.stage, failure.kind) == ("lost", "encode", "Crashed")
+    why = "its device failed: CUDA error: an illegal memory access was encountered"
+    assert result.err.count(f"died ({why}); another one goes on with its videos") == 2
+    assert "Traceback" not in result.err
+
+
+def test_a_device_that_is_lost_ends_a_run_in_one_process_and_the_next_goes_on_behind_it(
+    clips: Path, tmp_path: Path
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    shutil.copy(folder / "00.mp4", folder / "lost.mp4")
+    for number in (4, 5):
+        shutil.copy(folder / "00.mp4", folder / f"z{number}.mp4")
+    result = run_evs("prune", folder, *PRUNE, cwd=tmp_path, before=install)
+    assert result.code == 1, result
+    line = result.err.strip().splitlines()[-1]
+    assert re.fullmatch(
+        r"error: .*lost\.mp4: the device failed \(CUDA error: .*run the same.*", line
+    )
+    store = open_store(tmp_path / "store")
+    assert len(store) == FEW
+    assert store.failures["lost"].kind == "DeviceLostError"
+    again = run_evs("prune", folder, *PRUNE, cwd=tmp_path, before=install)
+    assert again.code == 3, again
+    assert len(open_store(tmp_path / "store")) == FEW + 2
+    assert [*verify(open_store(tmp_path / "store"))] == []
+
+
 def test_several_workers_keep_what_is_finished_on_ctrl_c_and_make_the_same_store(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:

@@ -6,6 +6,7 @@ this process itself, several by a worker process each.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from evscli.corpus.executors.pruning import prune_tasks
 from evscli.corpus.executors.queue import TaskQueue
 from evscli.corpus.resume import Backlog, StoreState, read_state, recover_orphans
 from evscli.corpus.segments import Cutter, lost_segments, segment_tasks, uncut
-from evscli.corpus.tasks import Summary, Task
-from evscli.errors import StoreError
+from evscli.corpus.tasks import Summary, Task, failure_of
+from evscli.errors import DeviceLostError, StoreError, VideoError
 from evscli.records import VideoInput
 from evscli.store import StoreWriter
 
@@ -119,7 +120,28 @@ def _prune_here(run: CorpusRun) -> list[Summary]:
         if not tasks:
             return queue.summaries
         decoders = engine.decoders(most=None if engine.segment else tasks)
-        with closing(prune_tasks(queue, pruner, writers, decoders)) as results:
+        at = deque[Task](maxlen=1)
+        results = prune_tasks(queue, pruner, writers, decoders, begun=at.append)
+        with closing(results), recorded_loss(at, writers):
             for done in results:
                 run.listener.done(done, again=queue.settle(done))
     return queue.summaries
+
+
+@contextmanager
+def recorded_loss(begun: Sequence[Task], writers: Sequence[StoreWriter]) -> Iterator[None]:
+    """Record a failure of the last task of `begun` where the device is lost.
+
+    The next run then goes on behind that video, which may be what the device cannot do.
+    """
+    try:
+        yield
+    except DeviceLostError as error:
+        video = begun[-1].video
+        failed = VideoError(str(error), stage="encode", kind=type(error).__name__)
+        failed.__cause__ = error
+        failure = failure_of(video, failed)
+        for number in begun[-1].tries:
+            if video.id not in writers[number].finished:
+                writers[number].fail(failure)
+        raise

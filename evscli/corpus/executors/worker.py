@@ -17,7 +17,7 @@ from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.executors.pruning import TaskSource, prune_tasks
 from evscli.corpus.resume import recover_orphans
 from evscli.corpus.tasks import Done
-from evscli.errors import EvsError, StoreBusyError
+from evscli.errors import DeviceLostError, EvsError, StoreBusyError
 from evscli.installed import broken_package
 from evscli.records import RunConfig
 from evscli.store import StoreWriter
@@ -66,11 +66,18 @@ class Stopped:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The message that the worker's process cannot use its device any more, and ends."""
+
+    error: DeviceLostError
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """The message that the worker has no more tasks and has written everything."""
 
 
-Message = Up | TaskWanted | Begun | Done | Stopped | Finished
+Message = Up | TaskWanted | Begun | Done | Stopped | Lost | Finished
 
 
 class Driver(TaskSource, Protocol):
@@ -83,11 +90,14 @@ class Driver(TaskSource, Protocol):
 def work(driver: Driver, assignment: Assignment) -> None:
     """Do the tasks that are handed out; KeyboardInterrupt ends it, with everything finished kept.
 
-    An error that keeps it from going on is sent to the driver.
+    An error that keeps it from going on is sent to the driver, and a device that is lost too.
     """
     with suppress(KeyboardInterrupt, ConnectionError):
         try:
             _work(driver, assignment)
+        except DeviceLostError as error:
+            note_traceback(error, traceback_of(error), process="worker")
+            driver.send(Lost(error=error))
         except Exception as error:
             driver.send(Stopped(error=_stopping(error)))
         else:
