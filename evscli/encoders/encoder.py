@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from evscli.encoders.arithmetic import computing
 from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.tower import encode_frames
@@ -24,6 +25,9 @@ from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, Window
 from evscli.scratch import allocate
 
 T = TypeVar("T")
+
+GRIDS = 4
+"""The number of grids whose positions are kept on the device."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +57,11 @@ class VideoEncoder:
     def length(self) -> ChunkLength:
         """The number of frames in one call, which falls where memory lacks."""
         return ChunkLength(asked=self.chunk_frames, least=self.form.temporal_patch_size)
+
+    @cached_property
+    def _towers(self) -> Callable[[tuple[int, int]], Tower]:
+        """The function `for_grid` that has the last grids at hand: most videos share one."""
+        return lru_cache(GRIDS)(self.for_grid)
 
     @property
     def token_dtype(self) -> torch.dtype:
@@ -124,7 +133,7 @@ class VideoEncoder:
         size = prefix.patches // self.form.temporal_patch_size
 
         def run(frames: int) -> WindowTokens:
-            with torch.inference_mode():
+            with computing():
                 tokens = finish(prefix, choice, patches=frames * size, device=self.device)
                 embeds, planes = self._rounded(tokens.embeds, tokens.planes)
             return WindowTokens(embeds=embeds, planes=planes)
@@ -134,8 +143,8 @@ class VideoEncoder:
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size
         height, width = plan.resized_size
-        with torch.inference_mode():
-            return self.for_grid((height // patch, width // patch))
+        with computing():
+            return self._towers((height // patch, width // patch))
 
     def _by_chunk(self, chunks: Iterable[FrameChunk], step: Callable[[Tensor], T]) -> Iterator[T]:
         """Yield what `step` makes of the patches [t, S, P] of each chunk, on the device."""
@@ -151,7 +160,7 @@ class VideoEncoder:
         some = pixels[:frames]
         # Not around a loop: neither the decoder behind the chunks nor the caller between two
         # results should run in inference mode.
-        with torch.inference_mode():
+        with computing():
             return len(some), step(self.form.patchify(_to_device(some, self.device)))
 
     def _check_complete(self, done: int, plan: FramePlan) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol
 from torch import Tensor
 
 from evscli.encoders import VideoEncoder
+from evscli.encoders.arithmetic import whole_float32
 from evscli.encoders.early import Prefix
 from evscli.pipeline.frames import (
     Frames,
@@ -109,7 +110,7 @@ class AfterPass(EncoderPass):
 
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose tokens, each a window of its own. Raises VideoError with `stage` prune."""
-        with video_errors("prune", self.planned.video):
+        with video_errors("prune", self.planned.video), whole_float32():
             return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
 
     def finish(
@@ -139,7 +140,7 @@ class InsidePass(EncoderPass):
 
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose windows by their hidden states. Raises VideoError with `stage` prune."""
-        with video_errors("prune", self.planned.video):
+        with video_errors("prune", self.planned.video), whole_float32():
             return select_windows(request, self.prefix.windows(), self.inputs)
 
     def finish(
