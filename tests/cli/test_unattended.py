@@ -267,6 +267,23 @@ def test_a_device_that_is_lost_ends_a_run_in_one_process_and_the_next_goes_on_be
     assert [*verify(open_store(tmp_path / "store"))] == []
 
 
+def test_several_workers_remark_once_that_a_store_was_begun_on_another_device(
+    clips: Path, tmp_path: Path
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    (folder / "00.mp4").rename(tmp_path / "later.mp4")
+    arguments = ("prune", folder, *PRUNE, "--workers", "2")
+    assert run_evs(*arguments, cwd=tmp_path).code == 0
+    path = tmp_path / "store" / "run.json"
+    run = json.loads(path.read_text())
+    run["provenance"]["device_name"] = "Another CPU"
+    path.write_text(json.dumps(run))
+    (tmp_path / "later.mp4").rename(folder / "later.mp4")
+    result = run_evs(*arguments, cwd=tmp_path)
+    assert result.code == 0, result
+    assert result.err.count("store was begun on cpu (Another CPU) and goes on on cpu (") == 1
+
+
 def test_several_workers_keep_what_is_finished_on_ctrl_c_and_make_the_same_store(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:

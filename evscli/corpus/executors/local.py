@@ -6,6 +6,7 @@ this process itself, several by a worker process each.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -17,12 +18,15 @@ from evscli.corpus.executors.pool import Backend, HandleKind, WorkerPool
 from evscli.corpus.executors.processes import ProcessBackend
 from evscli.corpus.executors.pruning import prune_tasks
 from evscli.corpus.executors.queue import TaskQueue
+from evscli.corpus.executors.worker import remarks_of
 from evscli.corpus.resume import Backlog, StoreState, read_state, recover_orphans
 from evscli.corpus.segments import Cutter, lost_segments, segment_tasks, uncut
 from evscli.corpus.tasks import Summary, Task, failure_of
 from evscli.errors import DeviceLostError, StoreError, VideoError
 from evscli.records import VideoInput
 from evscli.store import StoreWriter
+
+logger = logging.getLogger(__name__)
 
 
 def prune_corpus(
@@ -115,6 +119,8 @@ def _prune_here(run: CorpusRun) -> list[Summary]:
             stack.enter_context(StoreWriter(folder, config, writer=engine.numbers[0]))
             for folder, config in stores
         ]
+        for remark in remarks_of(writers):
+            logger.warning("%s", remark)
         states = [StoreState(finished=store.finished, failed=store.failed) for store in writers]
         queue, tasks = stack.enter_context(run.begun(states))
         if not tasks:

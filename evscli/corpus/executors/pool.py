@@ -125,6 +125,7 @@ class WorkerPool(Generic[HandleKind]):
         ]
         self._most = 2 * engine.lanes + 2
         self._slots: list[Slot[HandleKind]] = []
+        self._remarks: set[str] = set()
 
     def __enter__(self) -> Self:
         """Start the workers and wait until all have loaded the model and opened their stores.
@@ -160,7 +161,7 @@ class WorkerPool(Generic[HandleKind]):
                 if message is None or isinstance(message, Lost):
                     self._replace(slot, message)
                 elif isinstance(message, Up):
-                    slot.up = True
+                    self._note(slot, message)
                     yield from self._regain(slot, queue)
                 elif isinstance(message, Done):
                     slot.take_back(message)
@@ -180,6 +181,7 @@ class WorkerPool(Generic[HandleKind]):
             raise message.error
         if isinstance(message, Up):
             slot.up = True
+            self._say(message.remarks)
         elif isinstance(message, TaskWanted):
             slot.wants += 1
         elif isinstance(message, Begun):
@@ -192,6 +194,13 @@ class WorkerPool(Generic[HandleKind]):
                 "the model or wrote its last shard: check the machine's memory and disk, then run "
                 "the same command again"
             )
+
+    def _say(self, remarks: Sequence[str]) -> None:
+        """Report what no worker has remarked before."""
+        for remark in dict.fromkeys(remarks):
+            if remark not in self._remarks:
+                logger.warning("%s", remark)
+        self._remarks |= {*remarks}
 
     def _replace(self, slot: Slot[HandleKind], lost: Lost | None) -> None:
         """Start another worker for one that is dead, or that has `lost` its device."""

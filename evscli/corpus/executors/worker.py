@@ -6,6 +6,7 @@ The driver decides how messages travel.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ class Assignment:
 @dataclass(frozen=True, kw_only=True)
 class Up:
     """The message that the model is loaded and the stores are open."""
+
+    remarks: tuple[str, ...] = ()
+    """The remarks on these stores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +125,7 @@ def _work(driver: Driver, assignment: Assignment) -> None:
     until = time.monotonic() + (LOCK_SECONDS if assignment.replaces else 0.0)
     with ExitStack() as stack:
         writers = [_open(stack, *store, assignment.writer, until) for store in stores]
-        driver.send(Up())
+        driver.send(Up(remarks=remarks_of(writers)))
         results = prune_tasks(
             driver,
             pruner,
@@ -132,6 +136,11 @@ def _work(driver: Driver, assignment: Assignment) -> None:
         with closing(results):
             for done in results:
                 driver.send(done)
+
+
+def remarks_of(writers: Iterable[StoreWriter]) -> tuple[str, ...]:
+    """Return the remarks on stores that were opened."""
+    return tuple(writer.remark for writer in writers if writer.remark is not None)
 
 
 def _open(
