@@ -18,6 +18,7 @@ from evscli.encoders.arithmetic import computing
 from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.tower import encode_frames
+from evscli.encoders.transfers import Transfers, transfers_of
 from evscli.errors import UsageError, VideoError
 from evscli.models.contract import PixelFormat, Resize, SamplingRules, Tower, VisionShape
 from evscli.models.parts.pixels import rechunk
@@ -59,6 +60,11 @@ class VideoEncoder:
         return ChunkLength(asked=self.chunk_frames, least=self.form.temporal_patch_size)
 
     @cached_property
+    def transfers(self) -> Transfers:
+        """The copies to and from the device."""
+        return transfers_of(self.device)
+
+    @cached_property
     def _towers(self) -> Callable[[tuple[int, int]], Tower]:
         """The function `for_grid` that has the last grids at hand: most videos share one."""
         return lru_cache(GRIDS)(self.for_grid)
@@ -81,7 +87,7 @@ class VideoEncoder:
         approximate and stay on the device.
         """
         if self.resize_on_device:
-            on_device = _to_device(chunk.pixels, self.device)
+            on_device = self.transfers.upload(chunk.pixels)
             pixels = self.form.resize_on_device(on_device, plan.resized_size)
         else:
             pixels = self.form.resize(chunk.pixels, plan.resized_size)
@@ -95,11 +101,11 @@ class VideoEncoder:
         """
         tokens = self._allocate(plan.grid_thw)
         done = 0
-        for embeds, planes in _landed(self._encoded(chunks, plan)):
+        for embeds, *planes in self.transfers.landed(self._encoded(chunks, plan)):
             stop = done + len(embeds)
             tokens.embeds[done:stop] = embeds
-            if tokens.deepstack is not None and planes is not None:
-                tokens.deepstack[:, done:stop] = planes
+            if tokens.deepstack is not None:
+                tokens.deepstack[:, done:stop] = planes[0]
             done = stop
         self._check_complete(done, plan)
         return tokens
@@ -161,7 +167,7 @@ class VideoEncoder:
         # Not around a loop: neither the decoder behind the chunks nor the caller between two
         # results should run in inference mode.
         with computing():
-            return len(some), step(self.form.patchify(_to_device(some, self.device)))
+            return len(some), step(self.form.patchify(self.transfers.upload(some)))
 
     def _check_complete(self, done: int, plan: FramePlan) -> None:
         if done != plan.grid_thw[0]:
@@ -171,14 +177,15 @@ class VideoEncoder:
                 stage="decode",
             )
 
-    def _encoded(
-        self, chunks: Iterable[FrameChunk], plan: FramePlan
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield the tokens of one chunk after the other, on the device."""
+    def _encoded(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> Iterator[list[Tensor]]:
+        """Yield the embeds and any planes of one chunk after the other, on the device."""
         tower = self._tower(plan)
-        yield from self._by_chunk(
-            chunks, lambda patches: self._rounded(*encode_frames(tower, patches))
-        )
+
+        def run(patches: Tensor) -> list[Tensor]:
+            tokens = self._rounded(*encode_frames(tower, patches))
+            return [one for one in tokens if one is not None]
+
+        yield from self._by_chunk(chunks, run)
 
     def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return tokens in the dtype that they are kept in: methods see what a store will hold."""
@@ -192,48 +199,3 @@ class VideoEncoder:
             embeds=allocate(shape, self.token_dtype),
             deepstack=allocate((planes, *shape), self.token_dtype) if planes else None,
         )
-
-
-def _landed(
-    results: Iterable[tuple[Tensor, Tensor | None]],
-) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Bring results to the CPU in order, while the next chunk is computed on CUDA."""
-    waiting: tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None] | None = None
-    for embeds, planes in results:
-        landing = _start_landing(embeds, planes)
-        if waiting is not None:
-            yield _finish_landing(*waiting)
-        waiting = landing
-    if waiting is not None:
-        yield _finish_landing(*waiting)
-
-
-def _start_landing(
-    embeds: Tensor, planes: Tensor | None
-) -> tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None]:
-    if embeds.device.type == "cpu":
-        return (embeds, planes), None
-    copies = (_to_pinned(embeds), None if planes is None else _to_pinned(planes))
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record(torch.cuda.current_stream(embeds.device))
-    return copies, event
-
-
-def _finish_landing(
-    copies: tuple[Tensor, Tensor | None], event: torch.cuda.Event | None
-) -> tuple[Tensor, Tensor | None]:
-    if event is not None:
-        event.synchronize()
-    return copies
-
-
-def _to_pinned(value: Tensor) -> Tensor:
-    host = torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
-    return host.copy_(value, non_blocking=True)
-
-
-def _to_device(pixels: Tensor, device: torch.device) -> Tensor:
-    """Start the copy to the device; from pinned memory it does not block."""
-    if pixels.device.type == device.type:
-        return pixels
-    return pixels.pin_memory().to(device, non_blocking=True)
