@@ -21,6 +21,7 @@ from evscli.corpus.tasks import Done
 from evscli.errors import DeviceLostError, EvsError, StoreBusyError
 from evscli.installed import broken_package
 from evscli.records import RunConfig
+from evscli.scratch import share_memory
 from evscli.store import StoreWriter
 from evscli.tracebacks import note_traceback, traceback_of
 
@@ -118,6 +119,7 @@ def _stopping(error: Exception) -> EvsError:
 
 def _work(driver: Driver, assignment: Assignment) -> None:
     torch.set_num_threads(assignment.engine.threads)
+    share_memory(len(assignment.engine.devices) or 1)
     pruner = assignment.make(assignment.device)
     stores = [*zip(assignment.folders, pruner.configs, strict=True)]
     if assignment.engine.is_alone and assignment.writer == assignment.engine.numbers[0]:
