@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -123,3 +125,37 @@ def test_errors_while_something_is_loaded_are_those_of_the_device(
     ):
         raise error
     assert type(caught.value) is kind
+
+
+GPU_TESTS = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+ASSERTED = """
+import torch
+from evscli.device_errors import breaks_device, lacks_memory
+try:
+    torch.zeros(2, device="cuda")[torch.tensor([5], device="cuda")].cpu()
+except Exception as error:
+    assert breaks_device(error), repr(error)
+try:
+    torch.zeros(2, device="cuda").sum().item()
+except Exception as error:
+    assert breaks_device(error), repr(error)
+else:
+    raise AssertionError("the device still works")
+"""
+
+
+@pytest.mark.parametrize("code", [pytest.param(ASSERTED, id="assert", marks=GPU_TESTS)])
+def test_an_assertion_on_a_gpu_breaks_it_for_its_process(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("size", [pytest.param(1 << 50, marks=GPU_TESTS)])
+def test_a_gpu_that_lacks_memory_goes_on(size: int) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(size, dtype=torch.uint8, device="cuda")
+    assert lacks_memory(caught.value)
+    assert int(torch.ones(2, device="cuda").sum()) == 2

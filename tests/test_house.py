@@ -51,6 +51,7 @@ MOST_LINES = 27_000 + sum(
         "Nemotron-Omni: names of weights, pixels between levels, times of frames": 510,
         "devices that fail or lack memory": 180,
         "devices of a store": 125,
+        "selections on the device": 85,
         "memory before scratch files": 75,
         "copies beside the computation": 95,
         "attention of any length": 20,

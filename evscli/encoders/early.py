@@ -115,7 +115,7 @@ def _finish_part(
         whole = prefix.states[prefix.after][part].to(device)
         whole = tower.block(number + 1, whole, patches_of(tower, bias))
         packed[number + 1] = packing.take(whole)
-    return run_packed(tower, packed, packing, keep.to(device))
+    return run_packed(tower, packed, packing, keep)
 
 
 def _finish_whole(

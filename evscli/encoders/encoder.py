@@ -6,9 +6,10 @@ neither where frames come from nor what happens to the tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from math import prod
 from typing import Any, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from evscli.encoders.arithmetic import computing
 from evscli.encoders.chunks import ChunkLength
+from evscli.encoders.device import token_room
 from evscli.encoders.early import Prefix, finish
 from evscli.encoders.tower import encode_frames
 from evscli.encoders.transfers import Transfers, transfers_of
@@ -93,15 +95,20 @@ class VideoEncoder:
             pixels = self.form.resize(chunk.pixels, plan.resized_size)
         return FrameChunk(start=chunk.start, pixels=pixels)
 
-    def encode(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> VideoTokens:
+    def encode(
+        self, chunks: Iterable[FrameChunk], plan: FramePlan, *, stay: bool = False
+    ) -> VideoTokens:
         """Encode resized frames, given in consecutive chunks of any length.
 
-        Returns the tokens on the CPU, file-backed where they are large. Raises VideoError where
-        the chunks hold fewer frames than the plan, and OSError where the scratch disk is full.
+        Returns the tokens on the CPU, file-backed where they are large; those that may `stay` do so
+        on a GPU of which they take a small part. Raises VideoError where the chunks hold fewer
+        frames than the plan, and OSError where the scratch disk is full.
         """
-        tokens = self._allocate(plan.grid_thw)
+        stays = stay and self._bytes(plan.grid_thw) <= token_room(self.device)
+        tokens = self._allocate(plan.grid_thw, stays=stays)
+        results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
         done = 0
-        for embeds, *planes in self.transfers.landed(self._encoded(chunks, plan)):
+        for embeds, *planes in results if stays else self.transfers.landed(results):
             stop = done + len(embeds)
             tokens.embeds[done:stop] = embeds
             if tokens.deepstack is not None:
@@ -192,10 +199,16 @@ class VideoEncoder:
         dtype = self.token_dtype
         return embeds.to(dtype), None if planes is None else planes.to(dtype)
 
-    def _allocate(self, grid_thw: tuple[int, int, int]) -> VideoTokens:
+    def _bytes(self, grid_thw: tuple[int, int, int]) -> int:
+        """Return the bytes of all tokens and planes of a grid."""
+        values = prod(grid_thw) * self.info.embed_dim * (1 + self.info.deepstack_planes)
+        return values * self.token_dtype.itemsize
+
+    def _allocate(self, grid_thw: tuple[int, int, int], *, stays: bool) -> VideoTokens:
+        make = partial(torch.empty, device=self.device) if stays else allocate
         shape = (*grid_thw, self.info.embed_dim)
         planes = self.info.deepstack_planes
         return VideoTokens(
-            embeds=allocate(shape, self.token_dtype),
-            deepstack=allocate((planes, *shape), self.token_dtype) if planes else None,
+            embeds=make(shape, dtype=self.token_dtype),
+            deepstack=make((planes, *shape), dtype=self.token_dtype) if planes else None,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from math import prod
 from typing import Any, Protocol
@@ -45,9 +46,12 @@ class PlainTransfers:
 
 @dataclass(eq=False)
 class Slot:
-    """Page-locked buffers of one copy, and the event behind it."""
+    """Page-locked buffers of one copy."""
 
     event: Any
+    """The end of the copy."""
+    behind: Any
+    """The end of what was to be computed when the copy was asked for."""
     locked: bool
     buffers: dict[int, Tensor] = field(default_factory=dict)
 
@@ -66,12 +70,17 @@ class Lane:
 
     def __init__(self, gpu: Any, device: torch.device, *, locked: bool) -> None:
         self.stream = gpu.Stream(device)
-        self._slots = cycle([Slot(gpu.Event(blocking=True), locked) for _ in range(2)])
+        event = partial(gpu.Event, blocking=True)
+        self._slots = cycle([Slot(event(), event(), locked) for _ in range(2)])
 
     def slot(self) -> Slot:
-        """Return the next slot once its last copy has ended."""
+        """Return the next slot once its last copy has ended, and what came before that.
+
+        Else this process would upload all of a video while the device computes its first chunk.
+        """
         slot = next(self._slots)
         slot.event.synchronize()
+        slot.behind.synchronize()
         return slot
 
 
@@ -87,12 +96,13 @@ class StreamTransfers:
         """Return the pixels on the device, for whatever the current stream computes next."""
         if pixels.is_cuda:
             return pixels
+        current = self._gpu.current_stream(self._device)
         slot, stream = self._up.slot(), self._up.stream
+        slot.behind.record(current)
         host = slot.room(0, pixels).copy_(pixels)
         with self._gpu.stream(stream):
             there = host.to(self._device, non_blocking=True)
             slot.event.record(stream)
-        current = self._gpu.current_stream(self._device)
         current.wait_event(slot.event)
         _used_on(current, there)
         return there

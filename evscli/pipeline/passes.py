@@ -15,6 +15,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from evscli.device_errors import free_tensors, lacks_memory, release_memory
 from evscli.encoders import VideoEncoder
 from evscli.encoders.arithmetic import whole_float32
 from evscli.encoders.early import Prefix
@@ -29,7 +30,14 @@ from evscli.pipeline.planned import PlannedVideo, plan_video
 from evscli.pipeline.record import pruned_video, refuse_infinite
 from evscli.pruners import PruneRequest, select_tokens, select_windows
 from evscli.pruners.positions import gather_tokens
-from evscli.records import PrunedVideo, PruneInputs, VideoInput, VideoTokens, WindowChoice
+from evscli.records import (
+    KeptTokens,
+    PrunedVideo,
+    PruneInputs,
+    VideoInput,
+    VideoTokens,
+    WindowChoice,
+)
 from evscli.video_errors import video_errors
 
 
@@ -111,7 +119,18 @@ class AfterPass(EncoderPass):
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose tokens, each a window of its own. Raises VideoError with `stage` prune."""
         with video_errors("prune", self.planned.video), whole_float32():
-            return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
+            return WindowChoice(kept=self._choose(request).on_cpu())
+
+    def _choose(self, request: PruneRequest) -> KeptTokens:
+        """Choose where the tokens are; on the CPU where their device lacks memory for it."""
+        try:
+            return select_tokens(request, self.tokens, self.inputs)
+        except Exception as error:
+            if not lacks_memory(error) or self.tokens.embeds.device.type == "cpu":
+                raise
+            free_tensors(error)
+        release_memory()
+        return select_tokens(request, self.tokens.on_cpu(), self.inputs)
 
     def finish(
         self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
@@ -168,14 +187,15 @@ def begin_pass(
     frames: Frames | None = None,
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
+    stay: bool = False,
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    With None they run through all blocks. `pixels` keeps the resized pixels for methods that score
-    them. Raises VideoError with `stage` decode or encode.
+    With None they run through all blocks, and all tokens may `stay` on the device. `pixels` keeps
+    the resized pixels for methods that score them. Raises VideoError with `stage` decode or encode.
     """
     if after is None:
-        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras)
+        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras, stay=stay)
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
@@ -197,12 +217,13 @@ def encode(
     frames: Frames | None = None,
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
+    stay: bool = False,
 ) -> AfterPass:
     """Run the chosen frames through the whole encoder. Raises as `begin_pass` does."""
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
-            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
+            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan, stay=stay)
         refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
     inputs = PruneInputs(
         pixels=None if kept is None else pixel_source(kept, encoder),

@@ -157,6 +157,7 @@ class VideoPruner:
                 frames=frames,
                 pixels=need_pixels(requests.values()),
                 extras=extras,
+                stay=True,
             )
             for number, request in requests.items():
                 try:

@@ -94,11 +94,15 @@ def test_uploads_have_a_stream_of_their_own_and_two_buffers(
     kept = [transfers.upload(torch.full((2, 3), number)).clone() for number in range(3)]
     assert [int(one[0, 0]) for one in kept] == [0, 1, 2]
     assert gpu.log == [
+        "compute records event2",
         "up records event1",
         "compute waits for event1",
-        "up records event2",
-        "compute waits for event2",
+        "compute records event4",
+        "up records event3",
+        "compute waits for event3",
         "host waits for event1",  # before its buffer is written again
+        "host waits for event2",  # so that at most two chunks are ahead
+        "compute records event2",
         "up records event1",
         "compute waits for event1",
     ]
@@ -116,7 +120,7 @@ def test_a_result_is_waited_for_when_the_next_one_is_under_way(
 
     assert [int(embeds[0, 0]) for embeds, _ in landed] == [0, 1, 2]
     assert [planes.tolist() for _, planes in landed] == [[], [1], [2, 2]]
-    first, second = "event3", "event4"
+    first, second = "event5", "event7"
     assert gpu.log == [
         "computes 0",
         "down waits for compute",

@@ -9,7 +9,7 @@ and no method.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import torch
@@ -60,6 +60,8 @@ class Packing:
     size: int
     """S"""
     frames: Stretches
+    here: Tensor
+    """[K] `rows` where the packing was made, mostly on the CPU"""
 
     def take(self, states: Tensor) -> Tensor:
         """Pack states [T, S, C] to [K, C]."""
@@ -67,7 +69,7 @@ class Packing:
 
     def to(self, device: torch.device) -> Packing:
         """Return the packing for states on another device."""
-        return Packing(rows=self.rows.to(device), size=self.size, frames=self.frames.to(device))
+        return replace(self, rows=self.rows.to(device), frames=self.frames.to(device))
 
 
 def pack(keep: Tensor) -> Packing:
@@ -76,7 +78,7 @@ def pack(keep: Tensor) -> Packing:
     places = keep.flatten().nonzero().squeeze(1)
     frames = stretches(places // size)
     rows = places if frames.order is None else places[frames.order]
-    return Packing(rows=rows, size=size, frames=frames.side_by_side)
+    return Packing(rows=rows, size=size, frames=frames.side_by_side, here=rows)
 
 
 def refilled(keep: Tensor) -> Tensor:

@@ -1,0 +1,90 @@
+"""Selections where the tokens are: on the stand-in for a GPU, and what comes back from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evscli.encoders import VideoEncoder, load_encoder
+from evscli.pipeline import VideoPruner
+from evscli.pruners import PruneRequest, check_selection
+from evscli.records import KeptTokens, PrunedVideo, PruneInputs, VideoInput, VideoTokens
+from tests.stand_in import OnGpu, StandIn, on_gpu
+
+SELECTIONS = (("vcast", None), ("evs", None), ("random", None), ("window-diff", 1))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VideoEncoder:
+    return load_encoder("mini")
+
+
+@pytest.fixture
+def there(encoder: VideoEncoder, monkeypatch: pytest.MonkeyPatch) -> VideoEncoder:
+    """The encoder on a device with room for tokens."""
+    monkeypatch.setattr("evscli.encoders.encoder.token_room", lambda _: 1 << 40)
+    monkeypatch.setattr("evscli.provenance.device_name", str)
+    return on_gpu(encoder)
+
+
+def pruned(encoder: VideoEncoder, clip: Path) -> list[PrunedVideo]:
+    requests = [check_selection(name, 0.3, prune_at=at) for name, at in SELECTIONS]
+    pruner = VideoPruner(encoder, *requests, store_scores=True)
+    results = dict(pruner.prune(VideoInput(id="clip", path=clip, root=clip.parent)))
+    records = [results[number] for number in range(len(requests))]
+    assert all(isinstance(record, PrunedVideo) for record in records), records
+    return [record for record in records if isinstance(record, PrunedVideo)]
+
+
+def test_records_are_those_of_the_cpu_and_only_kept_rows_come_back(
+    encoder: VideoEncoder, there: VideoEncoder, clip: Path
+) -> None:
+    expected = pruned(encoder, clip)
+    with StandIn() as device:
+        records = pruned(there, clip)
+    for ours, theirs in zip(records, expected, strict=True):
+        assert ours.info == theirs.info
+        tensors = ours.tensors()
+        assert tensors.keys() == theirs.tensors().keys()
+        for name, value in theirs.tensors().items():
+            assert not isinstance(tensors[name], OnGpu), name
+            assert torch.equal(tensors[name], value), name
+    assert not any("landed" in wait.where for wait in device.seen), device.seen
+
+
+def test_a_device_without_memory_for_a_method_leaves_it_to_the_cpu(
+    encoder: VideoEncoder, there: VideoEncoder, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, places = pruned(encoder, clip)[:3], list[str]()
+    choose = PruneRequest.choose
+
+    def fail(self: PruneRequest, tokens: VideoTokens, inputs: PruneInputs) -> KeptTokens:
+        places.append(tokens.embeds.device.type)
+        if isinstance(tokens.embeds, OnGpu):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        kept = choose(self, tokens, inputs)
+        assert isinstance(kept, KeptTokens)
+        return kept
+
+    monkeypatch.setattr(PruneRequest, "choose", fail)
+    monkeypatch.setattr("tests.pipeline.test_stand_in_device.SELECTIONS", SELECTIONS[:3])
+    with StandIn():
+        records = pruned(there, clip)
+    assert places == ["standin", "cpu"] * 3
+    for ours, theirs in zip(records, expected, strict=True):
+        assert torch.equal(ours.keep_mask, theirs.keep_mask)
+        assert torch.equal(ours.embeds, theirs.embeds)
+
+
+def test_other_errors_of_a_method_are_not_tried_again(
+    encoder: VideoEncoder, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(PruneRequest, "choose", fail)
+    pruner = VideoPruner(encoder, check_selection("vcast", 0.3))
+    (result,) = pruner.prune(VideoInput(id="clip", path=clip, root=clip.parent))
+    assert "out of memory in prune" in str(result[1])
