@@ -7,7 +7,7 @@ neither where frames come from nor what happens to the tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from math import prod
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from evscli.device_errors import lacks_memory, release_memory
 from evscli.encoders.arithmetic import computing
 from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.device import token_room
@@ -31,6 +32,12 @@ T = TypeVar("T")
 
 GRIDS = 4
 """The number of grids whose positions are kept on the device."""
+
+CHOSEN_HERE = (
+    "The device lacked memory to choose tokens, so that the CPU did; of those with about equal "
+    "scores it may keep others."
+)
+"""The note on a video that is not done as one of its size is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,9 +111,9 @@ class VideoEncoder:
         on a GPU of which they take a small part. Raises VideoError where the chunks hold fewer
         frames than the plan, and OSError where the scratch disk is full.
         """
-        stays = stay and self._bytes(plan.grid_thw) <= token_room(self.device)
-        tokens = self._allocate(plan.grid_thw, stays=stays)
+        tokens = self._room(plan.grid_thw, stay=stay)
         results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
+        stays = tokens.embeds.device.type != "cpu"
         done = 0
         for embeds, *planes in results if stays else self.transfers.landed(results):
             stop = done + len(embeds)
@@ -204,8 +211,19 @@ class VideoEncoder:
         values = prod(grid_thw) * self.info.embed_dim * (1 + self.info.deepstack_planes)
         return values * self.token_dtype.itemsize
 
-    def _allocate(self, grid_thw: tuple[int, int, int], *, stays: bool) -> VideoTokens:
-        make = partial(torch.empty, device=self.device) if stays else allocate
+    def _room(self, grid_thw: tuple[int, int, int], *, stay: bool) -> VideoTokens:
+        """Allocate tokens on the device, where they may stay and there is room, or on the CPU."""
+        if not stay or self._bytes(grid_thw) > token_room(self.device):
+            return self._allocate(grid_thw, allocate)
+        try:
+            return self._allocate(grid_thw, partial(torch.empty, device=self.device))
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+        release_memory()
+        return replace(self._allocate(grid_thw, allocate), notes=(CHOSEN_HERE,))
+
+    def _allocate(self, grid_thw: tuple[int, int, int], make: Callable[..., Tensor]) -> VideoTokens:
         shape = (*grid_thw, self.info.embed_dim)
         planes = self.info.deepstack_planes
         return VideoTokens(

@@ -19,6 +19,7 @@ from evscli.device_errors import free_tensors, lacks_memory, release_memory
 from evscli.encoders import VideoEncoder
 from evscli.encoders.arithmetic import whole_float32
 from evscli.encoders.early import Prefix
+from evscli.encoders.encoder import CHOSEN_HERE
 from evscli.pipeline.frames import (
     Frames,
     decoded_here,
@@ -130,7 +131,8 @@ class AfterPass(EncoderPass):
                 raise
             free_tensors(error)
         release_memory()
-        return select_tokens(request, self.tokens.on_cpu(), self.inputs)
+        kept = select_tokens(request, self.tokens.on_cpu(), self.inputs)
+        return replace(kept, notes=(*kept.notes, CHOSEN_HERE))
 
     def finish(
         self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
@@ -230,7 +232,7 @@ def encode(
         query=None if extras.query is None else extras.query.rows,
         seed=extras.seed,
     )
-    noted = planned.noted(encoder.length.notes)
+    noted = planned.noted(encoder.length.notes + tokens.notes)
     return AfterPass(planned=noted, inputs=inputs, tokens=tokens, query=extras.query)
 
 

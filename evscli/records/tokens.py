@@ -18,6 +18,8 @@ class VideoTokens:
     """[T, h, w, D] embeddings."""
     deepstack: Tensor | None = None
     """[L, T, h, w, D] planes, for families with DeepStack, else None."""
+    notes: tuple[str, ...] = ()
+    """Notes on how they were made for a person, one sentence each."""
 
     @classmethod
     def from_embeds(cls, embeds: Tensor) -> VideoTokens:
@@ -29,7 +31,7 @@ class VideoTokens:
     def on_cpu(self) -> VideoTokens:
         """Return the tokens in this machine's memory."""
         planes = None if self.deepstack is None else self.deepstack.cpu()
-        return VideoTokens(embeds=self.embeds.cpu(), deepstack=planes)
+        return replace(self, embeds=self.embeds.cpu(), deepstack=planes)
 
     @property
     def grid_thw(self) -> tuple[int, int, int]:

@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from evscli.store import Store, open_store, verify
 from tests.disks import fill, mounted
 from tests.evs import Running, run_evs, wait_until
-from tests.faults import install, obey_permissions, small_shards
+from tests.faults import install, little_memory, no_memory, obey_permissions, small_shards
 from tests.stores import assert_same
 from tests.videos import truncate, write_video
 
@@ -265,6 +266,32 @@ def test_a_device_that_is_lost_ends_a_run_in_one_process_and_the_next_goes_on_be
     assert again.code == 3, again
     assert len(open_store(tmp_path / "store")) == FEW + 2
     assert [*verify(open_store(tmp_path / "store"))] == []
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")])
+def test_videos_are_encoded_a_few_frames_at_a_time_where_memory_lacks(
+    clips: Path, tmp_path: Path, more: tuple[str, ...], undisturbed: Store
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    result = run_evs("prune", folder, *PRUNE, *more, cwd=tmp_path, before=little_memory)
+    assert result.code == 0, result
+    store = open_store(tmp_path / "store")
+    assert len(store) == FEW
+    for name in store:
+        assert "Memory sufficed for 2 frames at a time" in store[name].info.notes[0]
+        assert torch.equal(store[name].keep_mask, undisturbed[name].keep_mask)
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")])
+def test_a_model_that_does_not_fit_its_device_is_one_line(
+    clips: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    result = run_evs("prune", clips, *PRUNE, *more, cwd=tmp_path, before=no_memory)
+    assert result.code == 1, result
+    assert result.err.strip().splitlines()[-1] == (
+        "error: cpu has too little memory for the vision tower of mini: free some, name another "
+        "--device, start fewer --workers, or use --device cpu"
+    )
 
 
 def test_several_workers_remark_once_that_a_store_was_begun_on_another_device(
