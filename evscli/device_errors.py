@@ -21,6 +21,7 @@ _LIBRARY = re.compile(
     r"\b(?:CUBLAS|CUDNN|CUSOLVER|CUSPARSE|HIPBLAS|MIOPEN)_?STATUS_?([A-Z_]+)", re.I
 )
 _BROKEN = re.compile(r"EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR|NOT_INITIALIZED", re.I)
+MATRIX: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 _MEMORY = re.compile(r"out of memory|STATUS_ALLOC_FAILED|DefaultCPUAllocator")
 
 
@@ -34,9 +35,10 @@ def lacks_memory(error: BaseException) -> bool:
 def breaks_device(error: BaseException) -> bool:
     """Return whether an error leaves this process without the use of its device.
 
-    Errors of the runtime count whatever they are: those that would pass cost a new process.
+    Errors of the runtime count whatever they are: those that would pass cost a new process. A
+    matrix that cannot be factored is not one of them, though its library fails in that.
     """
-    if not isinstance(error, RuntimeError) or lacks_memory(error):
+    if not isinstance(error, RuntimeError) or isinstance(error, MATRIX) or lacks_memory(error):
         return False
     if library := _LIBRARY.search(str(error)):
         return _BROKEN.match(library[1]) is not None

@@ -61,6 +61,8 @@ class StoreWriter:
         self._failed: dict[str, Failure] = {}
         self._staged: list[StagedVideo] = []
         self._claimed = False
+        self.remark: str | None = None
+        """The remark on a store that was begun on another device, once it is open."""
 
     def __enter__(self) -> Self:
         """Claim the store and take up what an earlier run left.
@@ -143,7 +145,6 @@ class StoreWriter:
         stack.callback(self._hidden.remove)
         claim_run(self.folder, self._config, temporary=hidden / "run")
         self.remark = note_device(self.folder, self._writer, self._config)
-        """A remark on a store that was begun on another device, where it was."""
         self._read_state()
         recovered = self._hidden.recover(self._finished)
         logger.info(
