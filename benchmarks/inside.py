@@ -26,6 +26,7 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionCon
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
+from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
 from evscli.encoders.scorer import expected_shapes
@@ -235,7 +236,9 @@ def pruned_run(
         return prefix, select_windows(request, prefix.windows(), inputs)
 
     def begin_at_input() -> tuple[Begun, WindowChoice]:
-        held = HeldPixels(case.tower, case.form, len(case.pixels), len(case.pixels))
+        frames = len(case.pixels)
+        length = ChunkLength(asked=frames, least=case.form.temporal_patch_size)
+        held = HeldPixels(case.tower, case.form, frames, length)
         held.add(case.pixels)
         source = PixelSource(
             chunks=lambda: iter([held.pixels]), temporal_patch_size=case.form.temporal_patch_size

@@ -3,7 +3,8 @@
 Both clips are made here, and so is a checkpoint whose tokens are as large as a 2B model's
 (width 2048, three DeepStack planes) while its tower is small enough for a CPU. Anonymous memory
 is RssAnon of the process that encodes and writes, read every 10 ms. The memory of its decoder
-processes is not in it, and tokens in scratch files do not count as anonymous.
+processes is not in it, and tokens in scratch files do not count as anonymous. The command takes the
+machine for one without free memory, or tokens would stay there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from benchmarks.harness import Benchmark, Report, interpreter
 from evscli.store import open_store
 
 FPS, HEIGHT, WIDTH = 24, 360, 640
+
+LITTLE = "from evscli import scratch; scratch.free_memory = lambda: 0; "
+"""The code by which `evs` takes this machine for one without free memory."""
 
 
 def write_clip(path: Path, seconds: int) -> None:
@@ -85,7 +89,7 @@ def peak_of(command: list[str]) -> tuple[float, float]:
     """Return the peak of anonymous MiB and the seconds of an `evs` command."""
     start, peak = time.monotonic(), 0
     with Path(os.devnull).open("w") as nowhere:
-        process = interpreter.start(interpreter.EVS, *command, out=nowhere)
+        process = interpreter.start(LITTLE + interpreter.EVS, *command, out=nowhere)
     watcher = threading.Event()
     while process.poll() is None:
         peak = max(peak, anonymous_kib(process.pid))

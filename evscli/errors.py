@@ -6,7 +6,8 @@
     ├── ModelError            this checkpoint cannot be used
     │   └── WrongModelError   a shard is used with a model whose vision weights did not make it
     ├── MethodError           a pruning method does not keep to its own rule
-    ├── DeviceError           the device asked for does not exist
+    ├── DeviceError           the device asked for does not exist, or has too little memory
+    │   └── DeviceLostError   this process cannot use its device any more
     └── StoreError            this store cannot be written or read
         ├── StoreBusyError    another run is writing to it
         ├── MismatchError     it holds another configuration, or another source under the same id
@@ -62,7 +63,18 @@ class MethodError(EvsError):
 
 
 class DeviceError(EvsError):
-    """The device asked for does not exist on this machine."""
+    """The device asked for does not exist on this machine, or has too little memory."""
+
+
+class DeviceLostError(DeviceError):
+    """A process cannot use its device any more, as after an illegal memory access.
+
+    `reason` is the first line of the error behind it. Another process can use the device.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StoreError(EvsError):

@@ -38,8 +38,16 @@ def provenance(*, device: str) -> dict[str, Any]:
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "device": device,
+        "device_name": device_name(device),
         "threads": torch.get_num_threads(),
     }
+
+
+def device_name(device: str) -> str:
+    """Return the name of the model of a device, `cpu` or `cuda:N`."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return processor_name()
 
 
 def processor_name() -> str:

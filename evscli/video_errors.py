@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
-from evscli.errors import EvsError, StoreError, UsageError, VideoError
+from evscli.device_errors import (
+    breaks_device,
+    free_tensors,
+    lacks_memory,
+    lost,
+    release_memory,
+)
+from evscli.errors import DeviceLostError, EvsError, StoreError, UsageError, VideoError
 from evscli.records import VideoInput
 
 
@@ -17,11 +22,12 @@ from evscli.records import VideoInput
 def video_errors(name: str, video: VideoInput, *, copy: Path | None = None) -> Iterator[None]:
     """Turn any error of one video into a VideoError with the stage `name` and what to do.
 
-    `copy` is the path of a copy of the video, which messages never name.
+    `copy` is the path of a copy of the video, which messages never name. A DeviceLostError stays
+    one: the device is lost to all videos.
     """
     try:
         yield
-    except UsageError:
+    except (UsageError, DeviceLostError):
         raise
     except VideoError as error:
         message = str(error) if copy is None else str(error).replace(str(copy), video.name)
@@ -31,11 +37,6 @@ def video_errors(name: str, video: VideoInput, *, copy: Path | None = None) -> I
         raise VideoError(named, stage=error.stage, kind=error.kind) from error
     except EvsError as error:
         raise VideoError(f"{video.name}: {error}", stage=name) from error
-    except torch.OutOfMemoryError as error:
-        raise VideoError(
-            f"{video.name}: out of memory on {name}; lower --chunk-frames or use --device cpu",
-            stage=name,
-        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno == errno.ENOSPC:  # the next video would fail as well
@@ -47,6 +48,16 @@ def video_errors(name: str, video: VideoInput, *, copy: Path | None = None) -> I
             f"{video.name}: {reason}; check the file and its permissions", stage=name
         ) from error
     except Exception as error:
+        if breaks_device(error):
+            raise lost(error, video.name) from error
+        if lacks_memory(error):
+            free_tensors(error)
+            release_memory()
+            raise VideoError(
+                f"{video.name}: out of memory in {name}; choose smaller or fewer frames "
+                "(--max-pixels, --max-frames), or use --device cpu",
+                stage=name,
+            ) from error
         first_line = (str(error).splitlines() or [""])[0]
         raise VideoError(
             f"{video.name}: {type(error).__name__} while in {name}: {first_line}; "

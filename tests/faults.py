@@ -8,14 +8,22 @@ import signal
 import struct
 from collections.abc import Iterable, Iterator
 
+import torch
+from torch import Tensor
+
+from evscli.encoders import encoder, load
 from evscli.errors import VideoError
 from evscli.job import Pruning
 from evscli.job.loading import make_pruner
+from evscli.models.contract import Tower
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
 from evscli.records import PrunedVideo
 from evscli.store import StoreWriter
+from evscli.video_errors import video_errors
 from tests import faulty_decoder
+
+ILLEGAL_ACCESS = "CUDA error: an illegal memory access was encountered\nFor debugging consider"
 
 PRUNE_PLANNED = VideoPruner.prune_planned
 
@@ -39,7 +47,31 @@ def _prune(
 ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
     if planned.video.path.name.startswith("fatal"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if planned.video.path.name.startswith("lost"):
+        with video_errors("encode", planned.video):
+            raise torch.AcceleratorError(ILLEGAL_ACCESS)
     return PRUNE_PLANNED(self, planned, which, frames=frames)
+
+
+def little_memory() -> None:
+    """Have towers take one temporal patch at a time at most."""
+    encode = encoder.encode_frames
+
+    def encode_few(tower: Tower, patches: Tensor) -> tuple[Tensor, Tensor | None]:
+        if len(patches) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return encode(tower, patches)
+
+    encoder.encode_frames = encode_few  # type: ignore[attr-defined]
+
+
+def no_memory() -> None:
+    """Have weights not fit the device."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    load.build_vision = fail  # type: ignore[attr-defined]
 
 
 def small_shards() -> None:

@@ -51,6 +51,13 @@ MOST_LINES = 27_000 + sum(
         "lanczos, and outputs of encoders as a dict": 60,
         "SmolVLM2: frames resized twice, and lengths in words": 310,
         "Nemotron-Omni: names of weights, pixels between levels, times of frames": 510,
+        "devices that fail or lack memory": 180,
+        "devices of a store": 125,
+        "selections on the device": 85,
+        "memory before scratch files": 75,
+        "copies beside the computation": 95,
+        "attention of any length": 20,
+        "whole float32 and constants on devices": 65,
         "LLaVA-OneVision: shared patches, and a token behind a video": 470,
     }.values()
 )

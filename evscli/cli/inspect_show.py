@@ -16,7 +16,7 @@ from rich.text import Text
 from evscli.cli.inspect_view import print_failure, print_store, print_video
 from evscli.cli.notes import progress
 from evscli.errors import StoreError
-from evscli.records import RunConfig, VideoInfo
+from evscli.records import VideoInfo
 from evscli.store import find_stores, open_store
 from evscli.store.codec import to_json
 from evscli.store.failures import read_traceback
@@ -132,7 +132,7 @@ def _store_document(summary: StoreSummary) -> dict[str, Any]:
     return {
         "store": summary.path,
         "fingerprint": summary.fingerprint,
-        **_run(summary.run),
+        **_run(summary),
         "totals": {
             "videos": len(summary.videos),
             "waiting": summary.waiting,
@@ -159,7 +159,7 @@ def _video_document(summary: VideoSummary) -> dict[str, Any]:
         "bytes": summary.size,
         "tensors": to_json(summary.tensors),
         "frames": to_json(summary.frames),
-        **_run(summary.run),
+        **_run(summary),
     }
 
 
@@ -169,9 +169,9 @@ def _video(info: VideoInfo) -> dict[str, Any]:
     return values | {"tokens": info.tokens, "retention": info.retention, "token_bytes": size}
 
 
-def _run(run: RunConfig | None) -> dict[str, Any]:
-    values: dict[str, Any] = to_json(run) if run else {"settings": None, "provenance": None}
-    return values
+def _run(summary: StoreSummary | VideoSummary) -> dict[str, Any]:
+    run: Any = to_json(summary.run) if summary.run else {"settings": None, "provenance": None}
+    return {**run, "devices": to_json(summary.devices)}
 
 
 def _print_stores(summaries: Sequence[StoreSummary]) -> None:

@@ -156,6 +156,8 @@ def _facts(summary: VideoSummary) -> Pairs:
     yield "tensors", ", ".join(f"{name} {spec}" for name, spec in summary.tensors.items())
     if summary.run and summary.run.provenance:
         yield "made with", ", ".join(_leaves(summary.run.provenance))
+    if summary.devices:
+        yield "other devices", ", ".join(map(str, summary.devices))
 
 
 def _chart(summary: VideoSummary) -> Table:

@@ -57,7 +57,7 @@ class RunReport:
 
     def remark(self, text: str) -> None:
         """Print a remark about the run."""
-        with self.bar.paused():
+        with LiveBar.paused():
             note(text)
 
     def finish(self, summaries: Sequence[Summary]) -> None:
@@ -126,8 +126,9 @@ class LiveBar:
         self._bar.set_postfix_str(f"{state.speed:.1f} times real time{failed}", refresh=False)
         self._bar.update(seconds)
 
-    def paused(self) -> AbstractContextManager[None]:
-        """Clear the bar while something else is printed."""
+    @staticmethod
+    def paused() -> AbstractContextManager[None]:
+        """Clear the bar, where there is one yet, while something else is printed."""
         paused: AbstractContextManager[None] = tqdm.external_write_mode(file=sys.stdout)
         return paused
 

@@ -14,6 +14,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 UNITS_SINCE = {"bfloat16": (8, 0), "float16": (7, 0)}
 """Compute capability of the first GPUs that have matrix units for a dtype."""
 
+TOKEN_SHARE = 8
+"""The part of a GPU's memory that the tokens of a video may take, one of this many."""
+
 
 def resolve_device(name: str) -> torch.device:
     """Return the device of a name: `auto` (CUDA where there is some), `cpu`, `cuda` or `cuda:N`.
@@ -49,6 +52,16 @@ def worker_devices(name: str, workers: int | None = None) -> list[str]:
     named = "cpu" if kind == "cpu" else name
     devices = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if every else [named]
     return [devices[n % len(devices)] for n in range(workers or len(devices))]
+
+
+def token_room(device: torch.device) -> int:
+    """Return the bytes of tokens that may stay on a device: those of all of a video, or 0.
+
+    It is a part of all memory, not of what is free, so that a run repeated does the same.
+    """
+    if device.type != "cuda":
+        return 0
+    return int(torch.cuda.get_device_properties(device).total_memory) // TOKEN_SHARE
 
 
 def resolve_dtype(name: str, *, stored: torch.dtype) -> torch.dtype:

@@ -120,7 +120,7 @@ def _finish_part(
     """Return embeds [n, D] and planes [L, n, D] of some frames, by the rest of the tower."""
     packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
     packed = begun.packed(part, packing, device)
-    return run_packed(begun.tower, packed, packing.to(device), keep.to(device))
+    return run_packed(begun.tower, packed, packing.to(device), keep)
 
 
 def _finish_biased(
@@ -139,7 +139,7 @@ def _finish_biased(
     packing = packing.to(device)
     whole = prefix.states[prefix.after][part].to(device)
     packed[number] = packing.take(tower.block(number, whole, patches_of(tower, bias)))
-    return run_packed(tower, packed, packing, keep.to(device))
+    return run_packed(tower, packed, packing, keep)
 
 
 def _finish_whole(

@@ -6,21 +6,39 @@ neither where frames come from nor what happens to the tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
+from math import prod
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from evscli.device_errors import lacks_memory, release_memory
+from evscli.encoders.arithmetic import computing
+from evscli.encoders.chunks import ChunkLength
+from evscli.encoders.device import token_room
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
 from evscli.encoders.tower import encode_frames
+from evscli.encoders.transfers import Transfers, transfers_of
 from evscli.errors import UsageError, VideoError
 from evscli.models.contract import PixelFormat, Resize, SamplingRules, Tower, VisionShape
 from evscli.models.parts.pixels import rechunk
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
 from evscli.scratch import allocate
+
+T = TypeVar("T")
+
+GRIDS = 4
+"""The number of grids whose positions are kept on the device."""
+
+CHOSEN_HERE = (
+    "The device lacked memory to choose tokens, so that the CPU did; of those with about equal "
+    "scores it may keep others."
+)
+"""The note on a video that is not done as one of its size is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,11 +58,26 @@ class VideoEncoder:
     dtype: torch.dtype
     """The dtype of weights and arithmetic."""
     chunk_frames: int
-    """Frames in one call of the tower; a multiple of the temporal patch."""
+    """Frames in one call of the tower, where memory suffices; a multiple of the temporal patch."""
     suffix: Tensor | None = None
     """[n, D] tokens behind those of all cells of a video, on the CPU, of a model with such."""
     resize_on_device: bool
     """Whether frames are resized on the device, which is faster there and approximate."""
+
+    @cached_property
+    def length(self) -> ChunkLength:
+        """The number of frames in one call, which falls where memory lacks."""
+        return ChunkLength(asked=self.chunk_frames, least=self.form.temporal_patch_size)
+
+    @cached_property
+    def transfers(self) -> Transfers:
+        """The copies to and from the device."""
+        return transfers_of(self.device)
+
+    @cached_property
+    def _towers(self) -> Callable[[tuple[int, int]], Tower]:
+        """The function `for_grid` that has the last grids at hand: most videos share one."""
+        return lru_cache(GRIDS)(self.for_grid)
 
     @property
     def token_dtype(self) -> torch.dtype:
@@ -64,25 +97,30 @@ class VideoEncoder:
         approximate and stay on the device.
         """
         if self.resize_on_device:
-            on_device = _to_device(chunk.pixels, self.device)
+            on_device = self.transfers.upload(chunk.pixels)
             pixels = self.form.resize_on_device(on_device, plan.resized_size)
         else:
             pixels = self.form.resize(chunk.pixels, plan.resized_size)
         return FrameChunk(start=chunk.start, pixels=pixels)
 
-    def encode(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> VideoTokens:
+    def encode(
+        self, chunks: Iterable[FrameChunk], plan: FramePlan, *, stay: bool = False
+    ) -> VideoTokens:
         """Encode resized frames, given in consecutive chunks of any length.
 
-        Returns the tokens on the CPU, file-backed where they are large. Raises VideoError where
-        the chunks hold fewer frames than the plan, and OSError where the scratch disk is full.
+        Returns the tokens on the CPU, file-backed where they are large; those that may `stay` do so
+        on a GPU of which they take a small part. Raises VideoError where the chunks hold fewer
+        frames than the plan, and OSError where the scratch disk is full.
         """
-        tokens = self._allocate(plan.grid_thw)
+        tokens = self._room(plan.grid_thw, stay=stay)
+        results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
+        stays = tokens.embeds.device.type != "cpu"
         done = 0
-        for embeds, planes in _landed(self._encoded(chunks, plan)):
+        for embeds, *planes in results if stays else self.transfers.landed(results):
             stop = done + len(embeds)
             tokens.embeds[done:stop] = embeds
-            if tokens.deepstack is not None and planes is not None:
-                tokens.deepstack[:, done:stop] = planes
+            if tokens.deepstack is not None:
+                tokens.deepstack[:, done:stop] = planes[0]
             done = stop
         self._check_complete(done, plan)
         return tokens
@@ -105,16 +143,14 @@ class VideoEncoder:
         """
         self.check_block(after)
         prefix = Prefix(self._tower(plan), after, plan.grid_thw[0])
-        for patches in self._patches(chunks):
-            with torch.inference_mode():
-                prefix.add(patches)
+        for _ in self._by_chunk(chunks, prefix.add):
+            pass
         self._check_complete(prefix.done, plan)
         return prefix
 
     def hold(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> HeldPixels:
         """Take resized frames, of which nothing is embedded yet. Raises as `begin` does."""
-        frames = len(plan.source_index)
-        held = HeldPixels(self._tower(plan), self.form, frames, self.chunk_frames)
+        held = HeldPixels(self._tower(plan), self.form, len(plan.source_index), self.length)
         for pixels in rechunk(chunks, self.chunk_frames):
             held.add(pixels)
         self._check_complete(held.done, plan)
@@ -122,22 +158,39 @@ class VideoEncoder:
 
     def finish(self, begun: Begun, choice: WindowChoice) -> WindowTokens:
         """Run the windows chosen through the blocks that are left."""
-        patches = self.chunk_frames // self.form.temporal_patch_size * begun.tower.size
-        with torch.inference_mode():
-            tokens = finish(begun, choice, patches=patches, device=self.device)
-            embeds, planes = self._rounded(tokens.embeds, tokens.planes)
-        return WindowTokens(embeds=embeds, planes=planes)
+        patch = self.form.temporal_patch_size
+
+        def run(frames: int) -> WindowTokens:
+            patches = frames // patch * begun.tower.size
+            with computing():
+                tokens = finish(begun, choice, patches=patches, device=self.device)
+                embeds, planes = self._rounded(tokens.embeds, tokens.planes)
+            return WindowTokens(embeds=embeds, planes=planes)
+
+        return self.length.run(run, len(choice.kept.mask) * patch)
 
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size
         height, width = plan.resized_size
-        with torch.inference_mode():
-            return self.for_grid((height // patch, width // patch))
+        with computing():
+            return self._towers((height // patch, width // patch))
 
-    def _patches(self, chunks: Iterable[FrameChunk]) -> Iterator[Tensor]:
-        """Yield the patches [t, S, P] of one chunk after the other, on the device."""
+    def _by_chunk(self, chunks: Iterable[FrameChunk], step: Callable[[Tensor], T]) -> Iterator[T]:
+        """Yield what `step` makes of the patches [t, S, P] of each chunk, on the device."""
         for pixels in rechunk(chunks, self.chunk_frames):
-            yield self.form.patchify(_to_device(pixels, self.device))
+            rest = pixels
+            while len(rest):
+                frames, made = self.length.run(partial(self._step, step, rest), len(rest))
+                rest = rest[frames:]
+                yield made
+
+    def _step(self, step: Callable[[Tensor], T], pixels: Tensor, frames: int) -> tuple[int, T]:
+        """Return what `step` makes of at most `frames` of the frames, and their number."""
+        some = pixels[:frames]
+        # Not around a loop: neither the decoder behind the chunks nor the caller between two
+        # results should run in inference mode.
+        with computing():
+            return len(some), step(self.form.patchify(self.transfers.upload(some)))
 
     def _check_complete(self, done: int, plan: FramePlan) -> None:
         if done != plan.grid_thw[0]:
@@ -147,72 +200,42 @@ class VideoEncoder:
                 stage="decode",
             )
 
-    def _encoded(
-        self, chunks: Iterable[FrameChunk], plan: FramePlan
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield the tokens of one chunk after the other, on the device."""
+    def _encoded(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> Iterator[list[Tensor]]:
+        """Yield the embeds and any planes of one chunk after the other, on the device."""
         tower = self._tower(plan)
-        for patches in self._patches(chunks):
-            # Not around the loop: neither the decoder behind `chunks` nor the caller between two
-            # results should run in inference mode.
-            with torch.inference_mode():
-                tokens = self._rounded(*encode_frames(tower, patches))
-            yield tokens
+
+        def run(patches: Tensor) -> list[Tensor]:
+            tokens = self._rounded(*encode_frames(tower, patches))
+            return [one for one in tokens if one is not None]
+
+        yield from self._by_chunk(chunks, run)
 
     def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return tokens in the dtype that they are kept in: methods see what a store will hold."""
         dtype = self.token_dtype
         return embeds.to(dtype), None if planes is None else planes.to(dtype)
 
-    def _allocate(self, grid_thw: tuple[int, int, int]) -> VideoTokens:
+    def _bytes(self, grid_thw: tuple[int, int, int]) -> int:
+        """Return the bytes of all tokens and planes of a grid."""
+        values = prod(grid_thw) * self.info.embed_dim * (1 + self.info.deepstack_planes)
+        return values * self.token_dtype.itemsize
+
+    def _room(self, grid_thw: tuple[int, int, int], *, stay: bool) -> VideoTokens:
+        """Allocate tokens on the device, where they may stay and there is room, or on the CPU."""
+        if not stay or self._bytes(grid_thw) > token_room(self.device):
+            return self._allocate(grid_thw, allocate)
+        try:
+            return self._allocate(grid_thw, partial(torch.empty, device=self.device))
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+        release_memory()
+        return replace(self._allocate(grid_thw, allocate), notes=(CHOSEN_HERE,))
+
+    def _allocate(self, grid_thw: tuple[int, int, int], make: Callable[..., Tensor]) -> VideoTokens:
         shape = (*grid_thw, self.info.embed_dim)
         planes = self.info.deepstack_planes
         return VideoTokens(
-            embeds=allocate(shape, self.token_dtype),
-            deepstack=allocate((planes, *shape), self.token_dtype) if planes else None,
+            embeds=make(shape, dtype=self.token_dtype),
+            deepstack=make((planes, *shape), dtype=self.token_dtype) if planes else None,
         )
-
-
-def _landed(
-    results: Iterable[tuple[Tensor, Tensor | None]],
-) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Bring results to the CPU in order, while the next chunk is computed on CUDA."""
-    waiting: tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None] | None = None
-    for embeds, planes in results:
-        landing = _start_landing(embeds, planes)
-        if waiting is not None:
-            yield _finish_landing(*waiting)
-        waiting = landing
-    if waiting is not None:
-        yield _finish_landing(*waiting)
-
-
-def _start_landing(
-    embeds: Tensor, planes: Tensor | None
-) -> tuple[tuple[Tensor, Tensor | None], torch.cuda.Event | None]:
-    if embeds.device.type == "cpu":
-        return (embeds, planes), None
-    copies = (_to_pinned(embeds), None if planes is None else _to_pinned(planes))
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record(torch.cuda.current_stream(embeds.device))
-    return copies, event
-
-
-def _finish_landing(
-    copies: tuple[Tensor, Tensor | None], event: torch.cuda.Event | None
-) -> tuple[Tensor, Tensor | None]:
-    if event is not None:
-        event.synchronize()
-    return copies
-
-
-def _to_pinned(value: Tensor) -> Tensor:
-    host = torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
-    return host.copy_(value, non_blocking=True)
-
-
-def _to_device(pixels: Tensor, device: torch.device) -> Tensor:
-    """Start the copy to the device; from pinned memory it does not block."""
-    if pixels.device.type == device.type:
-        return pixels
-    return pixels.pin_memory().to(device, non_blocking=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from evscli.device_errors import device_errors
 from evscli.encoders.checkpoint import (
     VisionCheckpoint,
     build_vision,
@@ -31,6 +32,9 @@ ALGORITHM = 1
 FIRST = ("fps", "num_frames", "max_frames")
 """The fields of a `Sampling` that stores always name. Others are left out at their default, so that
 stores which did not know them go on."""
+
+SMALLER = "free some, name another --device, start fewer --workers, or use --device cpu"
+"""The advice where weights do not fit."""
 
 BY_CHECKPOINT = Sampling()
 """Frames chosen as the checkpoint's processor does on its own."""
@@ -56,7 +60,7 @@ def load_encoder(
     place of the checkpoint's own values.
 
     Raises UsageError for a value that is not allowed, ModelError for a checkpoint that cannot be
-    used and DeviceError for a device that is not there.
+    used and DeviceError for a device that is not there or has too little memory.
     """
     _check_resize(resize)
     target = resolve_device(device)
@@ -70,7 +74,8 @@ def load_encoder(
     rules = load_name(family.rules)(processor, sampling, family.own_fps)
     kept = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
     computed = arithmetic_dtype(dtype, kept=kept, device=target, units=units)
-    vision = build_vision(checkpoint, device=target, dtype=computed)
+    with device_errors(target, f"for the vision tower of {files.name}", SMALLER):
+        vision = build_vision(checkpoint, device=target, dtype=computed)
     info = model_info(checkpoint, processor, shape, kept=kept, computed=computed)
     suffix = None if family.suffix is None else load_name(family.suffix)(vision)
     return VideoEncoder(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from evscli.encoders.chunks import ChunkLength
 from evscli.models.contract import PixelFormat, Tower
 from evscli.models.parts.packing import Packing
 from evscli.scratch import allocate
@@ -16,8 +17,8 @@ from evscli.scratch import allocate
 class HeldPixels:
     """The resized frames of a whole video, of which nothing is embedded yet; maybe on disk."""
 
-    def __init__(self, tower: Tower, form: PixelFormat, frames: int, chunk_frames: int) -> None:
-        self.tower, self.form, self.frames, self.chunk_frames = tower, form, frames, chunk_frames
+    def __init__(self, tower: Tower, form: PixelFormat, frames: int, length: ChunkLength) -> None:
+        self.tower, self.form, self.frames, self.length = tower, form, frames, length
         self.held: Tensor | None = None
         self.count = 0
 
@@ -49,7 +50,7 @@ class HeldPixels:
         rows = packing.rows[order]
         present, patch = torch.unique(rows // packing.size, return_inverse=True)
         rows = patch * packing.size + rows % packing.size
-        step = self.chunk_frames // self.form.temporal_patch_size
+        step = self.length.frames // self.form.temporal_patch_size
         embedded = []
         for start in range(0, len(present), step):
             some = present[start : start + step]

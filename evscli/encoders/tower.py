@@ -8,6 +8,7 @@ and no method.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
     They are a view where patches already lie window by window, else a copy, in a file if large.
     """
     h, w = tower.cells
-    places = tower.window_patches.flatten().cpu()
+    places = places_of(tower, hidden.device).flatten()
     if not torch.equal(places, torch.arange(hidden.shape[1])):
         ordered = allocate((len(hidden), len(places), hidden.shape[2]), hidden.dtype)
         hidden = torch.index_select(hidden, 1, places, out=ordered)
@@ -72,7 +73,7 @@ def patches_of(tower: Tower, windows: Tensor) -> Tensor:
     A patch of several windows has the largest of their values. What is in no window, as a class
     token, is True where anything of its frame is, and 0 among numbers.
     """
-    flat, places = windows.flatten(1), tower.window_patches.to(windows.device)
+    flat, places = windows.flatten(1), places_of(tower, windows.device)
     if flat.dtype == torch.bool:
         patches = flat.any(dim=1, keepdim=True).repeat(1, tower.size)
     else:
@@ -87,10 +88,27 @@ def patches_of(tower: Tower, windows: Tensor) -> Tensor:
 def finish_packed(
     tower: Tower, states: Mapping[int, Tensor], packing: Packing, keep: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """Turn packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`."""
-    patches = tower.window_patches
-    place = torch.empty(len(keep) * packing.size, dtype=torch.int64, device=packing.rows.device)
-    place[packing.rows] = torch.arange(len(packing.rows), device=place.device)
+    """Turn packed outputs [K, C] to the embeds [n, D] and planes [L, n, D] of windows `keep`.
+
+    Where rows lie is computed where `keep` is, so that nothing waits for the device.
+    """
+    rows, device = packing.here.to(keep.device), packing.rows.device
+    place = torch.empty(len(keep) * packing.size, dtype=torch.int64, device=rows.device)
+    place[rows] = torch.arange(len(rows), device=rows.device)
     frame, window = keep.flatten(1).nonzero(as_tuple=True)
-    wanted = place[frame[:, None] * packing.size + patches[window]]
-    return tower.window_tokens({number: state[wanted] for number, state in states.items()}, window)
+    patches = places_of(tower, keep.device)[window]
+    wanted = place[frame[:, None] * packing.size + patches].to(device)
+    taken = {number: state[wanted] for number, state in states.items()}
+    return tower.window_tokens(taken, window.to(device))
+
+
+_PLACES: WeakKeyDictionary[Tower, Tensor] = WeakKeyDictionary()
+
+
+def places_of(tower: Tower, device: torch.device) -> Tensor:
+    """Return the tower's `window_patches` on a device; the one on the CPU is copied there once."""
+    if device.type != "cpu":
+        return tower.window_patches.to(device)
+    if tower not in _PLACES:
+        _PLACES[tower] = tower.window_patches.cpu()
+    return _PLACES[tower]

@@ -5,9 +5,9 @@ Knows nothing about shards or stores: it takes what `prefill` returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -15,11 +15,15 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, TextStreamer
 
+from evscli.device_errors import device_errors
 from evscli.encoders.checkpoint import family_of_checkpoint, part_of
 from evscli.encoders.device import resolve_device, resolve_dtype
 from evscli.encoders.files import Model, find_model
-from evscli.errors import DeviceError, ModelError
+from evscli.errors import ModelError
 from evscli.texts import first_line
+
+enough_memory = partial(device_errors, advice="use a smaller budget or model, or --device cpu")
+"""The context `enough_memory(device, need)` that turns errors of a device into a DeviceError."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,17 +125,6 @@ def answer(
         seconds_to_first_token=stream.first - start,
         seconds=perf_counter() - start,
     )
-
-
-@contextmanager
-def enough_memory(device: torch.device, need: str) -> Iterator[None]:
-    """Turn an accelerator's out-of-memory error into a DeviceError."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{device} has too little memory {need}: use a smaller budget or model, or --device cpu"
-        ) from error
 
 
 class Pieces(TextStreamer):  # type: ignore[misc]

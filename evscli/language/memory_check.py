@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from evscli.encoders.device import resolve_device
 from evscli.encoders.files import INDEX, SINGLE, ModelFiles, find_model, weight_map
 from evscli.errors import DeviceError, ModelError
+from evscli.memory import free_memory
 
 BESIDE = 1.2
 """Memory that a prefill takes, weights being 1."""
-
-MEMORY, LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 
 
 def check_memory(model: str | ModelFiles, *, device: str, dtype: str) -> None:
@@ -25,7 +22,7 @@ def check_memory(model: str | ModelFiles, *, device: str, dtype: str) -> None:
     # Checkpoints mostly hold 16 bits a value; what they do hold shows only when they are read.
     need = int(BESIDE * weight_bytes(files) * (2 if dtype == "float32" else 1))
     target = resolve_device(device)
-    room = {"main memory": main_memory()}
+    room = {"main memory": free_memory()}
     if target.type == "cuda":
         torch.cuda.empty_cache()
         room[str(target)] = torch.cuda.mem_get_info(target)[0]
@@ -48,15 +45,3 @@ def weight_bytes(files: ModelFiles) -> int:
             f"this machine: get them with hf download {files.name}"
         )
     return sum(path.stat().st_size for path in held)
-
-
-def main_memory() -> int | None:
-    """Return the bytes that are free or can be freed; None where the system does not say."""
-    try:
-        lines = MEMORY.read_text().splitlines()
-    except OSError:
-        return None
-    found = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    if LIMIT.exists() and (limit := LIMIT.read_text().strip()).isdigit():
-        found.append(int(limit))
-    return min(found, default=None)

@@ -17,8 +17,11 @@ from typing import Protocol
 
 from torch import Tensor
 
+from evscli.device_errors import free_tensors, lacks_memory, release_memory
 from evscli.encoders import VideoEncoder
+from evscli.encoders.arithmetic import whole_float32
 from evscli.encoders.early import Begun, Prefix
+from evscli.encoders.encoder import CHOSEN_HERE
 from evscli.pipeline.frames import (
     Frames,
     decoded_here,
@@ -33,6 +36,7 @@ from evscli.pruners.ops.pixels import pixel_tokens
 from evscli.pruners.positions import gather_tokens
 from evscli.records import (
     INPUT,
+    KeptTokens,
     PruneAt,
     PrunedVideo,
     PruneInputs,
@@ -120,8 +124,20 @@ class AfterPass(EncoderPass):
 
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose tokens, each a window of its own. Raises VideoError with `stage` prune."""
-        with video_errors("prune", self.planned.video):
-            return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
+        with video_errors("prune", self.planned.video), whole_float32():
+            return WindowChoice(kept=self._choose(request).on_cpu())
+
+    def _choose(self, request: PruneRequest) -> KeptTokens:
+        """Choose where the tokens are; on the CPU where their device lacks memory for it."""
+        try:
+            return select_tokens(request, self.tokens, self.inputs)
+        except Exception as error:
+            if not lacks_memory(error) or self.tokens.embeds.device.type == "cpu":
+                raise
+            free_tensors(error)
+        release_memory()
+        kept = select_tokens(request, self.tokens.on_cpu(), self.inputs)
+        return replace(kept, notes=(*kept.notes, CHOSEN_HERE))
 
     def finish(
         self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
@@ -156,7 +172,7 @@ class UnfinishedPass(EncoderPass):
             tokens = self.encoder.finish(self.begun, choice)
             refuse_infinite((tokens.embeds, tokens.planes), self.planned.video)
         return pruned_video(
-            self.planned,
+            self.planned.noted(self.encoder.length.notes),
             request,
             choice.kept,
             tokens.embeds,
@@ -173,7 +189,7 @@ class InsidePass(UnfinishedPass):
 
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose windows by their hidden states. Raises VideoError with `stage` prune."""
-        with video_errors("prune", self.planned.video):
+        with video_errors("prune", self.planned.video), whole_float32():
             return select_windows(request, self.begun.windows(), self.inputs)
 
 
@@ -189,7 +205,7 @@ class InputPass(UnfinishedPass):
 
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose windows by their pixels. Raises VideoError with `stage` prune."""
-        with video_errors("prune", self.planned.video):
+        with video_errors("prune", self.planned.video), whole_float32():
             return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
 
 
@@ -201,14 +217,16 @@ def begin_pass(
     frames: Frames | None = None,
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
+    stay: bool = False,
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    With None they run through all blocks, with `input` through none. `pixels` keeps the resized
-    pixels for methods that score them. Raises VideoError with `stage` decode or encode.
+    With None they run through all blocks, and all tokens may `stay` on the device; with `input`
+    they run through none. `pixels` keeps the resized pixels for methods that score them. Raises
+    VideoError with `stage` decode or encode.
     """
     if after is None:
-        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras)
+        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras, stay=stay)
     if after == INPUT:
         return hold(planned, encoder, frames=frames, extras=extras)
     with video_errors("encode", planned.video):
@@ -247,19 +265,21 @@ def encode(
     frames: Frames | None = None,
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
+    stay: bool = False,
 ) -> AfterPass:
     """Run the chosen frames through the whole encoder. Raises as `begin_pass` does."""
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
-            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan)
+            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan, stay=stay)
         refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
     inputs = PruneInputs(
         pixels=None if kept is None else pixel_source(kept, encoder),
         query=None if extras.query is None else extras.query.rows,
         seed=extras.seed,
     )
-    return AfterPass(planned=planned, inputs=inputs, tokens=tokens, query=extras.query)
+    noted = planned.noted(encoder.length.notes + tokens.notes)
+    return AfterPass(planned=noted, inputs=inputs, tokens=tokens, query=extras.query)
 
 
 def encode_video(

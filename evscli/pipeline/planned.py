@@ -27,6 +27,11 @@ class PlannedVideo:
     suffix: Tensor | None = None
     """[n, D] tokens behind those of all cells, of a model that has such."""
 
+    def noted(self, notes: tuple[str, ...]) -> PlannedVideo:
+        """Return the same with further notes on the video, unless it has them."""
+        new = tuple(note for note in notes if note not in self.plan.notes)
+        return replace(self, plan=replace(self.plan, notes=self.plan.notes + new)) if new else self
+
 
 def plan_video(
     video: VideoInput, encoder: VideoEncoder, *, damaged: str = Damaged.trim

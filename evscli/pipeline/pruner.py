@@ -157,6 +157,8 @@ class VideoPruner:
                 frames=frames,
                 pixels=need_pixels(requests.values()),
                 extras=extras,
+                # Methods of others may know tokens on the CPU only.
+                stay=all(is_built_in(request.pruner) for request in requests.values()),
             )
             for number, request in requests.items():
                 try:

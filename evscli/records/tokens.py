@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ class VideoTokens:
     """[T, h, w, D] embeddings."""
     deepstack: Tensor | None = None
     """[L, T, h, w, D] planes, for families with DeepStack, else None."""
+    notes: tuple[str, ...] = ()
+    """Notes on how they were made for a person, one sentence each."""
 
     @classmethod
     def from_embeds(cls, embeds: Tensor) -> VideoTokens:
@@ -25,6 +27,11 @@ class VideoTokens:
         if embeds.ndim != 4:
             raise ValueError(f"embeds must be [T, h, w, D], got shape {tuple(embeds.shape)}")
         return cls(embeds=embeds)
+
+    def on_cpu(self) -> VideoTokens:
+        """Return the tokens in this machine's memory."""
+        planes = None if self.deepstack is None else self.deepstack.cpu()
+        return replace(self, embeds=self.embeds.cpu(), deepstack=planes)
 
     @property
     def grid_thw(self) -> tuple[int, int, int]:
@@ -74,6 +81,13 @@ class KeptTokens:
     first tokens whatever the budget; None for a method without such an order."""
     notes: tuple[str, ...] = ()
     """Notes on this selection for a person, one sentence each."""
+
+    def on_cpu(self) -> KeptTokens:
+        """Return the selection with its tensors on the CPU."""
+        here = {name: getattr(self, name) for name in ("mask", "scores", "order")}
+        return replace(
+            self, **{name: value.cpu() for name, value in here.items() if value is not None}
+        )
 
     @property
     def count(self) -> int:

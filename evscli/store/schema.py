@@ -27,7 +27,7 @@ METADATA_KEY = "evs"
 
 RUN_NAME = "run.json"
 
-MANIFEST, FAILURES, TRACEBACKS = "manifest", "failures", "tracebacks"
+MANIFEST, FAILURES, TRACEBACKS, DEVICES = "manifest", "failures", "tracebacks", "devices"
 """The kinds of files of lines, of which every writer has its own."""
 
 EMBED_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -131,7 +131,7 @@ def shard_name(writer: int, number: int) -> str:
 
 
 def lines_path(folder: Path, kind: str, writer: int) -> Path:
-    """Return `<kind>-<writer>.jsonl`, a writer's manifest, failures or tracebacks."""
+    """Return `<kind>-<writer>.jsonl`, a writer's lines of a kind."""
     return folder / f"{kind}-{writer}.jsonl"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evscli.records import Failure, PrunedVideo, RunConfig, VideoInfo
+from evscli.store.devices import Device, read_devices
 from evscli.store.manifest import entry_of
 from evscli.store.reader import Store
 from evscli.store.schema import TensorSpec, list_shards
@@ -30,6 +31,8 @@ class StoreSummary:
     """The number of finished videos without a shard, of a run at work or of one that was killed."""
     lost: int
     """The number of videos that a manifest lists and whose shard is missing."""
+    devices: tuple[Device, ...] = ()
+    """The devices of later runs that are not that of `run`."""
 
     @property
     def tokens(self) -> int:
@@ -81,6 +84,8 @@ class VideoSummary:
     """The dtypes and shapes of its tensors as they lie in the shard."""
     frames: tuple[FrameSummary, ...]
     run: RunConfig | None
+    devices: tuple[Device, ...] = ()
+    """The devices of later runs that are not that of `run`."""
 
 
 def summarize_store(store: Store) -> StoreSummary:
@@ -100,6 +105,7 @@ def summarize_store(store: Store) -> StoreSummary:
         size=sum(path.stat().st_size for path in files),
         waiting=len(list(store.path.glob(".writer-*/*.safetensors"))) if is_folder else 0,
         lost=len(store.catalogue.lost),
+        devices=read_devices(store.path),
     )
 
 
@@ -117,6 +123,7 @@ def summarize_video(store: Store, video_id: str) -> VideoSummary:
         tensors=specs(tensors),
         frames=_frames(record),
         run=store.run,
+        devices=read_devices(store.path),
     )
 
 

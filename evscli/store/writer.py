@@ -20,6 +20,7 @@ from evscli.errors import StoreError
 from evscli.records import Failure, Origin, PrunedVideo, RunConfig
 from evscli.store.catalogue import check_sizes, read_catalogue
 from evscli.store.codec import fingerprint
+from evscli.store.devices import note_device
 from evscli.store.durable import FULL, make_folder, publish
 from evscli.store.failures import append_failure, read_failures
 from evscli.store.locks import writer_lock
@@ -60,6 +61,8 @@ class StoreWriter:
         self._failed: dict[str, Failure] = {}
         self._staged: list[StagedVideo] = []
         self._claimed = False
+        self.remark: str | None = None
+        """The remark on a store that was begun on another device, once it is open."""
 
     def __enter__(self) -> Self:
         """Claim the store and take up what an earlier run left.
@@ -141,6 +144,7 @@ class StoreWriter:
         self._hidden = StagingFolder(hidden, fingerprint(self._config.settings))
         stack.callback(self._hidden.remove)
         claim_run(self.folder, self._config, temporary=hidden / "run")
+        self.remark = note_device(self.folder, self._writer, self._config)
         self._read_state()
         recovered = self._hidden.recover(self._finished)
         logger.info(

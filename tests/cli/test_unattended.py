@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from evscli.store import Store, open_store, verify
 from tests.disks import fill, mounted
 from tests.evs import Running, run_evs, wait_until
-from tests.faults import install, obey_permissions, small_shards
+from tests.faults import install, little_memory, no_memory, obey_permissions, small_shards
 from tests.stores import assert_same
 from tests.videos import truncate, write_video
 
@@ -225,6 +226,89 @@ def test_a_video_that_kills_its_worker_fails_and_the_rest_go_on(
     (failure,) = store.failures.values()
     assert (failure.id, failure.stage, failure.kind) == ("fatal", "encode", "Crashed")
     assert "2 workers died while they were at it" in failure.message
+
+
+def test_a_video_that_breaks_the_device_of_its_workers_fails_and_the_rest_go_on(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    shutil.copy(folder / "00.mp4", folder / "lost.mp4")
+    arguments = ("prune", folder, *PRUNE, "--workers", "2")
+    result = run_evs(*arguments, cwd=tmp_path, before=install)
+    assert result.code == 3, result
+    store = open_store(tmp_path / "store")
+    assert len(store) == FEW
+    assert all(store[name].info == undisturbed[name].info for name in store)
+    (failure,) = store.failures.values()
+    assert (failure.id, failure.stage, failure.kind) == ("lost", "encode", "Crashed")
+    why = "its device failed: CUDA error: an illegal memory access was encountered"
+    assert result.err.count(f"died ({why}); another one goes on with its videos") == 2
+    assert "Traceback" not in result.err
+
+
+def test_a_device_that_is_lost_ends_a_run_in_one_process_and_the_next_goes_on_behind_it(
+    clips: Path, tmp_path: Path
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    shutil.copy(folder / "00.mp4", folder / "lost.mp4")
+    for number in (4, 5):
+        shutil.copy(folder / "00.mp4", folder / f"z{number}.mp4")
+    result = run_evs("prune", folder, *PRUNE, cwd=tmp_path, before=install)
+    assert result.code == 1, result
+    line = result.err.strip().splitlines()[-1]
+    assert re.fullmatch(
+        r"error: .*lost\.mp4: the device failed \(CUDA error: .*run the same.*", line
+    )
+    store = open_store(tmp_path / "store")
+    assert len(store) == FEW
+    assert store.failures["lost"].kind == "DeviceLostError"
+    again = run_evs("prune", folder, *PRUNE, cwd=tmp_path, before=install)
+    assert again.code == 3, again
+    assert len(open_store(tmp_path / "store")) == FEW + 2
+    assert [*verify(open_store(tmp_path / "store"))] == []
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")])
+def test_videos_are_encoded_a_few_frames_at_a_time_where_memory_lacks(
+    clips: Path, tmp_path: Path, more: tuple[str, ...], undisturbed: Store
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    result = run_evs("prune", folder, *PRUNE, *more, cwd=tmp_path, before=little_memory)
+    assert result.code == 0, result
+    store = open_store(tmp_path / "store")
+    assert len(store) == FEW
+    for name in store:
+        assert "Memory sufficed for 2 frames at a time" in store[name].info.notes[0]
+        assert torch.equal(store[name].keep_mask, undisturbed[name].keep_mask)
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")])
+def test_a_model_that_does_not_fit_its_device_is_one_line(
+    clips: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    result = run_evs("prune", clips, *PRUNE, *more, cwd=tmp_path, before=no_memory)
+    assert result.code == 1, result
+    assert result.err.strip().splitlines()[-1] == (
+        "error: cpu has too little memory for the vision tower of mini: free some, name another "
+        "--device, start fewer --workers, or use --device cpu"
+    )
+
+
+def test_several_workers_remark_once_that_a_store_was_begun_on_another_device(
+    clips: Path, tmp_path: Path
+) -> None:
+    folder = copy_few(clips, tmp_path / "in")
+    (folder / "00.mp4").rename(tmp_path / "later.mp4")
+    arguments = ("prune", folder, *PRUNE, "--workers", "2")
+    assert run_evs(*arguments, cwd=tmp_path).code == 0
+    path = tmp_path / "store" / "run.json"
+    run = json.loads(path.read_text())
+    run["provenance"]["device_name"] = "Another CPU"
+    path.write_text(json.dumps(run))
+    (tmp_path / "later.mp4").rename(folder / "later.mp4")
+    result = run_evs(*arguments, cwd=tmp_path)
+    assert result.code == 0, result
+    assert result.err.count("store was begun on cpu (Another CPU) and goes on on cpu (") == 1
 
 
 def test_several_workers_keep_what_is_finished_on_ctrl_c_and_make_the_same_store(

@@ -88,7 +88,6 @@ def make_plan(encoder: VideoEncoder, frames: int, height: int, width: int) -> Fr
     """A plan that takes every frame of a video of that size at 2 frames per second."""
     index = np.arange(frames)
     size = encoder.rules.resized_size(frames, height, width)
-    cell = encoder.rules.patch_size * encoder.rules.merge_size
     patch = encoder.rules.temporal_patch_size
     return FramePlan(
         source_index=index,
@@ -100,7 +99,7 @@ def make_plan(encoder: VideoEncoder, frames: int, height: int, width: int) -> Fr
         source_size=(height, width),
         rotation=0,
         resized_size=size,
-        grid_thw=(-(-frames // patch), size[0] // cell, size[1] // cell),
+        grid_thw=(-(-frames // patch), *encoder.rules.cells(*size)),
     )
 
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from evscli.encoders import load_encoder
+from evscli.encoders.arithmetic import computing
 from evscli.encoders.scorer import expected_shapes
-from evscli.pruners import check_selection, select_windows
-from evscli.records import FrameChunk, PruneInputs
+from evscli.pipeline import VideoPruner, encode_video
+from evscli.pruners import check_selection, select_tokens, select_windows
+from evscli.records import FrameChunk, PruneInputs, VideoInput
 from tests.checkpoints import FAMILIES
 from tests.encoders.layouts import chunks_of, make_plan, random_frames
 
@@ -66,6 +68,32 @@ def test_pruning_inside_gives_the_tokens_of_the_cpu(
     near = 1e-3 if dtype == "float32" else 0.1
     difference = (tokens.embeds.float() - expected.embeds.float()).abs().max()
     assert difference <= near * expected.embeds.float().abs().max()
+
+
+@pytest.mark.parametrize("method", ["vcast", "evs", "vidcom2", "divprune", "glean"])
+def test_selections_on_the_device_are_repeated_and_about_those_of_the_cpu(
+    method: str, clip: Path
+) -> None:
+    encoder, request = load_encoder("mini", device="cuda"), check_selection(method, 0.3)
+    video = VideoInput(id="clip", path=clip, root=clip.parent)
+    there, again = (VideoPruner(encoder, request)(video) for _ in range(2))
+    kept = select_tokens(request, encode_video(video, encoder).tokens, PruneInputs())
+    assert torch.equal(there.keep_mask, again.keep_mask)
+    assert torch.equal(there.embeds, again.embeds)
+    assert there.embeds.device.type == there.keep_mask.device.type == "cpu"
+    differing = int((there.keep_mask != kept.mask).sum())
+    assert differing <= 0.02 * kept.mask.numel()
+
+
+def test_float32_convolutions_are_whole() -> None:
+    """TF32 keeps 10 bits, and so an error of about a thousandth."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.rand(64, 3, 64, 64, generator=generator)
+    weight = torch.rand(64, 3, 16, 16, generator=generator)
+    exact = torch.nn.functional.conv2d(pixels.double(), weight.double(), stride=16)
+    with computing():
+        ours = torch.nn.functional.conv2d(pixels.cuda(), weight.cuda(), stride=16).cpu()
+    assert (ours - exact).abs().max() <= 1e-5 * exact.abs().max()
 
 
 def test_frames_can_be_resized_on_the_device(qwen3: Path) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evscli.encoders import VideoEncoder, load_encoder
+from evscli.encoders import VideoEncoder, load, load_encoder
 from evscli.encoders.tower import encode_frames
-from evscli.errors import UsageError, VideoError
+from evscli.errors import DeviceError, DeviceLostError, UsageError, VideoError
 from evscli.records import FrameChunk, Sampling
 from tests.checkpoints import FAMILIES, make_checkpoint, make_model
 from tests.encoders.layouts import chunks_of, make_plan, random_frames
@@ -327,3 +327,23 @@ def test_settings_change_with_whatever_changes_tokens(qwen3: Path, qwen2_5: Path
         of(qwen3, sampling=Sampling(max_frames=32)),
     ):
         assert other != base
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        ("CUDA out of memory.", DeviceError, "too little memory for the vision tower of mini"),
+        ("CUDA error: device-side assert triggered", DeviceLostError, "the device failed"),
+    ],
+)
+def test_a_tower_that_a_device_cannot_hold_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: str, kind: type[Exception], words: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(error)
+
+    monkeypatch.setattr(load, "build_vision", fail)
+    with pytest.raises(kind, match=words) as caught:
+        load_encoder("mini")
+    assert type(caught.value) is kind
+    assert "another --device" in str(caught.value)

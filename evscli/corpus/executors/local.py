@@ -6,6 +6,8 @@ this process itself, several by a worker process each.
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -16,12 +18,15 @@ from evscli.corpus.executors.pool import Backend, HandleKind, WorkerPool
 from evscli.corpus.executors.processes import ProcessBackend
 from evscli.corpus.executors.pruning import prune_tasks
 from evscli.corpus.executors.queue import TaskQueue
+from evscli.corpus.executors.worker import remarks_of
 from evscli.corpus.resume import Backlog, StoreState, read_state, recover_orphans
 from evscli.corpus.segments import Cutter, lost_segments, segment_tasks, uncut
-from evscli.corpus.tasks import Summary, Task
-from evscli.errors import StoreError
+from evscli.corpus.tasks import Summary, Task, failure_of
+from evscli.errors import DeviceLostError, StoreError, VideoError
 from evscli.records import VideoInput
 from evscli.store import StoreWriter
+
+logger = logging.getLogger(__name__)
 
 
 def prune_corpus(
@@ -114,12 +119,35 @@ def _prune_here(run: CorpusRun) -> list[Summary]:
             stack.enter_context(StoreWriter(folder, config, writer=engine.numbers[0]))
             for folder, config in stores
         ]
+        for remark in remarks_of(writers):
+            logger.warning("%s", remark)
         states = [StoreState(finished=store.finished, failed=store.failed) for store in writers]
         queue, tasks = stack.enter_context(run.begun(states))
         if not tasks:
             return queue.summaries
         decoders = engine.decoders(most=None if engine.segment else tasks)
-        with closing(prune_tasks(queue, pruner, writers, decoders)) as results:
+        at = deque[Task](maxlen=1)
+        results = prune_tasks(queue, pruner, writers, decoders, begun=at.append)
+        with closing(results), recorded_loss(at, writers):
             for done in results:
                 run.listener.done(done, again=queue.settle(done))
     return queue.summaries
+
+
+@contextmanager
+def recorded_loss(begun: Sequence[Task], writers: Sequence[StoreWriter]) -> Iterator[None]:
+    """Record a failure of the last task of `begun` where the device is lost.
+
+    The next run then goes on behind that video, which may be what the device cannot do.
+    """
+    try:
+        yield
+    except DeviceLostError as error:
+        video = begun[-1].video
+        failed = VideoError(str(error), stage="encode", kind=type(error).__name__)
+        failed.__cause__ = error
+        failure = failure_of(video, failed)
+        for number in begun[-1].tries:
+            if video.id not in writers[number].finished:
+                writers[number].fail(failure)
+        raise

@@ -1,7 +1,7 @@
 """The pool of workers, one for each device, and the distribution of tasks among them.
 
-A worker that dies is replaced, and its tasks are handed out again; a video during which two have
-died has failed. The backend decides whether workers are processes or actors.
+A worker that dies, or whose device fails, is replaced, and its tasks are handed out again; a video
+during which two have died has failed. The backend decides whether workers are processes or actors.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from evscli.corpus.executors.worker import (
     Assignment,
     Begun,
     Finished,
+    Lost,
     Message,
     Stopped,
     TaskWanted,
@@ -124,6 +125,7 @@ class WorkerPool(Generic[HandleKind]):
         ]
         self._most = 2 * engine.lanes + 2
         self._slots: list[Slot[HandleKind]] = []
+        self._remarks: set[str] = set()
 
     def __enter__(self) -> Self:
         """Start the workers and wait until all have loaded the model and opened their stores.
@@ -156,10 +158,10 @@ class WorkerPool(Generic[HandleKind]):
                 while slot.wants and len(slot.has) < self._most and (task := queue.take()):
                     slot.give(task)
             for slot, message in self._polled():
-                if message is None:
-                    self._replace(slot)
+                if message is None or isinstance(message, Lost):
+                    self._replace(slot, message)
                 elif isinstance(message, Up):
-                    slot.up = True
+                    self._note(slot, message)
                     yield from self._regain(slot, queue)
                 elif isinstance(message, Done):
                     slot.take_back(message)
@@ -175,10 +177,11 @@ class WorkerPool(Generic[HandleKind]):
                 yield by_handle[handle], message
 
     def _note(self, slot: Slot[HandleKind], message: Message | None) -> None:
-        if isinstance(message, Stopped):
+        if isinstance(message, Stopped | Lost):
             raise message.error
         if isinstance(message, Up):
             slot.up = True
+            self._say(message.remarks)
         elif isinstance(message, TaskWanted):
             slot.wants += 1
         elif isinstance(message, Begun):
@@ -192,13 +195,22 @@ class WorkerPool(Generic[HandleKind]):
                 "the same command again"
             )
 
-    def _replace(self, slot: Slot[HandleKind]) -> None:
+    def _say(self, remarks: Sequence[str]) -> None:
+        """Report what no worker has remarked before."""
+        for remark in dict.fromkeys(remarks):
+            if remark not in self._remarks:
+                logger.warning("%s", remark)
+        self._remarks |= {*remarks}
+
+    def _replace(self, slot: Slot[HandleKind], lost: Lost | None) -> None:
+        """Start another worker for one that is dead, or that has `lost` its device."""
         how, place = slot.handle.reap(), slot.handle.place
+        how = how if lost is None else f"its device failed: {lost.error.reason}"
         slot.deaths += 1
         if slot.deaths >= DEATHS:
             raise EvsError(
                 f"{DEATHS} workers on {place} died one after the other ({how}): check the "
-                "machine's memory, then run the same command again"
+                "machine's memory and devices, then run the same command again"
             )
         logger.warning(
             "the worker on %s died (%s); another one goes on with its videos", place, how

@@ -16,7 +16,7 @@ from evscli.corpus.decoding.wire import Request
 from evscli.corpus.inputs import refuse_name
 from evscli.corpus.tasks import Done, Outcome, Task, failure_of
 from evscli.encoders import VideoEncoder
-from evscli.errors import VideoError
+from evscli.errors import DeviceLostError, VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
 from evscli.records import PrunedVideo, SourceInfo, VideoInput
 from evscli.store import StoreWriter
@@ -58,7 +58,7 @@ def prune_tasks(
 
     Yields every task's result in each of its stores once it is written; `begun` is called with each
     task at its turn. Closes `tasks` however it ends. Raises StoreError where a store cannot be
-    written.
+    written, and DeviceLostError once everything finished is.
     """
     requests = ((task, task.fault or request_of(task.video, pruner.encoder)) for task in tasks)
     planner = planner_of(pruner.encoder)
@@ -71,8 +71,12 @@ def prune_tasks(
             if (decoded := next(videos, None)) is None:
                 return
             begun(decoded.task)
-            for number, result in _prune(decoded, pruner):
-                yield from writing.put(decoded.task, number, result)
+            try:
+                for number, result in _prune(decoded, pruner):
+                    yield from writing.put(decoded.task, number, result)
+            except DeviceLostError:
+                yield from writing.rest()
+                raise
             decoded.drop()
 
 
@@ -115,7 +119,8 @@ def refuse_suspect(task: Task) -> None:
     if task.crashes >= CRASHES:
         raise VideoError(
             f"{task.video.name}: {task.crashes} workers died while they were at it; is there "
-            "enough memory? Try it alone with --retry-failed, or re-encode it with ffmpeg",
+            "enough memory, and does the device work? Try it alone with --retry-failed, or "
+            "re-encode it with ffmpeg",
             stage="encode",
             kind="Crashed",
         )

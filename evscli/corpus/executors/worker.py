@@ -6,6 +6,7 @@ The driver decides how messages travel.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from evscli.corpus.executors.engine import Engine, MakePruner
 from evscli.corpus.executors.pruning import TaskSource, prune_tasks
 from evscli.corpus.resume import recover_orphans
 from evscli.corpus.tasks import Done
-from evscli.errors import EvsError, StoreBusyError
+from evscli.errors import DeviceLostError, EvsError, StoreBusyError
 from evscli.installed import broken_package
 from evscli.records import RunConfig
+from evscli.scratch import share_memory
 from evscli.store import StoreWriter
 from evscli.tracebacks import note_traceback, traceback_of
 
@@ -45,6 +47,9 @@ class Assignment:
 class Up:
     """The message that the model is loaded and the stores are open."""
 
+    remarks: tuple[str, ...] = ()
+    """The remarks on these stores."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskWanted:
@@ -66,11 +71,18 @@ class Stopped:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The message that the worker's process cannot use its device any more, and ends."""
+
+    error: DeviceLostError
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """The message that the worker has no more tasks and has written everything."""
 
 
-Message = Up | TaskWanted | Begun | Done | Stopped | Finished
+Message = Up | TaskWanted | Begun | Done | Stopped | Lost | Finished
 
 
 class Driver(TaskSource, Protocol):
@@ -83,11 +95,14 @@ class Driver(TaskSource, Protocol):
 def work(driver: Driver, assignment: Assignment) -> None:
     """Do the tasks that are handed out; KeyboardInterrupt ends it, with everything finished kept.
 
-    An error that keeps it from going on is sent to the driver.
+    An error that keeps it from going on is sent to the driver, and a device that is lost too.
     """
     with suppress(KeyboardInterrupt, ConnectionError):
         try:
             _work(driver, assignment)
+        except DeviceLostError as error:
+            note_traceback(error, traceback_of(error), process="worker")
+            driver.send(Lost(error=error))
         except Exception as error:
             driver.send(Stopped(error=_stopping(error)))
         else:
@@ -104,6 +119,7 @@ def _stopping(error: Exception) -> EvsError:
 
 def _work(driver: Driver, assignment: Assignment) -> None:
     torch.set_num_threads(assignment.engine.threads)
+    share_memory(len(assignment.engine.devices) or 1)
     pruner = assignment.make(assignment.device)
     stores = [*zip(assignment.folders, pruner.configs, strict=True)]
     if assignment.engine.is_alone and assignment.writer == assignment.engine.numbers[0]:
@@ -111,7 +127,7 @@ def _work(driver: Driver, assignment: Assignment) -> None:
     until = time.monotonic() + (LOCK_SECONDS if assignment.replaces else 0.0)
     with ExitStack() as stack:
         writers = [_open(stack, *store, assignment.writer, until) for store in stores]
-        driver.send(Up())
+        driver.send(Up(remarks=remarks_of(writers)))
         results = prune_tasks(
             driver,
             pruner,
@@ -122,6 +138,11 @@ def _work(driver: Driver, assignment: Assignment) -> None:
         with closing(results):
             for done in results:
                 driver.send(done)
+
+
+def remarks_of(writers: Iterable[StoreWriter]) -> tuple[str, ...]:
+    """Return the remarks on stores that were opened."""
+    return tuple(writer.remark for writer in writers if writer.remark is not None)
 
 
 def _open(

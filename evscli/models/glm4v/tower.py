@@ -27,7 +27,7 @@ class GlmTower(FrameTower):
         weight = vision.embeddings.position_embedding.weight
         ids = get_vision_position_ids(grid, vision.spatial_merge_size).to(weight.device)
         nothing = weight.new_zeros(size, weight.shape[1])
-        grid, lengths = grid.to(weight.device), torch.tensor([size], device=weight.device)
+        grid, lengths = grid.to(weight.device), torch.tensor([size]).to(weight.device)
         positions = vision.embeddings(nothing, lengths, grid, ids[:, 0], ids[:, 1])
         cos, sin = vision.rotary_pos_emb(nothing, ids)
         merge = vision.spatial_merge_size

@@ -38,7 +38,7 @@ class Molmo2Pixels(PixelConstants):
         frames, _, height, width = pixels.shape
         split = pixels.view(frames, 3, height // p, p, width // p, p)
         ordered = split.permute(0, 2, 4, 3, 5, 1).reshape(frames, -1, p * p, 3)
-        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
+        mean, std = self.scale_on(pixels.device)
         return ordered.float().sub_(mean).div_(std).flatten(2)
 
 

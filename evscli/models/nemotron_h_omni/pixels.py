@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from evscli.models.contract import Resize
-from evscli.models.parts.pixels import repeat_last
+from evscli.models.parts.pixels import Scaled, repeat_last
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NemotronPixels:
+class NemotronPixels(Scaled):
     """The pixel operations that a Nemotron-Omni checkpoint asks for."""
 
     patch_size: int
@@ -43,7 +43,7 @@ class NemotronPixels:
         An incomplete last temporal patch repeats its last frame.
         """
         pixels = repeat_last(pixels, -len(pixels) % self.temporal_patch_size)
-        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
+        mean, std = self.scale_on(pixels.device)
         values = (pixels / 255.0).sub_(mean).div_(std)
         return values.reshape(-1, 3 * self.temporal_patch_size, *pixels.shape[2:])
 

@@ -15,7 +15,7 @@ class ImagePixels(QwenPixels):
 
     def patchify(self, pixels: Tensor) -> Tensor:
         """Normalise uint8 frames [f, 3, H, W] to images in float32 of the same shape."""
-        mean, std = (value.to(pixels.device).view(3, 1, 1) for value in (self.mean, self.std))
+        mean, std = (value.view(3, 1, 1) for value in self.scale_on(pixels.device))
         return pixels.float().sub_(mean).div_(std)
 
 

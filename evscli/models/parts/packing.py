@@ -1,22 +1,26 @@
 """Attention over frames of different lengths, as pruning leaves them inside a vision tower.
 
 The tokens kept of all frames lie in one row, [K, C], so that everything but attention is a plain
-product without padding. Stretches of one length lie side by side: on a CPU each length is one
-batched call, on CUDA all stretches are one call of variable-length attention. Knows no family and
-no method.
+product without padding. Stretches of one length lie side by side: each length is one batched call,
+or all stretches are one call of variable-length attention, on GPUs that have it. Knows no family
+and no method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 HALF = (torch.float16, torch.bfloat16)
+FLASH_SINCE = (8, 0)
+"""The compute capability of the first GPUs with kernels for attention of variable length."""
+FLASH_HEAD, FLASH_STEP = 256, 8
+"""The most values of a head that these kernels take, and the number that they are a multiple of."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +60,8 @@ class Packing:
     size: int
     """S"""
     frames: Stretches
+    here: Tensor
+    """[K] `rows` where the packing was made, mostly on the CPU"""
 
     def take(self, states: Tensor) -> Tensor:
         """Pack states [T, S, C] to [K, C]."""
@@ -63,7 +69,7 @@ class Packing:
 
     def to(self, device: torch.device) -> Packing:
         """Return the packing for states on another device."""
-        return Packing(rows=self.rows.to(device), size=self.size, frames=self.frames.to(device))
+        return replace(self, rows=self.rows.to(device), frames=self.frames.to(device))
 
 
 def pack(keep: Tensor) -> Packing:
@@ -72,7 +78,7 @@ def pack(keep: Tensor) -> Packing:
     places = keep.flatten().nonzero().squeeze(1)
     frames = stretches(places // size)
     rows = places if frames.order is None else places[frames.order]
-    return Packing(rows=rows, size=size, frames=frames.side_by_side)
+    return Packing(rows=rows, size=size, frames=frames.side_by_side, here=rows)
 
 
 def refilled(keep: Tensor) -> Tensor:
@@ -123,9 +129,22 @@ def attend_packed(query: Tensor, key: Tensor, value: Tensor, within: Stretches) 
         order = within.order
         mixed = attend_packed(query[order], key[order], value[order], within.side_by_side)
         return torch.empty_like(mixed).index_copy_(0, order, mixed)
-    if query.is_cuda and query.dtype in HALF:
+    if takes_any_length(query):
         return _attend_at_once(query, key, value, within)
     return _attend_by_length(query, key, value, within)
+
+
+def takes_any_length(states: Tensor) -> bool:
+    """Return whether attention of variable length runs on states [K, heads, d] where they are."""
+    head = states.shape[-1]
+    fits = head <= FLASH_HEAD and head % FLASH_STEP == 0
+    return states.is_cuda and states.dtype in HALF and fits and _has_flash(states.device)
+
+
+@cache
+def _has_flash(device: torch.device) -> bool:
+    built = torch.backends.cuda.is_flash_attention_available()
+    return built and torch.cuda.get_device_capability(device) >= FLASH_SINCE
 
 
 def _attend_by_length(query: Tensor, key: Tensor, value: Tensor, within: Stretches) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 import torch
@@ -25,8 +25,25 @@ RESAMPLE_MODES = {1: LANCZOS, 2: "bilinear", 3: "bicubic"}
 """Interpolation by the number PIL gives it."""
 
 
+class Scaled:
+    """The mean and the standard deviation of channels, as constants on any device."""
+
+    mean: Tensor
+    std: Tensor
+
+    @cached_property
+    def _copies(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}
+
+    def scale_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return `mean` and `std` on a device, which is waited for the first time only."""
+        if device not in self._copies:
+            self._copies[device] = (self.mean.to(device), self.std.to(device))
+        return self._copies[device]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PixelConstants:
+class PixelConstants(Scaled):
     """The constants of the pixel operations that a checkpoint asks for."""
 
     patch_size: int
@@ -66,7 +83,7 @@ class QwenPixels(PixelConstants):
         split = pixels.view(frames // t, t, 3, *cells)
         # uint8 moves a quarter of the bytes that floats would, so order first and normalise after.
         ordered = split.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3, t * p * p)
-        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
+        mean, std = self.scale_on(pixels.device)
         values = ordered.float().sub_(mean[:, None]).div_(std[:, None])
         return values.view(frames // t, -1, 3 * t * p * p)
 
@@ -173,11 +190,16 @@ def rechunk(chunks: Iterable[FrameChunk], frames: int) -> Iterator[Tensor]:
 def _resize_rounded(pixels: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     if mode == LANCZOS:  # torch has it on the CPU alone
         down, across = (
-            resize_matrix(old, new, mode).to(pixels.device)
+            _matrix_on(pixels.device, old, new, mode)
             for old, new in zip(pixels.shape[-2:], size, strict=True)
         )
         return (down @ pixels @ across.T).round_().clamp_(0, 255)
     return interpolate(pixels, size, mode=mode, antialias=True).round_().clamp_(0, 255)
+
+
+@lru_cache(maxsize=8)
+def _matrix_on(device: torch.device, old: int, new: int, mode: str) -> Tensor:
+    return resize_matrix(old, new, mode).to(device)
 
 
 def resize_matrix(old: int, new: int, mode: str) -> Tensor:

@@ -33,7 +33,7 @@ class FrameLayout:
     windows: tuple[Windows, ...]
     """The windows of windowed blocks; blocks of full attention see the frame as one window."""
     window_of: Tensor
-    """[S] the number of each patch's window in windowed blocks"""
+    """[S] the number of each patch's window in windowed blocks, on the CPU"""
 
 
 class Qwen25Tower:
@@ -81,9 +81,10 @@ class Qwen25Tower:
 
     def packed(self, packing: Packing) -> PackedBlocks:
         """Return the tower that runs on the tokens of a packing."""
-        place, frame = packing.rows % packing.size, packing.rows // packing.size
-        window = self.layout.window_of
+        place, frame = packing.here % packing.size, packing.here // packing.size
+        window = self.layout.window_of.to(place.device)
         windows = stretches(frame * (int(window.max()) + 1) + window[place])
+        windows, place = windows.to(packing.rows.device), packing.rows % packing.size
         whole = self.vision.fullatt_block_indexes
         return PackedBlocks(
             blocks=self.vision.blocks,
@@ -120,7 +121,7 @@ def frame_layout(vision: Any, grid_hw: tuple[int, int]) -> FrameLayout:
         order=order.to(device),
         rotary=Rotary(cos=cos[:, None, None].float(), sin=sin[:, None, None].float()),
         windows=windows_by_size(ends.tolist(), device),
-        window_of=torch.arange(len(ends) - 1).repeat_interleave(ends.diff()).to(device),
+        window_of=torch.arange(len(ends) - 1).repeat_interleave(ends.diff()),
     )
 
 

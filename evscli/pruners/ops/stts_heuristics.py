@@ -32,7 +32,7 @@ def keep_new(
     """
     trials = [threshold - STEP * number for number in range(TRIES)]
     trials = [trials[0], *(one for one in trials[1:] if one >= 0)]
-    likeness, new = likenesses(states, torch.tensor(trials, device=states.device), moving=moving)
+    likeness, new = likenesses(states, torch.tensor(trials).to(states.device), moving=moving)
     scores = (-likeness).masked_fill(new[:, :, None, None], NEW)
     scores[:, 0] = 2 * NEW
     masks = torch.stack([keep_highest(some, count) for some in scores])

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,16 @@ def test_a_name_that_cannot_be_an_id_fails_alone(folder: Path, pruner: VideoPrun
     assert summary.pruned == 2
     (failure,) = [outcome for outcome in seen.outcomes if isinstance(outcome, Failure)]
     assert (failure.id, failure.stage) == ("b\nb", "open")
+
+
+def test_a_store_begun_on_another_device_goes_on_with_one_remark(
+    pruned: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr("evscli.provenance.device_name", lambda _: "Another CPU")
+    write_video(pruned / "d.mp4", frames=16, seed=4)
+    summary, _ = run(pruned, pruner)
+    assert summary.pruned == 1
+    (remark,) = (one.getMessage() for one in caplog.records if "was begun on" in one.getMessage())
+    assert "goes on on cpu (Another CPU)" in remark
+    (shard, _) = sorted((pruned.parent / "store").glob("shard*"))
+    assert open_store(shard)["a"].info.id == "a"

@@ -112,7 +112,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(memory_check, "main_memory", lambda: 1_000_000)
+    monkeypatch.setattr(memory_check, "free_memory", lambda: 1_000_000)
     report_loss([video], job_of(store), as_json=False)
     assert capsys.readouterr().out == (
         "store dtype int8: its effect on the next token was not measured (mini needs about 0.0151 "
@@ -129,24 +129,10 @@ def test_nothing_is_said_where_nothing_is_stored(
 
 def test_float32_needs_twice_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
     size = weight_bytes(LocalFolder(files_module.MINI_FOLDER, name=MINI))
-    monkeypatch.setattr(memory_check, "main_memory", lambda: int(1.5 * size))
+    monkeypatch.setattr(memory_check, "free_memory", lambda: int(1.5 * size))
     check_memory(MINI, device="cpu", dtype="auto")
     with pytest.raises(DeviceError, match="mini needs about"):
         check_memory(MINI, device="cpu", dtype="float32")
-
-
-def test_main_memory_is_what_the_machine_and_its_limit_leave(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    memory, limit = tmp_path / "meminfo", tmp_path / "max"
-    monkeypatch.setattr(memory_check, "MEMORY", memory)
-    monkeypatch.setattr(memory_check, "LIMIT", limit)
-    assert memory_check.main_memory() is None
-    memory.write_text("MemTotal:  900 kB\nMemAvailable:  500 kB\n")
-    assert memory_check.main_memory() == 512_000
-    for text, expected in (("max\n", 512_000), ("4096\n", 4096), ("999999999\n", 512_000)):
-        limit.write_text(text)
-        assert memory_check.main_memory() == expected
 
 
 def test_weights_are_not_fetched_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:

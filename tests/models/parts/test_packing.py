@@ -12,9 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
-from evscli.models.parts.packing import alone, attend_packed, first_fit, pack, refilled
+from evscli.models.parts import packing
+from evscli.models.parts.packing import (
+    Stretches,
+    alone,
+    attend_packed,
+    first_fit,
+    pack,
+    refilled,
+)
 from evscli.pruners.methods.stts import (
     Options,
     attention_bias,
@@ -174,3 +183,37 @@ def test_without_scores_that_differ_the_bias_is_the_least_one() -> None:
     bias = attention_bias(torch.full((3, 2, 2), 0.4))
     assert bias[0].eq(0).all()
     torch.testing.assert_close(bias[1:], torch.full((2, 2, 2), -2.0))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "head", "capability", "built", "at_once"),
+    [
+        (torch.bfloat16, 64, (9, 0), True, True),
+        (torch.float16, 72, (8, 0), True, True),
+        (torch.float32, 64, (9, 0), True, False),
+        (torch.bfloat16, 64, (7, 5), True, False),  # Turing
+        (torch.bfloat16, 64, (9, 0), False, False),  # a build without the kernels
+        (torch.bfloat16, 20, (9, 0), True, False),
+        (torch.bfloat16, 264, (9, 0), True, False),
+    ],
+)
+def test_a_gpu_attends_to_all_lengths_at_once_where_it_has_kernels_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: torch.dtype,
+    head: int,
+    capability: tuple[int, int],
+    built: bool,
+    at_once: bool,
+) -> None:
+    called: list[bool] = []
+    monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda: built)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    for name, flash in (("_attend_at_once", True), ("_attend_by_length", False)):
+        monkeypatch.setattr(packing, name, lambda *states, f=flash: called.append(f) or states[0])
+    packing._has_flash.cache_clear()
+    within = Stretches(order=None, lengths=((2, 1), (3, 1)), device=torch.device("cpu"))
+    with FakeTensorMode():
+        states = torch.empty((5, 2, head), dtype=dtype, device="cuda")
+        attend_packed(states, states, states, within)
+    packing._has_flash.cache_clear()
+    assert called == [at_once]

@@ -201,3 +201,21 @@ def test_a_store_that_the_nodes_do_not_share_is_refused_at_once(
     assignment = Assignment(make=MAKE, device="cpu", folders=(tmp_path,), engine=Engine(), writer=0)
     with pytest.raises(StoreError, match=r"far does not write to .* file system that all nodes"):
         actors.refuse_elsewhere(assignment, Process(host="far", pid=1))
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_an_actor_whose_device_fails_is_replaced(
+    clips: Path, tmp_path: Path, undisturbed: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, store = tmp_path / "in", tmp_path / "store"
+    folder.mkdir()
+    for name in ("00", "01", "02"):
+        shutil.copy(clips / f"{name}.mp4", folder)
+    shutil.copy(clips / "00.mp4", folder / "lost.mp4")
+    run(prune_on_ray, suspicious, folder, store, workers=2)
+    (remark,) = caplog.messages
+    assert "died (its device failed: CUDA error: " in remark
+    made = open_store(store)
+    assert [*made] == ["00", "01", "02"]
+    assert made.failures["lost"].kind == "Crashed"
+    assert all(made.sha256(name) == undisturbed.sha256(name) for name in made)
