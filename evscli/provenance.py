@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from evscli.records import SourceInfo, VideoInput
 
 PACKAGES = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
@@ -34,6 +32,8 @@ def file_digest(path: Path) -> tuple[int, str]:
 
 def provenance(*, device: str) -> dict[str, Any]:
     """Return what tensors depend on beside the settings: versions, device and threads."""
+    import torch  # decoder processes, which ask for sources alone, may have none
+
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),

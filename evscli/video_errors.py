@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import torch
 
 from evscli.errors import EvsError, StoreError, UsageError, VideoError
 from evscli.records import VideoInput
@@ -31,7 +30,7 @@ def video_errors(name: str, video: VideoInput, *, copy: Path | None = None) -> I
         raise VideoError(named, stage=error.stage, kind=error.kind) from error
     except EvsError as error:
         raise VideoError(f"{video.name}: {error}", stage=name) from error
-    except torch.OutOfMemoryError as error:
+    except _memory_errors() as error:
         raise VideoError(
             f"{video.name}: out of memory on {name}; lower --chunk-frames or use --device cpu",
             stage=name,
@@ -53,3 +52,9 @@ def video_errors(name: str, video: VideoInput, *, copy: Path | None = None) -> I
             "run again with --debug and report it",
             stage=name,
         ) from error
+
+
+def _memory_errors() -> tuple[type[BaseException], ...]:
+    """Return the class of a device's lack of memory, of which nothing is raised without torch."""
+    torch = sys.modules.get("torch")
+    return () if torch is None else (torch.OutOfMemoryError,)
