@@ -13,7 +13,7 @@ from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.loading import quiet_loading, say_loading
+from evscli.cli.loading import import_encoders, quiet_loading, say_loading
 from evscli.cli.notes import noted_warnings, progress
 from evscli.errors import UsageError
 from evscli.job import Job, Selection
@@ -66,16 +66,17 @@ def plan(
     if job.execution.engine != "local":
         raise UsageError("evs plan tries videos on this machine: leave --engine and --address out")
     warm_up(resizing=job.encoding.resize == "cpu")  # it imports while this process does
+    say_loading(job.encoding.name)
     from evscli.corpus.inputs import LeftOut
 
     left_out: list[LeftOut] = []
     videos = job.find_videos(inputs, left_out=left_out.append)
     name_model(job.encoding.name)
-    say_loading(job.encoding.name)
     job = job.resolved()
     folders = job.folders
     for folder in folders:
         check_output(folder)
+    import_encoders()
     quiet_loading()
     from evscli.cli.plan_report import report
     from evscli.corpus.estimate import estimate, prepare, survey_sample

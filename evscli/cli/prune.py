@@ -12,7 +12,7 @@ from evscli.cli import options
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.loading import import_models, say_loading
+from evscli.cli.loading import import_encoders, say_loading
 from evscli.cli.notes import logged_as
 from evscli.job import Job
 
@@ -36,14 +36,14 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
 
     if job.execution.engine == "local":
         warm_up(resizing=job.encoding.resize == "cpu")  # it imports while this process does
+    say_loading(job.encoding.name)
     from evscli.cli.events import Events, report_left_out
     from evscli.cli.report import RunReport
 
     videos = job.find_videos(inputs, left_out=partial(report_left_out, as_json=as_json))
     name_model(job.encoding.name)
     job = job.resolved()
-    say_loading(job.encoding.name)
-    import_models()
+    import_encoders()
     from evscli.job.run import run_job
 
     catch_termination()

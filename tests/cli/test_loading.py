@@ -7,9 +7,13 @@ import os
 import pty
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from evscli.cli.loading import passed_over
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +37,7 @@ import gc, json, sys
 from evscli.cli import main
 
 try:
-    main(sys.argv[1:])
+    main()
 finally:
     print(json.dumps([*sys.modules, gc.isenabled(), gc.get_freeze_count()]))
 """
@@ -86,12 +90,28 @@ def test_nothing_more_is_printed_where_standard_error_is_no_terminal(clip: Path)
     assert torch == "torch"
 
 
-def test_pruning_imports_neither_language_models_nor_pictures(clip: Path, tmp_path: Path) -> None:
+def test_pruning_imports_no_language_models_no_pictures_and_nothing_for_training(
+    clip: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", AFTER, "prune", str(clip), *VCAST]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     *modules, searches, frozen = json.loads(done.stdout.splitlines()[-1])
     assert {"torch", "evscli.encoders.encoder"} <= {*modules}
     unneeded = ("evscli.language", "evscli.evaluation", "evscli.render", "matplotlib", "rich")
-    assert [name for name in modules if name.startswith(unneeded)] == []
+    training = ("accelerate", "peft", "scipy", "sklearn", "boto3")
+    assert [name for name in modules if name.startswith((*unneeded, *training))] == []
     assert searches
     assert frozen > 100_000
+
+
+def test_a_package_that_was_passed_over_can_be_imported_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evs_absent.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with passed_over(["evs_absent", "json"]):
+        assert find_spec("evs_absent") is None
+        with pytest.raises(ModuleNotFoundError):
+            import_module("evs_absent")
+        assert import_module("json") is json
+    assert import_module("evs_absent") is sys.modules.pop("evs_absent")
