@@ -10,10 +10,15 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch.nn import Module
 
 from evscli.cli.loading import passed_over
+from evscli.encoders import load
+from evscli.encoders.checkpoint import VisionCheckpoint
+from tests.cli.in_process import run_here
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +120,18 @@ def test_a_package_that_was_passed_over_can_be_imported_afterwards(
             import_module("evs_absent")
         assert import_module("json") is json
     assert import_module("evs_absent") is sys.modules.pop("evs_absent")
+
+
+def test_a_run_of_several_methods_loads_one_model(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    build = load.build_vision
+
+    def counted(checkpoint: VisionCheckpoint, **named: Any) -> Module:
+        built.append(checkpoint.name)
+        return build(checkpoint, **named)
+
+    monkeypatch.setattr(load, "build_vision", counted)
+    assert run_here("prune", clip, *VCAST, "--method", "evs", cwd=tmp_path).code == 0
+    assert built == ["mini"]
