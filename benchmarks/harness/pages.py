@@ -123,9 +123,9 @@ SERVING = (
 )
 
 PERFORMANCE = (
-    "On {start[cores]:d} cores of {start[processor]} the first line of `evs prune` is on a terminal "
-    "after {start[first line]:.2f} s, and a clip of 10 s with `mini` is in its store after "
-    "{start[prune, cpu]:.1f} s: {start[prune / import]:.1f} times `python -c "
+    "On {start[cores]:d} cores of {start[processor]} the first line of `evs prune` is on a "
+    "terminal after {start[first line]:.2f} s, and a clip of 10 s with `mini` is in its store "
+    "after {start[prune, cpu]:.1f} s: {start[prune / import]:.1f} times `python -c "
     '"import torch, transformers"` ({start[import models]:.1f} s)',
     "| `import torch` | {start[plainly torch]:.2f} s | {start[as evs does torch]:.2f} s |",
     "| `import transformers` | {start[plainly transformers]:.2f} s "
