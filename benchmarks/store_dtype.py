@@ -21,7 +21,7 @@ import torch
 from benchmarks.harness import Benchmark, Report
 from evscli import prune_video
 from evscli.bundled import MINI, usual_question
-from evscli.cli.notes import quiet_loading
+from evscli.cli.loading import quiet_loading
 from evscli.corpus.inputs import find_videos
 from evscli.evaluation.compare.store_dtype_loss import measure_loss
 from evscli.job import Encoding, Job, Selection, Storage

@@ -1,33 +1,38 @@
 """Errors of devices: too little memory, and those after which a process cannot use its device.
 
 An illegal memory access, or a library that fails in the middle of its work, leaves a CUDA context
-in which every later call fails too. A new process has a new one.
+in which every later call fails too. A new process has a new one. Importing this imports no torch,
+without which there are no such errors.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from evscli.errors import DeviceError, DeviceLostError
 from evscli.texts import first_line
+
+if TYPE_CHECKING:
+    import torch
 
 _RUNTIME = re.compile(r"\b(?:CUDA|HIP)(?: driver)? error\b|\bTriton Error \[|device-side assert")
 _LIBRARY = re.compile(
     r"\b(?:CUBLAS|CUDNN|CUSOLVER|CUSPARSE|HIPBLAS|MIOPEN)_?STATUS_?([A-Z_]+)", re.I
 )
 _BROKEN = re.compile(r"EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR|NOT_INITIALIZED", re.I)
-MATRIX: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 _MEMORY = re.compile(r"out of memory|STATUS_ALLOC_FAILED|DefaultCPUAllocator")
 
 
 def lacks_memory(error: BaseException) -> bool:
     """Return whether an error is one of too little memory, of a device or of this machine."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    torch = _torch()
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and _MEMORY.search(str(error)) is not None
 
@@ -38,7 +43,10 @@ def breaks_device(error: BaseException) -> bool:
     Errors of the runtime count whatever they are: those that would pass cost a new process. A
     matrix that cannot be factored is not one of them, though its library fails in that.
     """
-    if not isinstance(error, RuntimeError) or isinstance(error, MATRIX) or lacks_memory(error):
+    torch = _torch()
+    if torch is None or not isinstance(error, RuntimeError) or lacks_memory(error):
+        return False
+    if isinstance(error, torch.linalg.LinAlgError):
         return False
     if library := _LIBRARY.search(str(error)):
         return _BROKEN.match(library[1]) is not None
@@ -59,7 +67,8 @@ def free_tensors(error: BaseException) -> None:
 
 def release_memory() -> None:
     """Give memory that no tensor uses back to the device, where there is one in use."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    torch = _torch()
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
@@ -89,3 +98,8 @@ def device_errors(device: torch.device, need: str, advice: str) -> Iterator[None
         free_tensors(error)
         release_memory()
         raise DeviceError(f"{device} has too little memory {need}: {advice}") from error
+
+
+def _torch() -> ModuleType | None:
+    """Return torch where something has imported it."""
+    return sys.modules.get("torch")

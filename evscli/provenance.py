@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from evscli.records import SourceInfo, VideoInput
 
 PACKAGES = ("evscli", "torch", "transformers", "av", "safetensors", "numpy")
@@ -34,6 +32,8 @@ def file_digest(path: Path) -> tuple[int, str]:
 
 def provenance(*, device: str) -> dict[str, Any]:
     """Return what tensors depend on beside the settings: versions, device and threads."""
+    import torch  # decoder processes, which ask for sources alone, may have none
+
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -45,9 +45,11 @@ def provenance(*, device: str) -> dict[str, Any]:
 
 def device_name(device: str) -> str:
     """Return the name of the model of a device, `cpu` or `cuda:N`."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return processor_name()
+    if not device.startswith("cuda"):
+        return processor_name()
+    import torch
+
+    return torch.cuda.get_device_name(device)
 
 
 def processor_name() -> str:

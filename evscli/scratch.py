@@ -12,9 +12,11 @@ import tempfile
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 from evscli.memory import free_memory
 
@@ -53,6 +55,8 @@ def allocate(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
     The file lies in `scratch_folder()`. Raises OSError where the disk is full.
     """
+    import torch  # whoever only asks for the folder needs none
+
     if fits_memory(prod(shape) * dtype.itemsize):
         return torch.empty(tuple(shape), dtype=dtype)
     handle, name = tempfile.mkstemp(prefix=".evs-scratch-", dir=scratch_folder())

@@ -31,7 +31,7 @@ MOST_WORKERS = 8
 """Each holds torch, and so does its fork server: 1 GB together."""
 
 # There is one fork server for a process: that of `tests.evs` and that of `evs` itself are the same.
-children.IMPORTED_ONCE = ["tests.preload"]
+children.RESIZING = children.DECODING = "tests.preload"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

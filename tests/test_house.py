@@ -36,6 +36,7 @@ MOST_LINES = 27_000 + sum(
         "stores that change under a serving engine": 120,
         "plain positions in vLLM": 180,
         "positions beyond what vLLM counts to": 50,
+        "the start of commands": 140,
         "Qwen3.5 and Qwen4-exp": 95,
         "InternVL": 270,
         "thinkers of Omni models": 240,

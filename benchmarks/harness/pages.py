@@ -122,6 +122,18 @@ SERVING = (
     ),
 )
 
+PERFORMANCE = (
+    "On {start[cores]:d} cores of {start[processor]} the first line of `evs prune` is on a "
+    "terminal after {start[first line]:.2f} s, and a clip of 10 s with `mini` is in its store "
+    "after {start[prune, cpu]:.1f} s: {start[prune / import]:.1f} times `python -c "
+    '"import torch, transformers"` ({start[import models]:.1f} s)',
+    "| `import torch` | {start[plainly torch]:.2f} s | {start[as evs does torch]:.2f} s |",
+    "| `import transformers` | {start[plainly transformers]:.2f} s "
+    "| {start[as evs does transformers]:.2f} s |",
+    "| what models need of it | {start[plainly what models need of it]:.2f} s "
+    "| {start[as evs does what models need of it]:.2f} s |",
+    "| the model itself | {start[plainly mini]:.2f} s | {start[as evs does mini]:.2f} s |",
+)
 PAGES: dict[str, tuple[str, ...]] = {
     "README.md": README,
     "docs/corpora.md": CORPORA,
@@ -129,4 +141,5 @@ PAGES: dict[str, tuple[str, ...]] = {
     "docs/training.md": TRAINING,
     "docs/evidence.md": EVIDENCE,
     "docs/serving.md": SERVING,
+    "docs/performance.md": PERFORMANCE,
 }

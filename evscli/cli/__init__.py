@@ -23,6 +23,7 @@ from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
 from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
 from evscli.cli.listings import methods, models
+from evscli.cli.loading import ALONE
 from evscli.cli.merge import merge
 from evscli.cli.notes import DEBUG, logged_as, note
 from evscli.cli.plan import plan
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     # Retries of a library are not shown, since their outcome is reported in one line.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    ALONE.set(arguments is None)  # a caller in Python gives them
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     arguments = [argument for argument in given if argument != "--debug"]

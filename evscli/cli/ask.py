@@ -10,7 +10,8 @@ from evscli.bundled import MINI
 from evscli.cli import options
 from evscli.cli.checks import chosen_id, name_model
 from evscli.cli.command import command
-from evscli.cli.notes import noted_warnings, quiet_loading
+from evscli.cli.loading import quiet_loading, say_loading
+from evscli.cli.notes import noted_warnings
 from evscli.errors import UsageError
 from evscli.job.encoding import Device, Dtype, Revision
 
@@ -42,6 +43,7 @@ def ask(
 
     Example: evs ask evs-out/mini-vcast-0.3 "What happens?"
     """
+    say_loading(model or "the store's model")
     from evscli.language.generate import answer, load_language_model
     from evscli.language.prefill import prefill
     from evscli.store import open_store

@@ -11,7 +11,8 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model, refuse_held
 from evscli.cli.command import command
-from evscli.cli.notes import note, noted_warnings, progress, quiet_loading
+from evscli.cli.loading import quiet_loading, say_loading
+from evscli.cli.notes import note, noted_warnings, progress
 from evscli.errors import ModelError
 from evscli.job import Pruning, Selection
 from evscli.option import Option
@@ -74,6 +75,7 @@ def compare(
 
     Example: evs compare clips/ --method vcast --method vcast:prune_at=1
     """
+    say_loading(job.encoding.name)
     from evscli.bundled import usual_question
     from evscli.cli.evaluation_report import report_comparison
     from evscli.cli.events import report_left_out

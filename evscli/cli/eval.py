@@ -11,7 +11,8 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import RANKS, command
-from evscli.cli.notes import noted_warnings, progress, quiet_loading
+from evscli.cli.loading import quiet_loading, say_loading
+from evscli.cli.notes import noted_warnings, progress
 from evscli.errors import UsageError
 from evscli.job import Encoding, Selection
 from evscli.job.job import Pruning
@@ -107,6 +108,7 @@ def evaluate(
 
     Example: evs eval --method surprise --budget 256tok --num-frames 8 --num-frames 32
     """
+    say_loading(encoding.name)
     from evscli.cli.evaluation_report import report_accuracy
     from evscli.evaluation.questions.task import EvalTask
     from evscli.evaluation.selections import selections

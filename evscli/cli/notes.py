@@ -59,14 +59,6 @@ def show_traceback(failure: Failure) -> None:
         print(failure.traceback, file=sys.stderr, flush=True)
 
 
-def quiet_loading() -> None:
-    """Hide the progress bars of loading where standard error is not a terminal."""
-    from transformers.utils import logging
-
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
-
-
 @contextmanager
 def progress(total: int, *, unit: str = "answer") -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, or notes now and then, and yield the function that advances it."""

@@ -13,7 +13,8 @@ from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.notes import noted_warnings, progress, quiet_loading
+from evscli.cli.loading import import_encoders, quiet_loading, say_loading
+from evscli.cli.notes import noted_warnings, progress
 from evscli.errors import UsageError
 from evscli.job import Job, Selection
 from evscli.option import Option
@@ -64,23 +65,27 @@ def plan(
     most = sample_size(sample)
     if job.execution.engine != "local":
         raise UsageError("evs plan tries videos on this machine: leave --engine and --address out")
-    warm_up()  # it imports torch while this process does
-    from evscli.cli.plan_report import report
-    from evscli.corpus.estimate import estimate, prepare, survey_sample
+    warm_up(resizing=job.encoding.resize == "cpu")  # it imports while this process does
+    say_loading(job.encoding.name)
     from evscli.corpus.inputs import LeftOut
-    from evscli.encoders.device import common_units
-    from evscli.job.loading import make_pruner, query_rows, settled
-    from evscli.job.run import engine_of
 
     left_out: list[LeftOut] = []
     videos = job.find_videos(inputs, left_out=left_out.append)
     name_model(job.encoding.name)
     job = job.resolved()
-    folders, engine = job.folders, engine_of(job)
+    folders = job.folders
     for folder in folders:
         check_output(folder)
-    catch_termination()
+    import_encoders()
     quiet_loading()
+    from evscli.cli.plan_report import report
+    from evscli.corpus.estimate import estimate, prepare, survey_sample
+    from evscli.encoders.device import common_units
+    from evscli.job.loading import make_pruner, query_rows, settled
+    from evscli.job.run import engine_of
+
+    engine = engine_of(job)
+    catch_termination()
     with noted_warnings():
         query_rows(job, videos)
         job = settled(job, folders, partial(common_units, engine.devices))

@@ -12,6 +12,7 @@ from evscli.cli import options
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
+from evscli.cli.loading import import_encoders, say_loading
 from evscli.cli.notes import logged_as
 from evscli.job import Job
 
@@ -34,21 +35,25 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     from evscli.corpus.decoding.children import warm_up
 
     if job.execution.engine == "local":
-        warm_up()  # it imports torch while this process does
+        warm_up(resizing=job.encoding.resize == "cpu")  # it imports while this process does
+    say_loading(job.encoding.name)
     from evscli.cli.events import Events, report_left_out
     from evscli.cli.report import RunReport
-    from evscli.cli.store_dtype_loss import report_loss
-    from evscli.job.run import run_job
 
     videos = job.find_videos(inputs, left_out=partial(report_left_out, as_json=as_json))
     name_model(job.encoding.name)
     job = job.resolved()
+    import_encoders()
+    from evscli.job.run import run_job
+
     catch_termination()
     listener = (Events if as_json else RunReport)(model=job.encoding.files.name, stores=job.folders)
     with logged_as(listener.remark):
         summaries = run_job(job, videos, listener=listener)
     listener.finish(summaries)
     if job.storage.store_dtype != "auto":
+        from evscli.cli.store_dtype_loss import report_loss  # it imports language models
+
         report_loss(videos, job, as_json=as_json)
     raise typer.Exit(exit_code(summaries))
 

@@ -11,7 +11,8 @@ from evscli.cli import options
 from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.notes import note, quiet_loading
+from evscli.cli.loading import quiet_loading, say_loading
+from evscli.cli.notes import note
 from evscli.cli.repeated import repeated
 from evscli.errors import UsageError
 from evscli.job import Encoding
@@ -75,6 +76,8 @@ def scorer(
 
     Example: evs train scorer clips/ --conversations train.jsonl --model M -o scorer
     """
+    encoding = Encoding(model=data.model, device=device, dtype="float32")
+    say_loading(encoding.name)
     folder = folder_path(output, "--output")
     if data.conversations is not None and not inputs:
         raise UsageError("--conversations are about videos: name these too")
@@ -85,7 +88,6 @@ def scorer(
             "--unlabelled is about procedural videos: your own have no questions where you leave "
             "--conversations out"
         )
-    encoding = Encoding(model=data.model, device=device, dtype="float32")
     name_model(encoding.name)
     encoding = encoding.resolved()
     check_run_folder(folder, encoding.files)

@@ -8,7 +8,8 @@ from typing import Any
 
 from evscli.bundled import usual_question
 from evscli.cli.events import emit
-from evscli.cli.notes import noted_warnings, quiet_loading
+from evscli.cli.loading import quiet_loading
+from evscli.cli.notes import noted_warnings
 from evscli.cli.report import print_safely
 from evscli.corpus.segments import part_of
 from evscli.errors import EvsError

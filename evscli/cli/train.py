@@ -12,6 +12,7 @@ from evscli.cli import options
 from evscli.cli.checks import check_run_folder
 from evscli.cli.command import GroupedCommand, command
 from evscli.cli.interrupts import catch_termination
+from evscli.cli.loading import say_loading
 from evscli.cli.notes import progress
 from evscli.cli.scorer import scorer
 from evscli.cli.uptrain import uptrain
@@ -56,6 +57,7 @@ def mini(
     """
     plan = plan if looks is None else replace(plan, looks=looks)
     folder = folder_path(output, "--output")
+    say_loading("torch")
     check_run_folder(folder)
     from evscli.train.folder import run_folder
 

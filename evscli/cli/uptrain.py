@@ -11,7 +11,8 @@ from evscli.cli import options
 from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
 from evscli.cli.interrupts import catch_termination
-from evscli.cli.notes import note, quiet_loading
+from evscli.cli.loading import quiet_loading, say_loading
+from evscli.cli.notes import note
 from evscli.cli.repeated import repeated
 from evscli.cli.uptrain_data import Data, check_sources, find_data
 from evscli.job.encoding import Device
@@ -51,6 +52,7 @@ def uptrain(
 
     Example: evs train uptrain --store store --conversations train.jsonl --model M -o tuned
     """
+    say_loading(data.model or MINI)
     from evscli.encoders.files import find_model
 
     check_sources(data, inputs)

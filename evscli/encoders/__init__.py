@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from evscli.garbage import held_off
 from evscli.models import list_families
 
 if TYPE_CHECKING:
@@ -28,4 +29,5 @@ _NEEDS_TORCH = {
 def __getattr__(name: str) -> Any:
     if name not in _NEEDS_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_NEEDS_TORCH[name]), name)
+    with held_off():
+        return getattr(import_module(_NEEDS_TORCH[name]), name)

@@ -22,6 +22,7 @@ from evscli.encoders.encoder import VideoEncoder
 from evscli.encoders.files import Model, find_model
 from evscli.encoders.processor import load_video_processor, processor_digest, with_patches
 from evscli.errors import UsageError
+from evscli.garbage import held_off
 from evscli.models.contract import SamplingRules, VisionShape
 from evscli.models.spec import load_name
 from evscli.records import ModelInfo, Sampling
@@ -40,6 +41,7 @@ BY_CHECKPOINT = Sampling()
 """Frames chosen as the checkpoint's processor does on its own."""
 
 
+@held_off()  # most of its time is for modules that it imports
 def load_encoder(
     model: Model,
     *,

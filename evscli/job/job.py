@@ -78,9 +78,9 @@ class Job(Pruning):
 
     def check(self, videos: Sequence[VideoInput]) -> None:
         """Raise UsageError where the job does not suit the videos, or itself."""
-        from evscli.corpus.segments import check_segment
-
         if self.storage.segment is not None:
+            from evscli.corpus.segments import check_segment
+
             check_segment(self.storage.segment, videos)
         super().check(videos)
 

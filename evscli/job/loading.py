@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor
 
@@ -24,13 +24,15 @@ from evscli.errors import MismatchError, ModelError, UsageError
 from evscli.job.encoding import Encoding
 from evscli.job.job import Job, Pruning
 from evscli.job.storage import Storage
-from evscli.language.query import QueryEmbedder, check_queries
 from evscli.pipeline import VideoPruner
 from evscli.pruners import PruneRequest
 from evscli.pruners.request import needing
 from evscli.records import ModelInfo, Sampling, VideoInput, dtype_text
 from evscli.store.run import encoder_dtypes
 from evscli.store.schema import resolve_store_dtype
+
+if TYPE_CHECKING:
+    from evscli.language.query import QueryEmbedder
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Pruning)
@@ -119,6 +121,8 @@ def query_rows(job: Pruning, videos: Sequence[VideoInput] = ()) -> QueryEmbedder
     """
     if needing(job.requests, "query") is None:
         return None
+    from evscli.language.query import QueryEmbedder, check_queries  # few methods need tokenizers
+
     embedder = QueryEmbedder(job.encoding.files)
     check_queries(embedder, videos)
     return embedder

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import torch
-from torch import Tensor
-
-from evscli.models.parts.packing import Packing
 from evscli.records import FloatArray, IntArray, PrunedVideo, Sampling
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from evscli.models.parts.packing import Packing
 
 
 class Tower(Protocol):
@@ -105,7 +107,8 @@ class VisionShape:
     """The number of tokens behind those of a whole video, which are never pruned."""
 
 
-Resize = Callable[[Tensor, tuple[int, int]], Tensor]
+# The type is a text, so that a decoder process that resizes nothing does not import torch.
+Resize: TypeAlias = "Callable[[Tensor, tuple[int, int]], Tensor]"
 """[f, 3, H, W] uint8 pixels and (height, width) to pixels of that size: uint8, or float32 where the
 processor does not round them."""
 

@@ -1,21 +1,26 @@
 """The planned frames of one video as a stream of RGB pixels, equal to those of a sequential decode.
 
-The cursor finds the way to a frame. One chunk of pixels is held at a time.
+The cursor finds the way to a frame. One chunk of pixels is held at a time. Decoding takes arrays
+and not tensors, so that a process that does nothing else need not import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import TypeAlias
 
-import torch
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from torch import Tensor
+from numpy.typing import NDArray
 
 from evscli.errors import VideoError
 from evscli.records import FrameChunk, FramePlan
 from evscli.video.cursor import Cursor
 from evscli.video.timeline import VideoIndex
+
+Levels: TypeAlias = NDArray[np.uint8]
 
 
 def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> Iterator[FrameChunk]:
@@ -25,20 +30,41 @@ def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> I
     file is closed when the iterator ends or is closed. Raises VideoError, stage "decode", at
     a frame that is damaged, never comes or has another size than the first.
     """
+    return _as_tensors(decode_arrays(index, plan, chunk_frames=chunk_frames))
+
+
+def decode_arrays(
+    index: VideoIndex, plan: FramePlan, *, chunk_frames: int
+) -> Generator[tuple[int, Levels]]:
+    """Return the planned frames as `decode_frames` does, without torch.
+
+    Each item is the position of its first frame in the plan, and the pixels [f, 3, H, W] in one
+    piece of memory. Raises as `decode_frames` does.
+    """
     if chunk_frames < 1:
         raise ValueError(f"need at least 1, got {chunk_frames=}")
     return _chunks(index, plan, chunk_frames)
 
 
-def _chunks(index: VideoIndex, plan: FramePlan, chunk_frames: int) -> Iterator[FrameChunk]:
+def _as_tensors(chunks: Generator[tuple[int, Levels]]) -> Iterator[FrameChunk]:
+    with closing(chunks):
+        yield from map(_as_tensor, chunks)  # which binds no name to a chunk
+
+
+def _as_tensor(chunk: tuple[int, Levels]) -> FrameChunk:
+    from torch import from_numpy
+
+    start, pixels = chunk
+    return FrameChunk(start=start, pixels=from_numpy(pixels))
+
+
+def _chunks(index: VideoIndex, plan: FramePlan, chunk_frames: int) -> Generator[tuple[int, Levels]]:
     reformatter = VideoReformatter()
     with Cursor(index, wanted=plan.source_index) as cursor:
         for start in range(0, len(plan.source_index), chunk_frames):
             stop = min(start + chunk_frames, len(plan.source_index))
             # The chunk is not bound to a name: it must not live on while the next one is filled.
-            yield FrameChunk(
-                start=start, pixels=_pixels(cursor, reformatter, index, plan, range(start, stop))
-            )
+            yield start, _pixels(cursor, reformatter, index, plan, range(start, stop))
 
 
 def _pixels(
@@ -47,8 +73,8 @@ def _pixels(
     index: VideoIndex,
     plan: FramePlan,
     positions: range,
-) -> Tensor:
-    pixels = torch.empty((len(positions), 3, *index.displayed_size), dtype=torch.uint8)
+) -> Levels:
+    pixels = np.empty((len(positions), 3, *index.displayed_size), np.uint8)
     for row, position in enumerate(positions):
         frame = cursor.frame(int(plan.source_index[position]))
         if frame is None:
@@ -59,16 +85,16 @@ def _pixels(
     return pixels
 
 
-def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Tensor:
-    """Return the pixels [3, H, W] uint8 of a frame as coded."""
+def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Levels:
+    """Return the pixels [3, H, W] of a frame as coded."""
     # One thread, since the scaler's default starts one per core for every frame.
     rows = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    return torch.from_numpy(rows).permute(2, 0, 1)
+    return rows.astype(np.uint8, copy=False).transpose(2, 0, 1)
 
 
-def _as_shown(picture: Tensor, index: VideoIndex) -> Tensor:
-    turned = torch.rot90(picture, index.rotation // 90, dims=(1, 2)) if index.rotation else picture
-    return turned.flip(2) if index.mirrored else turned
+def _as_shown(picture: Levels, index: VideoIndex) -> Levels:
+    turned = np.rot90(picture, index.rotation // 90, axes=(1, 2)) if index.rotation else picture
+    return turned[:, :, ::-1] if index.mirrored else turned
 
 
 def _lost(reason: str, index: VideoIndex, plan: FramePlan, position: int) -> VideoError:

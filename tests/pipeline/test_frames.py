@@ -43,6 +43,6 @@ def test_frames_for_several_passes_are_kept_as_they_are() -> None:
 def test_rows_and_columns_that_make_no_cell_are_left_out_of_scores() -> None:
     rules = SimpleNamespace(cells=lambda *_: (9, 14), temporal_patch_size=1)
     encoder: Any = SimpleNamespace(rules=rules, chunk_frames=2)
-    pixels = torch.arange(384 * 384).view(1, 1, 384, 384).expand(3, 3, -1, -1)
+    pixels = (torch.arange(384 * 384) % 251).byte().view(1, 1, 384, 384).expand(3, 3, -1, -1)
     seen = torch.cat([*pixel_source(pixels, encoder).chunks()])
     assert torch.equal(seen, pixels[..., : 9 * 42, : 14 * 27])

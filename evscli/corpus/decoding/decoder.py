@@ -1,7 +1,8 @@
 """A decoder process: it opens, indexes and decodes one video after the other for a run.
 
 A damaged file can crash FFmpeg or keep it busy for ever; here it can end this process alone. The
-frames and their size are chosen by the run.
+frames and their size are chosen by the run. torch is there only where a request brings a function
+that resizes.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-import torch
+from numpy.typing import NDArray
 
-from evscli.corpus.decoding.wire import Ended, Failed, Indexed, Opened, Ready, Request, send_chunk
+from evscli.corpus.decoding.wire import Ended, Failed, Indexed, Opened, Ready, Request, send_pixels
 from evscli.corpus.inputs import local_file
 from evscli.errors import EvsError, StoreError, VideoError
+from evscli.models.contract import Resize
 from evscli.provenance import source_info
-from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
+from evscli.records import FramePlan, SourceInfo, VideoInput
 from evscli.tracebacks import note_traceback, traceback_of
-from evscli.video import VideoIndex, decode_frames, index_video
+from evscli.video import VideoIndex, index_video
+from evscli.video.decode import Levels, decode_arrays
 from evscli.video_errors import video_errors
 
 
@@ -29,7 +33,6 @@ def serve(connection: Connection) -> None:
     """Decode the requested videos until the other end is closed."""
     # A crash is expected here, and a dump of its memory is useless.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    torch.set_num_threads(1)
     source = OpenSource()
     with suppress(EOFError, ConnectionError), closing(source):
         connection.send(Ready())
@@ -110,19 +113,29 @@ def _decode(connection: Connection, request: Request, source: OpenSource) -> Non
     plan = connection.recv()
     if plan is None:
         return
-    for chunk in _chunks(request, index, plan):
-        send_chunk(connection, chunk)
+    for start, pixels in _chunks(request, index, plan):
+        send_pixels(connection, start, pixels)
     connection.send(Ended())
 
 
-def _chunks(request: Request, index: VideoIndex, plan: FramePlan) -> Iterator[FrameChunk]:
+def _chunks(
+    request: Request, index: VideoIndex, plan: FramePlan
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the planned frames at the requested size. Raises VideoError only."""
-    frames = decode_frames(index, plan, chunk_frames=request.chunk_frames)
+    frames = decode_arrays(index, plan, chunk_frames=request.chunk_frames)
     while True:
         with video_errors("decode", request.video, copy=index.path):
             chunk = next(frames, None)
             if chunk is not None and request.resize is not None:
-                chunk = replace(chunk, pixels=request.resize(chunk.pixels, plan.resized_size))
+                chunk = chunk[0], _resized(chunk[1], request.resize, plan.resized_size)
         if chunk is None:
             return
         yield chunk
+
+
+def _resized(pixels: Levels, resize: Resize, size: tuple[int, int]) -> NDArray[Any]:
+    import torch  # the function has imported it
+
+    torch.set_num_threads(1)
+    made: NDArray[Any] = resize(torch.from_numpy(pixels), size).numpy()
+    return made

@@ -1,6 +1,6 @@
 """The messages between a run and its decoder processes, and pixels as raw bytes.
 
-Both ends are processes of one run on one machine.
+Both ends are processes of one run on one machine. The sending one need not have torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from evscli.errors import StoreError, VideoError
 from evscli.models.contract import Resize
@@ -59,7 +60,8 @@ class Pixels:
 
     start: int
     shape: tuple[int, ...]
-    dtype: torch.dtype
+    dtype: str
+    """The type of values, as numpy and torch both name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +100,14 @@ class Clock:
             raise TimeoutError
 
 
-def send_chunk(connection: Connection, chunk: FrameChunk) -> None:
-    """Send frames, without a copy on this side. Raises OSError where the other end is closed."""
-    pixels = chunk.pixels.contiguous()
-    connection.send(Pixels(start=chunk.start, shape=tuple(pixels.shape), dtype=pixels.dtype))
-    rest = pixels.view(-1).view(torch.uint8).numpy().data
+def send_pixels(connection: Connection, start: int, pixels: NDArray[Any]) -> None:
+    """Send the frames that begin at position `start` of the plan, without a copy on this side.
+
+    Raises OSError where the other end is closed.
+    """
+    pixels = np.ascontiguousarray(pixels)
+    connection.send(Pixels(start=start, shape=pixels.shape, dtype=pixels.dtype.name))
+    rest = pixels.reshape(-1).view(np.uint8).data
     while rest:
         rest = rest[os.write(connection.fileno(), rest) :]
 
@@ -118,7 +123,9 @@ def receive(connection: Connection, clock: Clock) -> Any:
 
 
 def _chunk(connection: Connection, clock: Clock, place: Pixels) -> FrameChunk:
-    pixels = torch.empty(place.shape, dtype=place.dtype)
+    import torch
+
+    pixels = torch.empty(place.shape, dtype=getattr(torch, place.dtype))
     rest = pixels.view(-1).view(torch.uint8).numpy().data
     while rest:
         clock.wait(connection)
