@@ -1,7 +1,8 @@
-"""The memory of this machine that is free, within the limits of the groups that a process is in."""
+"""The memory of this machine that is free, within the limits of a process and of its groups."""
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +23,16 @@ class GroupFiles:
 
 
 MEMORY, OWN_GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
+OWN = Path("/proc/self/status")
+LIMITS = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}
+"""The limits of a process, by the key of what it uses of them."""
+INFINITE = resource.RLIM_INFINITY
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
     """Return the bytes that are free or can be freed; None where the system does not say."""
-    return min([*_available(), *_left_of_limits()], default=None)
+    return min([*_available(), *_left_of_limits(), *_left_of_own_limits()], default=None)
 
 
 def _available() -> Iterator[int]:
@@ -35,6 +40,17 @@ def _available() -> Iterator[int]:
         for line in MEMORY.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 yield 1024 * int(line.split()[1])
+
+
+def _left_of_own_limits() -> Iterator[int]:
+    """Yield the bytes left of each limit of this process that is set, as by `ulimit`."""
+    limits = {key: resource.getrlimit(limit)[0] for key, limit in LIMITS.items()}
+    limits = {key: limit for key, limit in limits.items() if limit != INFINITE}
+    with suppress(OSError):
+        for line in OWN.read_text().splitlines() if limits else ():
+            key, _, size = line.partition(":")
+            if key in limits:
+                yield max(0, limits[key] - 1024 * int(size.split()[0]))
 
 
 def _left_of_limits() -> Iterator[int]:

@@ -62,6 +62,21 @@ def test_groups_of_the_first_version_are_known(machine: Path) -> None:
     assert memory.free_memory() == 15 * KB
 
 
+@pytest.mark.parametrize("key", ["VmData", "VmSize"])
+def test_limits_of_the_process_itself_count(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    limits = {memory.LIMITS[key]: 300 * KB}
+    monkeypatch.setattr(memory, "OWN", machine / "status")
+    monkeypatch.setattr(
+        memory.resource, "getrlimit", lambda which: (limits.get(which, memory.INFINITE), 0)
+    )
+    (machine / "status").write_text(f"Name:\tpython\n{key}:\t   120 kB\nVmStk:\t 9 kB\n")
+    assert memory.free_memory() == 180 * KB
+    (machine / "status").write_text(f"{key}:\t   400 kB\n")
+    assert memory.free_memory() == 0
+
+
 def test_this_machine_says_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert (memory.free_memory() or 0) > 0

@@ -56,9 +56,9 @@ class Selection(Checked):
     prune_at: Annotated[
         str | int | None,
         Option(
-            "Prune inside the encoder, after this block counted from 0, or before it by pixels: "
-            "input. Default: after the whole encoder; stts and window-diff after block 3.",
-            metavar="BLOCK|input",
+            "Prune inside the encoder, after this block counted from 0, or before it, by pixels: "
+            "input. Default: after it; stts and window-diff after block 3.",
+            metavar="BLOCK",
         ),
     ] = None
     scorer: Annotated[

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from benchmarks.inside import Case, pruned_run, share_left
-from evscli.bundled import MINI_FOLDER
+from evscli.bundled import MINI, MINI_FOLDER
+from evscli.encoders import load_encoder
 from evscli.encoders.scorer import load_scorer
 from evscli.models.parts.frame_tower import FrameTower
 from evscli.pruners import check_selection
@@ -24,11 +25,12 @@ def test_stts_leaves_in_mini_what_the_page_says(models: dict[str, Any]) -> None:
     vision = models["mini"].model.visual
     config = vision.config
     merged = config.hidden_size * config.spatial_merge_size**2
-    values = 3 * config.temporal_patch_size * config.patch_size**2
+    size = (GRID[0] * config.patch_size, GRID[1] * config.patch_size)
     case = Case(
         name="mini",
         tower=FrameTower(vision, GRID),
-        patches=torch.randn(8, GRID[0] * GRID[1], values, generator=torch.Generator()),
+        form=load_encoder(MINI).form,
+        pixels=torch.randint(0, 256, (16, 3, *size), dtype=torch.uint8),
         width=config.hidden_size,
         inner=config.intermediate_size,
         connector=(1 + len(config.deepstack_visual_indexes))

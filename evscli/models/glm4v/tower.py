@@ -16,6 +16,7 @@ from transformers.vision_utils import get_vision_position_ids
 
 from evscli.models.parts.attention import Rotary, Windows
 from evscli.models.parts.frame_tower import FrameLayout, FrameTower
+from evscli.models.parts.patch_embedding import embed_patches
 
 
 class GlmTower(FrameTower):
@@ -40,15 +41,18 @@ class GlmTower(FrameTower):
 
     def embed(self, patches: Tensor) -> Tensor:
         """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
-        embedded = self.vision.post_conv_layernorm(self.vision.patch_embed(patches.flatten(0, 1)))
-        states: Tensor = embedded.view(*patches.shape[:2], -1) + self.layout.positions
-        return states
+        embedded = self._embedded(patches.flatten(0, 1))
+        return embedded.view(*patches.shape[:2], -1) + self.layout.positions
 
     def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
         """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
-        embedded = self.vision.patch_embed(patches.flatten(0, 1)[rows])
-        states: Tensor = self.vision.post_conv_layernorm(embedded)
-        return states + self.layout.positions[rows % self.size]
+        embedded = self._embedded(patches.flatten(0, 1)[rows])
+        return embedded + self.layout.positions[rows % self.size]
+
+    def _embedded(self, patches: Tensor) -> Tensor:
+        project = self.vision.patch_embed.proj
+        states: Tensor = self.vision.post_conv_layernorm(embed_patches(project, patches))
+        return states
 
     def merged(self, states: Mapping[int, Tensor]) -> tuple[Tensor, None]:
         """Turn the last output, its windows one after the other, to tokens [n, D]."""

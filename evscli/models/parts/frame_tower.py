@@ -20,6 +20,7 @@ from transformers.vision_utils import (
 
 from evscli.models.parts.attention import PackedBlocks, Rotary, Windows, run_block
 from evscli.models.parts.packing import Packing
+from evscli.models.parts.patch_embedding import embed_patches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,12 +66,12 @@ class FrameTower:
 
     def embed(self, patches: Tensor) -> Tensor:
         """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
-        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
+        embedded = embed_patches(self.vision.patch_embed.proj, patches.flatten(0, 1))
         return embedded.view(*patches.shape[:2], -1) + self.layout.positions
 
     def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
         """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
-        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1)[rows])
+        embedded = embed_patches(self.vision.patch_embed.proj, patches.flatten(0, 1)[rows])
         return embedded + self.layout.positions[rows % self.size]
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from transformers.vision_utils import get_vision_position_ids, get_vision_window
 
 from evscli.models.parts.attention import PackedBlocks, Rotary, Windows, run_block
 from evscli.models.parts.packing import Packing, stretches
+from evscli.models.parts.patch_embedding import embed_patches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +61,7 @@ class Qwen25Tower:
     def embed(self, patches: Tensor) -> Tensor:
         """Turn normalised patches [T, S, P] to hidden states [T, S, C] in the layout's order."""
         order = self.layout.order
-        embedded: Tensor = self.vision.patch_embed(patches.flatten(0, 1))
+        embedded = embed_patches(self.vision.patch_embed.proj, patches.flatten(0, 1))
         cells = embedded.view(len(patches), len(order), self.vision.spatial_merge_unit, -1)
         return cells[:, order].view(*patches.shape[:2], -1)
 
@@ -69,8 +70,7 @@ class Qwen25Tower:
         order, unit = self.layout.order, self.vision.spatial_merge_unit
         place = rows % self.size
         given = order[place // unit] * unit + place % unit
-        embedded: Tensor = self.vision.patch_embed(patches[rows // self.size, given])
-        return embedded
+        return embed_patches(self.vision.patch_embed.proj, patches[rows // self.size, given])
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]: of windowed attention, or of full where the model has it."""

@@ -21,6 +21,7 @@ from transformers.vision_utils import get_vision_position_ids
 from evscli.models.parts.attention import Rotary
 from evscli.models.parts.encoder_layers import PackedLayers, run_rotated
 from evscli.models.parts.packing import Packing
+from evscli.models.parts.patch_embedding import embed_patches
 from evscli.models.videollama3.shape import MERGE
 
 
@@ -56,16 +57,14 @@ class VideoLlamaTower:
 
     def embed(self, patches: Tensor) -> Tensor:
         """Turn normalised patches [T, S, P] to hidden states [T, S, C]."""
-        embeddings = self.vision.vision_model.embeddings
-        cut: Tensor = embeddings(patches.to(embeddings.patch_embedding.weight.dtype))
-        return cut.view(*patches.shape[:2], -1)
+        return self._embedded(patches.flatten(0, 1)).view(*patches.shape[:2], -1)
 
     def embed_rows(self, patches: Tensor, rows: Tensor) -> Tensor:
         """Do what `embed` does for `rows [K]` alone, which are places in T*S: to [K, C]."""
-        embeddings = self.vision.vision_model.embeddings
-        some = patches.flatten(0, 1)[rows]
-        cut: Tensor = embeddings(some.to(embeddings.patch_embedding.weight.dtype))
-        return cut
+        return self._embedded(patches.flatten(0, 1)[rows])
+
+    def _embedded(self, patches: Tensor) -> Tensor:
+        return embed_patches(self.vision.vision_model.embeddings.patch_embedding, patches)
 
     def block(self, number: int, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
         """Run one block on [T, S, C]."""
