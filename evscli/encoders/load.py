@@ -27,7 +27,7 @@ from evscli.models.contract import SamplingRules, VisionShape
 from evscli.models.spec import load_name
 from evscli.records import ModelInfo, Sampling
 
-ALGORITHM = 2
+ALGORITHM = 1
 """Raised whenever the same settings would give other tokens than before."""
 
 FIRST = ("fps", "num_frames", "max_frames")

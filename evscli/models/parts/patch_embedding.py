@@ -1,8 +1,9 @@
 """The embedding of patches by a convolution whose stride is its kernel.
 
 Such a convolution runs once on every patch. On a CPU it takes many times as long on patches one by
-one as on patches side by side in a picture, and gives the same values: bit for bit in float32, with
-the kernels of x86 processors. Others are not known to, and patches of fewer pixels are not.
+one as on patches side by side in a picture, and in float32 gives the same values bit for bit, with
+the kernels of x86 processors. Others are not known to. Not so for bfloat16, in which units for
+matrices add up in another order, nor for patches of fewer pixels than are here.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ ACROSS = 24
 LEAST_SIDE = 4
 """The pixels along a side of the smallest patches that are laid side by side."""
 KNOWN = machine() in ("x86_64", "AMD64")
+"""Whether this is a processor whose kernels are known to give the same values."""
 
 
 def embed_patches(project: nn.Conv2d | nn.Conv3d, patches: Tensor) -> Tensor:
     """Run a convolution on patches [K, P], each its channels, frames, rows and columns: [K, C]."""
     given = patches.to(project.weight.dtype)
     each = given.view(-1, project.in_channels, *project.kernel_size)
-    if KNOWN and len(each) and each.device.type == "cpu" and each.shape[-1] >= LEAST_SIDE:
+    exact = KNOWN and each.dtype == torch.float32 and each.shape[-1] >= LEAST_SIDE
+    if exact and len(each) and each.device.type == "cpu":
         return torch.cat([*_side_by_side(project, each)])
     embedded: Tensor = project(each)
     return embedded.flatten(1)
