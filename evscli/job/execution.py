@@ -55,7 +55,7 @@ class Execution(Checked):
     timeout: Annotated[
         float | None,
         Option(
-            "Time that a video may take to decode. Default: 600 and the video's own length.",
+            "Time that a video may take to decode. Default: 600 and its length.",
             metavar="SECONDS",
             above=0,
         ),
@@ -63,15 +63,15 @@ class Execution(Checked):
     hwaccel: Annotated[
         Literal["none", "cuda", "auto"],
         Option(
-            "Device that decodes H.264, HEVC and VP9 of 8 bits, to the same pixels: cuda notes "
-            "why software has to decode where it does, auto does not."
+            "cuda, or auto for no notes: a GPU decodes what it can.",
+            metavar="DEVICE",
         ),
     ] = "none"
     retry_failed: Annotated[bool, Option("Try videos again that failed in earlier runs.")] = False
     max_attempts: Annotated[
         int,
         Option(
-            "Tries of a failing video in all runs; with --retry-failed in this run.",
+            "Tries of a video in all runs (with --retry-failed: this run).",
             metavar="N",
             least=1,
         ),
