@@ -71,7 +71,7 @@ class Execution(Checked):
     max_attempts: Annotated[
         int,
         Option(
-            "Tries of a video in all runs (with --retry-failed: this run).",
+            "Tries of a video in all runs; --retry-failed counts anew.",
             metavar="N",
             least=1,
         ),
