@@ -1,15 +1,20 @@
-"""Three ways to sample frames of a long clip.
+"""Ways to sample frames of a long clip.
 
 The clip is 1280x720 H.264 with B-frames, made here: a camera that wanders over a rough texture.
 Every way runs on one thread and ends with the same RGB pixels in one array (checked). The figures
 are processor time, which other work on the machine disturbs little.
+
+A longer clip of 1920x1080, the same 50 seconds again and again, is also read by the video loading
+of transformers and, where it can be imported, by torchcodec in its exact mode. torchcodec needs
+FFmpeg's libraries by their plain names: a folder of links to those that PyAV brings, such as
+`libavcodec.so.62`, and theirs, in LD_LIBRARY_PATH, has both use the same ones.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
@@ -29,6 +34,10 @@ GROUPS = (60, 250)
 """The frames between key frames: two seconds, as in streaming services, and x264's default."""
 
 WANTED = (16, 64)
+LONG_WANTED = 64
+
+LOOP_MINUTES = 5 / 6
+"""The minutes of the longer clip that are made, a whole number of its groups."""
 
 Pixels = NDArray[np.uint8]
 Way = Callable[[Path, int], Pixels]
@@ -89,11 +98,47 @@ def convert_all(path: Path, wanted: int) -> Pixels:
     return np.stack(kept)
 
 
+def by_transformers(path: Path, wanted: int) -> Pixels:
+    """Read by the video loading of transformers, with its default of PyAV."""
+    from transformers.video_utils import load_video
+
+    pixels, _ = load_video(str(path), num_frames=wanted, sample_indices_fn=_sampler(wanted))
+    return np.asarray(pixels)
+
+
+def _sampler(wanted: int) -> Callable[..., IntArray]:
+    return lambda metadata, **_: Uniform(wanted).sample(metadata.total_num_frames, FPS)
+
+
+def by_torchcodec(path: Path, wanted: int) -> Pixels:
+    """Read by torchcodec in its exact mode, on one thread."""
+    from torchcodec.decoders import VideoDecoder
+
+    decoder = VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=1)
+    numbers = Uniform(wanted).sample(len(decoder), FPS).tolist()
+    pixels: Pixels = decoder.get_frames_at(numbers).data.permute(0, 2, 3, 1).numpy()
+    return pixels
+
+
+def peers() -> dict[str, Way]:
+    """Return evs and the libraries that it is compared with on the longer clip."""
+    import transformers.video_utils  # noqa: F401 - its import is not measured
+
+    ways: dict[str, Way] = {"ours": planned, "transformers": by_transformers}
+    try:
+        import torchcodec.decoders  # noqa: F401 - it loads FFmpeg
+    except (ImportError, RuntimeError, OSError):  # absent, or without libraries that suit it
+        return ways
+    return ways | {"torchcodec": by_torchcodec}
+
+
 WAYS: dict[str, Way] = {"ours": planned, "kept": decode_all, "all": convert_all}
 NAMES = {
     "ours": "evs (index, seek, convert kept)",
     "kept": "decode all, convert kept",
     "all": "decode all, convert all",
+    "transformers": "transformers' load_video",
+    "torchcodec": "torchcodec, exact mode",
 }
 
 
@@ -127,6 +172,23 @@ def write_clip(path: Path, *, minutes: float, group: int, size: tuple[int, int])
         container.mux(stream.encode(None))
 
 
+def repeat_clip(clip: Path, path: Path, *, times: int) -> None:
+    """Write a clip that shows another several times, with its packets as they are."""
+    with av.open(str(clip)) as old, av.open(str(path), "w") as new:
+        source = old.streams.video[0]
+        copy = new.add_stream_from_template(source)
+        assert source.duration is not None
+        for turn in range(times):
+            old.seek(0)
+            for packet in old.demux(source):
+                if packet.pts is None or packet.dts is None:
+                    continue
+                packet.pts += turn * source.duration
+                packet.dts += turn * source.duration
+                packet.stream = copy
+                new.mux(packet)
+
+
 @cache
 def _texture(height: int, width: int) -> Pixels:
     """Return noise of many scales, as in natural pictures, larger by [400, 600, 3]."""
@@ -147,56 +209,107 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, result
 
 
-def compare(path: Path, wanted: int, repeats: int) -> dict[str, float]:
+def compare(path: Path, wanted: int, repeats: int, ways: Mapping[str, Way]) -> dict[str, float]:
     """Return median seconds of every way. The ways take turns, so that slow spells hit all."""
-    reference = planned(path, wanted)
-    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+    reference: Pixels | None = None
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
-        for name, way in WAYS.items():
+        for name, way in ways.items():
             taken, pixels = timed(partial(way, path, wanted))
-            assert np.array_equal(pixels, reference)
+            reference = pixels if reference is None else reference
+            assert np.array_equal(pixels, reference), name
             seconds[name].append(taken)
     return {name: median(taken) for name, taken in seconds.items()}
 
 
-def measure(*, minutes: float = 2.0, repeats: int = 2, height: int = 720) -> Report:
-    """Measure clips of `minutes` and `height`, with medians of `repeats` runs."""
-    size = (height, height * 16 // 9)
-    figures: dict[str, float] = {}
-    rows = []
+def measure(
+    *,
+    minutes: float = 2.0,
+    repeats: int = 2,
+    height: int = 720,
+    long_minutes: float = 10.0,
+    long_height: int = 1080,
+) -> Report:
+    """Measure clips of `minutes` and `height`, and a longer one, with medians of `repeats` runs."""
     with tempfile.TemporaryDirectory() as folder:
-        for group in GROUPS:
-            path = Path(folder) / f"{group}.mp4"
-            write_clip(path, minutes=minutes, group=group, size=size)
-            index = partial(lambda p: index_video(p).pts, path)
-            figures[f"{group} index"] = median(timed(index)[0] for _ in range(repeats))
-            for wanted in WANTED:
-                seconds = compare(path, wanted, repeats)
-                for name, value in seconds.items():
-                    ratio = value / seconds["ours"]
-                    figures[f"{group} {wanted} {name}"] = value
-                    figures[f"{group} {wanted} {name} / ours"] = ratio
-                    rows.append(
-                        f"| {group} | {wanted} | {NAMES[name]} | {value:.2f} | {ratio:.1f} |"
-                    )
-            rows.append(f"| {group} | - | of which the index | {figures[f'{group} index']:.2f} | |")
-    table = "\n".join(rows)
+        table, figures = _ways(Path(folder), minutes, repeats, _size(height))
+        size = _size(long_height)
+        peers_table, more = _peers(Path(folder), long_minutes, repeats, size)
     return Report(
         title="Sampling frames of a long clip",
         body=(
-            f"{minutes:g} minutes of {size[1]}x{size[0]} H.264 at {FPS} fps with B-frames, medians "
-            f"of {repeats} runs that take turns, one thread each, in seconds of processor time; "
-            "pixels equal bit for bit.\n\n"
+            f"{minutes:g} minutes of {_size(height)[1]}x{height} H.264 at {FPS} fps with B-frames, "
+            f"medians of {repeats} runs that take turns, one thread each, in seconds of processor "
+            "time; pixels equal bit for bit.\n\n"
             "| frames per group | frames wanted | way | CPU seconds | times ours |\n"
-            f"|---|---|---|---|---|\n{table}"
+            f"|---|---|---|---|---|\n{table}\n\n"
+            f"{LONG_WANTED} frames of {long_minutes:g} minutes of {size[1]}x{size[0]}, "
+            f"{GROUPS[-1]} frames per group, measured in the same way.\n\n"
+            f"| way | CPU seconds | times ours |\n|---|---|---|\n{peers_table}"
         ),
-        figures=figures,
+        figures=figures | more,
     )
+
+
+def _size(height: int) -> tuple[int, int]:
+    return height, height * 16 // 9
+
+
+def _ways(
+    folder: Path, minutes: float, repeats: int, size: tuple[int, int]
+) -> tuple[str, dict[str, float]]:
+    """Measure the ways of PyAV on clips of every length of groups."""
+    figures: dict[str, float] = {}
+    rows = []
+    for group in GROUPS:
+        path = folder / f"{group}.mp4"
+        write_clip(path, minutes=minutes, group=group, size=size)
+        index = partial(lambda p: index_video(p).pts, path)
+        figures[f"{group} index"] = median(timed(index)[0] for _ in range(repeats))
+        for wanted in WANTED:
+            seconds = compare(path, wanted, repeats, WAYS)
+            for name, value in seconds.items():
+                ratio = value / seconds["ours"]
+                figures[f"{group} {wanted} {name}"] = value
+                figures[f"{group} {wanted} {name} / ours"] = ratio
+                rows.append(f"| {group} | {wanted} | {NAMES[name]} | {value:.2f} | {ratio:.1f} |")
+        rows.append(f"| {group} | - | of which the index | {figures[f'{group} index']:.2f} | |")
+    return "\n".join(rows), figures
+
+
+def _peers(
+    folder: Path, minutes: float, repeats: int, size: tuple[int, int]
+) -> tuple[str, dict[str, float]]:
+    """Measure evs and other libraries on the longer clip."""
+    figures: dict[str, float] = {}
+    rows = []
+    once = min(minutes, LOOP_MINUTES)
+    write_clip(folder / "once.mp4", minutes=once, group=GROUPS[-1], size=size)
+    repeat_clip(folder / "once.mp4", folder / "long.mp4", times=max(1, round(minutes / once)))
+    seconds = compare(folder / "long.mp4", LONG_WANTED, repeats, peers())
+    for name, value in seconds.items():
+        ratio = value / seconds["ours"]
+        figures[f"long {name}"], figures[f"long {name} / ours"] = value, ratio
+        rows.append(f"| {NAMES[name]} | {value:.2f} | {ratio:.2f} |")
+    return "\n".join(rows), figures
 
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"minutes": 0.04, "repeats": 1, "height": 144},
-    code=("video/index.py", "video/scan.py", "video/cursor.py", "video/decode.py"),
-    minutes=2.5,
+    smoke={
+        "minutes": 0.04,
+        "repeats": 1,
+        "height": 144,
+        "long_minutes": 0.08,
+        "long_height": 144,
+    },
+    code=(
+        "video/index.py",
+        "video/scan.py",
+        "video/cursor.py",
+        "video/decode.py",
+        "video/events.py",
+        "video/skipping.py",
+    ),
+    minutes=12,
 )

@@ -60,6 +60,8 @@ MOST_LINES = 27_000 + sum(
         "attention of any length": 20,
         "whole float32 and constants on devices": 65,
         "LLaVA-OneVision: shared patches, and a token behind a video": 470,
+        "frames of HEVC and AV1 that stay undecoded": 165,
+        "decoding by hardware": 195,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability

@@ -73,6 +73,7 @@ def encode_video(
     audio: bool = False,
     seed: int = 0,
     container_options: dict[str, str] | None = None,
+    encoder_options: dict[str, str] | None = None,
 ) -> Path:
     """A clip of `picture(0..frames-1)`.
 
@@ -84,7 +85,8 @@ def encode_video(
     times = list(pts) if pts is not None else list(range(frames))
     base = Fraction(1, 1000) if pts is not None else 1 / Fraction(fps)
     with av.open(str(path), "w", container_options=container_options or {}) as container:
-        stream = container.add_stream(codec, rate=fps, options=_options(codec, bframes, open_gop))
+        options = encoder_options or _options(codec, bframes, open_gop)
+        stream = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = size
         stream.pix_fmt = pix_fmt
         stream.gop_size = gop

@@ -55,16 +55,23 @@ class Execution(Checked):
     timeout: Annotated[
         float | None,
         Option(
-            "Time that a video may take to decode. Default: 600 and the video's own length.",
+            "Time that a video may take to decode. Default: 600 and its length.",
             metavar="SECONDS",
             above=0,
         ),
     ] = None
+    hwaccel: Annotated[
+        Literal["none", "cuda", "auto"],
+        Option(
+            "cuda, or auto for no notes: a GPU decodes what it can.",
+            metavar="DEVICE",
+        ),
+    ] = "none"
     retry_failed: Annotated[bool, Option("Try videos again that failed in earlier runs.")] = False
     max_attempts: Annotated[
         int,
         Option(
-            "Tries of a failing video in all runs; with --retry-failed in this run.",
+            "Tries of a video in all runs; --retry-failed counts anew.",
             metavar="N",
             least=1,
         ),

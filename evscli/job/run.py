@@ -71,6 +71,7 @@ def engine_of(job: Job) -> Engine:
         processes=execution.processes,
         timeout=execution.timeout,
         damaged=job.reading.damaged,
+        hwaccel=execution.hwaccel,
         retries=Retries(failed=execution.retry_failed, attempts=execution.max_attempts),
         check_sources=execution.check_sources,
         segment=job.storage.segment,

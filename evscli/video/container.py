@@ -11,10 +11,11 @@ import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import av
 import av.logging
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -54,14 +55,18 @@ INSIDE = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 """Boxes of MP4 on the way to sample entries."""
 
 
-def open_video(path: Path, *, deblocked: bool = True) -> tuple[InputContainer, VideoStream]:
-    """Open a local video; return its container, for a `with` statement, and its picture stream.
+Opened: TypeAlias = tuple[InputContainer, VideoStream]
+"""An open video: its container, for a `with` statement, and its picture stream."""
+
+
+def open_video(path: Path, *, deblocked: bool = True, hwaccel: HWAccel | None = None) -> Opened:
+    """Open a local video, to be decoded by the device `hwaccel` or in software.
 
     Without `deblocked` decoding is faster, and shows only whether frames come and are whole: their
     pixels must not be used. Raises VideoError, stage "open".
     """
     _check_is_file(path)
-    container = _open(path)
+    container = _open(path, hwaccel)
     try:
         if why := why_undecodable(path, container.format.name):
             raise VideoError(why)
@@ -77,7 +82,7 @@ def open_video(path: Path, *, deblocked: bool = True) -> tuple[InputContainer, V
     return container, stream
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, hwaccel: HWAccel | None) -> InputContainer:
     try:
         # "file:" keeps a colon in a name from being taken for a protocol; the whitelist keeps a
         # file's contents from reaching the network; a tag in another encoding must not be fatal.
@@ -85,6 +90,7 @@ def _open(path: Path) -> InputContainer:
             f"file:{path}",
             options={"protocol_whitelist": "file"},
             metadata_errors="replace",
+            hwaccel=hwaccel,
         )
     except PermissionError as error:
         raise VideoError(f"{path} may not be read; check its permissions") from error

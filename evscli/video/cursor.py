@@ -8,8 +8,9 @@ lands. Where that one is damaged, no frame is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, dropwhile
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
 from evscli.records import IntArray
-from evscli.video.container import open_video
+from evscli.video.container import Opened, open_video
 from evscli.video.events import (
     Event,
     Shown,
@@ -46,18 +47,25 @@ BEGINNING = -2
 class Cursor:
     """A reader of one video's frames by number, and a context manager that closes the container.
 
-    Every number that is asked for must be in `wanted`.
+    Every number that is asked for must be in `wanted`. `opens` opens the video.
     """
 
-    def __init__(self, index: VideoIndex, *, wanted: IntArray) -> None:
+    def __init__(
+        self,
+        index: VideoIndex,
+        *,
+        wanted: IntArray,
+        opens: Callable[[Path], Opened] = open_video,
+    ) -> None:
         self._index = index
+        self._opens = opens
         self._order = file_order(index.places)
         self._wanted = frozenset(index.pts[wanted].tolist())
         self._skips = index.is_even and not len(index.damaged)
         self._seeks = len(index.keyframe_pts) > 0
         self._number = -1
         self._shown: Shown | None = None
-        self._container, self._stream = open_video(index.path)
+        self._container, self._stream = opens(index.path)
         self._frames = self._read_on()
         self.error = "it never comes"
         """The reason why the last missing frame was not given."""
@@ -119,7 +127,7 @@ class Cursor:
         stood, self._number, self._shown = self._number, -1, None
         if start == BEGINNING:
             self._container.close()
-            self._container, self._stream = open_video(self._index.path)
+            self._container, self._stream = self._opens(self._index.path)
             self._frames = self._read_on()
         else:
             passed = stood if stood < self._first_frame(start) else -1

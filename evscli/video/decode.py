@@ -6,8 +6,9 @@ and not tensors, so that a process that does nothing else need not import torch.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -16,11 +17,14 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from evscli.errors import VideoError
-from evscli.records import FrameChunk, FramePlan
+from evscli.records import FrameChunk, FramePlan, IntArray
 from evscli.video.cursor import Cursor
+from evscli.video.hardware import AcceleratedFrames
 from evscli.video.timeline import VideoIndex
 
 Levels: TypeAlias = NDArray[np.uint8]
+Source: TypeAlias = Cursor | AcceleratedFrames
+Note: TypeAlias = Callable[[str], None]
 
 
 def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> Iterator[FrameChunk]:
@@ -34,16 +38,28 @@ def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> I
 
 
 def decode_arrays(
-    index: VideoIndex, plan: FramePlan, *, chunk_frames: int
+    index: VideoIndex,
+    plan: FramePlan,
+    *,
+    chunk_frames: int,
+    hwaccel: str = "none",
+    note: Note = lambda _: None,
 ) -> Generator[tuple[int, Levels]]:
     """Return the planned frames as `decode_frames` does, without torch.
 
     Each item is the position of its first frame in the plan, and the pixels [f, 3, H, W] in one
-    piece of memory. Raises as `decode_frames` does.
+    piece of memory. `hwaccel` is the device that decodes where it gives the same pixels, and `note`
+    is called with the reason where software does it instead. Raises as `decode_frames` does.
     """
     if chunk_frames < 1:
         raise ValueError(f"need at least 1, got {chunk_frames=}")
-    return _chunks(index, plan, chunk_frames)
+    return _chunks(index, plan, chunk_frames, partial(_source, hwaccel=hwaccel, note=note))
+
+
+def _source(index: VideoIndex, wanted: IntArray, *, hwaccel: str, note: Note) -> Source:
+    if hwaccel == "none":
+        return Cursor(index, wanted=wanted)
+    return AcceleratedFrames(index, wanted=wanted, note=note)
 
 
 def _as_tensors(chunks: Generator[tuple[int, Levels]]) -> Iterator[FrameChunk]:
@@ -58,9 +74,14 @@ def _as_tensor(chunk: tuple[int, Levels]) -> FrameChunk:
     return FrameChunk(start=start, pixels=from_numpy(pixels))
 
 
-def _chunks(index: VideoIndex, plan: FramePlan, chunk_frames: int) -> Generator[tuple[int, Levels]]:
+def _chunks(
+    index: VideoIndex,
+    plan: FramePlan,
+    chunk_frames: int,
+    source: Callable[[VideoIndex, IntArray], Source],
+) -> Generator[tuple[int, Levels]]:
     reformatter = VideoReformatter()
-    with Cursor(index, wanted=plan.source_index) as cursor:
+    with source(index, plan.source_index) as cursor:
         for start in range(0, len(plan.source_index), chunk_frames):
             stop = min(start + chunk_frames, len(plan.source_index))
             # The chunk is not bound to a name: it must not live on while the next one is filled.
@@ -68,7 +89,7 @@ def _chunks(index: VideoIndex, plan: FramePlan, chunk_frames: int) -> Generator[
 
 
 def _pixels(
-    cursor: Cursor,
+    cursor: Source,
     reformatter: VideoReformatter,
     index: VideoIndex,
     plan: FramePlan,

@@ -23,15 +23,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from evscli.records import IntArray
+from evscli.video.skipping import Admits, skipping
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     VideoPacket = Packet[VideoStream]
-
-SKIPPABLE = frozenset({"h264"})
-"""Codecs in which no frame depends on one that is marked as a non-reference, so that it may stay
-undecoded. In HEVC, frames of a higher temporal layer may depend on it."""
 
 NO_PLACES: IntArray = np.empty(0, dtype=np.int64)
 """The places of frames whose order in the file is unknown, and taken for that of the decoder."""
@@ -63,11 +60,10 @@ def decode_timed(
     are predicted, and so are frames that come behind a later one, as after a loss of data. Where
     the codec allows, packets that are not `wanted` are decoded only if others need them.
     """
-    skippable = wanted is not None and context.name in SKIPPABLE
+    if wanted is not None:
+        packets = _needed(skipping(context), packets, wanted)
     last = -1
     for packet in packets:
-        if skippable and wanted is not None:
-            context.skip_frame = "DEFAULT" if wanted(packet) else "NONREF"
         try:
             frames = context.decode(packet)
         except av.FFmpegError as error:
@@ -80,6 +76,12 @@ def decode_timed(
             if number is not None and number > last:
                 last = number
                 yield Event(number, frame)
+
+
+def _needed(
+    admits: Admits, packets: Iterable[VideoPacket], wanted: Callable[[VideoPacket], bool]
+) -> Iterator[VideoPacket]:
+    return (packet for packet in packets if admits(packet, wanted(packet)))
 
 
 def decode_counted(context: VideoCodecContext, packets: Iterable[VideoPacket]) -> Iterator[Event]:

@@ -113,16 +113,23 @@ def _decode(connection: Connection, request: Request, source: OpenSource) -> Non
     plan = connection.recv()
     if plan is None:
         return
-    for start, pixels in _chunks(request, index, plan):
+    notes: list[str] = []
+    for start, pixels in _chunks(request, index, plan, notes):
         send_pixels(connection, start, pixels)
-    connection.send(Ended())
+    connection.send(Ended(notes=tuple(notes)))
 
 
 def _chunks(
-    request: Request, index: VideoIndex, plan: FramePlan
+    request: Request, index: VideoIndex, plan: FramePlan, notes: list[str]
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the planned frames at the requested size. Raises VideoError only."""
-    frames = decode_arrays(index, plan, chunk_frames=request.chunk_frames)
+    frames = decode_arrays(
+        index,
+        plan,
+        chunk_frames=request.chunk_frames,
+        hwaccel=request.hwaccel,
+        note=notes.append,
+    )
     while True:
         with video_errors("decode", request.video, copy=index.path):
             chunk = next(frames, None)

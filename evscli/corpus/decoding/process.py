@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +16,22 @@ from typing import TypeVar
 from evscli.child import Child, how_it_ended
 from evscli.corpus.decoding.children import warm_up
 from evscli.corpus.decoding.decoder import serve
-from evscli.corpus.decoding.wire import Clock, Failed, Indexed, Opened, Ready, Request, receive
+from evscli.corpus.decoding.wire import (
+    Clock,
+    Ended,
+    Failed,
+    Indexed,
+    Opened,
+    Ready,
+    Request,
+    receive,
+)
 from evscli.corpus.inputs.fetch import copies_folder
 from evscli.errors import EvsError, VideoError
 from evscli.records import FrameChunk, FramePlan, SourceInfo, VideoInput
 from evscli.video import Damaged, VideoIndex
+
+logger = logging.getLogger(__name__)
 
 START_SECONDS = 300.0
 """The seconds within which a new child must have imported what it needs."""
@@ -38,13 +51,20 @@ MessageKind = TypeVar("MessageKind")
 class DecoderProcess:
     """A child process that decodes one video at a time, and a new one after each that is lost."""
 
-    def __init__(self, *, timeout: float | None = None, damaged: str = Damaged.trim) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float | None = None,
+        damaged: str = Damaged.trim,
+        hwaccel: str = "none",
+    ) -> None:
         """Set the seconds `timeout` that one video may take, and the policy about `damaged` videos.
 
-        Nothing is started yet.
+        `hwaccel` is the device that decodes. Nothing is started yet.
         """
         self.timeout = timeout
         self.damaged = damaged
+        self.hwaccel = hwaccel
         self._child: Child | None = None
         self._pipe: Connection
         self._clock: Clock
@@ -81,7 +101,7 @@ class DecoderProcess:
         its end.
         """
         self.make_ready()
-        request = replace(request, damaged=self.damaged)
+        request = replace(request, damaged=self.damaged, hwaccel=self.hwaccel)
         if request.video.held is not None:
             self._copies = self._copies or copies_folder()
             request = replace(request, copies=self._copies)
@@ -139,9 +159,12 @@ class DecoderProcess:
             self._busy = False
             raise
         self._pipe.send(plan)
-        while plan is not None and isinstance(chunk := self._receive(), FrameChunk):
-            yield chunk
+        while plan is not None and isinstance(message := self._receive(), FrameChunk):
+            yield message
         self._busy = False
+        if plan is not None and isinstance(message, Ended) and self.hwaccel != "auto":
+            for fault in message.notes:
+                note_software(fault)
 
     def _expect(self, kind: type[MessageKind]) -> MessageKind:
         message = self._receive()
@@ -175,6 +198,12 @@ class DecoderProcess:
             stage=self._stage,
             kind="Crashed",
         )
+
+
+@cache
+def note_software(fault: str) -> None:
+    """Report that software decodes instead of a device, once for each reason in this process."""
+    logger.warning("--hwaccel: %s; software decodes instead, to the same pixels", fault)
 
 
 def _no_process(reason: str) -> EvsError:

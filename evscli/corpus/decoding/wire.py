@@ -31,6 +31,8 @@ class Request:
     """The function that resizes frames. None sends them at the video's own size."""
     damaged: str = Damaged.trim
     """The policy about damage."""
+    hwaccel: str = "none"
+    """The device that decodes where it gives the same pixels."""
     copies: Path | None = None
     """The folder for a copy of a video that is not a file of its own."""
 
@@ -67,6 +69,9 @@ class Pixels:
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """The message that all planned frames were sent."""
+
+    notes: tuple[str, ...] = ()
+    """The reasons why software decoded although a device was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

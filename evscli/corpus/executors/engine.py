@@ -44,6 +44,8 @@ class Engine:
     own."""
     damaged: str = Damaged.trim
     """The policy about damaged videos. No policy takes a damaged frame."""
+    hwaccel: str = "none"
+    """The device that decodes where it gives the same pixels."""
     retries: Retries = field(default_factory=Retries)
     check_sources: bool = False
     segment: float | None = None
@@ -80,4 +82,4 @@ class Engine:
 
     def decoder(self) -> DecoderProcess:
         """Return one decoder process, not yet started."""
-        return DecoderProcess(timeout=self.timeout, damaged=self.damaged)
+        return DecoderProcess(timeout=self.timeout, damaged=self.damaged, hwaccel=self.hwaccel)
