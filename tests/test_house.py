@@ -49,6 +49,7 @@ MOST_LINES = 27_000 + sum(
         "frame-diff": 110,
         "pruning before the encoder": 310,
         "rlt": 95,
+        "patches side by side, and limits of a process": 60,
         "lanczos, and outputs of encoders as a dict": 60,
         "SmolVLM2: frames resized twice, and lengths in words": 310,
         "Nemotron-Omni: names of weights, pixels between levels, times of frames": 510,
