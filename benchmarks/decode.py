@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import av
 import numpy as np
@@ -21,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.harness import Benchmark, Report
+from benchmarks.harness.turns import Spread, Turns, medians_of, ranges_of, take_turns
 from evscli.records import FloatArray, IntArray, Sampling
 from evscli.video import decode_frames, index_video, plan_frames
 
@@ -140,57 +139,49 @@ def _texture(height: int, width: int) -> Pixels:
     return pixels
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return seconds of processor time, and the result."""
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
+def compare(path: Path, wanted: int, repeats: int) -> Turns[Pixels]:
+    """Run every way in turns, and check that their pixels are equal."""
 
+    def check(pixels: Mapping[str, Pixels]) -> None:
+        assert all(np.array_equal(some, pixels["ours"]) for some in pixels.values())
 
-def compare(path: Path, wanted: int, repeats: int) -> dict[str, float]:
-    """Return median seconds of every way. The ways take turns, so that slow spells hit all."""
-    reference = planned(path, wanted)
-    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
-    for _ in range(repeats):
-        for name, way in WAYS.items():
-            taken, pixels = timed(partial(way, path, wanted))
-            assert np.array_equal(pixels, reference)
-            seconds[name].append(taken)
-    return {name: median(taken) for name, taken in seconds.items()}
+    ways = {name: partial(way, path, wanted) for name, way in WAYS.items()}
+    return take_turns(ways, rounds=repeats, check=check, clock=time.process_time)
 
 
 def measure(*, minutes: float = 2.0, repeats: int = 2, height: int = 720) -> Report:
     """Measure clips of `minutes` and `height`, with medians of `repeats` runs."""
     size = (height, height * 16 // 9)
-    figures: dict[str, float] = {}
+    spreads: dict[str, Spread] = {}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for group in GROUPS:
             path = Path(folder) / f"{group}.mp4"
             write_clip(path, minutes=minutes, group=group, size=size)
-            index = partial(lambda p: index_video(p).pts, path)
-            figures[f"{group} index"] = median(timed(index)[0] for _ in range(repeats))
+            index = {"index": partial(lambda p: index_video(p).pts, path)}
+            alone = take_turns(index, rounds=repeats, clock=time.process_time).of("index")
+            spreads[f"{group} index"] = alone
             for wanted in WANTED:
-                seconds = compare(path, wanted, repeats)
-                for name, value in seconds.items():
-                    ratio = value / seconds["ours"]
-                    figures[f"{group} {wanted} {name}"] = value
-                    figures[f"{group} {wanted} {name} / ours"] = ratio
-                    rows.append(
-                        f"| {group} | {wanted} | {NAMES[name]} | {value:.2f} | {ratio:.1f} |"
-                    )
-            rows.append(f"| {group} | - | of which the index | {figures[f'{group} index']:.2f} | |")
+                turns = compare(path, wanted, repeats)
+                for name in WAYS:
+                    taken, ratio = turns.of(name), turns.ratio(name, "ours")
+                    spreads[f"{group} {wanted} {name}"] = taken
+                    spreads[f"{group} {wanted} {name} / ours"] = ratio
+                    cells = f"{NAMES[name]} | {taken.text()} | {ratio.text('.1f')}"
+                    rows.append(f"| {group} | {wanted} | {cells} |")
+            rows.append(f"| {group} | - | of which the index | {alone.text()} | |")
     table = "\n".join(rows)
     return Report(
         title="Sampling frames of a long clip",
         body=(
             f"{minutes:g} minutes of {size[1]}x{size[0]} H.264 at {FPS} fps with B-frames, medians "
-            f"of {repeats} runs that take turns, one thread each, in seconds of processor time; "
-            "pixels equal bit for bit.\n\n"
+            f"(least to most) of {repeats} runs that take turns, one thread each, in seconds of "
+            "processor time; pixels equal bit for bit.\n\n"
             "| frames per group | frames wanted | way | CPU seconds | times ours |\n"
             f"|---|---|---|---|---|\n{table}"
         ),
-        figures=figures,
+        figures=medians_of(spreads),
+        spread=ranges_of(spreads),
     )
 
 
