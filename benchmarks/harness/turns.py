@@ -105,7 +105,7 @@ def take_turns(
     rounds: int,
     warm: int = 1,
     clock: Clock = time.perf_counter,
-    check: Callable[[Mapping[str, T]], None] = lambda _: None,
+    check: Callable[[Mapping[str, T]], object] = lambda _: None,
 ) -> Turns[T]:
     """Run all ways in every round, after `warm` rounds that are not counted.
 
