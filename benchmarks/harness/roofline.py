@@ -19,8 +19,8 @@ from torch import Tensor
 
 from benchmarks.harness.turns import Clock, clock_of
 
-COPIED = 1 << 28
-"""The bytes that are copied to measure the memory, more than caches hold."""
+COPIED = {"cpu": 1 << 26, "cuda": 1 << 28}
+"""The bytes that are copied to measure the memory of a kind of device, more than caches hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,6 @@ def measure_ceiling(
     dtype: torch.dtype,
     device: str = "cpu",
     repeats: int = 3,
-    copied: int = COPIED,
     of_processor: bool = False,
 ) -> Ceiling:
     """Measure the ceilings on `rows` rows, each as the best of `repeats` runs after one."""
@@ -127,9 +126,10 @@ def measure_ceiling(
         )
         seconds = best(partial(torch.mm, left, right, out=out), repeats, clock)
         flops = max(flops, 2.0 * rows * taken * given / seconds)
-    source = torch.ones(copied, dtype=torch.uint8, device=device)
+    source = torch.ones(COPIED[torch.device(device).type], dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return Ceiling(flops, 2 * copied / best(partial(target.copy_, source), repeats, clock))
+    moved = 2 * len(source)
+    return Ceiling(flops, moved / best(partial(target.copy_, source), repeats, clock))
 
 
 def best(run: Callable[[], Tensor], repeats: int, clock: Clock) -> float:

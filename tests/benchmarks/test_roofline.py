@@ -79,6 +79,6 @@ def test_the_ceiling_is_that_of_whatever_takes_longer() -> None:
 
 def test_a_ceiling_is_measured() -> None:
     sizes = qwen_sizes(shrunk(QWEN3_VL_2B, 1))
-    ceiling = measure_ceiling(sizes, rows=8, dtype=torch.bfloat16, copied=1 << 12)
+    ceiling = measure_ceiling(sizes, rows=8, dtype=torch.bfloat16)
     assert ceiling.flops > 0
     assert ceiling.moved > 0
