@@ -1,9 +1,10 @@
 """Many videos into one store: the local engine against a plain loop over videos.
 
 The loop decodes, encodes, prunes and writes one video after the other in one process, with the same
-functions. All ways take turns in one process with the model loaded; the clean process that children
-are forks of has been started before. Decoding alone and encoding alone then show which of them the
-engine waits for. The stores of all ways must hold the same bytes.
+functions. Another one saves a file for each video, with the tensors alone and nothing that makes
+them durable. All ways take turns in one process with the model loaded; the clean process that
+children are forks of has been started before. Decoding alone and encoding alone then show which of
+them the engine waits for. The stores of all ways but the second must hold the same bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+from safetensors.torch import save_file
 
 from benchmarks.harness import Benchmark, Report
 from benchmarks.harness.turns import Turns, medians_of, ranges_of, take_turns
@@ -30,6 +33,7 @@ from evscli.records import VideoInput
 from evscli.store import StoreWriter
 from evscli.store.schema import list_shards
 
+SINGLE = "a file for each video"
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
 
 
@@ -48,6 +52,15 @@ def loop(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> Non
     with StoreWriter(folder, pruner.configs[0]) as writer:
         for video in videos:
             writer.add(pruner(video))
+
+
+def single_files(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
+    """Prune one video after the other, and save each into a file of its own."""
+    folder.mkdir()
+    for video in videos:
+        tensors = pruner(video).tensors()
+        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(whole, folder / f"{video.id}.safetensors")
 
 
 def engine(processes: int) -> Callable[[Sequence[VideoInput], VideoPruner, Path], None]:
@@ -80,6 +93,7 @@ def compare(
     """Run the ways in turns, and check that their stores are equal."""
     ways = {
         "plain loop": loop,
+        SINGLE: single_files,
         "engine, 1 decoder process": engine(1),
         "engine, 2 decoder processes": engine(2),
     }
@@ -90,7 +104,7 @@ def compare(
             return Path(temporary) / name
 
         def check(stores: Mapping[str, Path]) -> None:
-            check_equal([*stores.values()])
+            check_equal([folder for name, folder in stores.items() if name != SINGLE])
             for store in stores.values():
                 shutil.rmtree(store)
 

@@ -1,8 +1,10 @@
-"""Three ways to sample frames of a long clip.
+"""Ways to sample frames of a long clip.
 
 The clip is 1280x720 H.264 with B-frames, made here: a camera that wanders over a rough texture.
-Every way runs on one thread and ends with the same RGB pixels in one array (checked). The figures
-are processor time, which other work on the machine disturbs little.
+Our ways run on one thread, and transformers' readers with the threads that these choose. All end
+with the same RGB pixels in one array (checked), but for torchcodec, where it is installed, whose
+conversion of colours is its own. The figures are processor time of all threads, which other work on
+the machine disturbs little.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers.utils import is_torchcodec_available
+from transformers.video_utils import load_video
 
 from benchmarks.harness import Benchmark, Report
 from benchmarks.harness.turns import Spread, Turns, medians_of, ranges_of, take_turns
@@ -88,11 +93,33 @@ def convert_all(path: Path, wanted: int) -> Pixels:
     return np.stack(kept)
 
 
-WAYS: dict[str, Way] = {"ours": planned, "kept": decode_all, "all": convert_all}
+def by_transformers(backend: str, path: Path, wanted: int) -> Pixels:
+    """Read with the video loading of transformers and one of its backends."""
+
+    def chosen(metadata: Any, **_: object) -> list[int]:
+        numbers = Uniform(wanted).sample(metadata.total_num_frames, metadata.fps)
+        return [int(number) for number in numbers]
+
+    video, _ = load_video(str(path), backend=backend, sample_indices_fn=chosen)
+    return torch.as_tensor(video).movedim(*MOVED[backend]).numpy()
+
+
+MOVED = {"pyav": (-1, -1), "torchcodec": (1, -1)}
+"""The axis of colours in what a backend returns, and its place in our array."""
+TORCHCODEC = "torchcodec"
+WAYS: dict[str, Way] = {
+    "ours": planned,
+    "kept": decode_all,
+    "all": convert_all,
+    "transformers": partial(by_transformers, "pyav"),
+    **({TORCHCODEC: partial(by_transformers, TORCHCODEC)} if is_torchcodec_available() else {}),
+}
 NAMES = {
     "ours": "evs (index, seek, convert kept)",
     "kept": "decode all, convert kept",
     "all": "decode all, convert all",
+    "transformers": "transformers' reader with PyAV",
+    TORCHCODEC: "transformers' reader with torchcodec",
 }
 
 
@@ -143,7 +170,9 @@ def compare(path: Path, wanted: int, repeats: int) -> Turns[Pixels]:
     """Run every way in turns, and check that their pixels are equal."""
 
     def check(pixels: Mapping[str, Pixels]) -> None:
-        assert all(np.array_equal(some, pixels["ours"]) for some in pixels.values())
+        equal = {name for name in WAYS if np.array_equal(pixels[name], pixels["ours"])}
+        assert equal >= {*WAYS} - {TORCHCODEC}, f"only {equal} have the same pixels"
+        assert all(some.shape == pixels["ours"].shape for some in pixels.values())
 
     ways = {name: partial(way, path, wanted) for name, way in WAYS.items()}
     return take_turns(ways, rounds=repeats, check=check, clock=time.process_time)
@@ -175,8 +204,8 @@ def measure(*, minutes: float = 2.0, repeats: int = 2, height: int = 720) -> Rep
         title="Sampling frames of a long clip",
         body=(
             f"{minutes:g} minutes of {size[1]}x{size[0]} H.264 at {FPS} fps with B-frames, medians "
-            f"(least to most) of {repeats} runs that take turns, one thread each, in seconds of "
-            "processor time; pixels equal bit for bit.\n\n"
+            f"(least to most) of {repeats} runs that take turns, in seconds of processor time of "
+            "all threads, one in ours; pixels equal bit for bit.\n\n"
             "| frames per group | frames wanted | way | CPU seconds | times ours |\n"
             f"|---|---|---|---|---|\n{table}"
         ),
