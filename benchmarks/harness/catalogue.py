@@ -50,7 +50,8 @@ def defaults(benchmark: Benchmark) -> dict[str, Any]:
 
 def command(name: str, options: Mapping[str, Any]) -> str:
     """Return the command that measures it with these options."""
-    words = [f"--{option.replace('_', '-')} {shown(value)}" for option, value in options.items()]
+    given = {option: value for option, value in options.items() if value != ""}
+    words = [f"--{option.replace('_', '-')} {shown(value)}" for option, value in given.items()]
     return " ".join(["python -m benchmarks", name, *words])
 
 

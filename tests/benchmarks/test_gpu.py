@@ -88,6 +88,8 @@ def test_every_step_has_a_function_and_an_unknown_one_is_refused() -> None:
         gpu.chosen("repeat, gone")
     assert gpu.chosen("repeat, encode") == ["repeat", "encode"]
     assert gpu.chosen("") == list(steps.NAMES)
+    command = catalogue.command("gpu", {"device": "cuda", "seconds": 480, "only": ""})
+    assert command == "python -m benchmarks gpu --device cuda --seconds 480"
 
 
 def test_packages_that_are_not_there_are_named_with_the_way_to_bring_them(
