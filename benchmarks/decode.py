@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import av
 import numpy as np
@@ -26,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.harness import Benchmark, Report
+from benchmarks.harness.turns import Spread, Turns, medians_of, ranges_of, take_turns
 from evscli.records import FloatArray, IntArray, Sampling
 from evscli.video import decode_frames, index_video, plan_frames
 
@@ -202,24 +201,15 @@ def _texture(height: int, width: int) -> Pixels:
     return pixels
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return seconds of processor time, and the result."""
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
+def compare(path: Path, wanted: int, repeats: int, ways: Mapping[str, Way]) -> Turns[Pixels]:
+    """Run every way in turns, and check that their pixels are equal."""
 
+    def check(pixels: Mapping[str, Pixels]) -> None:
+        other = [name for name in ways if not np.array_equal(pixels[name], pixels["ours"])]
+        assert not other, f"{other} have other pixels"
 
-def compare(path: Path, wanted: int, repeats: int, ways: Mapping[str, Way]) -> dict[str, float]:
-    """Return median seconds of every way. The ways take turns, so that slow spells hit all."""
-    reference: Pixels | None = None
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            taken, pixels = timed(partial(way, path, wanted))
-            reference = pixels if reference is None else reference
-            assert np.array_equal(pixels, reference), name
-            seconds[name].append(taken)
-    return {name: median(taken) for name, taken in seconds.items()}
+    runs = {name: partial(way, path, wanted) for name, way in ways.items()}
+    return take_turns(runs, rounds=repeats, warm=0, check=check, clock=time.process_time)
 
 
 def measure(
@@ -232,22 +222,23 @@ def measure(
 ) -> Report:
     """Measure clips of `minutes` and `height`, and a longer one, with medians of `repeats` runs."""
     with tempfile.TemporaryDirectory() as folder:
-        table, figures = _ways(Path(folder), minutes, repeats, _size(height))
+        table, spreads = _ways(Path(folder), minutes, repeats, _size(height))
         size = _size(long_height)
         peers_table, more = _peers(Path(folder), long_minutes, repeats, size)
     return Report(
         title="Sampling frames of a long clip",
         body=(
             f"{minutes:g} minutes of {_size(height)[1]}x{height} H.264 at {FPS} fps with B-frames, "
-            f"medians of {repeats} runs that take turns, one thread each, in seconds of processor "
-            "time; pixels equal bit for bit.\n\n"
+            f"medians (least to most) of {repeats} runs that take turns, one thread each, in "
+            "seconds of processor time; pixels equal bit for bit.\n\n"
             "| frames per group | frames wanted | way | CPU seconds | times ours |\n"
             f"|---|---|---|---|---|\n{table}\n\n"
             f"{LONG_WANTED} frames of {long_minutes:g} minutes of {size[1]}x{size[0]}, "
             f"{GROUPS[-1]} frames per group, measured in the same way.\n\n"
             f"| way | CPU seconds | times ours |\n|---|---|---|\n{peers_table}"
         ),
-        figures=figures | more,
+        figures=medians_of(spreads | more),
+        spread=ranges_of(spreads | more),
     )
 
 
@@ -257,41 +248,46 @@ def _size(height: int) -> tuple[int, int]:
 
 def _ways(
     folder: Path, minutes: float, repeats: int, size: tuple[int, int]
-) -> tuple[str, dict[str, float]]:
+) -> tuple[str, dict[str, Spread]]:
     """Measure the ways of PyAV on clips of every length of groups."""
-    figures: dict[str, float] = {}
+    spreads: dict[str, Spread] = {}
     rows = []
     for group in GROUPS:
         path = folder / f"{group}.mp4"
         write_clip(path, minutes=minutes, group=group, size=size)
-        index = partial(lambda p: index_video(p).pts, path)
-        figures[f"{group} index"] = median(timed(index)[0] for _ in range(repeats))
+        index = {"index": partial(lambda p: index_video(p).pts, path)}
+        alone = take_turns(index, rounds=repeats, clock=time.process_time).of("index")
+        spreads[f"{group} index"] = alone
         for wanted in WANTED:
-            seconds = compare(path, wanted, repeats, WAYS)
-            for name, value in seconds.items():
-                ratio = value / seconds["ours"]
-                figures[f"{group} {wanted} {name}"] = value
-                figures[f"{group} {wanted} {name} / ours"] = ratio
-                rows.append(f"| {group} | {wanted} | {NAMES[name]} | {value:.2f} | {ratio:.1f} |")
-        rows.append(f"| {group} | - | of which the index | {figures[f'{group} index']:.2f} | |")
-    return "\n".join(rows), figures
+            turns = compare(path, wanted, repeats, WAYS)
+            for name in WAYS:
+                spreads |= _spreads(turns, name, f"{group} {wanted} {name}")
+                rows.append(f"| {group} | {wanted} | {_row(turns, name)} |")
+        rows.append(f"| {group} | - | of which the index | {alone.text()} | |")
+    return "\n".join(rows), spreads
 
 
 def _peers(
     folder: Path, minutes: float, repeats: int, size: tuple[int, int]
-) -> tuple[str, dict[str, float]]:
+) -> tuple[str, dict[str, Spread]]:
     """Measure evs and other libraries on the longer clip."""
-    figures: dict[str, float] = {}
-    rows = []
     once = min(minutes, LOOP_MINUTES)
     write_clip(folder / "once.mp4", minutes=once, group=GROUPS[-1], size=size)
     repeat_clip(folder / "once.mp4", folder / "long.mp4", times=max(1, round(minutes / once)))
-    seconds = compare(folder / "long.mp4", LONG_WANTED, repeats, peers())
-    for name, value in seconds.items():
-        ratio = value / seconds["ours"]
-        figures[f"long {name}"], figures[f"long {name} / ours"] = value, ratio
-        rows.append(f"| {NAMES[name]} | {value:.2f} | {ratio:.2f} |")
-    return "\n".join(rows), figures
+    ways = peers()
+    turns = compare(folder / "long.mp4", LONG_WANTED, repeats, ways)
+    spreads: dict[str, Spread] = {}
+    for name in ways:
+        spreads |= _spreads(turns, name, f"long {name}")
+    return "\n".join(f"| {_row(turns, name)} |" for name in ways), spreads
+
+
+def _spreads(turns: Turns[Pixels], name: str, key: str) -> dict[str, Spread]:
+    return {key: turns.of(name), f"{key} / ours": turns.ratio(name, "ours")}
+
+
+def _row(turns: Turns[Pixels], name: str) -> str:
+    return f"{NAMES[name]} | {turns.of(name).text()} | {turns.ratio(name, 'ours').text('.1f')}"
 
 
 BENCHMARK = Benchmark(

@@ -8,9 +8,7 @@ on the machine disturbs little; on CUDA it is the time until the device is done.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from statistics import median
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +21,9 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionCon
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
+from benchmarks.harness.roofline import Ceiling, Work, measure_ceiling, work_of
+from benchmarks.harness.towers import attended, qwen_sizes
+from benchmarks.harness.turns import Turns, clock_of, ranges_of, take_turns
 from evscli.encoders.tower import encode_frames
 from evscli.models.parts.frame_tower import FrameTower
 from evscli.models.qwen2_5_vl.tower import Qwen25Tower
@@ -53,8 +54,8 @@ def towers(width: int) -> dict[str, tuple[Any, Any]]:
 
 def compare(
     tower: Any, prepare: Any, grid: tuple[int, int, int], *, repeats: int
-) -> tuple[float, float, float]:
-    """Return median seconds of evs and of transformers, and the largest relative difference."""
+) -> tuple[Turns[Tensor], float]:
+    """Return the times of evs and of transformers, and the largest relative difference."""
     weight = tower.patch_embed.proj.weight
     patches = torch.randn(grid[0], grid[1] * grid[2], weight[0].numel(), device=weight.device)
     grid_thw = torch.tensor([grid], device=weight.device)
@@ -66,63 +67,86 @@ def compare(
         output: Tensor = tower(patches.flatten(0, 1), grid_thw).pooler_output
         return output
 
-    expected = theirs()
-    difference = float((ours() - expected).abs().max() / expected.abs().max())
-    runs = [(_seconds(ours, weight), _seconds(theirs, weight)) for _ in range(repeats)]
-    return median(run[0] for run in runs), median(run[1] for run in runs), difference
+    clock = clock_of(weight.device.type, of_processor=True)
+    turns = take_turns({"ours": ours, "theirs": theirs}, rounds=repeats, clock=clock)
+    expected = turns.last["theirs"]
+    difference = float((turns.last["ours"] - expected).abs().max() / expected.abs().max())
+    return turns, difference
 
 
-def _seconds(way: Callable[[], Tensor], weight: Tensor) -> float:
-    if not weight.is_cuda:
-        start = time.process_time()
-        way()
-        return time.process_time() - start
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    way()
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
+def roofline(tower: Any, grid: tuple[int, int, int]) -> tuple[Work, Ceiling]:
+    """Count the work of a call of a tower, and measure its ceiling."""
+    weight, (t, h, w) = tower.patch_embed.proj.weight, grid
+    config = tower.config.to_dict()
+    sizes = qwen_sizes(config, patch=tower.config.patch_size)
+    work = work_of(
+        sizes,
+        frames=t,
+        patches=h * w,
+        windows=h * w // 4,
+        itemsize=weight.dtype.itemsize,
+        attended=attended(config, grid[1:]),
+    )
+    measured = partial(measure_ceiling, sizes, rows=t * h * w, dtype=weight.dtype)
+    return work, measured(device=weight.device.type, of_processor=True)
 
 
-def measure(*, repeats: int = 2, width: int = 512, grids: int = 3, device: str = "cpu") -> Report:
+def measure(*, repeats: int = 3, width: int = 512, grids: int = 3, device: str = "cpu") -> Report:
     """Measure the first `grids` grids, with medians of `repeats` runs."""
     named = check_device(device)
     torch.set_num_threads(1)
-    rows: list[str] = []
+    rows, lines = [], []
     usual: dict[str, float] = {}
     windows: dict[str, float] = {}
+    shares: dict[str, float] = {}
+    spreads = {}
     with torch.inference_mode():
         for name, (tower, prepare) in towers(width).items():
             for dtype in ("float32", "bfloat16"):
                 tower.to(device, getattr(torch, dtype)).eval()
                 for grid in GRIDS[:grids]:
-                    ours, theirs, difference = compare(tower, prepare, grid, repeats=repeats)
+                    turns, difference = compare(tower, prepare, grid, repeats=repeats)
+                    work, ceiling = roofline(tower, grid)
                     size = "x".join(map(str, grid))
+                    key, ratio = f"{name} {dtype} {size}", turns.ratio("theirs", "ours")
                     small = name == "Qwen2.5-VL" and dtype == "bfloat16" and grid != GRIDS[-1]
-                    (windows if small else usual)[f"{name} {dtype} {size}"] = theirs / ours
+                    (windows if small else usual)[key] = ratio.median
+                    spreads[key] = ratio
+                    share = ceiling.share(work, turns.of("ours").median)
+                    shares[f"{key}, of the ceiling"] = share
                     rows.append(
-                        f"| {name} | {dtype} | {size} | {1000 * ours:.0f} | {1000 * theirs:.0f} | "
-                        f"{theirs / ours:.2f} | {difference:.1g} |"
+                        f"| {name} | {dtype} | {size} | {turns.of('ours').text('.0f', 1000)} | "
+                        f"{turns.of('theirs').text('.0f', 1000)} | {ratio.text()} | "
+                        f"{100 * share:.0f} % | {difference:.1g} |"
                     )
-    table = "\n".join(rows)
+                lines.append(f"- {name}, {dtype}, {size}: {_line(ceiling, work, turns)}")
     return Report(
         title="Batched frames against transformers' own vision forward",
         body=(
-            f"{named}Random towers of 8 blocks, width {width}, medians of {repeats} runs that take "
-            "turns, in milliseconds of processor time (of elapsed time on CUDA); the difference is "
-            "relative to the largest value.\n\n"
-            "| tower | dtype | patches TxHxW | ours, ms | transformers, ms | ratio | difference |\n"
-            f"|---|---|---|---|---|---|---|\n{table}"
+            f"{named}Random towers of 8 blocks, width {width}, medians (least to most) of "
+            f"{repeats} runs that take turns, in milliseconds of processor time (of elapsed time "
+            "on CUDA); the difference is relative to the largest value, and the ceiling that of "
+            "ours.\n\n| tower | dtype | patches TxHxW | ours, ms | transformers, ms | ratio "
+            "| of the ceiling | difference |\n|---|---|---|---|---|---|---|---|\n"
+            + "\n".join(rows)
+            + "\n\n"
+            + "\n".join(lines)
         ),
         figures={
             **usual,
             **windows,
+            **shares,
             "least": min(usual.values()),
             "most": max(usual.values()),
             "windows, least": min(windows.values()),
             "windows, most": max(windows.values()),
         },
+        spread=ranges_of(spreads),
     )
+
+
+def _line(ceiling: Ceiling, work: Work, turns: Turns[Tensor]) -> str:
+    return ceiling.line(work, turns.of("ours").median)
 
 
 BENCHMARK = Benchmark(

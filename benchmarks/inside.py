@@ -10,11 +10,8 @@ not counted; `over` is the time as a multiple of this share.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +23,9 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionCon
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks.harness import Benchmark, Report, check_device
+from benchmarks.harness.roofline import TowerSizes, Work, measure_ceiling, work_of
+from benchmarks.harness.towers import QWEN3_VL_2B, qwen_sizes, shrunk
+from benchmarks.harness.turns import Spread, clock_of, medians_of, ranges_of, take_turns
 from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
@@ -41,6 +41,7 @@ from evscli.pruners.ops.pixels import pixel_tokens
 from evscli.records import INPUT, PixelSource, PruneAt, PruneInputs, WindowChoice
 
 SCORER_WIDTH = 1152
+WHOLE = "whole"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,13 +53,7 @@ class Case:
     form: PixelFormat
     pixels: Tensor
     """[F, 3, H, W] uint8 frames."""
-    width: int
-    inner: int
-    """The width inside a block's MLP."""
-    connector: int
-    """The multiplications of a window in the part that makes tokens of it."""
-    used: int
-    """The number of blocks that are run."""
+    sizes: TowerSizes
 
     def patches(self) -> Tensor:
         """Return the patches [T, S, P] of all frames."""
@@ -70,23 +65,15 @@ class Case:
         return len(self.pixels) // self.form.temporal_patch_size, *self.tower.cells
 
 
-def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
+def qwen3_vl(frames: int, heads: int, shrink: int, device: str, dtype: torch.dtype) -> Case:
     """Make the vision tower of Qwen3-VL-2B for frames of 448x448, or smaller by a factor."""
     side = 28 // shrink // 2 * 2
-    width = 64 * heads
-    config = Qwen3VLVisionConfig(
-        depth=24,
-        hidden_size=width,
-        num_heads=heads,
-        intermediate_size=4 * width,
-        out_hidden_size=2048,
-        deepstack_visual_indexes=[5, 11, 17],
-    )
-    model = Qwen3VLVisionModel._from_config(config, attn_implementation="sdpa").to(device).eval()
-    merged = 4 * width
+    sizes = {**shrunk(QWEN3_VL_2B, heads), "out_hidden_size": 2048}
+    config = Qwen3VLVisionConfig(**sizes)
+    model = Qwen3VLVisionModel._from_config(config, attn_implementation="sdpa").to(device, dtype)
     return Case(
         name="Qwen3-VL-2B",
-        tower=FrameTower(model, (side, side)),
+        tower=FrameTower(model.eval(), (side, side)),
         form=QwenPixels(
             patch_size=16,
             temporal_patch_size=2,
@@ -96,14 +83,11 @@ def qwen3_vl(frames: int, heads: int, shrink: int, device: str) -> Case:
             std=torch.full((3,), 127.5),
         ),
         pixels=random_pixels(2 * frames, 16 * side, device),
-        width=width,
-        inner=4 * width,
-        connector=4 * merged * (merged + 2048),
-        used=24,
+        sizes=qwen_sizes(sizes),
     )
 
 
-def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
+def molmo2(frames: int, heads: int, shrink: int, device: str, dtype: torch.dtype) -> Case:
     """Make the vision tower of Molmo2 for its frames of 378x378, or smaller by a factor."""
     side = 27 // shrink // 3 * 3
     shared = {
@@ -119,7 +103,7 @@ def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
         )
         adapter_config = Molmo2AdapterConfig(**shared, intermediate_size=1184 * heads)
 
-    model = Molmo2Vision(Config).to(device).eval()
+    model = Molmo2Vision(Config).to(device, dtype).eval()
     vision, adapter = Config.vision_config.hidden_size, Config.adapter_config
     # Attention from one query to nine patches of both layers read, then a gated MLP.
     attention = (9 * 2 + 1) * 2 * vision * vision + vision * vision
@@ -136,10 +120,13 @@ def molmo2(frames: int, heads: int, shrink: int, device: str) -> Case:
             std=torch.full((3,), 127.5),
         ),
         pixels=random_pixels(frames, 14 * side, device),
-        width=vision,
-        inner=Config.vision_config.intermediate_size,
-        connector=attention + gated,
-        used=tower.depth,
+        sizes=TowerSizes(
+            width=vision,
+            inner=Config.vision_config.intermediate_size,
+            blocks=tower.depth,
+            values=3 * 14 * 14,
+            connector=attention + gated,
+        ),
     )
 
 
@@ -156,13 +143,13 @@ class Row:
     request: PruneRequest
     left: float
     """The share of the FLOPs."""
-    taken: float
-    """The share of the time."""
+    taken: Spread
+    """The share of the time, of each round."""
 
     @property
     def over(self) -> float:
         """The share of the time as a multiple of the share of the FLOPs."""
-        return self.taken / self.left
+        return self.taken.median / self.left
 
     @property
     def method(self) -> str:
@@ -181,37 +168,38 @@ class Row:
         """Return a line of the table."""
         return (
             f"| {self.tower} | {self.method} | {self.request.budget} | {self.request.prune_at} | "
-            f"{self.left:.3f} | {self.taken:.3f} | {self.over:.2f} |"
+            f"{self.left:.3f} | {self.taken.text('.3f')} | {self.over:.2f} |"
         )
-
-
-def flops(case: Case, counts: list[int]) -> int:
-    """Return the multiplications of one block on frames of `counts` patches."""
-    dense = 4 * case.width**2 + 2 * case.width * case.inner
-    return sum(count * dense + 2 * count * count * case.width for count in counts)
 
 
 def share_left(case: Case, request: PruneRequest, choice: WindowChoice) -> float:
     """Return the share of the whole encoder's multiplications that a pruned run makes."""
-    frames, size, values = case.patches().shape
+    (frames, size, values), sizes = case.patches().shape, case.sizes
     windows = choice.kept.mask[0].numel()
     patches = case.tower.window_patches.shape[1]
     kept = [int(count) * patches for count in choice.kept.mask.flatten(1).sum(dim=1)]
     assert request.prune_at is not None
     at_input = request.prune_at == INPUT
     before = 0 if request.prune_at == INPUT else request.prune_at + 1 + (choice.bias is not None)
-    embedding = values * case.width
-    block = flops(case, [size] * frames)
-    whole = frames * size * embedding + case.used * block + frames * windows * case.connector
+    embedding = values * sizes.width
+    block = sizes.block([size] * frames)
+    whole = frames * size * embedding + sizes.blocks * block + frames * windows * sizes.connector
     embedded = sum(kept) if at_input else frames * size
-    rest = (case.used - before) * flops(case, kept) + sum(kept) // patches * case.connector
+    rest = (sizes.blocks - before) * sizes.block(kept) + sum(kept) // patches * sizes.connector
     return (embedded * embedding + before * block + rest) / whole
+
+
+def whole_work(case: Case, dtype: torch.dtype) -> Work:
+    """Count the work of the whole encoder."""
+    t, h, w = case.grid_thw
+    patches = case.tower.size
+    return work_of(case.sizes, frames=t, patches=patches, windows=h * w, itemsize=dtype.itemsize)
 
 
 def scorer_of(case: Case, device: str) -> dict[str, Tensor]:
     """Make random weights of a scorer."""
     generator = torch.Generator().manual_seed(0)
-    shapes = expected_shapes(case.width, SCORER_WIDTH)
+    shapes = expected_shapes(case.sizes.width, SCORER_WIDTH)
     return {
         name: torch.randn(shape, generator=generator).mul_(0.02).to(device)
         for name, shape in shapes.items()
@@ -259,67 +247,72 @@ def requests() -> Iterator[PruneRequest]:
     yield check_selection("stts", 0.5, {"refill": False})
 
 
-def seconds(run: Callable[[], Any], device: str) -> float:
-    """Return the seconds of one run."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def compare(case: Case, repeats: int, device: str) -> list[Row]:
-    """Make a row for every selection."""
+def compare(case: Case, repeats: int, device: str, dtype: torch.dtype) -> tuple[list[Row], str]:
+    """Make a row for every selection, and the roofline of the whole encoder."""
     inputs = PruneInputs(scorer=scorer_of(case, device), heads=case.tower.heads)
-    asked = list(requests())
-    runs = [pruned_run(case, request, inputs, device) for request in asked]
+    asked = [*requests()]
+    ways: dict[str, Callable[[], WindowChoice | None]] = {
+        str(number): pruned_run(case, request, inputs, device)
+        for number, request in enumerate(asked)
+    }
 
     def whole() -> None:
         encode_frames(case.tower, case.patches())
 
-    choices = [run() for run in runs]
-    whole()
-    times: list[list[float]] = [[] for _ in runs]
-    for _ in range(repeats):
-        full = seconds(whole, device)
-        for place, run in enumerate(runs):
-            times[place].append(seconds(run, device) / full)
-    return [
-        Row(case.name, request, share_left(case, request, choice), median(shares))
-        for request, choice, shares in zip(asked, choices, times, strict=True)
-    ]
+    turns = take_turns({WHOLE: whole, **ways}, rounds=repeats, clock=clock_of(device))
+    rows = []
+    for request, way in zip(asked, ways, strict=True):
+        choice = turns.last[way]
+        assert choice is not None
+        left = share_left(case, request, choice)
+        rows.append(Row(case.name, request, left, turns.ratio(way, WHOLE)))
+    frames = case.grid_thw[0] * case.tower.size
+    ceiling = measure_ceiling(case.sizes, rows=frames, dtype=dtype, device=device)
+    line = ceiling.line(whole_work(case, dtype), turns.of(WHOLE).median)
+    return rows, f"{case.name}, the whole encoder. {line}"
 
 
 def measure(
-    *, repeats: int = 2, frames: int = 4, heads: int = 16, shrink: int = 1, device: str = "cpu"
+    *,
+    repeats: int = 3,
+    frames: int = 4,
+    heads: int = 16,
+    shrink: int = 1,
+    dtype: str = "float32",
+    device: str = "cpu",
 ) -> Report:
     """Measure medians of `repeats` rounds on `frames` frames, whose sides are divided by `shrink`.
 
     The width of a tower follows from its heads.
     """
-    named, rows = check_device(device), []
+    named, kind = check_device(device), getattr(torch, dtype)
+    rows: list[Row] = []
+    lines = []
     with torch.inference_mode():
         for make in (qwen3_vl, molmo2):
             torch.manual_seed(0)
-            rows += compare(make(frames, heads, shrink, device), repeats, device)
+            case = make(frames, heads, shrink, device, kind)
+            found, line = compare(case, repeats, device, kind)
+            rows += found
+            lines.append(line)
     table = "\n".join(map(str, rows))
     vcast = [row.over for row in rows if row.request.pruner.name == "vcast"]
+    spreads = {row.key: row.taken for row in rows}
     return Report(
         title="Pruning before the encoder and inside it",
         body=(
-            f"{named}Random towers in float32, {frames} frames, medians of {repeats} rounds in "
-            "which the runs take turns. Shares of the whole encoder.\n\n"
+            f"{named}Random towers in {dtype}, {frames} frames, medians (least to most) of "
+            f"{repeats} rounds in which the runs take turns. Shares of the whole encoder.\n\n"
             "| tower | method | budget | at | of the FLOPs | of the time | over |\n"
-            f"|---|---|---:|---:|---:|---:|---:|\n{table}"
+            f"|---|---|---:|---:|---:|---:|---:|\n{table}\n\n" + "\n\n".join(lines)
         ),
         figures={
-            **{f"{row.key}": row.taken for row in rows},
+            **medians_of(spreads),
             **{f"{row.key}, over": row.over for row in rows},
             "vcast, least over": min(vcast),
             "vcast, most over": max(vcast),
         },
+        spread=ranges_of(spreads),
     )
 
 

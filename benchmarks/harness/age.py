@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from benchmarks.harness import catalogue
+
 ROOT = Path(__file__).parents[2]
 
 
 def digests(name: str, code: tuple[str, ...]) -> dict[str, str]:
-    """Return digests of the benchmark's script and of the `evscli/` files it measures, by path."""
-    paths = [f"benchmarks/{name}.py", *(f"evscli/{path}" for path in code)]
+    """Return digests of the benchmark's files and of the `evscli/` files it measures, by path."""
+    own = [str(path.relative_to(ROOT)) for path in catalogue.files(name)]
+    paths = [*own, *(f"evscli/{path}" for path in code)]
     return {path: digest((ROOT / path).read_text()) for path in paths}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -20,6 +20,10 @@ class Report:
     """The Markdown below the heading and the line about command and machine."""
     figures: Mapping[str, float]
     """The numbers that pages quote, by names of words."""
+    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The least and the greatest value behind those of the figures that are medians."""
+    device: str = ""
+    """The name of the GPU that was measured, if it was one."""
 
 
 @dataclass(frozen=True, kw_only=True)

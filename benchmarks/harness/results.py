@@ -7,13 +7,15 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from benchmarks.harness.benchmark import Report
 
 FOLDER = Path(__file__).parents[1] / "results"
+UNMEASURED = {"gpu"}
+"""The benchmarks that have no results yet, since nobody has had what they need."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,10 @@ class Result:
     kept: str = ""
     """The reason why the figures stand although the code has changed. It is empty where not."""
     figures: Mapping[str, float]
+    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The least and the greatest value behind figures that are medians."""
+    device: str = ""
+    """The name of the GPU that was measured, if it was one."""
 
 
 def describe(command: str, code: Mapping[str, str], report: Report) -> Result:
@@ -55,16 +61,25 @@ def describe(command: str, code: Mapping[str, str], report: Report) -> Result:
             "PyAV": av.__version__,
         },
         code=code,
-        figures={name: float(f"{value:.5g}") for name, value in report.figures.items()},
+        figures={name: rounded(value) for name, value in report.figures.items()},
+        spread={name: (rounded(a), rounded(b)) for name, (a, b) in report.spread.items()},
+        device=report.device,
     )
+
+
+def rounded(value: float) -> float:
+    """Return a figure with the digits that a measurement has at most."""
+    return float(f"{value:.5g}")
 
 
 def page(result: Result, report: Report) -> str:
     """Return the page as Markdown."""
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    cores = f"{result.cores} cores of {result.processor}"
+    machine = f"{result.device} and {cores}" if result.device else cores
     return (
         f"# {report.title}\n\n"
-        f"`{result.command}`, {result.date}, on {result.cores} cores of {result.processor}, "
+        f"`{result.command}`, {result.date}, on {machine}, "
         f"{result.threads} torch threads; {versions}.\n\n"
         f"{report.body.strip()}\n"
     )

@@ -16,7 +16,7 @@ from benchmarks.harness import catalogue, interpreter, quotes
 from benchmarks.harness.benchmark import SkippedError
 from benchmarks.harness.pages import PAGES
 
-LONGEST = ("engines", "store_dtype", "soak", "reading", "corpus")
+LONGEST = ("gpu", "engines", "store_dtype", "soak", "reading", "corpus")
 """The benchmarks that begin first, so that both processes end at about the same time."""
 
 
