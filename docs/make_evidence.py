@@ -12,9 +12,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from evscli.pruners import get_pruner
+
 MEASURED = Path(__file__).parent / "evidence" / "accuracy.json"
 FRAMES = Path(__file__).parent / "evidence" / "frames" / "accuracy.json"
-BESIDE = ("inside", "scorer", "parts")
+BESIDE = ("inside", "before", "scorer", "parts")
 """The folders of smaller runs, each with a table of its own."""
 UPTRAINED = Path(__file__).parent / "evidence" / "uptrained"
 """The folder of the runs with a checkpoint that was uptrained: `plain`, and one for every seed."""
@@ -117,7 +119,7 @@ def frames(document: Mapping[str, Any]) -> str:
 def beside(document: Mapping[str, Any]) -> str:
     """Return a line for every selection of a smaller run: accuracies, differences to the first."""
     rows = [row for row in document["tallies"] if row["kind"] == "all"]
-    found = {(label_of(row, rows), row["budget"]): row for row in rows}
+    found = {(label_of(row), row["budget"]): row for row in rows}
     names = [name for name in dict.fromkeys(name for name, _ in found) if name != "none"]
     budgets = budgets_of(rows)
     lines = [
@@ -189,14 +191,11 @@ def uptrained_documents() -> tuple[Any, list[Any]]:
     return before, after
 
 
-def label_of(row: Mapping[str, Any], rows: Rows) -> str:
-    """Return a method as it is named on the command line, with what its first line has not."""
-    first = next(one for one in rows if one["method"] == row["method"])["options"]
-    own = [
-        f"{name}={value}"
-        for name, value in row["options"].items()
-        if first.get(name) != value or name == "prune_at"
-    ]
+def label_of(row: Mapping[str, Any]) -> str:
+    """Return a method as it is named on the command line, with its block and unusual options."""
+    options = row["options"]
+    usual = get_pruner(row["method"]).unusual(options)
+    own = [f"{name}={options[name]}" for name in options if name in usual]
     return ":".join([row["method"], *([",".join(own)] if own else [])])
 
 

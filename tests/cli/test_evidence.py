@@ -48,7 +48,7 @@ def test_so_is_the_table_of_numbers_of_frames() -> None:
     assert document["videos"] == 300
 
 
-@pytest.mark.parametrize("name", ["inside", "scorer", "parts"])
+@pytest.mark.parametrize("name", ["inside", "before", "scorer", "parts"])
 def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
     table: Callable[[Any], str] = runpy.run_path(str(DOCS / "make_evidence.py"))["beside"]
     smaller = json.loads((MEASURED / name / "accuracy.json").read_text())
@@ -65,6 +65,8 @@ def test_so_are_the_tables_of_smaller_runs(name: str, document: Any) -> None:
     )
     alike = [key for key in mine if key[0] in ("none", "random")]
     assert alike
+    if smaller["videos"] != document["videos"]:
+        return
     assert [mine[key] for key in alike] == [theirs[key] for key in alike]
 
 
