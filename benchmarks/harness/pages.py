@@ -123,6 +123,20 @@ SERVING = (
 )
 
 PERFORMANCE = (
+    "the time that the FLOPs left say, {inside[vcast, least over]:.2f} to "
+    "{inside[vcast, most over]:.2f} times",
+    "{inside[Molmo2 vcast 0.5 input]:.2f} of the time is left at budget 0.5 and "
+    "{inside[Molmo2 vcast 0.25 input]:.2f} at 0.25 in Molmo2's tower, after block 2 "
+    "{inside[Molmo2 vcast 0.5 after 2]:.2f} and {inside[Molmo2 vcast 0.25 after 2]:.2f}",
+    *(
+        f"| {tower} | {{places[{name} by hand / after]:.2f}} "
+        f"| {{places[{name} by hand / inside]:.2f}} | {{places[{name} by hand / input]:.2f}} |"
+        for tower, name in {
+            "12 blocks of width 384, a minute of 720p": "small",
+            "24 blocks of width 1,024, 8 s": "Qwen3-VL-2B",
+        }.items()
+    ),
+    "is done in {places[small input]:.1f} s with all of it",
     "On {start[cores]:d} cores of {start[processor]} the first line of `evs prune` is on a "
     "terminal after {start[first line]:.2f} s, and a clip of 10 s with `mini` is in its store "
     "after {start[prune, cpu]:.1f} s: {start[prune / import]:.1f} times `python -c "
