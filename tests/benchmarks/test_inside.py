@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.harness.towers import qwen_sizes
 from benchmarks.inside import Case, pruned_run, share_left
-from evscli.bundled import MINI, MINI_FOLDER
+from evscli.bundled import MINI_FOLDER
 from evscli.encoders import load_encoder
 from evscli.encoders.scorer import load_scorer
 from evscli.models.parts.frame_tower import FrameTower
+from evscli.models.parts.pixels import QwenPixels
 from evscli.pruners import check_selection
 from evscli.records import PruneInputs
 
@@ -23,22 +25,17 @@ GRID = (18, 32)
 
 def test_stts_leaves_in_mini_what_the_page_says(models: dict[str, Any]) -> None:
     vision = models["mini"].model.visual
-    config = vision.config
-    merged = config.hidden_size * config.spatial_merge_size**2
-    size = (GRID[0] * config.patch_size, GRID[1] * config.patch_size)
+    patch = vision.config.patch_size
+    encoder = load_encoder("mini", dtype="float32", device="cpu")
+    assert isinstance(encoder.form, QwenPixels)
     case = Case(
         name="mini",
         tower=FrameTower(vision, GRID),
-        form=load_encoder(MINI).form,
-        pixels=torch.randint(0, 256, (16, 3, *size), dtype=torch.uint8),
-        width=config.hidden_size,
-        inner=config.intermediate_size,
-        connector=(1 + len(config.deepstack_visual_indexes))
-        * merged
-        * (merged + config.out_hidden_size),
-        used=config.depth,
+        form=encoder.form,
+        pixels=torch.randint(0, 256, (16, 3, GRID[0] * patch, GRID[1] * patch), dtype=torch.uint8),
+        sizes=qwen_sizes(vision.config.to_dict(), patch=patch),
     )
-    scorer = load_scorer(MINI_FOLDER, width=config.hidden_size)
+    scorer = load_scorer(MINI_FOLDER, width=case.sizes.width)
     request = check_selection("stts", 0.5, prune_at=1)
     inputs = PruneInputs(scorer=scorer, heads=case.tower.heads)
     with torch.no_grad():

@@ -239,6 +239,6 @@ def test_the_sample_videos_are_answered_as_often_as_the_page_says() -> None:
 
 def test_every_picture_is_there() -> None:
     names = re.findall(r"\]\((evidence/[^)]+)\)", PAGE)
-    assert len(names) == 24
+    assert len(names) == 26
     for name in names:
         assert (DOCS / name.partition("#")[0]).is_file(), name
