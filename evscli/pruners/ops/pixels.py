@@ -1,20 +1,15 @@
 """The pixels of cells as tokens, for methods that are made for tokens and run before an encoder.
 
 A token is its cell made small: 4 x 4 means of each colour of each frame of its temporal patch, less
-the mean over the video. A token that short takes little time and memory to compare; with 1 or 2
-means along a side, or the mean left in, `surprise` before an encoder answered less
-(`docs/evidence.md`).
+the mean over the video. A token that short takes little time and memory to compare.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evscli.pruners.ops.frame_change import whole_patches
 from evscli.records import PixelSource, VideoTokens
 
 SIDE = 4
@@ -29,17 +24,18 @@ def pixel_tokens(pixels: PixelSource, grid_thw: tuple[int, int, int]) -> VideoTo
     The pixels are those of T temporal patches of t frames. The tokens are on the CPU, in float32.
     """
     t, h, w = grid_thw
-    small = torch.stack([*small_frames(pixels, (h, w))])
-    tokens = small.view(t, -1, *small.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
+    small = torch.cat([small_frames(chunk, (h, w)) for chunk in pixels.chunks()])
+    missing = -len(small) % pixels.temporal_patch_size
+    whole = torch.cat([small, small[-1:].expand(missing, -1, -1, -1)])
+    tokens = whole.view(t, -1, *whole.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
     # In float64, where the order of a sum, and so the number of threads, hardly matters.
     mean = tokens.mean(dim=(0, 1, 2), dtype=torch.float64).float()
     return VideoTokens.from_embeds(tokens - mean)
 
 
-def small_frames(pixels: PixelSource, cells: tuple[int, int]) -> Iterator[Tensor]:
-    """Yield the cells (h, w) of every frame made small: [h, w, 3 * 16]."""
+def small_frames(frames: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Return the cells (h, w) of frames [f, 3, H, W] made small: [f, h, w, 3 * 16] on the CPU."""
     h, w = cells
-    for frame in whole_patches(pixels):
-        means = functional.adaptive_avg_pool2d(frame.float(), (h * SIDE, w * SIDE))
-        split = means.div_(LEVELS).view(3, h, SIDE, w, SIDE)
-        yield split.permute(1, 3, 0, 2, 4).reshape(h, w, 3 * SIDE * SIDE)
+    means = functional.adaptive_avg_pool2d(frames.cpu().float(), (h * SIDE, w * SIDE))
+    split = means.div_(LEVELS).view(-1, 3, h, SIDE, w, SIDE)
+    return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, h, w, 3 * SIDE * SIDE)
