@@ -43,22 +43,16 @@ def dtd(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
     A threshold drops further tokens, whatever the budget: those whose cosine to the frame before is
     above it (the authors use 0.5), or whose mean absolute pixel difference, in 0..1, is below it.
     """
-    from evscli.pruners.ops.frame_change import token_change
-    from evscli.pruners.ops.ranking import places
+    from evscli.pruners.ops.frame_change import keep_changed, token_change
 
     t, h, w = tokens.grid_thw
     count = first_frame_count(t, h * w, budget)
     scores = token_change(tokens, inputs, of_pixels=options.space == "pixel")
-    order = places(scores)
-    mask = order < count
+    changed = None
     if options.threshold is not None:
         likeness = options.space == "feature"
         changed = scores >= (1 - options.threshold if likeness else options.threshold)
-        changed[0] = True
-        mask &= changed
-        count = int(mask.sum())
-    notes = first_frame_notes(t, h * w, budget)
-    return KeptTokens(mask=mask, scores=scores, expected=count, order=order, notes=notes)
+    return keep_changed(scores, changed, count, first_frame_notes(t, h * w, budget))
 
 
 def count_rule(cells: int, options: Options) -> CountRule | None:

@@ -38,22 +38,14 @@ def rlt(tokens: VideoTokens, inputs: PruneInputs, budget: float, options: Option
 
     A threshold drops further tokens, whatever the budget: those that differ by no more than it.
     """
-    from evscli.pruners.ops.frame_change import run_change
-    from evscli.pruners.ops.ranking import places
+    from evscli.pruners.ops.frame_change import keep_changed, run_change
 
     assert inputs.pixels is not None, "a method names in `needs` what it needs"
     t, h, w = tokens.grid_thw
     count = first_frame_count(t, h * w, budget)
     scores = run_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device) * LEVELS
-    order = places(scores)
-    mask = order < count
-    if options.threshold is not None:
-        changed = scores > options.threshold
-        changed[0] = True
-        mask &= changed
-        count = int(mask.sum())
-    notes = first_frame_notes(t, h * w, budget)
-    return KeptTokens(mask=mask, scores=scores, expected=count, order=order, notes=notes)
+    changed = None if options.threshold is None else scores > options.threshold
+    return keep_changed(scores, changed, count, first_frame_notes(t, h * w, budget))
 
 
 def count_rule(cells: int, options: Options) -> CountRule | None:

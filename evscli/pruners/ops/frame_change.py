@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from evscli.errors import UsageError
 from evscli.pruners.ops.frames import float_chunks, span_length
-from evscli.records import PixelSource, PruneInputs, VideoTokens
+from evscli.pruners.ops.ranking import places
+from evscli.records import KeptTokens, PixelSource, PruneInputs, VideoTokens
 
 
 def token_change(tokens: VideoTokens, inputs: PruneInputs, *, of_pixels: bool) -> Tensor:
@@ -24,6 +25,22 @@ def token_change(tokens: VideoTokens, inputs: PruneInputs, *, of_pixels: bool) -
         return embedding_change(tokens.embeds)
     assert inputs.pixels is not None, "a method names in `needs_by_option` what it needs"
     return pixel_change(inputs.pixels, tokens.grid_thw).to(tokens.embeds.device)
+
+
+def keep_changed(
+    scores: Tensor, changed: Tensor | None, count: int, notes: tuple[str, ...]
+) -> KeptTokens:
+    """Keep the `count` highest of `scores [T, h, w]` that have `changed`, and frame 0 whatever.
+
+    `changed [T, h, w]` may leave fewer. Without it all have.
+    """
+    order = places(scores)
+    mask = order < count
+    if changed is not None:
+        changed[0] = True
+        mask &= changed
+        count = int(mask.sum())
+    return KeptTokens(mask=mask, scores=scores, expected=count, order=order, notes=notes)
 
 
 def embedding_change(embeds: Tensor, *, lag: int = 1) -> Tensor:
