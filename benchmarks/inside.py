@@ -29,6 +29,7 @@ from benchmarks.harness.turns import Spread, clock_of, medians_of, ranges_of, ta
 from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
+from evscli.encoders.room import Room
 from evscli.encoders.scorer import expected_shapes
 from evscli.encoders.tower import encode_frames
 from evscli.models.contract import PixelFormat, Tower
@@ -219,7 +220,8 @@ def pruned_run(
 
     def begin_after_block() -> tuple[Begun, WindowChoice]:
         assert isinstance(request.prune_at, int)
-        prefix = Prefix(case.tower, request.prune_at, case.grid_thw[0])
+        room = Room(device=torch.device(device), stay=True)
+        prefix = Prefix(case.tower, request.prune_at, case.grid_thw[0], room)
         prefix.add(case.patches())
         return prefix, select_windows(request, prefix.windows(), inputs)
 

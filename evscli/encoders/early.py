@@ -13,11 +13,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from evscli.encoders.tower import patches_of, run_from, run_packed, windows_of
+from evscli.encoders.room import HERE, Room
+from evscli.encoders.tower import lies_by_window, patches_of, run_from, run_packed, windows_of
 from evscli.models.contract import Tower
 from evscli.models.parts.packing import Packing, pack, refilled
 from evscli.records import VideoWindows, WindowChoice, WindowTokens
-from evscli.scratch import allocate
 
 
 class Begun(Protocol):
@@ -25,47 +25,62 @@ class Begun(Protocol):
 
     tower: Tower
 
-    def packed(self, part: slice, packing: Packing, device: torch.device) -> dict[int, Tensor]:
-        """Return states [K, C] of some frames on a device, by the block that made them.
+    def packed(self, part: slice, packing: Packing) -> dict[int, Tensor]:
+        """Return states [K, C] of some frames where their packing is, by the block that made them.
 
-        Their packing is on the CPU. The states of the last block go on, and those of others are
-        read again.
+        The states of the last block go on, and those of others are read again.
         """
 
 
 class Prefix:
     """Outputs of the first blocks for a whole video, those that are read again; maybe on disk."""
 
-    def __init__(self, tower: Tower, after: int, frames: int) -> None:
-        self.tower, self.after, self.frames = tower, after, frames
+    def __init__(self, tower: Tower, after: int, frames: int, room: Room = HERE) -> None:
+        self.tower, self.after, self.frames, self.room = tower, after, frames, room
         self.numbers = sorted({after, *(n for n in tower.read_after if n < after)})
         self.states: dict[int, Tensor] = {}
-        self.grouped: Tensor | None = None
+        self._grouped: Tensor | None = None
+        self._windows: Tensor | None = None
+        self.notes: tuple[str, ...] = ()
         self.done = 0
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the states are on."""
+        return self.states[self.after].device
 
     def windows(self) -> VideoWindows:
         """Return the windows after the last of the first blocks."""
-        if self.grouped is None:
-            states = self.states[self.after]
-            self.grouped = windows_of(self.tower, states)
-        return VideoWindows(states=self.grouped)
+        if self._windows is None:
+            with torch.inference_mode():  # as their room was made
+                self._windows = windows_of(self.tower, self.states[self.after], self._grouped)
+        return VideoWindows(states=self._windows)
 
     def add(self, patches: Tensor) -> None:
         """Run the first blocks on the next patches [t, S, P]."""
         embedded = self.tower.embed(patches)
         read, last = run_from(self.tower, embedded, start=0, stop=self.after + 1)
         read[self.after] = last
+        if not self.states:
+            self._place(last)
         stop = self.done + len(patches)
         for number in self.numbers:
-            if number not in self.states:
-                shape = (self.frames, *last.shape[1:])
-                self.states[number] = allocate(shape, last.dtype)
             self.states[number][self.done : stop] = read[number]
         self.done = stop
 
-    def packed(self, part: slice, packing: Packing, device: torch.device) -> dict[int, Tensor]:
-        """Return the outputs [K, C] of the first blocks that are read again, on a device."""
-        return {n: packing.take(state[part]).to(device) for n, state in self.states.items()}
+    def _place(self, like: Tensor) -> None:
+        """Allocate the states of the whole video, all in one place."""
+        shapes = [(self.frames, *like.shape[1:]) for _ in self.numbers]
+        if not lies_by_window(self.tower):
+            shapes.append((self.frames, self.tower.window_patches.numel(), like.shape[2]))
+        place = self.room.place(shapes, like.dtype)
+        self.states = dict(zip(self.numbers, place.tensors, strict=False))
+        self._grouped = place.tensors[-1] if len(shapes) > len(self.numbers) else None
+        self.notes = place.notes
+
+    def packed(self, part: slice, packing: Packing) -> dict[int, Tensor]:
+        """Return the outputs [K, C] of the first blocks that are read again."""
+        return {number: packing.take(state[part]) for number, state in self.states.items()}
 
 
 def finish(
@@ -118,9 +133,8 @@ def _finish_part(
     begun: Begun, part: slice, keep: Tensor, context: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
     """Return embeds [n, D] and planes [L, n, D] of some frames, by the rest of the tower."""
-    packing = pack(context)  # on the CPU, where the states are: what is dropped stays there
-    packed = begun.packed(part, packing, device)
-    return run_packed(begun.tower, packed, packing.to(device), keep)
+    packing = pack(context).to(device)
+    return run_packed(begun.tower, begun.packed(part, packing), packing, keep)
 
 
 def _finish_biased(
@@ -134,9 +148,8 @@ def _finish_biased(
     """Do what `_finish_part` does, after one more block of all patches with a bias."""
     assert bias is not None, "without one nothing asks for the block"
     tower, number = prefix.tower, prefix.after + 1
-    packing = pack(context)
-    packed = prefix.packed(part, packing, device)
-    packing = packing.to(device)
+    packing = pack(context).to(device)
+    packed = prefix.packed(part, packing)
     whole = prefix.states[prefix.after][part].to(device)
     packed[number] = packing.take(tower.block(number, whole, patches_of(tower, bias)))
     return run_packed(tower, packed, packing, keep)

@@ -7,38 +7,29 @@ neither where frames come from nor what happens to the tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from math import prod
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from evscli.device_errors import lacks_memory, release_memory
 from evscli.encoders.arithmetic import computing
 from evscli.encoders.chunks import ChunkLength
-from evscli.encoders.device import token_room
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
+from evscli.encoders.room import Room
 from evscli.encoders.tower import encode_frames
 from evscli.encoders.transfers import Transfers, transfers_of
 from evscli.errors import UsageError, VideoError
 from evscli.models.contract import PixelFormat, Resize, SamplingRules, Tower, VisionShape
 from evscli.models.parts.pixels import rechunk
 from evscli.records import FrameChunk, FramePlan, ModelInfo, VideoTokens, WindowChoice, WindowTokens
-from evscli.scratch import allocate
 
 T = TypeVar("T")
 
 GRIDS = 4
 """The number of grids whose positions are kept on the device."""
-
-CHOSEN_HERE = (
-    "The device lacked memory to choose tokens, so that the CPU did; of those with about equal "
-    "scores it may keep others."
-)
-"""The note on a video that is not done as one of its size is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,14 +126,18 @@ class VideoEncoder:
                 "--prune-at"
             )
 
-    def begin(self, chunks: Iterable[FrameChunk], plan: FramePlan, *, after: int) -> Prefix:
+    def begin(
+        self, chunks: Iterable[FrameChunk], plan: FramePlan, *, after: int, stay: bool = False
+    ) -> Prefix:
         """Run resized frames through the blocks up to and with `after`.
 
-        Raises UsageError as `check_block` does, VideoError where the chunks hold fewer frames than
-        the plan, and OSError where the scratch disk is full.
+        Hidden states that may `stay` do so on a GPU of which they take a small part. Raises
+        UsageError as `check_block` does, VideoError where the chunks hold fewer frames than the
+        plan, and OSError where the scratch disk is full.
         """
         self.check_block(after)
-        prefix = Prefix(self._tower(plan), after, plan.grid_thw[0])
+        room = Room(device=self.device, stay=stay)
+        prefix = Prefix(self._tower(plan), after, plan.grid_thw[0], room)
         for _ in self._by_chunk(chunks, prefix.add):
             pass
         self._check_complete(prefix.done, plan)
@@ -215,27 +210,12 @@ class VideoEncoder:
         dtype = self.token_dtype
         return embeds.to(dtype), None if planes is None else planes.to(dtype)
 
-    def _bytes(self, grid_thw: tuple[int, int, int]) -> int:
-        """Return the bytes of all tokens and planes of a grid."""
-        values = prod(grid_thw) * self.info.embed_dim * (1 + self.info.deepstack_planes)
-        return values * self.token_dtype.itemsize
-
     def _room(self, grid_thw: tuple[int, int, int], *, stay: bool) -> VideoTokens:
         """Allocate tokens on the device, where they may stay and there is room, or on the CPU."""
-        if not stay or self._bytes(grid_thw) > token_room(self.device):
-            return self._allocate(grid_thw, allocate)
-        try:
-            return self._allocate(grid_thw, partial(torch.empty, device=self.device))
-        except Exception as error:
-            if not lacks_memory(error):
-                raise
-        release_memory()
-        return replace(self._allocate(grid_thw, allocate), notes=(CHOSEN_HERE,))
-
-    def _allocate(self, grid_thw: tuple[int, int, int], make: Callable[..., Tensor]) -> VideoTokens:
-        shape = (*grid_thw, self.info.embed_dim)
-        planes = self.info.deepstack_planes
+        shape, planes = (*grid_thw, self.info.embed_dim), self.info.deepstack_planes
+        shapes = [shape, (planes, *shape)] if planes else [shape]
+        place = Room(device=self.device, stay=stay).place(shapes, self.token_dtype)
+        embeds, *deepstack = place.tensors
         return VideoTokens(
-            embeds=make(shape, dtype=self.token_dtype),
-            deepstack=make((planes, *shape), dtype=self.token_dtype) if planes else None,
+            embeds=embeds, deepstack=deepstack[0] if deepstack else None, notes=place.notes
         )

@@ -40,14 +40,15 @@ class HeldPixels:
         self.held[self.count : self.count + len(pixels)] = pixels
         self.count += len(pixels)
 
-    def packed(self, part: slice, packing: Packing, device: torch.device) -> dict[int, Tensor]:
-        """Return the rows [K, C] of a packing of some temporal patches, embedded on a device.
+    def packed(self, part: slice, packing: Packing) -> dict[int, Tensor]:
+        """Return the rows [K, C] of a packing of some temporal patches, embedded where it is.
 
         They stand for the output of a block before the first. Patches of which nothing is kept are
         not even normalised.
         """
-        order = packing.rows.argsort()
-        rows = packing.rows[order]
+        device = packing.rows.device
+        order = packing.here.argsort()
+        rows = packing.here[order]
         present, patch = torch.unique(rows // packing.size, return_inverse=True)
         rows = patch * packing.size + rows % packing.size
         step = self.length.frames // self.form.temporal_patch_size

@@ -54,17 +54,25 @@ def run_packed(
     return finish_packed(tower, read, packing, keep)
 
 
-def windows_of(tower: Tower, hidden: Tensor) -> Tensor:
-    """Return hidden states [T, S, C] on the CPU as windows [T, h, w, p, C].
+def windows_of(tower: Tower, hidden: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return hidden states [T, S, C] as windows [T, h, w, p, C], where they are.
 
-    They are a view where patches already lie window by window, else a copy, in a file if large.
+    They are a view where patches already lie window by window, else a copy: in `out` [T, h*w*p, C],
+    or in memory on a device, or on the CPU in a file if large.
     """
     h, w = tower.cells
-    places = places_of(tower, hidden.device).flatten()
-    if not torch.equal(places, torch.arange(hidden.shape[1])):
-        ordered = allocate((len(hidden), len(places), hidden.shape[2]), hidden.dtype)
-        hidden = torch.index_select(hidden, 1, places, out=ordered)
+    if not lies_by_window(tower):
+        places = places_of(tower, hidden.device).flatten()
+        if out is None and hidden.device.type == "cpu":
+            out = allocate((len(hidden), len(places), hidden.shape[2]), hidden.dtype)
+        hidden = torch.index_select(hidden, 1, places, out=out)
     return hidden.view(len(hidden), h, w, -1, hidden.shape[-1])
+
+
+def lies_by_window(tower: Tower) -> bool:
+    """Return whether patches lie window by window, and nothing else is between them."""
+    places = places_of(tower, torch.device("cpu")).flatten()
+    return torch.equal(places, torch.arange(tower.size))
 
 
 def patches_of(tower: Tower, windows: Tensor) -> Tensor:

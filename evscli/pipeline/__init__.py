@@ -21,7 +21,7 @@ from evscli.pipeline.passes import (
     query_of,
 )
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_indexed, plan_video
-from evscli.pipeline.pruner import VideoPruner, check_blocks, need_pixels
+from evscli.pipeline.pruner import VideoPruner, check_blocks, may_stay, need_pixels
 
 __all__ = [
     "AfterPass",
@@ -36,6 +36,7 @@ __all__ = [
     "demand_of",
     "encode",
     "encode_video",
+    "may_stay",
     "need_pixels",
     "plan_indexed",
     "plan_video",

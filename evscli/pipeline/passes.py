@@ -9,19 +9,20 @@ interface, so that callers need not distinguish them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, partial
+from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from evscli.device_errors import free_tensors, lacks_memory, release_memory
 from evscli.encoders import VideoEncoder
 from evscli.encoders.arithmetic import whole_float32
 from evscli.encoders.early import Begun, Prefix
-from evscli.encoders.encoder import CHOSEN_HERE
+from evscli.encoders.room import CHOSEN_HERE
 from evscli.pipeline.frames import (
     Frames,
     decoded_here,
@@ -42,9 +43,12 @@ from evscli.records import (
     PruneInputs,
     VideoInput,
     VideoTokens,
+    VideoWindows,
     WindowChoice,
 )
 from evscli.video_errors import video_errors
+
+T = TypeVar("T")
 
 
 class QueryRows(Protocol):
@@ -129,15 +133,9 @@ class AfterPass(EncoderPass):
 
     def _choose(self, request: PruneRequest) -> KeptTokens:
         """Choose where the tokens are; on the CPU where their device lacks memory for it."""
-        try:
-            return select_tokens(request, self.tokens, self.inputs)
-        except Exception as error:
-            if not lacks_memory(error) or self.tokens.embeds.device.type == "cpu":
-                raise
-            free_tensors(error)
-        release_memory()
-        kept = select_tokens(request, self.tokens.on_cpu(), self.inputs)
-        return replace(kept, notes=(*kept.notes, CHOSEN_HERE))
+        there = partial(select_tokens, request, self.tokens, self.inputs)
+        kept = there_if_it_fits(there, self.tokens.embeds.device)
+        return kept or noted(select_tokens(request, self.tokens.on_cpu(), self.inputs))
 
     def finish(
         self, request: PruneRequest, choice: WindowChoice, *, store_scores: bool = False
@@ -190,7 +188,18 @@ class InsidePass(UnfinishedPass):
     def select(self, request: PruneRequest) -> WindowChoice:
         """Choose windows by their hidden states. Raises VideoError with `stage` prune."""
         with video_errors("prune", self.planned.video), whole_float32():
-            return select_windows(request, self.begun.windows(), self.inputs)
+            choice = self._choose(request)
+            return replace(choice, kept=choice.kept.on_cpu())
+
+    def _choose(self, request: PruneRequest) -> WindowChoice:
+        """Choose where the windows are; on the CPU where their device lacks memory for it."""
+        windows = self.begun.windows()
+        there = partial(select_windows, request, windows, self.inputs)
+        if (choice := there_if_it_fits(there, windows.states.device)) is not None:
+            return choice
+        here = scorer_on(self.inputs, torch.device("cpu"))
+        choice = select_windows(request, VideoWindows(states=windows.states.cpu()), here)
+        return replace(choice, kept=noted(choice.kept))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,6 +218,30 @@ class InputPass(UnfinishedPass):
             return WindowChoice(kept=select_tokens(request, self.tokens, self.inputs))
 
 
+def there_if_it_fits(choose: Callable[[], T], device: torch.device) -> T | None:
+    """Return what is chosen on a device, or None where that lacks memory for it."""
+    try:
+        return choose()
+    except Exception as error:
+        if not lacks_memory(error) or device.type == "cpu":
+            raise
+        free_tensors(error)
+    release_memory()
+    return None
+
+
+def noted(kept: KeptTokens) -> KeptTokens:
+    """Return a selection with the note that the CPU made it."""
+    return replace(kept, notes=(*kept.notes, CHOSEN_HERE))
+
+
+def scorer_on(inputs: PruneInputs, device: torch.device) -> PruneInputs:
+    """Return the inputs with the weights of a learned method, if any, on a device."""
+    if inputs.scorer is None:
+        return inputs
+    return replace(inputs, scorer={name: one.to(device) for name, one in inputs.scorer.items()})
+
+
 def begin_pass(
     planned: PlannedVideo,
     encoder: VideoEncoder,
@@ -221,8 +254,8 @@ def begin_pass(
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    With None they run through all blocks, and all tokens may `stay` on the device; with `input`
-    they run through none. `pixels` keeps the resized pixels for methods that score them. Raises
+    With None they run through all blocks, with `input` through none. What selections choose by may
+    `stay` on the device. `pixels` keeps the resized pixels for methods that score them. Raises
     VideoError with `stage` decode or encode.
     """
     if after is None:
@@ -232,7 +265,8 @@ def begin_pass(
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
-            prefix = encoder.begin(record_pixels(chunks, kept), planned.plan, after=after)
+            some = record_pixels(chunks, kept)
+            prefix = encoder.begin(some, planned.plan, after=after, stay=stay)
         refuse_infinite(prefix.states.values(), planned.video)
     inputs = PruneInputs(
         pixels=None if kept is None else pixel_source(kept, encoder),
@@ -240,7 +274,12 @@ def begin_pass(
         heads=encoder.shape.heads,
         seed=extras.seed,
     )
-    return InsidePass(planned=planned, inputs=inputs, encoder=encoder, begun=prefix)
+    return InsidePass(
+        planned=planned.noted(prefix.notes),
+        inputs=scorer_on(inputs, prefix.device),
+        encoder=encoder,
+        begun=prefix,
+    )
 
 
 def hold(

@@ -157,8 +157,7 @@ class VideoPruner:
                 frames=frames,
                 pixels=need_pixels(requests.values()),
                 extras=extras,
-                # Methods of others may know tokens on the CPU only.
-                stay=all(is_built_in(request.pruner) for request in requests.values()),
+                stay=may_stay(requests.values()),
             )
             for number, request in requests.items():
                 try:
@@ -179,3 +178,11 @@ def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> Non
 def need_pixels(requests: Iterable[PruneRequest]) -> bool:
     """Return whether any of the selections scores pixels."""
     return any("pixels" in request.needs for request in requests)
+
+
+def may_stay(requests: Iterable[PruneRequest]) -> bool:
+    """Return whether all selections choose on any device.
+
+    Methods of others may know tokens on the CPU only.
+    """
+    return all(is_built_in(request.pruner) for request in requests)

@@ -237,7 +237,7 @@ def test_tokens_and_planes_may_live_in_scratch_files(
         shapes.append(tuple(shape))
         return torch.empty(shape, dtype=dtype)
 
-    monkeypatch.setattr("evscli.encoders.encoder.allocate", allocate)
+    monkeypatch.setattr("evscli.encoders.room.allocate", allocate)
     encoder = encoders["qwen3_vl"]
     plan = make_plan(encoder, 2, 64, 64)
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from evscli.bundled import MINI_FOLDER
 from evscli.encoders import VideoEncoder, load_encoder
-from evscli.encoders.encoder import CHOSEN_HERE
+from evscli.encoders.room import CHOSEN_HERE
+from evscli.encoders.scorer import OWN_FILE, load_scorer
 from evscli.pipeline import VideoPruner
 from evscli.pruners import PruneRequest, check_selection
 from evscli.records import (
@@ -22,6 +24,7 @@ from evscli.records import (
     PruneInputs,
     VideoInput,
     VideoTokens,
+    VideoWindows,
 )
 from tests.stand_in import GPU, OnGpu, StandIn, on_gpu
 
@@ -30,6 +33,8 @@ SELECTIONS: tuple[tuple[str, PruneAt | None], ...] = (
     ("evs", None),
     ("random", None),
     ("window-diff", 1),
+    ("stts", 1),
+    ("vcast", 1),
     ("surprise", INPUT),
 )
 
@@ -42,14 +47,15 @@ def encoder() -> VideoEncoder:
 @pytest.fixture
 def there(encoder: VideoEncoder, monkeypatch: pytest.MonkeyPatch) -> VideoEncoder:
     """The encoder on a device with room for tokens."""
-    monkeypatch.setattr("evscli.encoders.encoder.token_room", lambda _: 1 << 40)
+    monkeypatch.setattr("evscli.encoders.room.token_room", lambda _: 1 << 40)
     monkeypatch.setattr("evscli.provenance.device_name", str)
     return on_gpu(encoder)
 
 
 def pruned(encoder: VideoEncoder, clip: Path) -> list[PrunedVideo]:
     requests = [check_selection(name, 0.3, prune_at=at) for name, at in SELECTIONS]
-    pruner = VideoPruner(encoder, *requests, store_scores=True)
+    scorer = load_scorer(MINI_FOLDER / OWN_FILE, width=encoder.shape.width)
+    pruner = VideoPruner(encoder, *requests, store_scores=True, scorer=scorer)
     results = dict(pruner.prune(VideoInput(id="clip", path=clip, root=clip.parent)))
     records = [results[number] for number in range(len(requests))]
     assert all(isinstance(record, PrunedVideo) for record in records), records
@@ -75,22 +81,21 @@ def test_records_are_those_of_the_cpu_and_only_kept_rows_come_back(
 def test_a_device_without_memory_for_a_method_leaves_it_to_the_cpu(
     encoder: VideoEncoder, there: VideoEncoder, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, places = pruned(encoder, clip)[:3], list[str]()
+    expected, places = pruned(encoder, clip)[:-1], list[str]()
     choose = PruneRequest.choose
 
-    def fail(self: PruneRequest, tokens: VideoTokens, inputs: PruneInputs) -> KeptTokens:
-        places.append(tokens.embeds.device.type)
-        if isinstance(tokens.embeds, OnGpu):
+    def fail(self: PruneRequest, tokens: VideoTokens | VideoWindows, inputs: PruneInputs) -> object:
+        values = tokens.embeds if isinstance(tokens, VideoTokens) else tokens.states
+        places.append(values.device.type)
+        if isinstance(values, OnGpu):
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        kept = choose(self, tokens, inputs)
-        assert isinstance(kept, KeptTokens)
-        return kept
+        return choose(self, tokens, inputs)
 
     monkeypatch.setattr(PruneRequest, "choose", fail)
-    monkeypatch.setattr("tests.pipeline.test_stand_in_device.SELECTIONS", SELECTIONS[:3])
+    monkeypatch.setattr("tests.pipeline.test_stand_in_device.SELECTIONS", SELECTIONS[:-1])
     with StandIn():
         records = pruned(there, clip)
-    assert places == ["standin", "cpu"] * 3
+    assert places == ["standin", "cpu"] * len(expected)
     assert all(record.info.notes[-1] == CHOSEN_HERE for record in records)
     for ours, theirs in zip(records, expected, strict=True):
         assert torch.equal(ours.keep_mask, theirs.keep_mask)
@@ -112,14 +117,14 @@ def test_other_errors_of_a_method_are_not_tried_again(
 def test_tokens_that_a_device_has_no_room_for_come_back_with_a_note(
     encoder: VideoEncoder, there: VideoEncoder, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, empty = pruned(encoder, clip)[:3], torch.empty
+    expected, empty = pruned(encoder, clip)[:-1], torch.empty
 
     def fail(*shape: Any, **form: Any) -> Tensor:
         if form.get("device") == GPU:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return empty(*shape, **form)
 
-    monkeypatch.setattr("tests.pipeline.test_stand_in_device.SELECTIONS", SELECTIONS[:3])
+    monkeypatch.setattr("tests.pipeline.test_stand_in_device.SELECTIONS", SELECTIONS[:-1])
     monkeypatch.setattr(torch, "empty", fail)
     with StandIn() as device:
         records = pruned(there, clip)

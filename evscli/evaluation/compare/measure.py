@@ -89,7 +89,8 @@ def measure(video: VideoInput, bench: Bench) -> list[Measured]:
         seed=video_seed(bench.seed, video.id),
     )
     pixels = pipeline.need_pixels(bench.requests)
-    encoded = pipeline.encode(planned, bench.encoder, pixels=pixels, extras=extras)
+    stay = pipeline.may_stay(bench.requests)
+    encoded = pipeline.encode(planned, bench.encoder, pixels=pixels, extras=extras, stay=stay)
     measuring = _Measuring(encoded, bench, extras)
     demand = pipeline.demand_of(planned)
     return [
@@ -131,6 +132,7 @@ class _Measuring:
                 after=place,
                 pixels=self.encoded.inputs.pixels is not None,
                 extras=self.extras,
+                stay=pipeline.may_stay(self.bench.requests),
             )
         return self.passes[place]
 
@@ -154,7 +156,7 @@ class _Measuring:
 
     def _against_after(self, request: PruneRequest, record: PrunedVideo) -> Inside:
         mask = record.keep_mask
-        full = self.encoded.tokens.embeds[mask].float()
+        full = self.encoded.tokens.embeds[mask].cpu().float()
         cosine = float(cosine_similarity(record.embeds.float(), full, dim=-1).mean())
         if request.pruner.inside is not None:
             return Inside(overlap=None, cosine=cosine)

@@ -25,6 +25,7 @@ from evscli.pipeline import (
     check_blocks,
     demand_of,
     encode,
+    may_stay,
     need_pixels,
 )
 from evscli.pipeline.frames import Frames, decoded_here, decoded_once
@@ -94,6 +95,7 @@ class SelectedVideo:
             frames=self.frames,
             pixels=need_pixels(after),
             extras=self._extras,
+            stay=may_stay(after),
         )
 
     def selections(self, questions: Sequence[str]) -> Iterator[VideoSelection]:
@@ -120,6 +122,7 @@ class SelectedVideo:
             frames=self.frames,
             pixels=need_pixels(requests),
             extras=self._extras,
+            stay=may_stay(requests),
         )
 
     def _records(

@@ -64,8 +64,12 @@ class Packing:
     """[K] `rows` where the packing was made, mostly on the CPU"""
 
     def take(self, states: Tensor) -> Tensor:
-        """Pack states [T, S, C] to [K, C]."""
-        return states.flatten(0, 1).index_select(0, self.rows)
+        """Pack states [T, S, C] to [K, C], and bring them where the packing is.
+
+        What is dropped does not travel.
+        """
+        rows = self.here if states.device == self.here.device else self.rows
+        return states.flatten(0, 1).index_select(0, rows).to(self.rows.device)
 
     def to(self, device: torch.device) -> Packing:
         """Return the packing for states on another device."""
