@@ -21,6 +21,7 @@ from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.device import token_room
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
+from evscli.encoders.together import one_after_another, spread
 from evscli.encoders.tower import encode_frames
 from evscli.encoders.transfers import Transfers, transfers_of
 from evscli.errors import UsageError, VideoError
@@ -58,7 +59,10 @@ class VideoEncoder:
     dtype: torch.dtype
     """The dtype of weights and arithmetic."""
     chunk_frames: int
-    """Frames in one call of the tower, where memory suffices; a multiple of the temporal patch."""
+    """Frames decoded at a time, and in one call of the tower where memory suffices and nothing else
+    bounds it; a multiple of the temporal patch."""
+    chunk_patches: int | None = None
+    """Patches in one call of the tower, where they bound it: at least one temporal patch."""
     suffix: Tensor | None = None
     """[n, D] tokens behind those of all cells of a video, on the CPU, of a model with such."""
     resize_on_device: bool
@@ -67,7 +71,11 @@ class VideoEncoder:
     @cached_property
     def length(self) -> ChunkLength:
         """The number of frames in one call, which falls where memory lacks."""
-        return ChunkLength(asked=self.chunk_frames, least=self.form.temporal_patch_size)
+        return ChunkLength(
+            asked=self.chunk_patches or self.chunk_frames,
+            least=self.form.temporal_patch_size,
+            in_patches=self.chunk_patches is not None,
+        )
 
     @cached_property
     def transfers(self) -> Transfers:
@@ -113,17 +121,34 @@ class VideoEncoder:
         frames than the plan, and OSError where the scratch disk is full.
         """
         tokens = self._room(plan.grid_thw, stay=stay)
-        results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
-        stays = tokens.embeds.device.type != "cpu"
-        done = 0
-        for embeds, *planes in results if stays else self.transfers.landed(results):
-            stop = done + len(embeds)
-            tokens.embeds[done:stop] = embeds
-            if tokens.deepstack is not None:
-                tokens.deepstack[:, done:stop] = planes[0]
-            done = stop
-        self._check_complete(done, plan)
+        self.check_complete(self._fill([tokens], chunks, plan), plan)
         return tokens
+
+    def encode_together(
+        self, videos: Sequence[tuple[Sequence[FrameChunk], FramePlan]], *, stay: bool = False
+    ) -> list[VideoTokens]:
+        """Encode the resized frames of several videos of one resized size as if of one video.
+
+        Each is padded to whole temporal patches as it would be alone, and must be complete. Returns
+        the tokens of each, as `encode` does, which may differ from those in their last bits.
+        """
+        plans = [plan for _, plan in videos]
+        tokens = [self._room(plan.grid_thw, stay=stay) for plan in plans]
+        chunks = one_after_another([own for own, _ in videos], self.form.temporal_patch_size)
+        self._fill(tokens, chunks, plans[0])
+        return tokens
+
+    def patches(self, plan: FramePlan) -> int:
+        """Return the number of patches of a video that run through the tower."""
+        return plan.grid_thw[0] * self._tower(plan).size
+
+    def _fill(
+        self, tokens: Sequence[VideoTokens], chunks: Iterable[FrameChunk], plan: FramePlan
+    ) -> int:
+        """Write the tokens of all chunks; return the number of their temporal patches."""
+        results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
+        stays = any(own.embeds.device.type != "cpu" for own in tokens)
+        return spread(results if stays else self.transfers.landed(results), tokens)
 
     def check_block(self, after: int) -> None:
         """Raise UsageError where the tower has no block `after`, or none behind it."""
@@ -142,18 +167,20 @@ class VideoEncoder:
         the plan, and OSError where the scratch disk is full.
         """
         self.check_block(after)
-        prefix = Prefix(self._tower(plan), after, plan.grid_thw[0])
-        for _ in self._by_chunk(chunks, prefix.add):
+        tower = self._tower(plan)
+        prefix = Prefix(tower, after, plan.grid_thw[0])
+        for _ in self._by_chunk(chunks, tower, prefix.add):
             pass
-        self._check_complete(prefix.done, plan)
+        self.check_complete(prefix.done, plan)
         return prefix
 
     def hold(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> HeldPixels:
         """Take resized frames, of which nothing is embedded yet. Raises as `begin` does."""
-        held = HeldPixels(self._tower(plan), self.form, len(plan.source_index), self.length)
-        for pixels in rechunk(chunks, self.chunk_frames):
+        tower = self._tower(plan)
+        held = HeldPixels(tower, self.form, len(plan.source_index), self.length)
+        for pixels in rechunk(chunks, self.length.most(tower.size)):
             held.add(pixels)
-        self._check_complete(held.done, plan)
+        self.check_complete(held.done, plan)
         return held
 
     def finish(self, begun: Begun, choice: WindowChoice) -> WindowTokens:
@@ -167,7 +194,7 @@ class VideoEncoder:
                 embeds, planes = self._rounded(tokens.embeds, tokens.planes)
             return WindowTokens(embeds=embeds, planes=planes)
 
-        return self.length.run(run, len(choice.kept.mask) * patch)
+        return self.length.run(run, len(choice.kept.mask) * patch, begun.tower.size)
 
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size
@@ -175,12 +202,14 @@ class VideoEncoder:
         with computing():
             return self._towers((height // patch, width // patch))
 
-    def _by_chunk(self, chunks: Iterable[FrameChunk], step: Callable[[Tensor], T]) -> Iterator[T]:
+    def _by_chunk(
+        self, chunks: Iterable[FrameChunk], tower: Tower, step: Callable[[Tensor], T]
+    ) -> Iterator[T]:
         """Yield what `step` makes of the patches [t, S, P] of each chunk, on the device."""
-        for pixels in rechunk(chunks, self.chunk_frames):
-            rest = pixels
+        for rest in rechunk(chunks, self.length.most(tower.size)):
             while len(rest):
-                frames, made = self.length.run(partial(self._step, step, rest), len(rest))
+                run = partial(self._step, step, rest)
+                frames, made = self.length.run(run, len(rest), tower.size)
                 rest = rest[frames:]
                 yield made
 
@@ -192,7 +221,8 @@ class VideoEncoder:
         with computing():
             return len(some), step(self.form.patchify(self.transfers.upload(some)))
 
-    def _check_complete(self, done: int, plan: FramePlan) -> None:
+    def check_complete(self, done: int, plan: FramePlan) -> None:
+        """Raise VideoError where there are frames for another number of temporal patches."""
         if done != plan.grid_thw[0]:
             raise VideoError(
                 f"the video gave frames for {done} of {plan.grid_thw[0]} temporal patches; check "
@@ -208,7 +238,7 @@ class VideoEncoder:
             tokens = self._rounded(*encode_frames(tower, patches))
             return [one for one in tokens if one is not None]
 
-        yield from self._by_chunk(chunks, run)
+        yield from self._by_chunk(chunks, tower, run)
 
     def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return tokens in the dtype that they are kept in: methods see what a store will hold."""

@@ -2,7 +2,7 @@
 
     planned.py  the frame plan    passes.py   selections after the encoder or inside it
     frames.py   their pixels      pruner.py   many selections, any number of videos
-    record.py   the record
+    record.py   the record        together.py short videos that are encoded together
 
 The stages are index -> plan -> decode -> resize -> encode -> prune -> gather. Nothing here depends
 on stores or terminals. Importing this package imports torch.
@@ -21,10 +21,12 @@ from evscli.pipeline.passes import (
     query_of,
 )
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_indexed, plan_video
-from evscli.pipeline.pruner import VideoPruner, check_blocks, need_pixels
+from evscli.pipeline.pruner import VideoPruner, check_blocks, may_stay, need_pixels
+from evscli.pipeline.together import Clip, encode_clips, hold_clip, patches_of
 
 __all__ = [
     "AfterPass",
+    "Clip",
     "EncoderPass",
     "Extras",
     "PlannedVideo",
@@ -35,8 +37,12 @@ __all__ = [
     "check_blocks",
     "demand_of",
     "encode",
+    "encode_clips",
     "encode_video",
+    "hold_clip",
+    "may_stay",
     "need_pixels",
+    "patches_of",
     "plan_indexed",
     "plan_video",
     "query_of",

@@ -9,6 +9,7 @@ interface, so that callers need not distinguish them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -218,15 +219,24 @@ def begin_pass(
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
     stay: bool = False,
+    tokens: VideoTokens | None = None,
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    With None they run through all blocks, and all tokens may `stay` on the device; with `input`
-    they run through none. `pixels` keeps the resized pixels for methods that score them. Raises
-    VideoError with `stage` decode or encode.
+    With None they run through all blocks, unless their `tokens` are at hand, and all tokens may
+    `stay` on the device; with `input` they run through none. `pixels` keeps the resized pixels for
+    methods that score them. Raises VideoError with `stage` decode or encode.
     """
     if after is None:
-        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras, stay=stay)
+        return encode(
+            planned,
+            encoder,
+            frames=frames,
+            pixels=pixels,
+            extras=extras,
+            stay=stay,
+            tokens=tokens,
+        )
     if after == INPUT:
         return hold(planned, encoder, frames=frames, extras=extras)
     with video_errors("encode", planned.video):
@@ -266,12 +276,17 @@ def encode(
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
     stay: bool = False,
+    tokens: VideoTokens | None = None,
 ) -> AfterPass:
     """Run the chosen frames through the whole encoder. Raises as `begin_pass` does."""
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
-            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan, stay=stay)
+            recorded = record_pixels(chunks, kept)
+            if tokens is None:
+                tokens = encoder.encode(recorded, planned.plan, stay=stay)
+            elif pixels:
+                deque(recorded, maxlen=0)
         refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
     inputs = PruneInputs(
         pixels=None if kept is None else pixel_source(kept, encoder),

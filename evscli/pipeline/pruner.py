@@ -18,7 +18,7 @@ from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.seeds import video_seed
-from evscli.records import INPUT, PruneAt, PrunedVideo, RunConfig, VideoInput
+from evscli.records import INPUT, PruneAt, PrunedVideo, RunConfig, VideoInput, VideoTokens
 from evscli.video import Damaged
 from evscli.video_errors import video_errors
 
@@ -133,8 +133,12 @@ class VideoPruner:
         which: Iterable[int] | None = None,
         *,
         frames: Frames | None = None,
+        tokens: VideoTokens | None = None,
     ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
-        """Prune, as `prune` does, a video whose frames are chosen; `frames` is called once."""
+        """Prune, as `prune` does, a video whose frames are chosen; `frames` is called once.
+
+        `tokens` are those of the whole encoder, where it has been run.
+        """
         demand = demand_of(planned)
         passes: dict[PruneAt | None, dict[int, PruneRequest]] = {}
         for number in range(len(self.requests)) if which is None else which:
@@ -157,8 +161,8 @@ class VideoPruner:
                 frames=frames,
                 pixels=need_pixels(requests.values()),
                 extras=extras,
-                # Methods of others may know tokens on the CPU only.
-                stay=all(is_built_in(request.pruner) for request in requests.values()),
+                stay=may_stay(requests.values()),
+                tokens=tokens,
             )
             for number, request in requests.items():
                 try:
@@ -174,6 +178,14 @@ def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> Non
     for request in requests:
         if request.prune_at is not None and request.prune_at != INPUT:
             encoder.check_block(request.prune_at)
+
+
+def may_stay(requests: Iterable[PruneRequest]) -> bool:
+    """Return whether all of the selections take tokens that are on a device.
+
+    Methods of others may know tokens on the CPU only.
+    """
+    return all(is_built_in(request.pruner) for request in requests)
 
 
 def need_pixels(requests: Iterable[PruneRequest]) -> bool:

@@ -89,7 +89,7 @@ def test_what_a_dead_worker_had_is_next_and_only_the_video_it_was_at_is_suspecte
     queue = TaskQueue([task(name) for name in "abcd"], summaries)
     for _ in range(3):
         queue.take()
-    queue.lose(["b", "c"], suspect="b")
+    queue.lose(["b", "c"], suspects=["b"])
     back = [queue.take() for _ in range(3)]
     assert [(one.video.id, one.crashes) for one in back if one] == [("b", 1), ("c", 0), ("d", 0)]
 
