@@ -68,7 +68,7 @@ class Encoding(Checked):
     chunk_patches: Annotated[
         int | None,
         Option(
-            "Patches encoded at a time, also of several short videos together.",
+            "Patches encoded at a time; evs prune encodes short videos together.",
             metavar="N",
             least=1,
         ),
