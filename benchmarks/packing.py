@@ -30,7 +30,7 @@ from evscli.corpus.executors.engine import Engine
 from evscli.corpus.executors.local import prune_corpus
 from evscli.encoders import VideoEncoder, load_encoder
 from evscli.job.run import BLOCK
-from evscli.pipeline import Clip, VideoPruner, encode_clips, hold_clip, patches_of, plan_video
+from evscli.pipeline import HeldVideo, VideoPruner, encode_held, hold_video, patches_of, plan_video
 from evscli.pipeline.frames import resized
 from evscli.pruners import check_selection
 from evscli.records import VideoInput, VideoTokens
@@ -58,8 +58,8 @@ class Case:
         """Return every way to encode frames that are at hand."""
         plain = self.encoders[ONE]
         planned = plan_video(self.videos[0], plain)
-        held = hold_clip(planned, partial(resized, plain, planned), plain)
-        clips = [Clip(planned=planned, chunks=held.chunks) for _ in self.videos]
+        held = hold_video(planned, partial(resized, plain, planned), plain)
+        clips = [HeldVideo(planned=planned, chunks=held.chunks) for _ in self.videos]
         return {way: partial(encoded, clips, encoder) for way, encoder in self.encoders.items()}
 
     def runs(self, device: str) -> dict[str, Callable[[], object]]:
@@ -74,7 +74,7 @@ class Case:
         shutil.rmtree(store)
 
 
-def encoded(clips: Sequence[Clip], encoder: VideoEncoder) -> list[Tensor]:
+def encoded(clips: Sequence[HeldVideo], encoder: VideoEncoder) -> list[Tensor]:
     """Return the tokens of all clips, by groups as a run makes them of clips of one size."""
     most, size = encoder.chunk_patches, patches_of(clips[0].planned, encoder)
     together = 1 if most is None else min(BLOCK, max(1, most // size))
@@ -82,7 +82,7 @@ def encoded(clips: Sequence[Clip], encoder: VideoEncoder) -> list[Tensor]:
     for block in range(0, len(clips), BLOCK):
         for start in range(block, min(block + BLOCK, len(clips)), together):
             some = clips[start : min(start + together, block + BLOCK)]
-            for clip, tokens in zip(some, encode_clips(some, encoder, stay=True), strict=True):
+            for clip, tokens in zip(some, encode_held(some, encoder, stay=True), strict=True):
                 made.append(tokens or encoder.encode(clip.chunks, clip.planned.plan, stay=True))
     return [tokens.embeds for tokens in made]
 

@@ -22,13 +22,13 @@ from evscli.pipeline.passes import (
 )
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_indexed, plan_video
 from evscli.pipeline.pruner import VideoPruner, check_blocks, may_stay, need_pixels
-from evscli.pipeline.together import Clip, encode_clips, hold_clip, patches_of
+from evscli.pipeline.together import HeldVideo, encode_held, hold_video, patches_of
 
 __all__ = [
     "AfterPass",
-    "Clip",
     "EncoderPass",
     "Extras",
+    "HeldVideo",
     "PlannedVideo",
     "Query",
     "QueryRows",
@@ -37,9 +37,9 @@ __all__ = [
     "check_blocks",
     "demand_of",
     "encode",
-    "encode_clips",
+    "encode_held",
     "encode_video",
-    "hold_clip",
+    "hold_video",
     "may_stay",
     "need_pixels",
     "patches_of",

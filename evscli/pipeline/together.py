@@ -15,7 +15,7 @@ from evscli.video_errors import video_errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Clip:
+class HeldVideo:
     """One short video with all of its frames, at the size that the encoder sees."""
 
     planned: PlannedVideo
@@ -32,32 +32,32 @@ def patches_of(planned: PlannedVideo, encoder: VideoEncoder) -> int:
         return encoder.patches(planned.plan)
 
 
-def hold_clip(planned: PlannedVideo, frames: Frames, encoder: VideoEncoder) -> Clip:
+def hold_video(planned: PlannedVideo, frames: Frames, encoder: VideoEncoder) -> HeldVideo:
     """Take all frames of a video. Raises VideoError with `stage` decode or encode."""
     with video_errors("encode", planned.video):
         with closing(frames()) as chunks:
             held = [*chunks]
         count = sum(len(chunk.pixels) for chunk in held)
         encoder.check_complete(-(-count // encoder.form.temporal_patch_size), planned.plan)
-    return Clip(planned=planned, chunks=held)
+    return HeldVideo(planned=planned, chunks=held)
 
 
-def encode_clips(
-    clips: Sequence[Clip], encoder: VideoEncoder, *, stay: bool
+def encode_held(
+    videos: Sequence[HeldVideo], encoder: VideoEncoder, *, stay: bool
 ) -> list[VideoTokens | None]:
     """Encode videos of one resized size together, and return the tokens of each.
 
     None stands for a video that is to be encoded alone: where there is one, and each where they
     fail together, so that only the one at fault does. Raises DeviceLostError.
     """
-    if len(clips) > 1:
+    if len(videos) > 1:
         try:
-            videos = [(clip.chunks, clip.planned.plan) for clip in clips]
-            return [*encoder.encode_together(videos, stay=stay)]
+            frames = [(video.chunks, video.planned.plan) for video in videos]
+            return [*encoder.encode_together(frames, stay=stay)]
         except Exception as error:
             if breaks_device(error):
-                first, others = clips[0].planned.video.name, len(clips) - 1
+                first, others = videos[0].planned.video.name, len(videos) - 1
                 raise lost(error, f"{first}, encoded with {others} more") from error
             free_tensors(error)
         release_memory()
-    return [None] * len(clips)
+    return [None] * len(videos)

@@ -14,11 +14,11 @@ from evscli.corpus.inputs import refuse_name
 from evscli.corpus.tasks import Task
 from evscli.errors import VideoError
 from evscli.pipeline import (
-    Clip,
+    HeldVideo,
     PlannedVideo,
     VideoPruner,
-    encode_clips,
-    hold_clip,
+    encode_held,
+    hold_video,
     may_stay,
     patches_of,
     resized_here,
@@ -149,9 +149,9 @@ class Group:
 
     def __init__(self, pruner: VideoPruner) -> None:
         self.pruner = pruner
-        self.members: list[tuple[Task, Clip | VideoError]] = []
+        self.members: list[tuple[Task, HeldVideo | VideoError]] = []
         self.patches = 0
-        """The patches of all clips."""
+        """The patches of all that are held."""
 
     @property
     def tasks(self) -> list[Task]:
@@ -159,48 +159,48 @@ class Group:
         return [task for task, _ in self.members]
 
     @property
-    def clips(self) -> dict[str, Clip]:
+    def held(self) -> dict[str, HeldVideo]:
         """The videos that are to be encoded, by id."""
-        return {task.video.id: clip for task, clip in self.members if isinstance(clip, Clip)}
+        return {task.video.id: held for task, held in self.members if isinstance(held, HeldVideo)}
 
     def takes(self, look: Look) -> bool:
         """Return whether a video has the size of the others, and there is room for its patches."""
         most = self.pruner.encoder.chunk_patches
         if look.patches is None or most is None or self.patches + look.patches > most:
             return False
-        sizes = {clip.planned.plan.resized_size for clip in self.clips.values()}
+        sizes = {held.planned.plan.resized_size for held in self.held.values()}
         return sizes <= {look.planned.plan.resized_size}
 
     def hold(self, look: Look, patches: int) -> None:
         """Take a video with its frames, or its failure."""
         self.patches += patches
         try:
-            clip = hold_clip(look.planned, look.frames, self.pruner.encoder)
+            held = hold_video(look.planned, look.frames, self.pruner.encoder)
         except VideoError as error:
             self.members.append((look.task, error))
         else:
-            self.members.append((look.task, clip))
+            self.members.append((look.task, held))
 
     def prune(self, begun: TellBegun) -> Iterator[Result]:
         """Encode what waits, and yield all results in order; the group is empty then."""
         members, tokens = self.members, self._encoded(begun)
         self.members, self.patches = [], 0
-        for task, clip in members:
+        for task, held in members:
             begun([task])
-            if isinstance(clip, VideoError):
-                yield from failed(task, clip, task.tries)
+            if isinstance(held, VideoError):
+                yield from failed(task, held, task.tries)
             else:
                 own = tokens.pop(task.video.id)
-                frames = clip.frames
-                yield from results_of(task, clip.planned, self.pruner, frames=frames, tokens=own)
+                frames, planned = held.frames, held.planned
+                yield from results_of(task, planned, self.pruner, frames=frames, tokens=own)
 
     def _encoded(self, begun: TellBegun) -> dict[str, VideoTokens | None]:
-        """Return the tokens of the clips by id; None for one that is to be encoded alone."""
-        clips = self.clips
-        tasks = [task for task in self.tasks if task.video.id in clips]
-        if len(clips) > 1:
+        """Return the tokens of the held videos by id; None for one that is to be encoded alone."""
+        held = self.held
+        tasks = [task for task in self.tasks if task.video.id in held]
+        if len(held) > 1:
             begun(tasks)
         numbers = {number for task in tasks for number in task.tries}
         stay = may_stay(self.pruner.requests[number] for number in numbers)
-        tokens = encode_clips([*clips.values()], self.pruner.encoder, stay=stay)
-        return dict(zip(clips, tokens, strict=True))
+        tokens = encode_held([*held.values()], self.pruner.encoder, stay=stay)
+        return dict(zip(held, tokens, strict=True))

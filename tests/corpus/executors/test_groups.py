@@ -25,7 +25,7 @@ from evscli.encoders import VideoEncoder, encoder, load_encoder
 from evscli.errors import DeviceLostError
 from evscli.job.run import BLOCK
 from evscli.models.contract import Tower
-from evscli.pipeline import Clip, VideoPruner, passes, plan_video
+from evscli.pipeline import HeldVideo, VideoPruner, passes, plan_video
 from evscli.pruners import check_selection
 from evscli.records import Failure, VideoTokens
 from evscli.store import Store, open_store
@@ -37,7 +37,7 @@ FRAMES = {"01": 72, "06": 96}
 """The frames of videos that have not 24."""
 
 PACKED = Engine(processes=2, block=BLOCK)
-ENCODE, CLIPS = encoder.encode_frames, groups.encode_clips
+ENCODE, CLIPS = encoder.encode_frames, groups.encode_held
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +94,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         seen.calls += 1
         return ENCODE(tower, patches)
 
-    def together(clips: Sequence[Clip], encoder: VideoEncoder, *, stay: bool) -> Any:
+    def together(clips: Sequence[HeldVideo], encoder: VideoEncoder, *, stay: bool) -> Any:
         seen.together.append([clip.planned.video.id for clip in clips])
         return CLIPS(clips, encoder, stay=stay)
 
     monkeypatch.setattr(encoder, "encode_frames", encode)
-    monkeypatch.setattr(groups, "encode_clips", together)
+    monkeypatch.setattr(groups, "encode_held", together)
     return seen
 
 
@@ -316,7 +316,7 @@ def test_segments_share_calls_too(
 def make_fatal(_: str) -> VideoPruner:
     """A pruner that dies where it encodes a video named so, together with others or alone."""
 
-    def together(clips: Sequence[Clip], encoder: VideoEncoder, *, stay: bool) -> Any:
+    def together(clips: Sequence[HeldVideo], encoder: VideoEncoder, *, stay: bool) -> Any:
         if any(clip.planned.video.id == "fatal" for clip in clips):
             os.kill(os.getpid(), signal.SIGKILL)
         return CLIPS(clips, encoder, stay=stay)
@@ -328,7 +328,7 @@ def make_fatal(_: str) -> VideoPruner:
             os.kill(os.getpid(), signal.SIGKILL)
         return results(task, *given, **more)
 
-    groups.encode_clips = together  # type: ignore[assignment]
+    groups.encode_held = together  # type: ignore[assignment]
     groups.results_of = alone
     return packing()
 
