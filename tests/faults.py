@@ -48,7 +48,7 @@ def _prune(
     which: Iterable[int],
     *,
     frames: Frames,
-    tokens: VideoTokens | None,
+    tokens: VideoTokens | None = None,
 ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
     if planned.video.path.name.startswith("fatal"):
         os.kill(os.getpid(), signal.SIGKILL)
