@@ -133,6 +133,8 @@ class VideoEncoder:
         the tokens of each, as `encode` does, which may differ from those in their last bits.
         """
         plans = [plan for _, plan in videos]
+        # They are there at the same time, so that together they have the room of one video.
+        stay = stay and sum(self._bytes(one.grid_thw) for one in plans) <= token_room(self.device)
         tokens = [self._room(plan.grid_thw, stay=stay) for plan in plans]
         chunks = one_after_another([own for own, _ in videos], self.form.temporal_patch_size)
         self._fill(tokens, chunks, plans[0])
