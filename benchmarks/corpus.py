@@ -151,6 +151,11 @@ def measure(*, rounds: int = 3, warm: int = 1, copies: int = 4, samples: int = 5
 BENCHMARK = Benchmark(
     measure=measure,
     smoke={"rounds": 1, "warm": 0, "copies": 1, "samples": 1},
-    code=("corpus/executors/local.py", "corpus/decoding/ahead.py", "corpus/executors/pruning.py"),
+    code=(
+        "corpus/executors/local.py",
+        "corpus/decoding/ahead.py",
+        "corpus/executors/pruning.py",
+        "corpus/executors/groups.py",
+    ),
     minutes=1.5,
 )

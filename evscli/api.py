@@ -46,7 +46,8 @@ def prune_video(
     damaged: DamagedPolicy = "trim",
     device: str = "auto",
     dtype: str = "auto",
-    chunk_frames: int = 16,
+    chunk_frames: int | None = None,
+    chunk_patches: int | None = None,
     resize: ResizePlace = "cpu",
 ) -> PrunedVideo:
     """Decode, encode and prune one video; nothing is written.
@@ -82,6 +83,7 @@ def prune_video(
             device=device,
             dtype=dtype,
             chunk_frames=chunk_frames,
+            chunk_patches=chunk_patches,
             resize=resize,
         ),
         storage=Storage(scores=store_scores),

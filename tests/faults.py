@@ -18,7 +18,7 @@ from evscli.job.loading import make_pruner
 from evscli.models.contract import Tower
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
-from evscli.records import PrunedVideo
+from evscli.records import PrunedVideo, VideoTokens
 from evscli.store import StoreWriter
 from evscli.video_errors import video_errors
 from tests import faulty_decoder
@@ -43,14 +43,19 @@ def make_faulty(job: Pruning, device: str) -> VideoPruner:
 
 
 def _prune(
-    self: VideoPruner, planned: PlannedVideo, which: Iterable[int], *, frames: Frames
+    self: VideoPruner,
+    planned: PlannedVideo,
+    which: Iterable[int],
+    *,
+    frames: Frames,
+    tokens: VideoTokens | None = None,
 ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
     if planned.video.path.name.startswith("fatal"):
         os.kill(os.getpid(), signal.SIGKILL)
     if planned.video.path.name.startswith("lost"):
         with video_errors("encode", planned.video):
             raise torch.AcceleratorError(ILLEGAL_ACCESS)
-    return PRUNE_PLANNED(self, planned, which, frames=frames)
+    return PRUNE_PLANNED(self, planned, which, frames=frames, tokens=tokens)
 
 
 def little_memory() -> None:

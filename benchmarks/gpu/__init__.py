@@ -74,13 +74,17 @@ def hardware(device: str) -> str:
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"device": "cpu", "only": "repeat,methods,faults,encode,profile,selection,places"},
+    smoke={
+        "device": "cpu",
+        "only": "repeat,methods,faults,encode,profile,packing,selection,places",
+    },
     smoke_is_partial=True,
     code=(
         "device_errors.py",
         "encoders/arithmetic.py",
         "encoders/early.py",
         "encoders/encoder.py",
+        "encoders/together.py",
         "encoders/transfers.py",
         "models/parts/attention.py",
         "models/parts/packing.py",

@@ -1,4 +1,4 @@
-"""Steps about encoders: their speed against the ceiling, by chunk, pruned, and end to end."""
+"""Steps about encoders: their speed against the ceiling, by chunk, packed, pruned, end to end."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 from benchmarks import encoder as encoders
 from benchmarks import inside
+from benchmarks import packing as together
 from benchmarks import places as where_pruned
 from benchmarks.end_to_end import both_sides
 from benchmarks.gpu.steps import Outcome, Setting
@@ -184,6 +185,21 @@ def looked_into(run: Callable[[], object], device: str) -> tuple[float, list[str
     dearest = sorted(times, key=lambda name: -times[name])[:KERNELS]
     busy = sum(times.values()) / spent
     return busy, [f"{1000 * times[name]:.1f} ms `{name[:80]}`" for name in dearest]
+
+
+def packing(setting: Setting, folder: Path) -> Outcome:  # noqa: ARG001
+    """Measure short clips that share calls of a tower against those that do not, in bfloat16."""
+    tower, rounds, clips, height = setting.of(("Qwen3-VL-2B", 5, 64, 224), ("mini", 1, 4, 96))
+    report = together.measure(
+        rounds=rounds,
+        clips=clips,
+        height=height,
+        patches=setting.of("8192,32768", "8192"),
+        towers=tower,
+        dtype="bfloat16",
+        device=setting.device,
+    )
+    return Outcome(text=report.body, figures=report.figures)
 
 
 def places(setting: Setting, folder: Path) -> Outcome:  # noqa: ARG001

@@ -9,7 +9,7 @@ import torch
 from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo, VideoPruner
 from evscli.pipeline.frames import Frames
-from evscli.records import PrunedVideo
+from evscli.records import PrunedVideo, VideoTokens
 from evscli.video_errors import video_errors
 
 PRUNE = VideoPruner.prune_planned
@@ -27,6 +27,7 @@ def _prune(
     which: Iterable[int] | None = None,
     *,
     frames: Frames | None = None,
+    tokens: VideoTokens | None = None,
 ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
     name, device = planned.video.path.stem, self.encoder.device
     with video_errors("encode", planned.video):
@@ -34,7 +35,7 @@ def _prune(
             torch.empty(TOO_MUCH, dtype=torch.uint8, device=device)
         if name.endswith("-broken"):
             break_device(device)
-    return PRUNE(self, planned, which, frames=frames)
+    return PRUNE(self, planned, which, frames=frames, tokens=tokens)
 
 
 def break_device(device: torch.device) -> None:

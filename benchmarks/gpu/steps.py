@@ -27,6 +27,7 @@ STEPS: Mapping[str, tuple[str, float]] = {
     "faults": ("benchmarks.gpu.running", 90),
     "encode": ("benchmarks.gpu.encoding", 90),
     "profile": ("benchmarks.gpu.encoding", 90),
+    "packing": ("benchmarks.gpu.encoding", 60),
     "selection": ("benchmarks.gpu.choosing", 60),
     "places": ("benchmarks.gpu.encoding", 60),
     "workers": ("benchmarks.gpu.running", 90),

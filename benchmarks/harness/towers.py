@@ -33,6 +33,16 @@ QWEN2_5_VL_7B: Mapping[str, Any] = {
 }
 """The vision sizes in the published configurations of these models."""
 
+WIDE_384: Mapping[str, Any] = {
+    "depth": 12,
+    "hidden_size": 384,
+    "num_heads": 6,
+    "intermediate_size": 1536,
+    "out_hidden_size": 1024,
+    "deepstack_visual_indexes": [2, 5, 8],
+}
+"""The sizes of a tower of no model, between `mini` and those."""
+
 WINDOW = 8
 """The patches along a side of Qwen2.5-VL's windows of attention."""
 

@@ -95,7 +95,8 @@ class Backlog:
                 if not compared and (stored := state.finished.get(video.id)) is not None:
                     refuse_changed(video, stored, check_sources=self.check_sources)
             if tries := dict(self._tries(video)):
-                tasks.append(Task(video=video, tries=tries))
+                failed = any(video.id in state.failed for state in self.states)
+                tasks.append(Task(video=video, tries=tries, alone=failed))
         return tasks
 
     def _tries(self, video: VideoInput) -> Iterator[tuple[int, int]]:

@@ -27,11 +27,19 @@ class Task:
     fault: VideoError | None = None
     """The reason why its source cannot be cut into segments; the video is then the first of
     them."""
+    behind: int = 0
+    """The number of tasks that come right behind it and may go through the tower with it."""
+    alone: bool = False
+    """Whether the video goes through the tower without others, as one that was tried before."""
 
     def again(self, store: int) -> Task | None:
         """Return the task for a store where it has just failed; None without tries left."""
         left = self.tries[store] - 1
-        return replace(self, tries={store: left}) if left else None
+        return replace(self.apart(), tries={store: left}) if left else None
+
+    def apart(self) -> Task:
+        """Return the task as one that is tried again."""
+        return replace(self, behind=0, alone=True)
 
     def without(self, store: int) -> Task | None:
         """Return the task without one store; None where that was the last."""

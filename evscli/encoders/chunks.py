@@ -16,21 +16,35 @@ class ChunkLength:
     """The number of frames that go through a tower at once; a smaller one stays for all videos."""
 
     asked: int
+    """The most frames, a multiple of `least`; the most patches where it is `in_patches`."""
     least: int
     """The number of frames of a temporal patch."""
-    frames: int = field(init=False)
-    """The number of frames now, a multiple of `least`."""
+    in_patches: bool = False
+    now: int = field(init=False)
+    """The same, or less where memory lacked."""
 
     def __post_init__(self) -> None:
-        self.frames = self.asked
+        self.now = self.asked
 
-    def run(self, step: Callable[[int], T], left: int) -> T:
+    def most(self, size: int) -> int:
+        """Return the frames asked for, of a video with `size` patches in a temporal patch."""
+        return self._frames(self.asked, size)
+
+    def frames(self, size: int) -> int:
+        """Return the frames now, of a video with `size` patches in a temporal patch."""
+        return self._frames(self.now, size)
+
+    def _frames(self, room: int, size: int) -> int:
+        return max(room // size, 1) * self.least if self.in_patches else room
+
+    def run(self, step: Callable[[int], T], left: int, size: int) -> T:
         """Return what `step` returns for the number of frames, halved as long as memory lacks.
 
-        There are `left` frames, so that a larger number is not tried. Raises the error of `step`
-        where that is another one, or there is nothing left to halve.
+        There are `left` frames with `size` patches in a temporal patch, so that a larger number is
+        not tried. Raises the error of `step` where that is another one, or there is nothing left to
+        halve.
         """
-        frames = min(self.frames, -(-left // self.least) * self.least)
+        frames = min(self.frames(size), -(-left // self.least) * self.least)
         while True:
             try:
                 return step(frames)
@@ -40,14 +54,17 @@ class ChunkLength:
                 free_tensors(error)
             # Behind the handler, which keeps the error and so the tensors of this very call.
             release_memory()
-            self.frames = frames = max(frames // 2 // self.least, 1) * self.least
+            patches = max(frames // 2 // self.least, 1)
+            frames = patches * self.least
+            self.now = patches * size if self.in_patches else frames
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The notes on videos that are encoded with fewer frames at once than was asked for."""
-        if self.frames == self.asked:
+        """The notes on videos of which less is encoded at once than was asked for."""
+        if self.now == self.asked:
             return ()
+        unit = "patches" if self.in_patches else "frames"
         return (
-            f"Memory sufficed for {self.frames} frames at a time, not for {self.asked} "
-            "(--chunk-frames), so that values may differ in their last bits.",
+            f"Memory sufficed for {self.now} {unit} at a time, not for {self.asked} "
+            f"(--chunk-{unit}), so that values may differ in their last bits.",
         )

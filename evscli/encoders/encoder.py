@@ -19,6 +19,7 @@ from evscli.encoders.chunks import ChunkLength
 from evscli.encoders.early import Begun, Prefix, finish
 from evscli.encoders.pixels import HeldPixels
 from evscli.encoders.room import Room
+from evscli.encoders.together import one_after_another, spread
 from evscli.encoders.tower import encode_frames
 from evscli.encoders.transfers import Transfers, transfers_of
 from evscli.errors import UsageError, VideoError
@@ -49,7 +50,10 @@ class VideoEncoder:
     dtype: torch.dtype
     """The dtype of weights and arithmetic."""
     chunk_frames: int
-    """Frames in one call of the tower, where memory suffices; a multiple of the temporal patch."""
+    """Frames decoded at a time, and in one call of the tower where memory suffices and nothing else
+    bounds it; a multiple of the temporal patch."""
+    chunk_patches: int | None = None
+    """Patches in one call of the tower, where they bound it: at least one temporal patch."""
     suffix: Tensor | None = None
     """[n, D] tokens behind those of all cells of a video, on the CPU, of a model with such."""
     resize_on_device: bool
@@ -58,7 +62,11 @@ class VideoEncoder:
     @cached_property
     def length(self) -> ChunkLength:
         """The number of frames in one call, which falls where memory lacks."""
-        return ChunkLength(asked=self.chunk_frames, least=self.form.temporal_patch_size)
+        return ChunkLength(
+            asked=self.chunk_patches or self.chunk_frames,
+            least=self.form.temporal_patch_size,
+            in_patches=self.chunk_patches is not None,
+        )
 
     @cached_property
     def transfers(self) -> Transfers:
@@ -103,18 +111,35 @@ class VideoEncoder:
         on a GPU of which they take a small part. Raises VideoError where the chunks hold fewer
         frames than the plan, and OSError where the scratch disk is full.
         """
-        tokens = self._room(plan.grid_thw, stay=stay)
-        results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
-        stays = tokens.embeds.device.type != "cpu"
-        done = 0
-        for embeds, *planes in results if stays else self.transfers.landed(results):
-            stop = done + len(embeds)
-            tokens.embeds[done:stop] = embeds
-            if tokens.deepstack is not None:
-                tokens.deepstack[:, done:stop] = planes[0]
-            done = stop
-        self._check_complete(done, plan)
+        (tokens,) = self._rooms([plan.grid_thw], stay=stay)
+        self.check_complete(self._fill([tokens], chunks, plan), plan)
         return tokens
+
+    def encode_together(
+        self, videos: Sequence[tuple[Sequence[FrameChunk], FramePlan]], *, stay: bool = False
+    ) -> list[VideoTokens]:
+        """Encode the resized frames of several videos of one resized size as if of one video.
+
+        Each is padded to whole temporal patches as it would be alone, and must be complete. Returns
+        the tokens of each, as `encode` does, which may differ from those in their last bits.
+        """
+        plans = [plan for _, plan in videos]
+        tokens = self._rooms([plan.grid_thw for plan in plans], stay=stay)
+        chunks = one_after_another([own for own, _ in videos], self.form.temporal_patch_size)
+        self._fill(tokens, chunks, plans[0])
+        return tokens
+
+    def patches(self, plan: FramePlan) -> int:
+        """Return the number of patches of a video that run through the tower."""
+        return plan.grid_thw[0] * self._tower(plan).size
+
+    def _fill(
+        self, tokens: Sequence[VideoTokens], chunks: Iterable[FrameChunk], plan: FramePlan
+    ) -> int:
+        """Write the tokens of all chunks; return the number of their temporal patches."""
+        results: Iterable[Sequence[Tensor]] = self._encoded(chunks, plan)
+        stays = any(own.embeds.device.type != "cpu" for own in tokens)
+        return spread(results if stays else self.transfers.landed(results), tokens)
 
     def check_block(self, after: int) -> None:
         """Raise UsageError where the tower has no block `after`, or none behind it."""
@@ -136,19 +161,21 @@ class VideoEncoder:
         plan, and OSError where the scratch disk is full.
         """
         self.check_block(after)
+        tower = self._tower(plan)
         room = Room(device=self.device, stay=stay)
-        prefix = Prefix(self._tower(plan), after, plan.grid_thw[0], room)
-        for _ in self._by_chunk(chunks, prefix.add):
+        prefix = Prefix(tower, after, plan.grid_thw[0], room)
+        for _ in self._by_chunk(chunks, tower, prefix.add):
             pass
-        self._check_complete(prefix.done, plan)
+        self.check_complete(prefix.done, plan)
         return prefix
 
     def hold(self, chunks: Iterable[FrameChunk], plan: FramePlan) -> HeldPixels:
         """Take resized frames, of which nothing is embedded yet. Raises as `begin` does."""
-        held = HeldPixels(self._tower(plan), self.form, len(plan.source_index), self.length)
-        for pixels in rechunk(chunks, self.chunk_frames):
+        tower = self._tower(plan)
+        held = HeldPixels(tower, self.form, len(plan.source_index), self.length)
+        for pixels in rechunk(chunks, self.length.most(tower.size)):
             held.add(pixels)
-        self._check_complete(held.done, plan)
+        self.check_complete(held.done, plan)
         return held
 
     def finish(self, begun: Begun, choice: WindowChoice) -> WindowTokens:
@@ -162,7 +189,7 @@ class VideoEncoder:
                 embeds, planes = self._rounded(tokens.embeds, tokens.planes)
             return WindowTokens(embeds=embeds, planes=planes)
 
-        return self.length.run(run, len(choice.kept.mask) * patch)
+        return self.length.run(run, len(choice.kept.mask) * patch, begun.tower.size)
 
     def _tower(self, plan: FramePlan) -> Tower:
         patch = self.form.patch_size
@@ -170,12 +197,14 @@ class VideoEncoder:
         with computing():
             return self._towers((height // patch, width // patch))
 
-    def _by_chunk(self, chunks: Iterable[FrameChunk], step: Callable[[Tensor], T]) -> Iterator[T]:
+    def _by_chunk(
+        self, chunks: Iterable[FrameChunk], tower: Tower, step: Callable[[Tensor], T]
+    ) -> Iterator[T]:
         """Yield what `step` makes of the patches [t, S, P] of each chunk, on the device."""
-        for pixels in rechunk(chunks, self.chunk_frames):
-            rest = pixels
+        for rest in rechunk(chunks, self.length.most(tower.size)):
             while len(rest):
-                frames, made = self.length.run(partial(self._step, step, rest), len(rest))
+                run = partial(self._step, step, rest)
+                frames, made = self.length.run(run, len(rest), tower.size)
                 rest = rest[frames:]
                 yield made
 
@@ -187,7 +216,8 @@ class VideoEncoder:
         with computing():
             return len(some), step(self.form.patchify(self.transfers.upload(some)))
 
-    def _check_complete(self, done: int, plan: FramePlan) -> None:
+    def check_complete(self, done: int, plan: FramePlan) -> None:
+        """Raise VideoError where there are frames for another number of temporal patches."""
         if done != plan.grid_thw[0]:
             raise VideoError(
                 f"the video gave frames for {done} of {plan.grid_thw[0]} temporal patches; check "
@@ -203,19 +233,27 @@ class VideoEncoder:
             tokens = self._rounded(*encode_frames(tower, patches))
             return [one for one in tokens if one is not None]
 
-        yield from self._by_chunk(chunks, run)
+        yield from self._by_chunk(chunks, tower, run)
 
     def _rounded(self, embeds: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return tokens in the dtype that they are kept in: methods see what a store will hold."""
         dtype = self.token_dtype
         return embeds.to(dtype), None if planes is None else planes.to(dtype)
 
-    def _room(self, grid_thw: tuple[int, int, int], *, stay: bool) -> VideoTokens:
-        """Allocate tokens on the device, where they may stay and there is room, or on the CPU."""
-        shape, planes = (*grid_thw, self.info.embed_dim), self.info.deepstack_planes
-        shapes = [shape, (planes, *shape)] if planes else [shape]
+    def _rooms(
+        self, grids: Sequence[tuple[int, int, int]], *, stay: bool = False
+    ) -> list[VideoTokens]:
+        """Allocate tokens of videos: all on the device, where they may stay, or all on the CPU."""
+        planes = self.info.deepstack_planes
+        shapes: list[tuple[int, ...]] = []
+        for grid in grids:
+            shape = (*grid, self.info.embed_dim)
+            shapes += [shape, (planes, *shape)] if planes else [shape]
         place = Room(device=self.device, stay=stay).place(shapes, self.token_dtype)
-        embeds, *deepstack = place.tensors
-        return VideoTokens(
-            embeds=embeds, deepstack=deepstack[0] if deepstack else None, notes=place.notes
-        )
+        made = iter(place.tensors)
+        return [
+            VideoTokens(
+                embeds=next(made), deepstack=next(made) if planes else None, notes=place.notes
+            )
+            for _ in grids
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -27,6 +27,9 @@ from evscli.models.contract import SamplingRules, VisionShape
 from evscli.models.spec import load_name
 from evscli.records import ModelInfo, Sampling
 
+CHUNK_FRAMES = 16
+"""The frames encoded at a time where nothing else is asked for."""
+
 ALGORITHM = 1
 """Raised whenever the same settings would give other tokens than before."""
 
@@ -48,7 +51,8 @@ def load_encoder(
     device: str = "auto",
     dtype: str = "auto",
     units: Collection[str] | None = None,
-    chunk_frames: int = 16,
+    chunk_frames: int | None = None,
+    chunk_patches: int | None = None,
     resize: str = "cpu",
     sampling: Sampling = BY_CHECKPOINT,
     revision: str | None = None,
@@ -58,6 +62,8 @@ def load_encoder(
     Only the vision weights are read. `dtype="auto"` keeps tokens in the dtype they are stored in,
     and computes in it where the device has arithmetic units for it, else in float32; `units` names
     the dtypes that count as such, by default as `units_of` says. Another dtype is both.
+    `chunk_frames` frames go through the tower at a time, by default 16; or, with `chunk_patches`,
+    as many whole temporal patches as have at most that number of patches, and at least one.
     `resize="device"` resizes on the device, faster there and approximate. `sampling` takes the
     place of the checkpoint's own values.
 
@@ -72,7 +78,13 @@ def load_encoder(
     family = checkpoint.family
     shape = load_name(family.shape)(checkpoint.config, processor, model=files.name)
     with_patches(processor, shape)
-    _check_chunk(chunk_frames, shape.temporal_patch_size)
+    at_once = CHUNK_FRAMES if chunk_frames is None else chunk_frames
+    _check_chunk(at_once, shape.temporal_patch_size)
+    chunk = {"chunk_frames": at_once}
+    if chunk_patches is not None:
+        _check_patches(chunk_patches, chunk_frames)
+        # The frames of a chunk, which these are in place of, change no tensor then.
+        chunk = {"chunk_patches": chunk_patches}
     rules = load_name(family.rules)(processor, sampling, family.own_fps)
     kept = resolve_dtype(dtype, stored=stored_dtype(checkpoint.weights))
     computed = arithmetic_dtype(dtype, kept=kept, device=target, units=units)
@@ -83,13 +95,14 @@ def load_encoder(
     return VideoEncoder(
         info=info,
         rules=rules,
-        settings=_settings(info, rules, processor, chunk_frames=chunk_frames, resize=resize),
+        settings=_settings(info, rules, processor, chunk=chunk, resize=resize),
         form=load_name(family.pixels)(processor, model=files.name),
         for_grid=partial(load_name(family.tower), vision),
         shape=shape,
         device=target,
         dtype=computed,
-        chunk_frames=chunk_frames,
+        chunk_frames=at_once,
+        chunk_patches=chunk_patches,
         suffix=None if suffix is None else suffix.to("cpu", kept),
         resize_on_device=resize == "device",
     )
@@ -128,7 +141,7 @@ def _settings(
     rules: SamplingRules,
     processor: Any,
     *,
-    chunk_frames: int,
+    chunk: Mapping[str, int],
     resize: str,
 ) -> dict[str, Any]:
     asked = asdict(rules.sampling)
@@ -143,7 +156,7 @@ def _settings(
         "sampling": sampling,
         "resize": resize,
         "dtype": info.dtype,
-        "chunk_frames": chunk_frames,
+        **chunk,
     }
     if info.compute_dtype is not None:
         settings["compute_dtype"] = info.compute_dtype
@@ -162,3 +175,10 @@ def _check_chunk(chunk_frames: int, temporal_patch: int) -> None:
             f"chunk-frames must be a multiple of the model's temporal patch of {temporal_patch} "
             f"frames, got {chunk_frames}; try {nearest}"
         )
+
+
+def _check_patches(chunk_patches: int, chunk_frames: int | None) -> None:
+    if chunk_frames is not None:
+        raise UsageError("chunk-frames and chunk-patches exclude each other; give one of them")
+    if chunk_patches < 1:
+        raise UsageError(f"chunk-patches must be 1 or more, got {chunk_patches}")

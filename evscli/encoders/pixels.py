@@ -51,7 +51,7 @@ class HeldPixels:
         rows = packing.here[order]
         present, patch = torch.unique(rows // packing.size, return_inverse=True)
         rows = patch * packing.size + rows % packing.size
-        step = self.length.frames // self.form.temporal_patch_size
+        step = self.length.frames(self.tower.size) // self.form.temporal_patch_size
         embedded = []
         for start in range(0, len(present), step):
             some = present[start : start + step]

@@ -48,6 +48,7 @@ class Encoding(Checked):
     """The vision encoder and the arithmetic that it computes in."""
 
     GROUP: ClassVar = "Encoder"
+    EXCLUSIVE: ClassVar = ("chunk_frames", "chunk_patches")
 
     model: Annotated[
         Model | None,
@@ -61,7 +62,17 @@ class Encoding(Checked):
     units: frozenset[str] | None = None
     """The dtypes in which `auto` may compute, as `load_encoder` takes them. None stands for those
     of the device's arithmetic units. A run settles them before its workers begin."""
-    chunk_frames: Annotated[int, Option("Frames encoded at a time.", metavar="N")] = 16
+    chunk_frames: Annotated[
+        int | None, Option("Frames encoded at a time. Default: 16.", metavar="N")
+    ] = None
+    chunk_patches: Annotated[
+        int | None,
+        Option(
+            "Patches encoded at a time; evs prune encodes short videos together.",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
     resize: Annotated[
         ResizePlace,
         Option("cpu resizes exactly; device is faster and approximate."),

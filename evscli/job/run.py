@@ -19,6 +19,10 @@ from evscli.job.job import Job
 from evscli.job.loading import make_pruner, query_rows, run_settled
 from evscli.records import VideoInput
 
+BLOCK = 8
+"""The videos in a row of which short ones are encoded together: they go to one worker, whatever the
+number of workers, so that a run repeated encodes the same ones together."""
+
 RunVideos = Callable[..., list[Summary]]
 """A function that prunes many videos, as `prune_corpus` does."""
 
@@ -75,5 +79,6 @@ def engine_of(job: Job) -> Engine:
         retries=Retries(failed=execution.retry_failed, attempts=execution.max_attempts),
         check_sources=execution.check_sources,
         segment=job.storage.segment,
+        block=1 if job.encoding.chunk_patches is None else BLOCK,
         share=parse_share(execution.shard_of, os.environ),
     )

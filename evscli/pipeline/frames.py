@@ -27,15 +27,13 @@ def decoded_here(encoder: VideoEncoder, planned: PlannedVideo) -> Frames:
 
 def decoded_once(frames: Frames, planned: PlannedVideo) -> Frames:
     """Keep frames in memory or a scratch file, for several passes. Raises as `frames` does."""
-    starts: list[int] = []
-    pixels = None
+    bounds, pixels = [0], None
     with closing(frames()) as chunks:
         for chunk in chunks:
             if pixels is None:
                 pixels = recorded_pixels(planned.plan, chunk.pixels.dtype)
             pixels[chunk.start : chunk.start + len(chunk.pixels)] = chunk.pixels
-            starts.append(chunk.start)
-    bounds = [*starts, len(planned.plan.source_index)]
+            bounds.append(chunk.start + len(chunk.pixels))
 
     def replay() -> Generator[FrameChunk]:
         for start, stop in pairwise(bounds):

@@ -9,20 +9,21 @@ interface, so that callers need not distinguish them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from evscli.device_errors import free_tensors, lacks_memory, release_memory
 from evscli.encoders import VideoEncoder
 from evscli.encoders.arithmetic import whole_float32
 from evscli.encoders.early import Begun, Prefix
 from evscli.encoders.room import CHOSEN_HERE
+from evscli.pipeline.extras import NO_EXTRAS, Extras, Query
 from evscli.pipeline.frames import (
     Frames,
     decoded_here,
@@ -49,47 +50,6 @@ from evscli.records import (
 from evscli.video_errors import video_errors
 
 T = TypeVar("T")
-
-
-class QueryRows(Protocol):
-    """A maker of rows from texts."""
-
-    @property
-    def digest(self) -> str:
-        """The digest of everything beside the text that rows depend on."""
-
-    def __call__(self, text: str) -> Tensor:
-        """Return the rows [Q, D] of the language model's input embeddings for a text."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Query:
-    """One question as text and as rows."""
-
-    text: str
-    rows: Tensor
-    """[Q, D] rows of the language model's input embeddings."""
-
-
-def query_of(video: VideoInput, rows: QueryRows | None) -> Query | None:
-    """Return the query of a video, where it has one. Raises VideoError with `stage` prune."""
-    if rows is None or video.query is None:
-        return None
-    with video_errors("prune", video):
-        return Query(text=video.query, rows=rows(video.query))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Extras:
-    """The inputs that methods may need beside tokens and pixels, for one video."""
-
-    query: Query | None = None
-    scorer: Mapping[str, Tensor] | None = None
-    """The weights of a learned method, by name."""
-    seed: int = 0
-
-
-NO_EXTRAS = Extras()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -251,15 +211,24 @@ def begin_pass(
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
     stay: bool = False,
+    tokens: VideoTokens | None = None,
 ) -> EncoderPass:
     """Run the chosen frames, by default decoded here, through the blocks up to and with `after`.
 
-    With None they run through all blocks, with `input` through none. What selections choose by may
-    `stay` on the device. `pixels` keeps the resized pixels for methods that score them. Raises
-    VideoError with `stage` decode or encode.
+    With None they run through all blocks, unless their `tokens` are at hand, with `input` through
+    none. What selections choose by may `stay` on the device. `pixels` keeps the resized pixels for
+    methods that score them. Raises VideoError with `stage` decode or encode.
     """
     if after is None:
-        return encode(planned, encoder, frames=frames, pixels=pixels, extras=extras, stay=stay)
+        return encode(
+            planned,
+            encoder,
+            frames=frames,
+            pixels=pixels,
+            extras=extras,
+            stay=stay,
+            tokens=tokens,
+        )
     if after == INPUT:
         return hold(planned, encoder, frames=frames, extras=extras)
     with video_errors("encode", planned.video):
@@ -305,12 +274,17 @@ def encode(
     pixels: bool = False,
     extras: Extras = NO_EXTRAS,
     stay: bool = False,
+    tokens: VideoTokens | None = None,
 ) -> AfterPass:
     """Run the chosen frames through the whole encoder. Raises as `begin_pass` does."""
     with video_errors("encode", planned.video):
         kept = recorded_pixels(planned.plan) if pixels else None
         with closing((frames or decoded_here(encoder, planned))()) as chunks:
-            tokens = encoder.encode(record_pixels(chunks, kept), planned.plan, stay=stay)
+            recorded = record_pixels(chunks, kept)
+            if tokens is None:
+                tokens = encoder.encode(recorded, planned.plan, stay=stay)
+            elif pixels:
+                deque(recorded, maxlen=0)
         refuse_infinite((tokens.embeds, tokens.deepstack), planned.video)
     inputs = PruneInputs(
         pixels=None if kept is None else pixel_source(kept, encoder),

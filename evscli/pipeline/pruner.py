@@ -12,13 +12,14 @@ from evscli.budget import Drawn, Fraction
 from evscli.encoders import VideoEncoder
 from evscli.encoders.digest import tensors_digest
 from evscli.errors import VideoError
+from evscli.pipeline.extras import Extras, QueryRows, query_of
 from evscli.pipeline.frames import Frames, decoded_here, decoded_once
-from evscli.pipeline.passes import Extras, QueryRows, begin_pass, query_of
+from evscli.pipeline.passes import begin_pass
 from evscli.pipeline.planned import PlannedVideo, demand_of, plan_video
 from evscli.provenance import provenance
 from evscli.pruners import PruneRequest, is_built_in, source_digests
 from evscli.pruners.seeds import video_seed
-from evscli.records import INPUT, PruneAt, PrunedVideo, RunConfig, VideoInput
+from evscli.records import INPUT, PruneAt, PrunedVideo, RunConfig, VideoInput, VideoTokens
 from evscli.video import Damaged
 from evscli.video_errors import video_errors
 
@@ -133,8 +134,12 @@ class VideoPruner:
         which: Iterable[int] | None = None,
         *,
         frames: Frames | None = None,
+        tokens: VideoTokens | None = None,
     ) -> Iterator[tuple[int, PrunedVideo | VideoError]]:
-        """Prune, as `prune` does, a video whose frames are chosen; `frames` is called once."""
+        """Prune, as `prune` does, a video whose frames are chosen; `frames` is called once.
+
+        `tokens` are those of the whole encoder, where it has been run.
+        """
         demand = demand_of(planned)
         passes: dict[PruneAt | None, dict[int, PruneRequest]] = {}
         for number in range(len(self.requests)) if which is None else which:
@@ -158,6 +163,7 @@ class VideoPruner:
                 pixels=need_pixels(requests.values()),
                 extras=extras,
                 stay=may_stay(requests.values()),
+                tokens=tokens,
             )
             for number, request in requests.items():
                 try:
@@ -175,14 +181,14 @@ def check_blocks(encoder: VideoEncoder, requests: Iterable[PruneRequest]) -> Non
             encoder.check_block(request.prune_at)
 
 
-def need_pixels(requests: Iterable[PruneRequest]) -> bool:
-    """Return whether any of the selections scores pixels."""
-    return any("pixels" in request.needs for request in requests)
-
-
 def may_stay(requests: Iterable[PruneRequest]) -> bool:
-    """Return whether all selections choose on any device.
+    """Return whether all of the selections take tokens that are on a device.
 
     Methods of others may know tokens on the CPU only.
     """
     return all(is_built_in(request.pruner) for request in requests)
+
+
+def need_pixels(requests: Iterable[PruneRequest]) -> bool:
+    """Return whether any of the selections scores pixels."""
+    return any("pixels" in request.needs for request in requests)

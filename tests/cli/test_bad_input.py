@@ -103,6 +103,10 @@ USAGE = {
     "budget 1.5": (("--method", "vcast", "--budget", "1.5"), ("1.5",)),
     "budget nan": (("--method", "vcast", "--budget", "nan"), ("nan",)),
     "chunk": ((*VCAST, "--chunk-frames", "3"), ("3", "2")),
+    "chunks": (
+        (*VCAST, "--chunk-frames", "16", "--chunk-patches", "4096"),
+        ("--chunk-frames and --chunk-patches exclude each other", "give one of them"),
+    ),
     "fps and frames": ((*VCAST, "--fps", "1", "--num-frames", "8"), ("fps",)),
     "fps 0": ((*VCAST, "--fps", "0"), ("0",)),
     "device": ((*VCAST, "--device", "tpu"), ("'tpu'",)),

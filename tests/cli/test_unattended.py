@@ -126,6 +126,24 @@ def test_kill_9_at_any_moment_loses_nothing_that_is_finished(
     assert_same(open_store(tmp_path / "store"), undisturbed)
 
 
+def test_a_kill_of_a_run_that_encodes_videos_together_loses_none(
+    clips: Path, tmp_path: Path, undisturbed: Store
+) -> None:
+    arguments = ("prune", clips, *PRUNE, "--workers", "2", "--chunk-patches", "65536")
+    running = Running(*arguments, cwd=tmp_path, before=small_shards)
+    wait_until(partial(has_begun, running))
+    pid = running.process.pid
+    assert pid is not None
+    running.send(signal.SIGKILL)
+    running.wait()
+    wait_until(partial(no_decoder_left, pid))
+    result = run_evs(*arguments, cwd=tmp_path, before=small_shards)
+    assert result.code == 0, result
+    store = open_store(tmp_path / "store")
+    assert list(store) == list(undisturbed)
+    assert all(store[name].info.kept == undisturbed[name].info.kept for name in store)
+
+
 def test_ctrl_c_keeps_what_is_finished_and_a_second_one_stops_at_once(
     clips: Path, tmp_path: Path, undisturbed: Store
 ) -> None:

@@ -64,7 +64,7 @@ def test_a_chunk_is_halved_until_it_fits_and_stays_so(encoder: VideoEncoder) -> 
 
     assert tried == [8, 4, 2, 2, 2, 2, 2, 2]
     assert torch.allclose(tokens.embeds, expected.embeds, atol=1e-5)
-    assert limited.length.frames == 4
+    assert limited.length.now == 4
     tried.clear()
     limited.encode(chunks, plan)
     assert max(tried) == 2
@@ -88,10 +88,10 @@ def test_pruning_inside_halves_too(encoder: VideoEncoder) -> None:
 
     prefix = limited.begin(chunks, plan, after=1)
     assert tried == [8, 4, 2, 2, 2, 2]
-    limited.length.frames = 16  # as if the first blocks had needed less
+    limited.length.now = 16  # as if the first blocks had needed less
     tokens = limited.finish(prefix, whole)
 
-    assert limited.length.frames == 4
+    assert limited.length.now == 4
     assert torch.allclose(
         tokens.embeds.view(*plan.grid_thw, -1), encoder.encode(chunks, plan).embeds, atol=1e-5
     )
@@ -110,7 +110,7 @@ def test_lengths_stay_multiples_of_a_temporal_patch(
         raise torch.OutOfMemoryError
 
     with pytest.raises(torch.OutOfMemoryError):
-        length.run(step, 100)
+        length.run(step, 100, 4)
     assert tried == [asked, *halves]
 
 
@@ -122,7 +122,7 @@ def test_another_error_is_not_tried_again() -> None:
         raise ValueError(frames)
 
     with pytest.raises(ValueError, match="8"):
-        ChunkLength(asked=8, least=1).run(step, 8)
+        ChunkLength(asked=8, least=1).run(step, 8, 4)
 
 
 @pytest.mark.parametrize(("method", "prune_at"), [("vcast", None), ("window-diff", 1)])

@@ -122,6 +122,24 @@ def test_tokens_that_stay_are_not_brought_back(
 
 
 @pytest.mark.parametrize("encoder", ["qwen3_vl"], indirect=True)
+def test_tokens_of_videos_encoded_together_stay_where_there_is_room_for_all(
+    encoder: VideoEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, plan = on_gpu(encoder), make_plan(encoder, FRAMES, 130, 200)
+    chunks = chunks_of(random_frames(FRAMES, *plan.resized_size), 8, 8, 8)
+    videos = [(chunks, plan), (chunks, plan)]
+    expected = encoder.encode_together(videos)
+    size = 2 * expected[0].embeds.nbytes * (1 + encoder.info.deepstack_planes)
+    for room, kind in ((size, OnGpu), (size - 1, torch.Tensor)):
+        monkeypatch.setattr("evscli.encoders.room.token_room", lambda _, room=room: room)
+        with StandIn():
+            tokens = there.encode_together(videos, stay=True)
+            assert [type(own.embeds) for own in tokens] == [kind, kind]
+            for own, other in zip(tokens, expected, strict=True):
+                assert torch.equal(own.embeds.cpu(), other.embeds)
+
+
+@pytest.mark.parametrize("encoder", ["qwen3_vl"], indirect=True)
 def test_frames_are_resized_on_the_device(encoder: VideoEncoder) -> None:
     slow = replace(encoder, resize_on_device=True)
     there, plan = on_gpu(slow), make_plan(encoder, FRAMES, 130, 200)

@@ -260,6 +260,7 @@ def test_what_does_not_suit_is_refused_before_any_work(job: Job, line: str, clip
         (Execution, {"processes": 2.5}, "--processes must be a whole number, got 2.5"),
         (Execution, {"retry_failed": "no"}, "--retry-failed must be true or false, got 'no'"),
         (Encoding, {"chunk_frames": 16.0}, "--chunk-frames must be a whole number, got 16.0"),
+        (Encoding, {"chunk_patches": 0}, "--chunk-patches must be 1 or more, got 0"),
         (Encoding, {"model": 3}, "--model must be text or a Path or a ModelFiles, got 3"),
         (Storage, {"scores": "no"}, "--scores must be true or false, got 'no'"),
         (Storage, {"segment": True}, "--segment must be a number, got True"),

@@ -40,6 +40,12 @@ def test_frames_for_several_passes_are_kept_as_they_are() -> None:
         assert torch.equal(torch.cat([chunk.pixels for chunk in again]), PIXELS)
 
 
+def test_frames_that_did_not_come_are_not_made_up() -> None:
+    plan = SimpleNamespace(source_index=range(7), resized_size=(2, 2))
+    replay = decoded_once(chunks, SimpleNamespace(plan=plan))  # type: ignore[arg-type]
+    assert [len(chunk.pixels) for chunk in replay()] == [3, 2]
+
+
 def test_rows_and_columns_that_make_no_cell_are_left_out_of_scores() -> None:
     rules = SimpleNamespace(cells=lambda *_: (9, 14), temporal_patch_size=1)
     encoder: Any = SimpleNamespace(rules=rules, chunk_frames=2)

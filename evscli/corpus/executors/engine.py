@@ -30,7 +30,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The machinery of a run. None of it changes a tensor of an undamaged video."""
+    """The machinery of a run. Nothing but `block` changes a tensor of an undamaged video."""
 
     devices: Sequence[str] = ("cpu",)
     """The devices, one for every worker."""
@@ -50,6 +50,9 @@ class Engine:
     check_sources: bool = False
     segment: float | None = None
     """The seconds after which videos are cut. None cuts nothing."""
+    block: int = 1
+    """The tasks in a row that go to one worker, which may encode short ones together. It changes
+    the last bits of these."""
     share: Share = Share()  # noqa: RUF009 - it is frozen
     """The share of the videos, where several runs write to one store at a time."""
 

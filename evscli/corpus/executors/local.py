@@ -74,13 +74,14 @@ class CorpusRun:
         if engine.segment is None:
             tasks = backlog.tasks(self.videos)
             self.listener.begin(tasks, summaries)
-            yield TaskQueue(tasks, summaries), len(tasks)
+            yield TaskQueue(tasks, summaries, block=engine.block), len(tasks)
             return
         left = uncut(self.videos, engine.segment, backlog)
         self.listener.begin([Task(video=video, tries={}) for video in left], summaries)
         with Cutter(engine.segment, engine.decoder()) as cutter:
             to_come = segment_tasks(cutter.cut(left), engine.segment, backlog)
-            yield TaskQueue(to_come, summaries, stop=cutter.stop), len(left)
+            queue = TaskQueue(to_come, summaries, block=engine.block, stop=cutter.stop)
+            yield queue, len(left)
 
     def refuse_lost(self) -> None:
         """Raise StoreError where a video, or a segment of it, is neither in a store nor failed."""
@@ -126,7 +127,7 @@ def _prune_here(run: CorpusRun) -> list[Summary]:
         if not tasks:
             return queue.summaries
         decoders = engine.decoders(most=None if engine.segment else tasks)
-        at = deque[Task](maxlen=1)
+        at = deque[Sequence[Task]](maxlen=1)
         results = prune_tasks(queue, pruner, writers, decoders, begun=at.append)
         with closing(results), recorded_loss(at, writers):
             for done in results:
@@ -135,19 +136,21 @@ def _prune_here(run: CorpusRun) -> list[Summary]:
 
 
 @contextmanager
-def recorded_loss(begun: Sequence[Task], writers: Sequence[StoreWriter]) -> Iterator[None]:
-    """Record a failure of the last task of `begun` where the device is lost.
+def recorded_loss(
+    begun: Sequence[Sequence[Task]], writers: Sequence[StoreWriter]
+) -> Iterator[None]:
+    """Record a failure of the last tasks of `begun` where the device is lost.
 
-    The next run then goes on behind that video, which may be what the device cannot do.
+    The next run then goes on behind these videos, which may be what the device cannot do.
     """
     try:
         yield
     except DeviceLostError as error:
-        video = begun[-1].video
         failed = VideoError(str(error), stage="encode", kind=type(error).__name__)
         failed.__cause__ = error
-        failure = failure_of(video, failed)
-        for number in begun[-1].tries:
-            if video.id not in writers[number].finished:
-                writers[number].fail(failure)
+        for task in begun[-1]:
+            failure = failure_of(task.video, failed)
+            for number in task.tries:
+                if task.video.id not in writers[number].finished:
+                    writers[number].fail(failure)
         raise

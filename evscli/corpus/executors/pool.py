@@ -1,12 +1,14 @@
 """The pool of workers, one for each device, and the distribution of tasks among them.
 
 A worker that dies, or whose device fails, is replaced, and its tasks are handed out again; a video
-during which two have died has failed. The backend decides whether workers are processes or actors.
+during which two have died has failed. A block of tasks goes to one worker as a whole. The backend
+decides whether workers are processes or actors.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,28 +76,33 @@ class Slot(Generic[HandleKind]):
         self.assignment = assignment
         self._backend = backend
         self.has: dict[str, Task] = {}
-        """The tasks that were handed to it and have not come back whole, by id."""
+        """The tasks that are meant for it and have not come back whole, by id."""
         self.deaths = 0
-        self.suspect: str | None = None
-        """The id of the video that the worker before was at when it died."""
+        self.suspects: Sequence[str] = ()
+        """The ids of the videos that the worker before was at when it died."""
         self._start(assignment)
 
     def _start(self, assignment: Assignment) -> None:
         self.handle = self._backend.start(assignment)
         self.up = self.finished = False
-        self.at: str | None = None
+        self.at: Sequence[str] = ()
         self.wants = 0
+        self.waiting: deque[Task] = deque()
+        """The tasks that it is still to be sent."""
 
     def start_again(self) -> None:
         """Start another worker for a dead one."""
-        self.suspect = self.at
+        self.suspects = self.at
         self._start(replace(self.assignment, replaces=True))
+
+    def reserve(self, tasks: Sequence[Task]) -> None:
+        """Set tasks aside for the worker, which gets them all."""
+        self.has |= {task.video.id: task for task in tasks}
+        self.waiting.extend(tasks)
 
     def give(self, task: Task | None) -> None:
         """Send the worker a task, or None where there are no more."""
         self.wants -= 1
-        if task is not None:
-            self.has[task.video.id] = task
         self.handle.give(task)
 
     def take_back(self, done: Done) -> None:
@@ -155,7 +162,7 @@ class WorkerPool(Generic[HandleKind]):
         """Have all tasks done; yield results as they come, which the caller settles."""
         while not queue.settled:
             for slot in self._slots:
-                while slot.wants and len(slot.has) < self._most and (task := queue.take()):
+                while slot.wants and (task := self._next(slot, queue)):
                     slot.give(task)
             for slot, message in self._polled():
                 if message is None or isinstance(message, Lost):
@@ -168,6 +175,12 @@ class WorkerPool(Generic[HandleKind]):
                     yield message
                 else:
                     self._note(slot, message)
+
+    def _next(self, slot: Slot[HandleKind], queue: TaskQueue) -> Task | None:
+        """Return the next task for a worker: the rest of a block goes to the one that began it."""
+        if not slot.waiting and len(slot.has) < self._most:
+            slot.reserve(queue.take_block())
+        return slot.waiting.popleft() if slot.waiting else None
 
     def _polled(self) -> Iterator[tuple[Slot[HandleKind], Message | None]]:
         """Yield new messages of workers; None for a worker that is dead."""
@@ -185,7 +198,7 @@ class WorkerPool(Generic[HandleKind]):
         elif isinstance(message, TaskWanted):
             slot.wants += 1
         elif isinstance(message, Begun):
-            slot.at = message.video
+            slot.at = message.videos
         elif isinstance(message, Finished):
             slot.finished = True
         else:
@@ -230,7 +243,7 @@ class WorkerPool(Generic[HandleKind]):
                 if task.video.id in stores[number]:
                     yield Done(task=task, store=number, outcome=stores[number].info(task.video.id))
         lost = [key for key, task in had.items() if any(key not in stores[n] for n in task.tries)]
-        queue.lose(lost, suspect=slot.suspect)
+        queue.lose(lost, suspects=slot.suspects)
 
     def _finish(self) -> None:
         while not all(slot.finished for slot in self._slots):

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Protocol
 
-from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Planner
+from evscli.corpus.decoding.ahead import DecodeAhead, Planner
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.decoding.wire import Request
-from evscli.corpus.inputs import refuse_name
+from evscli.corpus.executors.groups import PruneResult, TellBegun, prune_block
 from evscli.corpus.tasks import Done, Outcome, Task, failure_of
 from evscli.encoders import VideoEncoder
 from evscli.errors import DeviceLostError, VideoError
-from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed, resized_here
-from evscli.records import PrunedVideo, SourceInfo, VideoInput
+from evscli.pipeline import PlannedVideo, VideoPruner, plan_indexed
+from evscli.records import SourceInfo, VideoInput
 from evscli.store import StoreWriter
 from evscli.video import VideoIndex
 
@@ -27,12 +28,6 @@ BUFFER_BYTES = 512 << 20
 
 UNWRITTEN = 2
 """The number of pruned videos that may wait to be written."""
-
-CRASHES = 2
-"""The number of workers that may die at a video before it counts as the cause."""
-
-PruneResult = PrunedVideo | VideoError
-"""The record to be written, or the reason why there is none."""
 
 
 class TaskSource(Protocol):
@@ -51,14 +46,15 @@ def prune_tasks(
     writers: Sequence[StoreWriter],
     decoders: Sequence[DecoderProcess],
     *,
-    begun: Callable[[Task], None] = lambda _: None,
+    begun: TellBegun = lambda _: None,
     buffer_bytes: int = BUFFER_BYTES,
 ) -> Generator[Done]:
     """Decode ahead, prune and write the videos of `tasks`, in their order.
 
     Yields every task's result in each of its stores once it is written; `begun` is called with each
-    task at its turn. Closes `tasks` however it ends. Raises StoreError where a store cannot be
-    written, and DeviceLostError once everything finished is.
+    task at its turn, or with several that are encoded together. Closes `tasks` however it ends.
+    Raises StoreError where a store cannot be written, and DeviceLostError once everything finished
+    is.
     """
     requests = ((task, task.fault or request_of(task.video, pruner.encoder)) for task in tasks)
     planner = planner_of(pruner.encoder)
@@ -68,16 +64,15 @@ def prune_tasks(
         while True:
             if not ahead.has_next():
                 yield from writing.rest()
-            if (decoded := next(videos, None)) is None:
+            if (first := next(videos, None)) is None:
                 return
-            begun(decoded.task)
+            block = chain([first], islice(videos, first.task.behind))
             try:
-                for number, result in _prune(decoded, pruner):
-                    yield from writing.put(decoded.task, number, result)
+                for result in prune_block(block, pruner, begun):
+                    yield from writing.put(*result)
             except DeviceLostError:
                 yield from writing.rest()
                 raise
-            decoded.drop()
 
 
 def request_of(video: VideoInput, encoder: VideoEncoder) -> Request:
@@ -95,35 +90,6 @@ def planner_of(encoder: VideoEncoder) -> Planner:
             return plan_indexed(request.video, source, index, encoder)
 
     return plan
-
-
-def _prune(decoded: DecodedVideo[Task], pruner: VideoPruner) -> Iterator[tuple[int, PruneResult]]:
-    """Yield the results of a video for each of its stores; its own failure is that of all."""
-    task = decoded.task
-    left = [*task.tries]
-    try:
-        task.video.raise_fault()
-        refuse_name(task.video)
-        refuse_suspect(task)
-        planned = decoded.planned()
-        frames = resized_here(pruner.encoder, planned, decoded.frames)
-        for number, result in pruner.prune_planned(planned, left[:], frames=frames):
-            left.remove(number)
-            yield number, result
-    except VideoError as error:
-        yield from ((number, error) for number in left)
-
-
-def refuse_suspect(task: Task) -> None:
-    """Raise VideoError for a video during which several workers died."""
-    if task.crashes >= CRASHES:
-        raise VideoError(
-            f"{task.video.name}: {task.crashes} workers died while they were at it; is there "
-            "enough memory, and does the device work? Try it alone with --retry-failed, or "
-            "re-encode it with ffmpeg",
-            stage="encode",
-            kind="Crashed",
-        )
 
 
 class Writing(AbstractContextManager["Writing"]):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from evscli.corpus.tasks import Done, Summary, Task
 from evscli.records import Failure
@@ -22,13 +23,16 @@ class TaskQueue:
         tasks: Iterable[Task],
         summaries: Sequence[Summary],
         *,
+        block: int = 1,
         stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Set the source of tasks, and `summaries`, one for each store, that count results.
 
-        `tasks` may come as they go; `stop` is called to end all waiting for them.
+        `tasks` may come as they go; `stop` is called to end all waiting for them. Every `block` of
+        them, counted from the first, is kept together: each task says how many come `behind` it.
         """
         self.summaries = [*summaries]
+        self._block = block
         self._changed = threading.Condition()
         self._tasks = iter(tasks)
         self._stop = stop
@@ -71,15 +75,23 @@ class TaskQueue:
             self._out[task.video.id] = task
             return task
 
+    def take_block(self) -> list[Task]:
+        """Return the next task and those behind it, none where there is none. Raises as `take`."""
+        first = self.take()
+        if first is None:
+            return []
+        rest = (self.take() for _ in range(first.behind))
+        return [first, *(task for task in rest if task is not None)]
+
     def _draw(self) -> None:
-        """Take one task from the source, which may have to be waited for."""
-        task = next(self._tasks, None)
+        """Take a block of tasks from the source, which may have to be waited for."""
+        tasks = [*islice(self._tasks, self._block)]
         with self._changed:
-            if task is None:
+            if len(tasks) < self._block:
                 self._drained = True
                 self._changed.notify_all()
-            else:
-                self._first.append(task)
+            last = len(tasks) - 1
+            self._first.extend(replace(task, behind=last - n) for n, task in enumerate(tasks))
 
     def settle(self, done: Done) -> bool:
         """Count a result; return whether the video is to be tried again for that store."""
@@ -99,11 +111,14 @@ class TaskQueue:
             self._changed.notify_all()
         return retry is not None
 
-    def lose(self, ids: Iterable[str], *, suspect: str | None) -> None:
-        """Queue the tasks of a dead worker again; count its crash against the `suspect` video."""
+    def lose(self, ids: Iterable[str], *, suspects: Container[str]) -> None:
+        """Queue the tasks of a dead worker again, each alone; count its crash against `suspects`.
+
+        They are the ids of the videos that it was at.
+        """
         with self._changed:
-            tasks = [self._out.pop(video) for video in ids]
-            crashes = [task.crashes + (task.video.id == suspect) for task in tasks]
+            tasks = [self._out.pop(video).apart() for video in ids]
+            crashes = [task.crashes + (task.video.id in suspects) for task in tasks]
             again = [replace(task, crashes=n) for task, n in zip(tasks, crashes, strict=True)]
             self._first.extendleft(reversed(again))
             self._changed.notify_all()

@@ -58,9 +58,10 @@ class TaskWanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """The message that the worker begins a video."""
+    """The message that the worker begins a video, or several that it encodes together."""
 
-    video: str
+    videos: tuple[str, ...]
+    """Their ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,7 @@ def _work(driver: Driver, assignment: Assignment) -> None:
             pruner,
             writers,
             assignment.engine.decoders(),
-            begun=lambda task: driver.send(Begun(video=task.video.id)),
+            begun=lambda tasks: driver.send(Begun(videos=tuple(one.video.id for one in tasks))),
         )
         with closing(results):
             for done in results:

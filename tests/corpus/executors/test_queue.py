@@ -89,9 +89,31 @@ def test_what_a_dead_worker_had_is_next_and_only_the_video_it_was_at_is_suspecte
     queue = TaskQueue([task(name) for name in "abcd"], summaries)
     for _ in range(3):
         queue.take()
-    queue.lose(["b", "c"], suspect="b")
+    queue.lose(["b", "c"], suspects=["b"])
     back = [queue.take() for _ in range(3)]
     assert [(one.video.id, one.crashes) for one in back if one] == [("b", 1), ("c", 0), ("d", 0)]
+
+
+def test_tasks_are_drawn_in_blocks_of_which_those_that_come_again_are_none(
+    summaries: list[Summary],
+) -> None:
+    queue = TaskQueue([task(name, {0: 2}) for name in "abcdefgh"], summaries, block=3)
+    blocks = [queue.take_block() for _ in range(2)]
+    assert [[(one.video.id, one.behind) for one in block] for block in blocks] == [
+        [("a", 2), ("b", 1), ("c", 0)],
+        [("d", 2), ("e", 1), ("f", 0)],
+    ]
+    queue.lose(["e", "f"], suspects=["e", "f"])
+    queue.settle(failed(blocks[0][0]))
+    back = []
+    while block := queue.take_block():
+        back.append([(one.video.id, one.behind, one.alone, one.crashes) for one in block])
+    assert back == [
+        [("e", 0, True, 1)],
+        [("f", 0, True, 1)],
+        [("g", 1, False, 0), ("h", 0, False, 0)],
+        [("a", 0, True, 0)],
+    ]
 
 
 def test_closing_ends_the_handing_out(summaries: list[Summary]) -> None:

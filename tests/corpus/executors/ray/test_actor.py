@@ -12,8 +12,8 @@ from tests.corpus.executors.test_queue import task
 def test_a_worker_begins_a_video_only_when_that_is_known_elsewhere() -> None:
     mailbox = Mailbox()
     with ThreadPoolExecutor() as thread:
-        begun = thread.submit(mailbox.send, Begun(video="a"))
-        assert mailbox.poll() == [Begun(video="a")]
+        begun = thread.submit(mailbox.send, Begun(videos=("a",)))
+        assert mailbox.poll() == [Begun(videos=("a",))]
         assert not begun.done()  # the answer to that call may be lost with the process
         heard = thread.submit(mailbox.poll)
         assert begun.result() is None
@@ -41,7 +41,7 @@ def test_nobody_waits_for_a_job_when_the_worker_has_ended() -> None:
 def test_one_that_is_to_end_does_so_with_its_next_word() -> None:
     mailbox = Mailbox()
     with ThreadPoolExecutor() as thread:
-        begun = thread.submit(mailbox.send, Begun(video="a"))
+        begun = thread.submit(mailbox.send, Begun(videos=("a",)))
         mailbox.poll()
         mailbox.stop()
         with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from evscli.corpus.executors import pruning
+from evscli.corpus.executors import groups
 from evscli.corpus.executors.engine import Engine
 from evscli.corpus.executors.local import prune_corpus
 from evscli.corpus.executors.ray import actors, prune_on_ray, units_on_ray
@@ -44,7 +44,7 @@ FAULTY = partial(make_faulty, PRUNING)
 
 def suspicious(device: str) -> VideoPruner:
     """As FAULTY, in a worker that suspects a video at the first death: every start takes long."""
-    pruning.CRASHES = 1
+    groups.CRASHES = 1
     return FAULTY(device)
 
 
