@@ -85,11 +85,14 @@ def anonymous_kib(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
 
 
-def peak_of(command: list[str]) -> tuple[float, float]:
-    """Return the peak of anonymous MiB and the seconds of an `evs` command."""
+def peak_of(command: list[str], *, before: str = LITTLE) -> tuple[float, float]:
+    """Return the peak of anonymous MiB and the seconds of an `evs` command.
+
+    `before` is code that the process runs first.
+    """
     start, peak = time.monotonic(), 0
     with Path(os.devnull).open("w") as nowhere:
-        process = interpreter.start(LITTLE + interpreter.EVS, *command, out=nowhere)
+        process = interpreter.start(before + interpreter.EVS, *command, out=nowhere)
     watcher = threading.Event()
     while process.poll() is None:
         peak = max(peak, anonymous_kib(process.pid))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Planner
-from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.decoding.sizing import Decoders
 from evscli.corpus.decoding.wire import Request
 from evscli.corpus.inputs import refuse_name
 from evscli.corpus.tasks import Done, Outcome, Task, failure_of
@@ -49,7 +49,7 @@ def prune_tasks(
     tasks: TaskSource,
     pruner: VideoPruner,
     writers: Sequence[StoreWriter],
-    decoders: Sequence[DecoderProcess],
+    decoders: Decoders,
     *,
     begun: Callable[[Task], None] = lambda _: None,
     buffer_bytes: int = BUFFER_BYTES,
