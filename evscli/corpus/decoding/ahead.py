@@ -31,6 +31,10 @@ Planner = Callable[[Request, SourceInfo, VideoIndex], PlannedVideo]
 DecodedItem = PlannedVideo | FrameChunk | BaseException | None
 
 
+LANE_BYTES = 128 << 20
+"""The most bytes that wait in one lane, so that a long video takes little memory: it has one."""
+
+
 class Closed(Exception):  # noqa: N818 - it ends a thread and is not an error
     """The error that ends the thread of a lane, whose videos are not wanted any more."""
 
@@ -135,7 +139,7 @@ class DecodeAhead(Generic[TaskKind]):
         """Start decoding. `tasks` are taken as processes come free; `plan` chooses the frames.
 
         `tasks` may block. An error in place of a request is that of its video, which is not
-        decoded. At most `buffer_bytes` of pixels wait for their use, shared by the processes.
+        decoded. At most `buffer_bytes` of pixels wait for their use, LANE_BYTES of each process.
         `clock` returns the seconds by which waiting is measured.
         """
         self._tasks = iter(tasks)
@@ -168,14 +172,14 @@ class DecodeAhead(Generic[TaskKind]):
         share = self._watch.next(waited, newest=video.lane is lanes[-1])
         if share is None or (count := min(most, enough(len(lanes), share))) <= len(lanes):
             return
-        if any(lane.held > self._buffer_bytes // count for lane in lanes):
-            return  # one has decoded about all that it may, and a further one would soon wait too
+        if any(2 * lane.held > self._limit(count) for lane in lanes):
+            return  # one is ahead as it is, and a further one would soon have to wait too
         logger.info("the encoder waited %.0f%% of the time: %d decoders now", 100 * share, count)
         self._begin_lanes(count)
 
     def _begin_lanes(self, count: int) -> None:
         """Have `count` lanes, which share the room for pixels equally."""
-        limit, further = self._buffer_bytes // count, count - len(self._lanes)
+        limit, further = self._limit(count), count - len(self._lanes)
         for lane in self._lanes:
             lane.limit = limit
         for lane in [Lane(limit, self._clock) for _ in range(further)]:
@@ -184,6 +188,9 @@ class DecodeAhead(Generic[TaskKind]):
             self._running.append((lane, process, thread))
             thread.start()
         self._watch = Watch(count, self._clock)
+
+    def _limit(self, count: int) -> int:
+        return min(LANE_BYTES, self._buffer_bytes // count)
 
     def has_next(self) -> bool:
         """Return whether the next video is known; it may still be decoded."""

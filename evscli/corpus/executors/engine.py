@@ -36,8 +36,8 @@ class Engine:
     devices: Sequence[str] = ("cpu",)
     """The devices, one for every worker."""
     processes: int | None = None
-    """The number of processes that decode videos, for all workers together. The default is one for
-    each worker, and more where its encoder waits for frames, up to the number of cores."""
+    """The number of processes that decode videos, for all workers together. The default is few
+    at first, and more where an encoder waits for frames, up to the number of cores."""
     cores: int = field(default_factory=lambda: len(sched_getaffinity(0)))
     """The number of cores for all workers together. The default is those of this machine."""
     timeout: float | None = None

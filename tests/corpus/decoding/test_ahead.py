@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from evscli.corpus.decoding.ahead import DecodeAhead, DecodedVideo, Lane
+from evscli.corpus.decoding.ahead import LANE_BYTES, DecodeAhead, DecodedVideo, Lane
 from evscli.corpus.decoding.process import DecoderProcess
 from evscli.corpus.decoding.sizing import Decoders
 from evscli.corpus.decoding.wire import Request
@@ -237,6 +237,15 @@ def test_no_lane_is_added_where_one_has_decoded_all_that_it_may() -> None:
             if video.task < 7:
                 with lane.changed:
                     assert lane.changed.wait_for(lambda: lane.held == 120, timeout=60)  # noqa: B023
+
+
+def test_a_lane_has_its_own_limit_however_few_there_are() -> None:
+    turn = Turn()
+    decoders = Decoders(make=cast(Any, lambda: ThreeChunks(turn)), first=2, most=2)
+    none: Iterator[tuple[int, Request]] = iter(())
+    plan: Any = None
+    with closing(DecodeAhead(none, plan, decoders, buffer_bytes=1 << 40)) as decoded:
+        assert {lane.limit for lane in decoded._lanes} == {LANE_BYTES}
 
 
 def test_no_more_bytes_wait_than_the_limit_but_for_a_single_chunk() -> None:
