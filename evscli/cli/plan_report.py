@@ -269,7 +269,8 @@ def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
     parts = ", ".join(f"{name} {duration_text(value)}" for name, value in duration.parts.items())
     yield "parts", parts
     engine = prepared.engine
-    decoders = count_text(engine.lanes * len(engine.devices), "decoder")
+    most = count_text(engine.lanes * len(engine.devices), "decoder")
+    decoders = most if engine.processes else f"up to {most}"
     workers = count_text(len(engine.devices), "worker")
     yield "bottleneck", f"{WAITS[duration.bottleneck]} (by {decoders} and {workers})"
     yield (

@@ -12,8 +12,7 @@ from evscli.corpus.decoding.process import DecoderProcess
 FIRST = 2
 """The number of decoder processes that a worker begins with, unless a number is given.
 
-An encoder on two cores was slower with one of them beside it, for which it never waited: a decoder
-stops all of its threads, so that it is better to have decoded sooner.
+On two cores an encoder with one beside it was slower than with two (benchmarks/corpus.py).
 """
 
 MOST_WAITING = 0.1
