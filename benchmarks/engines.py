@@ -109,8 +109,8 @@ def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5, workers: int 
         title="Workers: processes, actors of Ray, and one alone",
         body=(
             f"{len(videos)} videos, mini, V-CAST at 0.3; median and range of {rounds} rounds in "
-            "turns, equal tensors; the one worker has the threads of all, and its modules are loaded. "
-            "The cluster was started before; load of the machine by all that ran: "
+            "turns, equal tensors; the one worker has the threads of all, and its modules are "
+            "loaded. The cluster was started before; load of the machine by all that ran: "
             f"{os.getloadavg()[1]:.1f}.\n\n"
             f"| {workers} workers in, or one | until they are up | work |\n|---|---:|---:|\n{rows}"
         ),
