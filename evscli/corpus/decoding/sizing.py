@@ -9,11 +9,8 @@ from math import ceil
 
 from evscli.corpus.decoding.process import DecoderProcess
 
-FIRST = 2
-"""The number of decoder processes that a worker begins with, unless a number is given.
-
-On two cores an encoder with one beside it was slower than with two (benchmarks/corpus.py).
-"""
+FIRST = 1
+"""The number of decoder processes that a worker begins with, unless a number is given."""
 
 MOST_WAITING = 0.1
 """The share of its time that an encoder may wait for frames before it gets more decoders."""

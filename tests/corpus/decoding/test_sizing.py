@@ -74,10 +74,10 @@ def test_lanes_grow_by_what_waiting_says_and_are_doubled_at_most(
 @pytest.mark.parametrize(
     ("engine", "first", "most"),
     [
-        (Engine(cores=64), 2, 64),
-        (Engine(cores=2), 2, 2),
+        (Engine(cores=64), 1, 64),
+        (Engine(cores=2), 1, 2),
         (Engine(cores=1), 1, 1),
-        (Engine(cores=64, devices=("cuda:0",) * 8), 2, 8),
+        (Engine(cores=64, devices=("cuda:0",) * 8), 1, 8),
         (Engine(cores=2, devices=("cpu",) * 4), 1, 1),
         (Engine(cores=2, processes=5), 5, 5),
         (Engine(cores=64, processes=6, devices=("cuda:0", "cuda:1")), 3, 3),
