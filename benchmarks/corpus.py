@@ -34,6 +34,7 @@ from evscli.store import StoreWriter
 from evscli.store.schema import list_shards
 
 SINGLE = "a file for each video"
+SIZED = "engine, decoders sized by waiting"
 SAMPLES = Path(__file__).parents[1] / "sample_videos"
 
 
@@ -63,8 +64,8 @@ def single_files(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path
         save_file(whole, folder / f"{video.id}.safetensors")
 
 
-def engine(processes: int) -> Callable[[Sequence[VideoInput], VideoPruner, Path], None]:
-    """Return the local engine with this number of decoder processes."""
+def engine(processes: int | None) -> Callable[[Sequence[VideoInput], VideoPruner, Path], None]:
+    """Return the local engine with this number of decoder processes, None for its own choice."""
 
     def run(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
         asked = Engine(processes=processes)
@@ -96,6 +97,7 @@ def compare(
         SINGLE: single_files,
         "engine, 1 decoder process": engine(1),
         "engine, 2 decoder processes": engine(2),
+        SIZED: engine(None),
     }
     with tempfile.TemporaryDirectory() as temporary:
 
@@ -133,6 +135,7 @@ def measure(*, rounds: int = 3, warm: int = 1, copies: int = 4, samples: int = 5
         for name, taken in turns.medians.items()
     )
     spreads = {name: turns.of(name) for name in turns.seconds}
+    spreads["sized / loop"] = turns.ratio(SIZED, "plain loop")
     spreads["engine / loop"] = turns.ratio("engine, 2 decoder processes", "plain loop")
     return Report(
         title="Many videos: the local engine against a plain loop",
@@ -154,6 +157,7 @@ BENCHMARK = Benchmark(
     code=(
         "corpus/executors/local.py",
         "corpus/decoding/ahead.py",
+        "corpus/decoding/sizing.py",
         "corpus/executors/pruning.py",
         "corpus/executors/groups.py",
     ),

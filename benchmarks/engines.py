@@ -1,9 +1,10 @@
-"""Two workers in processes against two in actors of a Ray cluster on the same machine.
+"""Two workers in processes, in actors of a Ray cluster, and one worker on the same machine.
 
-The seconds until the workers are up, model and all, are measured apart from those of the work:
-the first are paid once for each run. Ray gives its workers a low priority. This is turned off here,
-since a machine that does something else would slow one way only. All stores must hold the same
-tensors.
+The one worker computes with as many threads as the two together, in the process of the command, as
+`evs prune` does without `--workers`. The seconds until the workers are up, model and all, are
+measured apart from those of the work: the first are paid once for each run. Ray gives its workers a
+low priority. This is turned off here, since a machine that does something else would slow one way
+only. All stores must hold the same tensors.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from evscli.job.loading import make_pruner
 from evscli.records import VideoInput
 from evscli.store import open_store
 
+ONE = "one worker"
+
 
 class Watch(Silent):
     """A listener that records when the workers are up."""
@@ -58,7 +61,7 @@ def run(prune: Callable[..., list[Summary]], videos: Sequence[VideoInput], folde
 
 
 def check_equal(one: Path, other: Path) -> None:
-    """Raise SystemExit unless both stores hold the same tensors."""
+    """Raise SystemExit unless two stores hold the same tensors."""
     first, second = open_store(one), open_store(other)
     if list(first) != list(second):
         raise SystemExit("the stores hold other videos")
@@ -72,16 +75,18 @@ def check_equal(one: Path, other: Path) -> None:
 def compare(videos: Sequence[VideoInput], workers: int, rounds: int) -> dict[str, list[Took]]:
     """Run the ways in turns."""
     ways = {
+        ONE: partial(prune_corpus, engine=Engine()),
         "processes": partial(prune_corpus, engine=Engine(devices=("cpu",) * workers)),
         "actors": partial(prune_on_ray, engine=Engine(), workers=workers),
     }
     took: dict[str, list[Took]] = {name: [] for name in ways}
     for number in range(rounds + 1):  # the first one warms up
         with tempfile.TemporaryDirectory() as temporary:
-            for name, way in ways.items():
-                taken = run(way, videos, Path(temporary) / name)
+            for name in [*ways][:: -1 if number % 2 else 1]:
+                taken = run(ways[name], videos, Path(temporary) / name)
                 took[name] += [taken] if number or not rounds else []
-            check_equal(*(Path(temporary) / name for name in ways))
+            for name in ways:
+                check_equal(Path(temporary) / ONE, Path(temporary) / name)
     return took
 
 
@@ -97,14 +102,17 @@ def measure(*, rounds: int = 2, copies: int = 8, samples: int = 5, workers: int 
         for name, taken in took.items()
     )
     figures = {f"{name} up": statistics.median(t.start for t in took[name]) for name in took}
+    pairs = zip(took["processes"], took[ONE], strict=True)
+    figures["processes / one"] = statistics.median(two.work / one.work for two, one in pairs)
     figures |= {f"{name} work": statistics.median(t.work for t in took[name]) for name in took}
     return Report(
-        title="Workers: processes against actors of Ray",
+        title="Workers: processes, actors of Ray, and one alone",
         body=(
             f"{len(videos)} videos, mini, V-CAST at 0.3; median and range of {rounds} rounds in "
-            "turns, equal tensors. The cluster was started before; load of the machine by all that "
-            f"ran: {os.getloadavg()[1]:.1f}.\n\n"
-            f"| {workers} workers in | until they are up | work |\n|---|---:|---:|\n{rows}"
+            "turns, equal tensors; the one worker has the threads of all, and its modules are "
+            "loaded. The cluster was started before; load of the machine by all that ran: "
+            f"{os.getloadavg()[1]:.1f}.\n\n"
+            f"| {workers} workers in, or one | until they are up | work |\n|---|---:|---:|\n{rows}"
         ),
         figures=figures,
     )

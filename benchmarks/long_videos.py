@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Benchmark, Report
-from benchmarks.memory import anonymous_kib
+from benchmarks.harness.peaks import anonymous_kib
 from evscli.pruners import check_selection, select_tokens
 from evscli.records import VideoTokens
 

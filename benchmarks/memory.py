@@ -10,10 +10,7 @@ machine for one without free memory, or tokens would stay there.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +19,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForImageTextToText, Qwen3VLConfig
 
-from benchmarks.harness import Benchmark, Report, interpreter
+from benchmarks.harness import Benchmark, Report
+from benchmarks.harness.peaks import peak_of
 from evscli.store import open_store
 
 FPS, HEIGHT, WIDTH = 24, 360, 640
-
-LITTLE = "from evscli import scratch; scratch.free_memory = lambda: 0; "
-"""The code by which `evs` takes this machine for one without free memory."""
 
 
 def write_clip(path: Path, seconds: int) -> None:
@@ -74,29 +69,6 @@ def write_checkpoint(folder: Path) -> None:
         "size": {"shortest_edge": 4096, "longest_edge": 25165824 * 8},
     }
     (folder / "video_preprocessor_config.json").write_text(json.dumps(processor))
-
-
-def anonymous_kib(pid: int) -> int:
-    """Return RssAnon of a process in KiB, 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
-
-
-def peak_of(command: list[str]) -> tuple[float, float]:
-    """Return the peak of anonymous MiB and the seconds of an `evs` command."""
-    start, peak = time.monotonic(), 0
-    with Path(os.devnull).open("w") as nowhere:
-        process = interpreter.start(LITTLE + interpreter.EVS, *command, out=nowhere)
-    watcher = threading.Event()
-    while process.poll() is None:
-        peak = max(peak, anonymous_kib(process.pid))
-        watcher.wait(0.01)
-    if process.wait():
-        raise SystemExit(f"evs {' '.join(command)} failed")
-    return peak / 1024, time.monotonic() - start
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,22 @@
 """The speed of the pruners, in passes of one norm over the same tokens.
 
 Every round runs the norm passes, the methods of evs and plain forms of them written from the
-published formulas, one after the other, so that a busy machine slows all of them alike. The figures
-are medians.
+published formulas in turns, so that a busy machine slows all of them alike. The figures are
+medians, ratios those of ratios within a round.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.harness import Benchmark, Report
+from benchmarks.harness.turns import Spread, Turns, medians_of, ranges_of, spread_of, take_turns
 from evscli.pruners import check_selection, select_tokens
 from evscli.records import VideoTokens
 
@@ -155,16 +155,10 @@ def synthetic_tokens(frames: int, dtype: torch.dtype) -> Tensor:
     return embeds.to(dtype)
 
 
-def compare(embeds: Tensor, rounds: int) -> dict[str, float]:
-    """Return median seconds of each case. One round to warm up is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in CASES}
-    for number in range(rounds + 1):
-        for name, run in CASES.items():
-            taken = timed(run, embeds)
-            if number or not rounds:
-                seconds[name].append(taken)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    return medians | {name: timed(run, embeds) for name, run in ONCE.items()}
+def compare(embeds: Tensor, rounds: int) -> Turns[Tensor]:
+    """Run all cases in turns."""
+    runs = {name: partial(run, embeds) for name, run in CASES.items()}
+    return take_turns(runs, rounds=max(1, rounds), warm=1 if rounds else 0)
 
 
 def timed(run: Callable[[Tensor], Tensor], embeds: Tensor) -> float:
@@ -183,43 +177,64 @@ def agreement(embeds: Tensor) -> dict[str, float]:
     return shares
 
 
-def table(seconds: dict[str, float]) -> str:
+def table(turns: Turns[Tensor], once: dict[str, float]) -> str:
     """Return a Markdown table of one dtype's medians."""
-    fastest = min(seconds["x.norm(dim=-1)"], seconds["torch.linalg.vector_norm"])
+    medians = turns.medians | once
+    fastest = min(medians["x.norm(dim=-1)"], medians["torch.linalg.vector_norm"])
     lines = [
         "| case | ms | passes of `x.norm` | passes of the fastest norm |",
         "|---|---:|---:|---:|",
     ]
-    for name, value in seconds.items():
-        passes = value / seconds["x.norm(dim=-1)"]
-        lines.append(f"| {name} | {value * 1e3:.1f} | {passes:.2f} | {value / fastest:.2f} |")
-    gains = [f"{name} {seconds[plain] / seconds[name]:.1f} times" for name, plain in PLAIN.items()]
+    for name, value in medians.items():
+        took = turns.of(name) if name in turns.seconds else spread_of([value])
+        passes = value / medians["x.norm(dim=-1)"]
+        lines.append(
+            f"| {name} | {took.text('.1f', by=1000)} | {passes:.2f} | {value / fastest:.2f} |"
+        )
+    gains = [
+        f"{name} {turns.ratio(plain, name).text('.1f')} times" for name, plain in PLAIN.items()
+    ]
     lines += ["", f"Faster than the plain form: {', '.join(gains)}."]
-    looped = seconds["vcast, loop over frames"] / seconds["vcast"]
-    lines.append(f"Than a loop over frames, which caches like better: vcast {looped:.1f} times.")
+    looped = turns.ratio("vcast, loop over frames", "vcast").text(".1f")
+    lines.append(f"Than a loop over frames, which caches like better: vcast {looped} times.")
     return "\n".join(lines)
+
+
+def spreads_of(turns: Turns[Tensor], dtype: str) -> dict[str, Spread]:
+    """Return the spreads of one dtype: milliseconds by case, and how much faster ours are."""
+    found = {
+        f"{dtype} {case}": spread_of([1000 * value for value in values])
+        for case, values in turns.seconds.items()
+    }
+    for method, plain in PLAIN.items():
+        found[f"{dtype} plain / {method}"] = turns.ratio(plain, method)
+    return found | {f"{dtype} loop / vcast": turns.ratio("vcast, loop over frames", "vcast")}
 
 
 def measure(*, rounds: int = 5, frames: int = 384) -> Report:
     """Measure medians over `rounds` rounds on `frames` frames, in two dtypes."""
     body = (
-        f"{frames} x {CELLS[0] * CELLS[1]} tokens of width {WIDTH}, budget {BUDGET}; medians over "
-        f"{rounds} rounds that alternate the cases; glean once."
+        f"{frames} x {CELLS[0] * CELLS[1]} tokens of width {WIDTH}, budget {BUDGET}; medians "
+        f"(least to most) over {rounds} rounds in turns; glean once."
     )
-    figures: dict[str, float] = {}
+    spreads: dict[str, Spread] = {}
     for name in ("float32", "bfloat16"):
         embeds = synthetic_tokens(frames, getattr(torch, name))
-        seconds, shares = compare(embeds, rounds), agreement(embeds)
-        said = ", ".join(f"{key} {value:.4f}" for key, value in shares.items())
+        turns, shares = compare(embeds, rounds), agreement(embeds)
+        once = {case: timed(run, embeds) for case, run in ONCE.items()}
+        kept = ", ".join(f"{key} {value:.4f}" for key, value in shares.items())
         body += (
-            f"\n\n## {name}\n\n{table(seconds)}\n"
-            f"Share of the plain form's tokens (scored in this dtype) that ours keeps: {said}."
+            f"\n\n## {name}\n\n{table(turns, once)}\n"
+            f"Share of the plain form's tokens (scored in this dtype) that ours keeps: {kept}."
         )
-        figures |= {f"{name} {case}": 1000 * value for case, value in seconds.items()}
-        for method, plain in PLAIN.items():
-            figures[f"{name} plain / {method}"] = seconds[plain] / seconds[method]
-        figures[f"{name} loop / vcast"] = seconds["vcast, loop over frames"] / seconds["vcast"]
-    return Report(title="Speed of the pruners", body=body, figures=figures)
+        spreads |= spreads_of(turns, name)
+        spreads |= {f"{name} {case}": spread_of([1000 * value]) for case, value in once.items()}
+    return Report(
+        title="Speed of the pruners",
+        body=body,
+        figures=medians_of(spreads),
+        spread=ranges_of(spreads),
+    )
 
 
 BENCHMARK = Benchmark(

@@ -65,6 +65,7 @@ MOST_LINES = 27_000 + sum(
         "decoding by hardware": 195,
         "short videos encoded together": 375,
         "hidden states that stay on a device": 85,
+        "decoders that grow in number while the encoder waits": 120,
     }.values()
 )
 """The most lines of the package that are not blank: those of the redesign, and for each capability

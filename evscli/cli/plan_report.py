@@ -35,6 +35,9 @@ WAITS = {
 }
 
 
+OTHER = {"decode": "encode", "encode": "decode"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlanRow:
     """The forecast of one selection."""
@@ -115,8 +118,14 @@ def document(estimate: Estimate, prepared: Prepared, rows: Sequence[PlanRow]) ->
         "token_bytes": estimate.token_bytes,
         "stores": [row_values(row) for row in rows],
         "failures": [asdict(failure) for failure in estimate.failures],
-        "time": time and {**asdict(time), "seconds": time.seconds, "bottleneck": time.bottleneck},
+        "time": time and time_values(time),
     }
+
+
+def time_values(duration: Duration) -> dict[str, Any]:
+    """Return the time of a run as JSON values."""
+    names = ("seconds", "bottleneck", "bound")
+    return {**asdict(duration), **{name: getattr(duration, name) for name in names}}
 
 
 def row_values(row: PlanRow) -> dict[str, Any]:
@@ -260,9 +269,15 @@ def time_pairs(duration: Duration, prepared: Prepared) -> Pairs:
     parts = ", ".join(f"{name} {duration_text(value)}" for name, value in duration.parts.items())
     yield "parts", parts
     engine = prepared.engine
-    decoders = count_text(engine.lanes * len(engine.devices), "decoder")
+    most = count_text(engine.lanes * len(engine.devices), "decoder")
+    decoders = most if engine.processes else f"up to {most}"
     workers = count_text(len(engine.devices), "worker")
     yield "bottleneck", f"{WAITS[duration.bottleneck]} (by {decoders} and {workers})"
+    yield (
+        "decoders",
+        f"{duration.decoders:,} would keep {workers} busy; with {decoders} "
+        f"{WAITS[duration.bound]} takes longer than {WAITS[OTHER[duration.bound]]}",
+    )
     yield "estimated", f"from {count_text(duration.videos, 'video')} tried here"
 
 

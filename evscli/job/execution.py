@@ -47,7 +47,8 @@ class Execution(Checked):
     processes: Annotated[
         int | None,
         Option(
-            "Processes that decode. Default: one less than the number of cores.",
+            "Processes that decode. Default: few at first, and more while encoding waits for them, "
+            "up to the number of cores.",
             metavar="N",
             least=1,
         ),

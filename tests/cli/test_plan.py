@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from evscli.cli.plan_report import time_pairs, time_values
+from evscli.corpus.estimate.duration import Duration
+from evscli.corpus.executors.engine import Engine
 from evscli.store import open_store
 from tests.cli.in_process import run_here
 from tests.evs import Result, run_evs
@@ -64,6 +68,8 @@ def test_a_plan_is_what_a_run_then_does(videos: Path, tmp_path: Path) -> None:
     assert (said["videos"], said["looked_into"], said["exact"]) == (5, 5, True)
     assert said["time"]["videos"] == 2
     assert said["time"]["seconds"] > said["time"]["load"] > 0
+    assert said["time"]["decoders"] >= 1
+    assert said["time"]["bound"] in {"decode", "encode"}
 
     again = run_evs("plan", *given, cwd=tmp_path, before=install)
     assert again.code == 0
@@ -76,6 +82,22 @@ def test_a_plan_is_what_a_run_then_does(videos: Path, tmp_path: Path) -> None:
         (videos / "c.mp4").unlink()
     assert (document(left)["to_do"], document(left)["time"]) == (1, None)
     assert {row["done"] for row in document(left)["stores"]} == {2}
+
+
+@pytest.mark.parametrize(
+    ("decode", "expected"),
+    [
+        (25.0, "10 would keep 2 workers busy; with 4 decoders decoding takes longer than encoding"),
+        (5.0, "10 would keep 2 workers busy; with 4 decoders encoding and pruning takes longer"),
+    ],
+)
+def test_people_see_how_many_decoders_the_workers_need(decode: float, expected: str) -> None:
+    duration = Duration(videos=2, load=7, decode=decode, encode=10, write=1, cores=2, decoders=10)
+    engine = Engine(devices=("cuda:0", "cuda:1"), processes=4)
+    prepared: Any = SimpleNamespace(engine=engine)
+    pairs = dict(time_pairs(duration, prepared))
+    assert expected in pairs["decoders"]
+    assert time_values(duration)["bound"] == ("decode" if decode > 10 else "encode")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ there a decoder stops all threads of an encoder, which wait for each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from os import sched_getaffinity
 
 import torch
@@ -31,6 +32,14 @@ class Duration:
     write: float
     cores: float
     """The seconds of all work on the machine's cores, if none were ever idle."""
+    decoders: int
+    """The least number of decoder processes, each on a core of its own, for which no worker has to
+    wait."""
+
+    @property
+    def bound(self) -> str:
+        """The slower of decoding and encoding, each on cores of its own: `decode` or `encode`."""
+        return "decode" if self.decode > self.encode else "encode"
 
     @property
     def parts(self) -> dict[str, float]:
@@ -62,6 +71,7 @@ def duration_of(
         encode=encode / encoders(engine),
         write=write / len(engine.devices),
         cores=(decode + encode * busy_cores(engine) + write) / len(sched_getaffinity(0)),
+        decoders=max(1, ceil(decode * encoders(engine) / encode)),
     )
 
 

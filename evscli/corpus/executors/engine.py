@@ -8,6 +8,7 @@ from os import sched_getaffinity
 from typing import Protocol
 
 from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.decoding.sizing import FIRST, Decoders
 from evscli.corpus.resume import Retries
 from evscli.corpus.share import Share
 from evscli.corpus.tasks import Done, Summary, Task
@@ -35,8 +36,8 @@ class Engine:
     devices: Sequence[str] = ("cpu",)
     """The devices, one for every worker."""
     processes: int | None = None
-    """The number of processes that decode videos. The default is one less than the number of cores,
-    and at least one for each worker."""
+    """The number of processes that decode videos, for all workers together. The default is few
+    at first, and more where an encoder waits for frames, up to the number of cores."""
     cores: int = field(default_factory=lambda: len(sched_getaffinity(0)))
     """The number of cores for all workers together. The default is those of this machine."""
     timeout: float | None = None
@@ -74,14 +75,17 @@ class Engine:
 
     @property
     def lanes(self) -> int:
-        """The number of decoder processes of each worker."""
-        wanted = self.processes or self.cores - 1
-        return max(1, wanted // len(self.devices))
+        """The most decoder processes of each worker."""
+        return max(1, (self.processes or self.cores) // len(self.devices))
 
-    def decoders(self, *, most: int | None = None) -> list[DecoderProcess]:
-        """Return the decoder processes of one worker, not yet started."""
+    def decoders(self, *, most: int | None = None) -> Decoders:
+        """Return the decoder processes of one worker, not yet started.
+
+        There are as many as asked for, or else few at first. More than `most` find no work.
+        """
         count = self.lanes if most is None else min(self.lanes, most)
-        return [self.decoder() for _ in range(count)]
+        first = count if self.processes else min(count, FIRST)
+        return Decoders(make=self.decoder, first=first, most=count)
 
     def decoder(self) -> DecoderProcess:
         """Return one decoder process, not yet started."""

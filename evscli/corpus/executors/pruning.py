@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Protocol
 
 from evscli.corpus.decoding.ahead import DecodeAhead, Planner
-from evscli.corpus.decoding.process import DecoderProcess
+from evscli.corpus.decoding.sizing import Decoders
 from evscli.corpus.decoding.wire import Request
 from evscli.corpus.executors.groups import PruneResult, TellBegun, prune_block
 from evscli.corpus.tasks import Done, Outcome, Task, failure_of
@@ -44,7 +44,7 @@ def prune_tasks(
     tasks: TaskSource,
     pruner: VideoPruner,
     writers: Sequence[StoreWriter],
-    decoders: Sequence[DecoderProcess],
+    decoders: Decoders,
     *,
     begun: TellBegun = lambda _: None,
     buffer_bytes: int = BUFFER_BYTES,

@@ -47,6 +47,16 @@ def test_more_decoders_move_the_bottleneck_and_no_more_than_there_are_videos_hel
     assert of(many, tasks=3).decode == 100 / 3
 
 
+def test_the_decoders_that_workers_need_do_not_depend_on_how_many_there_are() -> None:
+    # 100 s of decoding, while two workers encode for 10 s each
+    assert {of(replace(GPUS, processes=count)).decoders for count in (1, 4, 40)} == {10}
+    assert of(GPUS).bound == "decode"
+    assert of(replace(GPUS, processes=10)).bound == "encode"
+    assert of(Engine(devices=("cuda:0",), cores=64)).decoders == 5
+    slow = replace(EFFORT, encode_seconds=1000)
+    assert duration_of(FORECAST, 1, slow, GPUS, tasks=9, load=0).decoders == 1
+
+
 def test_workers_that_share_a_gpu_are_no_faster() -> None:
     shared = Engine(devices=("cuda:0", "cuda:0"), processes=4)
     assert of(shared).encode == 20
