@@ -48,7 +48,9 @@ README = (
     "{inside[Molmo2 stts 0.5 after 3]:.2f} at 0.5 "
     "({inside[Qwen3-VL-2B stts 0.5 after 3, over]:.2f} and "
     "{inside[Molmo2 stts 0.5 after 3, over]:.2f})",
-    "The local engine takes {corpus[engine / loop]:.2f} of the time of a plain loop",
+    "The local engine takes {corpus[samples sized / loop]:.2f} of the time of a plain loop over the "
+    "sample videos, of which encoding takes the most and keeps both cores busy, and "
+    "{corpus[alike sized / loop]:.2f} over clips of which decoding takes about as long",
     "A ten-minute clip peaks {memory[difference]:.0f} MiB above a ten-second one, with "
     "{memory[tokens, GiB]:.1f} GiB of tokens before pruning",
 )
@@ -73,10 +75,12 @@ CORPORA = (
     "were {reading[packed, %]:.1f}% full; of eight videos padded to the longest, "
     "{reading[padded, %]:.1f}% would be tokens",
     "On {corpus[cores]:d} cores of {corpus[processor]} without a GPU",
-    "{corpus[engine, 2 decoder processes]:.2f} s with two decoder processes and "
-    "{corpus[engine, 1 decoder process]:.2f} s with one, against {corpus[plain loop]:.2f} s of a "
-    "plain loop",
-    "Decoding alone takes {corpus[decoding]:.2f} s and encoding alone {corpus[encoding]:.2f} s",
+    "{corpus[samples sized]:.2f} s, against {corpus[samples plain loop]:.2f} s of a plain loop, "
+    "with equal shards. Decoding alone takes {corpus[samples decoding]:.2f} s and encoding alone "
+    "{corpus[samples encoding]:.2f} s on both cores",
+    "Of clips whose decoding takes about as long as their encoding ({corpus[alike decoding]:.2f} "
+    "and {corpus[alike encoding]:.2f} s) it takes {corpus[alike sized]:.2f} s, against "
+    "{corpus[alike plain loop]:.2f} s, {corpus[alike loop / sized]:.2f} times as fast",
     "{engines[actors up]:.1f} s against {engines[processes up]:.1f} s until they are up",
     "then {engines[actors work]:.1f} s against {engines[processes work]:.1f} s for the work",
     "40 of them damaged, in {soak[seconds]:.0f} s. Memory of all processes together rises to "
