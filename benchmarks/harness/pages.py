@@ -127,6 +127,8 @@ SERVING = (
 )
 
 PERFORMANCE = (
+    "`evs` takes {decode[long ours]:.1f} s of processor time and transformers "
+    "{decode[long transformers]:.1f} s, {decode[long transformers / ours]:.1f} times as much",
     "the time that the FLOPs left say, {inside[vcast, least over]:.2f} to "
     "{inside[vcast, most over]:.2f} times",
     "{inside[Molmo2 vcast 0.5 input]:.2f} of the time is left at budget 0.5 and "
