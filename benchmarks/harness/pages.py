@@ -48,8 +48,8 @@ README = (
     "{inside[Molmo2 stts 0.5 after 3]:.2f} at 0.5 "
     "({inside[Qwen3-VL-2B stts 0.5 after 3, over]:.2f} and "
     "{inside[Molmo2 stts 0.5 after 3, over]:.2f})",
-    "The local engine takes {corpus[samples sized / loop]:.2f} of the time of a plain loop over the "
-    "sample videos, of which encoding takes the most and keeps both cores busy, and "
+    "The local engine takes {corpus[samples sized / loop]:.2f} of the time of a plain loop over "
+    "the sample videos, of which encoding takes the most and keeps both cores busy, and "
     "{corpus[alike sized / loop]:.2f} over clips of which decoding takes about as long",
     "A ten-minute clip peaks {memory[difference]:.0f} MiB above a ten-second one, with "
     "{memory[tokens, GiB]:.1f} GiB of tokens before pruning",
