@@ -1,7 +1,7 @@
 """Many videos into one store: the local engine against a plain loop over videos.
 
 The loop decodes, encodes, prunes and writes one video after the other in one process, with the same
-functions. Another one saves a file for each video, with the tensors alone and nothing that makes
+functions; one thread decodes. Another one decodes on all cores, and a third saves a file for each video, with the tensors alone and nothing that makes
 them durable. All ways take turns in one process with the model loaded; the clean process that
 children are forks of has been started before. Decoding alone and encoding alone then show which of
 them the engine waits for. The stores of all ways but the second must hold the same bytes.
@@ -28,9 +28,9 @@ from evscli.corpus.inputs import find_videos
 from evscli.corpus.tasks import Done, Summary, Task
 from evscli.encoders import load_encoder
 from evscli.pipeline import VideoPruner, encode, plan_video
-from evscli.pipeline.frames import decoded_once, resized
+from evscli.pipeline.frames import ahead, decoded_once, resized
 from evscli.pruners import check_selection
-from evscli.records import VideoInput
+from evscli.records import PrunedVideo, VideoInput
 from evscli.store import StoreWriter
 from evscli.store.schema import list_shards
 
@@ -52,7 +52,23 @@ class Silent:
 
 
 def loop(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
-    """Prune one video after the other."""
+    """Prune one video after the other, each decoded by one thread."""
+    with StoreWriter(folder, pruner.configs[0]) as writer:
+        for video in videos:
+            writer.add(pruned_by_one(video, pruner))
+
+
+def pruned_by_one(video: VideoInput, pruner: VideoPruner) -> PrunedVideo:
+    """Prune a video that one thread decodes, the next chunk while the last one is encoded."""
+    planned = plan_video(video, pruner.encoder)
+    frames = partial(resized, pruner.encoder, planned, threads=1)
+    _, record = next(pruner.prune_planned(planned, [0], frames=lambda: ahead(frames())))
+    assert isinstance(record, PrunedVideo), record
+    return record
+
+
+def own_loop(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path) -> None:
+    """Prune one video after the other by `VideoPruner`, which decodes on all cores."""
     with StoreWriter(folder, pruner.configs[0]) as writer:
         for video in videos:
             writer.add(pruner(video))
@@ -62,7 +78,7 @@ def single_files(videos: Sequence[VideoInput], pruner: VideoPruner, folder: Path
     """Prune one video after the other, and save each into a file of its own."""
     folder.mkdir()
     for video in videos:
-        tensors = pruner(video).tensors()
+        tensors = pruned_by_one(video, pruner).tensors()
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(whole, folder / f"{video.id}.safetensors")
 
@@ -83,7 +99,7 @@ def alone(videos: Sequence[VideoInput], pruner: VideoPruner) -> tuple[float, flo
     for video in videos:
         start = time.perf_counter()
         planned = plan_video(video, pruner.encoder)
-        frames = decoded_once(partial(resized, pruner.encoder, planned), planned)
+        frames = decoded_once(partial(resized, pruner.encoder, planned, threads=1), planned)
         decoding += time.perf_counter() - start
         start = time.perf_counter()
         encode(planned, pruner.encoder, frames=frames).prune(pruner.requests[0])
@@ -98,6 +114,7 @@ def compare(
     ways = {
         "plain loop": loop,
         SINGLE: single_files,
+        "loop, decoding on all cores": own_loop,
         "engine, 1 decoder process": engine(1),
         "engine, 2 decoder processes": engine(2),
         SIZED: engine(None),

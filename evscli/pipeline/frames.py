@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
+from os import sched_getaffinity
 
 import torch
 from torch import Tensor
@@ -50,10 +51,16 @@ def resized_here(encoder: VideoEncoder, planned: PlannedVideo, frames: Frames) -
     return lambda: (encoder.resize(chunk, planned.plan) for chunk in frames())
 
 
-def resized(encoder: VideoEncoder, planned: PlannedVideo) -> Generator[FrameChunk]:
-    """Yield the planned frames at the size that the encoder sees."""
+def resized(
+    encoder: VideoEncoder, planned: PlannedVideo, *, threads: int | None = None
+) -> Generator[FrameChunk]:
+    """Yield the planned frames at the size that the encoder sees.
+
+    They are decoded by `threads`, by default one for each core.
+    """
+    frames, threads = encoder.chunk_frames, threads or len(sched_getaffinity(0))
     plan = planned.plan
-    for chunk in decode_frames(planned.index, plan, chunk_frames=encoder.chunk_frames):
+    for chunk in decode_frames(planned.index, plan, chunk_frames=frames, threads=threads):
         yield encoder.resize(chunk, plan)
 
 

@@ -6,8 +6,8 @@ and not tensors, so that a process that does nothing else need not import torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from evscli.errors import VideoError
 from evscli.records import FrameChunk, FramePlan, IntArray
 from evscli.video.cursor import Cursor
 from evscli.video.hardware import AcceleratedFrames
+from evscli.video.side_by_side import SideBySide, stretches
 from evscli.video.timeline import VideoIndex
 
 Levels: TypeAlias = NDArray[np.uint8]
@@ -27,14 +28,18 @@ Source: TypeAlias = Cursor | AcceleratedFrames
 Note: TypeAlias = Callable[[str], None]
 
 
-def decode_frames(index: VideoIndex, plan: FramePlan, *, chunk_frames: int) -> Iterator[FrameChunk]:
+def decode_frames(
+    index: VideoIndex, plan: FramePlan, *, chunk_frames: int, threads: int = 1
+) -> Iterator[FrameChunk]:
     """Return the planned frames in plan order, turned for a viewer, `chunk_frames` at a time.
 
-    Pixels equal `frame.to_ndarray(format="rgb24")` of a sequential decode bit for bit, turned. The
-    file is closed when the iterator ends or is closed. Raises VideoError, stage "decode", at
-    a frame that is damaged, never comes or has another size than the first.
+    With more `threads` these decode it from several places, in chunks that are smaller by that
+    factor. Pixels equal `frame.to_ndarray(format="rgb24")` of a sequential decode bit for bit,
+    turned. The file is closed when the iterator ends or is closed. Raises VideoError, stage
+    "decode", at a frame that is damaged, never comes or has another size than the first.
     """
-    return _as_tensors(decode_arrays(index, plan, chunk_frames=chunk_frames))
+    arrays = decode_arrays(index, plan, chunk_frames=chunk_frames, threads=threads)
+    return _as_tensors(arrays)
 
 
 def decode_arrays(
@@ -44,6 +49,7 @@ def decode_arrays(
     chunk_frames: int,
     hwaccel: str = "none",
     note: Note = lambda _: None,
+    threads: int = 1,
 ) -> Generator[tuple[int, Levels]]:
     """Return the planned frames as `decode_frames` does, without torch.
 
@@ -53,6 +59,10 @@ def decode_arrays(
     """
     if chunk_frames < 1:
         raise ValueError(f"need at least 1, got {chunk_frames=}")
+    threads = min(threads, chunk_frames) if hwaccel == "none" else 1
+    parts = stretches(index, plan.source_index, chunk_frames // threads)
+    if min(threads, len(parts)) > 1:
+        return _chunks_by_threads(index, plan, parts, threads, chunk_frames // threads)
     return _chunks(index, plan, chunk_frames, partial(_source, hwaccel=hwaccel, note=note))
 
 
@@ -86,6 +96,22 @@ def _chunks(
             stop = min(start + chunk_frames, len(plan.source_index))
             # The chunk is not bound to a name: it must not live on while the next one is filled.
             yield start, _pixels(cursor, reformatter, index, plan, range(start, stop))
+
+
+def _chunks_by_threads(
+    index: VideoIndex, plan: FramePlan, parts: Sequence[range], threads: int, piece: int
+) -> Generator[tuple[int, Levels]]:
+    def decode(source: tuple[Cursor, VideoReformatter], positions: range) -> Levels:
+        return _pixels(*source, index, plan, positions)
+
+    @contextmanager
+    def opened() -> Iterator[tuple[Cursor, VideoReformatter]]:
+        with Cursor(index, wanted=plan.source_index) as cursor:
+            yield cursor, VideoReformatter()
+
+    pieces = SideBySide(parts, opened, decode, threads=min(threads, len(parts)), piece=piece)
+    with closing(pieces):
+        yield from pieces
 
 
 def _pixels(

@@ -129,6 +129,7 @@ def _chunks(
         chunk_frames=request.chunk_frames,
         hwaccel=request.hwaccel,
         note=notes.append,
+        threads=request.threads,
     )
     while True:
         with video_errors("decode", request.video, copy=index.path):

@@ -57,14 +57,17 @@ class DecoderProcess:
         timeout: float | None = None,
         damaged: str = Damaged.trim,
         hwaccel: str = "none",
+        threads: int = 1,
     ) -> None:
         """Set the seconds `timeout` that one video may take, and the policy about `damaged` videos.
 
-        `hwaccel` is the device that decodes. Nothing is started yet.
+        `hwaccel` is the device that decodes, and `threads` are those that decode one video. Nothing
+        is started yet.
         """
         self.timeout = timeout
         self.damaged = damaged
         self.hwaccel = hwaccel
+        self.threads = threads
         self._child: Child | None = None
         self._pipe: Connection
         self._clock: Clock
@@ -101,7 +104,7 @@ class DecoderProcess:
         its end.
         """
         self.make_ready()
-        request = replace(request, damaged=self.damaged, hwaccel=self.hwaccel)
+        request = replace(request, damaged=self.damaged, hwaccel=self.hwaccel, threads=self.threads)
         if request.video.held is not None:
             self._copies = self._copies or copies_folder()
             request = replace(request, copies=self._copies)

@@ -33,6 +33,8 @@ class Request:
     """The policy about damage."""
     hwaccel: str = "none"
     """The device that decodes where it gives the same pixels."""
+    threads: int = 1
+    """The threads that decode one video."""
     copies: Path | None = None
     """The folder for a copy of a video that is not a file of its own."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from os import sched_getaffinity
 from typing import Protocol
 
@@ -81,12 +82,16 @@ class Engine:
     def decoders(self, *, most: int | None = None) -> Decoders:
         """Return the decoder processes of one worker, not yet started.
 
-        There are as many as asked for, or else few at first. More than `most` find no work.
+        There are as many as asked for, or else few at first. More than `most` find no work: each of
+        these decodes by threads on the cores that are left.
         """
         count = self.lanes if most is None else min(self.lanes, most)
         first = count if self.processes else min(count, FIRST)
-        return Decoders(make=self.decoder, first=first, most=count)
+        make = partial(self.decoder, threads=self.lanes // count)
+        return Decoders(make=make, first=first, most=count)
 
-    def decoder(self) -> DecoderProcess:
-        """Return one decoder process, not yet started."""
-        return DecoderProcess(timeout=self.timeout, damaged=self.damaged, hwaccel=self.hwaccel)
+    def decoder(self, *, threads: int = 1) -> DecoderProcess:
+        """Return one decoder process, not yet started, with the threads that decode a video."""
+        return DecoderProcess(
+            timeout=self.timeout, damaged=self.damaged, hwaccel=self.hwaccel, threads=threads
+        )

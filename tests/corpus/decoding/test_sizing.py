@@ -94,3 +94,20 @@ def test_more_decoders_than_videos_are_not_made() -> None:
     given: Callable[[int], Engine] = lambda count: Engine(processes=count)  # noqa: E731
     assert given(8).decoders(most=3).first == 3
     assert Engine(cores=64).decoders(most=3).most == 3
+
+
+@pytest.mark.parametrize(
+    ("engine", "videos", "threads"),
+    [
+        (Engine(cores=8), 1, 8),
+        (Engine(cores=8), 3, 2),
+        (Engine(cores=8), 100, 1),
+        (Engine(cores=8), None, 1),
+        (Engine(cores=8, processes=4), 1, 4),
+        (Engine(cores=8, devices=("cpu", "cpu")), 1, 4),
+    ],
+)
+def test_cores_that_no_other_video_needs_decode_the_few(
+    engine: Engine, videos: int | None, threads: int
+) -> None:
+    assert engine.decoders(most=videos).make().threads == threads
