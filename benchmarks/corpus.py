@@ -1,10 +1,11 @@
 """Many videos into one store: the local engine against a plain loop over videos.
 
-The loop decodes, encodes, prunes and writes one video after the other in one process, with the same
-functions; one thread decodes. Another one decodes on all cores, and a third saves a file for each video, with the tensors alone and nothing that makes
-them durable. All ways take turns in one process with the model loaded; the clean process that
-children are forks of has been started before. Decoding alone and encoding alone then show which of
-them the engine waits for. The stores of all ways but the second must hold the same bytes.
+The loop decodes by one thread, encodes, prunes and writes one video after the other in one process,
+with the same functions. Another one saves a file for each video, with the tensors alone and nothing
+that makes them durable, and a third decodes on all cores. All ways take turns in one process with
+the model loaded; the clean process that children are forks of has been started before. Decoding
+alone and encoding alone then show which of them the engine waits for. The stores of all ways but
+the second must hold the same bytes.
 """
 
 from __future__ import annotations

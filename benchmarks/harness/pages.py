@@ -53,6 +53,8 @@ README = (
     "{corpus[alike sized / loop]:.2f} over clips of which decoding takes about as long",
     "A ten-minute clip peaks {memory[difference]:.0f} MiB above a ten-second one, with "
     "{memory[tokens, GiB]:.1f} GiB of tokens before pruning",
+    "An hour of video in one piece peaks {four_hours[middle, above]:.0f} MiB above a minute, and "
+    "four hours {four_hours[long, above]:.0f} MiB",
 )
 CORPORA = (
     "| a cast | 32,768 | {store_dtype[bfloat16 float16 error]:.2g} "
@@ -127,6 +129,12 @@ SERVING = (
 )
 
 PERFORMANCE = (
+    "a minute peaks at {four_hours[short]:,.0f} MiB, an hour {four_hours[middle, above]:,.0f} MiB "
+    "above that, and four hours {four_hours[long, above]:,.0f} MiB, in "
+    "{four_hours[long, seconds]:.0f} s. With the four hours in memory the peak is "
+    "{four_hours[held]:,.0f} MiB",
+    "became {packing[mini, run, 8192 patches]:.2f} times as fast with `mini` and "
+    "{packing[12x384, run, 8192 patches]:.2f} times with a tower of 12 blocks",
     "`evs` takes {decode[long ours]:.1f} s of processor time and transformers "
     "{decode[long transformers]:.1f} s, {decode[long transformers / ours]:.1f} times as much",
     "the time that the FLOPs left say, {inside[vcast, least over]:.2f} to "
