@@ -181,7 +181,7 @@ def measure(
 
 BENCHMARK = Benchmark(
     measure=measure,
-    smoke={"rounds": 1, "clips": 3, "seconds": 1, "height": 72, "towers": "mini"},
+    smoke={"rounds": 1, "clips": 3, "seconds": 1, "height": 72},
     code=(
         "corpus/executors/groups.py",
         "encoders/encoder.py",
