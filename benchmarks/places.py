@@ -17,18 +17,10 @@ from torch import Tensor
 
 from benchmarks.end_to_end import BUDGET, FPS, Sides, both_sides
 from benchmarks.harness import Benchmark, Report, check_device
-from benchmarks.harness.towers import QWEN3_VL_2B, shrunk
+from benchmarks.harness.towers import QWEN3_VL_2B, WIDE_384, shrunk
 from benchmarks.harness.turns import Spread, clock_of, medians_of, ranges_of, spread_of, take_turns
 from evscli.records import INPUT
 
-SMALL: Mapping[str, Any] = {
-    "depth": 12,
-    "hidden_size": 384,
-    "num_heads": 6,
-    "intermediate_size": 1536,
-    "out_hidden_size": 1024,
-    "deepstack_visual_indexes": [3, 6, 9],
-}
 INSIDE = 2
 AGREEMENT = 0.99
 """The share of tokens that both sides must keep alike in float32: values differ by rounding. In
@@ -97,7 +89,10 @@ def measure(
 ) -> Report:
     """Measure both towers, the large one with `heads` and with a clip of `large_seconds`."""
     named, where = check_device(device), {"dtype": dtype, "device": device}
-    towers = {"small": (SMALL, seconds), "Qwen3-VL-2B": (shrunk(QWEN3_VL_2B, heads), large_seconds)}
+    towers = {
+        "small": (WIDE_384, seconds),
+        "Qwen3-VL-2B": (shrunk(QWEN3_VL_2B, heads), large_seconds),
+    }
     sections, shares = [], {}
     spreads: dict[str, Spread] = {}
     for name, (vision, length) in towers.items():

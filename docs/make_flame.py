@@ -29,7 +29,7 @@ from matplotlib.patches import Rectangle
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.end_to_end import BUDGET, SAMPLED, VISION, write_checkpoint, write_clip
-from benchmarks.places import SMALL
+from benchmarks.harness.towers import WIDE_384
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "flame.png"
 SECONDS, RATE, HEIGHT = 60, 50, 720
@@ -86,7 +86,7 @@ def profile(folder: Path) -> Path:
     clip, model, raw = folder / "clip.mp4", folder / "model", folder / "stacks.txt"
     write_clip(clip, SECONDS, HEIGHT)
     frames = SECONDS * SAMPLED
-    write_checkpoint(model, {**VISION, **SMALL}, frames=frames, dtype=torch.float32)
+    write_checkpoint(model, {**VISION, **WIDE_384}, frames=frames, dtype=torch.float32)
     spy = ["py-spy", "record", "--subprocesses", "-r", str(RATE), "-f", "raw", "-o", str(raw), "--"]
     prune = [sys.executable, "-m", "evscli", "prune", str(clip), "--model", str(model)]
     how = ["--method", "vcast", "--budget", str(BUDGET), "-o", str(folder / "store")]

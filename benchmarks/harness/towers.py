@@ -39,7 +39,7 @@ WIDE_384: Mapping[str, Any] = {
     "num_heads": 6,
     "intermediate_size": 1536,
     "out_hidden_size": 1024,
-    "deepstack_visual_indexes": [2, 5, 8],
+    "deepstack_visual_indexes": [3, 6, 9],
 }
 """The sizes of a tower of no model, between `mini` and those."""
 

@@ -126,18 +126,14 @@ class SideBySide(Generic[Source]):
     def _claim(self) -> int | None:
         """Return the next stretch, once it is near enough to the one that is used."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._claimed <= self._at + self._ahead)
+            ahead = len(self._threads)
+            self._changed.wait_for(lambda: self._closed or self._claimed <= self._at + ahead)
             if self._closed:
                 raise Closed
             if self._claimed == len(self._parts):
                 return None
             self._claimed += 1
             return self._claimed - 1
-
-    @property
-    def _ahead(self) -> int:
-        """The stretches that may be under way behind the one that is used."""
-        return len(self._threads)
 
     def _put(self, number: int, item: Piece | BaseException | None) -> None:
         """Queue an item of a stretch, once there is room. Raises Closed."""

@@ -23,6 +23,7 @@ from evscli.errors import VideoError
 from evscli.pipeline import PlannedVideo
 from evscli.records import FrameChunk, FramePlan, SourceInfo
 from evscli.video import VideoIndex
+from evscli.video.side_by_side import Closed
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,6 @@ DecodedItem = PlannedVideo | FrameChunk | BaseException | None
 
 LANE_BYTES = 128 << 20
 """The most bytes that wait in one lane, so that a long video takes little memory: it has one."""
-
-
-class Closed(Exception):  # noqa: N818 - it ends a thread and is not an error
-    """The error that ends the thread of a lane, whose videos are not wanted any more."""
 
 
 class Lane:
