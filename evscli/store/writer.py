@@ -131,9 +131,16 @@ class StoreWriter:
         self._flush(len(self._staged))
 
     def close(self) -> None:
-        """Flush, and release the store."""
+        """Flush, and release the store.
+
+        A Ctrl-C that comes meanwhile is raised once everything is listed.
+        """
         with self._claim:
-            self.flush()
+            try:
+                self.flush()
+            except KeyboardInterrupt:
+                self.flush()
+                raise
 
     def _open(self, stack: ExitStack) -> None:
         if self.folder.exists() and not self.folder.is_dir():

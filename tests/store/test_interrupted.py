@@ -97,6 +97,7 @@ def test_an_interrupt_anywhere_loses_nothing(
         finally:
             reached, events.left = events.left < 0, -1
         assert opened(folder) == []
+        assert set(added) <= (set(open_store(folder)) if held(folder) else set())
         if (left := (held(folder), *added)) not in recovered:
             recovered.add(left)
             assert_sound(folder, added)
