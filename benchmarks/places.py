@@ -3,22 +3,25 @@
 The same clip goes through evs three times, pruned by V-CAST at the same budget in three places, and
 once through the usual code with transformers, which prunes behind the encoder. They run in one
 process and take turns; see `end_to_end` for the other side. The towers are random: one of 12 blocks
-of width 384, and one of the size of Qwen3-VL-2B's with a shorter clip. Behind the encoder evs and
-the other side keep the same tokens but for rounding, which is checked; the other places choose by
-other values.
+of width 384, and one of the size of Qwen3-VL-2B's with a shorter clip; each runs in float32 and in
+bfloat16. Behind the encoder evs and the other side keep the same tokens but for rounding, which is
+checked; the other places choose by other values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from benchmarks.end_to_end import BUDGET, FPS, Sides, both_sides
 from benchmarks.harness import Benchmark, Report, check_device
 from benchmarks.harness.towers import QWEN3_VL_2B, WIDE_384, shrunk
 from benchmarks.harness.turns import Spread, clock_of, medians_of, ranges_of, spread_of, take_turns
+from evscli.encoders.device import has_units
 from evscli.records import INPUT
 
 INSIDE = 2
@@ -84,20 +87,24 @@ def measure(
     large_seconds: int = 8,
     height: int = 720,
     heads: int = 16,
-    dtype: str = "float32",
+    dtypes: str = "float32,bfloat16",
     device: str = "cpu",
 ) -> Report:
-    """Measure both towers, the large one with `heads` and with a clip of `large_seconds`."""
-    named, where = check_device(device), {"dtype": dtype, "device": device}
-    towers = {
-        "small": (WIDE_384, seconds),
-        "Qwen3-VL-2B": (shrunk(QWEN3_VL_2B, heads), large_seconds),
-    }
+    """Measure both towers in all dtypes, the large one with `heads` and `large_seconds`."""
+    named, towers = (
+        check_device(device),
+        {
+            "small": (WIDE_384, seconds),
+            "Qwen3-VL-2B": (shrunk(QWEN3_VL_2B, heads), large_seconds),
+        },
+    )
+    units = "has" if has_units(torch.device(device), "bfloat16") else "lacks"
     sections, shares = [], {}
     spreads: dict[str, Spread] = {}
-    for name, (vision, length) in towers.items():
+    for dtype, (tower, (vision, length)) in product(dtypes.split(","), towers.items()):
+        name = tower if dtype == "float32" else f"{tower} {dtype}"
         text, found, share = compare(
-            name, vision, rounds=rounds, seconds=length, height=height, **where
+            name, vision, rounds=rounds, seconds=length, height=height, dtype=dtype, device=device
         )
         sections.append(text)
         spreads |= found
@@ -106,9 +113,9 @@ def measure(
         title="One video pruned behind the encoder, inside it and before it",
         body=(
             f"{named}{height * 16 // 9}x{height} H.264 at {FPS} fps, V-CAST at {BUDGET:g}, "
-            f"{dtype}, median (least to most) of {rounds} rounds in turns. "
-            f"`inside` chooses after block {INSIDE}, `input` before the first.\n\n"
-            + "\n\n".join(sections)
+            f"median (least to most) of {rounds} rounds in turns; float32 where no dtype is named, "
+            f"and the device {units} units for bfloat16. `inside` chooses after "
+            f"block {INSIDE}, `input` before the first.\n\n" + "\n\n".join(sections)
         ),
         figures={**medians_of(spreads), **shares},
         spread=ranges_of(spreads),
@@ -124,11 +131,12 @@ BENCHMARK = Benchmark(
         "encoders/pixels.py",
         "models/parts/attention.py",
         "models/parts/packing.py",
+        "models/parts/patch_embedding.py",
         "models/parts/pixels.py",
         "pipeline/passes.py",
         "pruners/methods/vcast.py",
         "pruners/ops/pixels.py",
         "video/decode.py",
     ),
-    minutes=5,
+    minutes=8,
 )

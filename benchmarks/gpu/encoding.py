@@ -225,7 +225,7 @@ def end_to_end(setting: Setting, folder: Path) -> Outcome:  # noqa: ARG001
         large_seconds=seconds,
         height=height,
         heads=heads,
-        dtype="bfloat16",
+        dtypes="bfloat16",
         device=setting.device,
     )
     text = report.body.replace("\n## ", "\n### ")

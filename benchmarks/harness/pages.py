@@ -148,6 +148,8 @@ PERFORMANCE = (
         for tower, name in {
             "12 blocks of width 384, a minute of 720p": "small",
             "24 blocks of width 1,024, 8 s": "Qwen3-VL-2B",
+            "12 blocks of width 384, in bfloat16": "small bfloat16",
+            "24 blocks of width 1,024, in bfloat16": "Qwen3-VL-2B bfloat16",
         }.items()
     ),
     "is done in {places[small input]:.1f} s with all of it",
