@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
@@ -156,7 +157,11 @@ class Cursor:
 
     def _read_group(self, group: int, passed: int) -> Iterator[Event]:
         """Yield the events from where a seek to `group` lands; frame `passed` lies before it."""
-        self._container.seek(int(self._index.keyframe_pts[group]), stream=self._stream)
+        try:
+            self._container.seek(int(self._index.keyframe_pts[group]), stream=self._stream)
+        except av.FFmpegError:  # the format has no way to it, whatever it states about seeking
+            self._seeks = False
+            return
         # Some containers land between key frames, where nothing can be decoded.
         all_packets = demuxed(self._container.demux(self._stream))
         packets = dropwhile(lambda p: not _is_start(p), all_packets)

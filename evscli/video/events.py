@@ -105,7 +105,7 @@ def demuxed(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
     """Yield packets as far as the demuxer gets, and always a last one that empties the decoder."""
     try:
         yield from packets
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):  # the second is a stream that was not there before
         yield cast("VideoPacket", av.Packet())
 
 

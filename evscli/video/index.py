@@ -150,6 +150,7 @@ def _index(path: Path, stream: VideoStream, scan: Scan, survey: Survey | None) -
         coded_size=(first_frame.height, first_frame.width),
         rotation=rotation,
         mirrored=mirrored,
+        codec=stream.codec_context.codec.canonical_name,
     )
 
 

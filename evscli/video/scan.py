@@ -173,6 +173,8 @@ def _packets(container: InputContainer, scan: Scan) -> Iterator[Packet[Stream]]:
         yield from container.demux()
     except av.FFmpegError as error:
         scan.broken = str(error.strerror)
+    except IndexError:  # PyAV knows no stream that begins later, as after damage
+        scan.broken = "a stream that was not there before begins"
 
 
 def _try_first(

@@ -23,6 +23,11 @@ Pixels = NDArray[np.uint8]
 Piece = tuple[int, Pixels]
 """The position of its first frame in the plan, and the pixels."""
 
+CONCEALED = {"av1", "h264", "mpeg2video", "mpeg4", "vp9"}
+"""The codecs whose decoders give the same pixels wherever they start, also where damage goes
+unnoticed. Others show what they decoded before, or what their memory held: of these HEVC, VP8,
+MJPEG and MS MPEG-4 are known, so that pixels would depend on which thread decoded which frame."""
+
 WAITING = 2
 """The pieces of one stretch that may wait for their use."""
 
@@ -34,10 +39,11 @@ class Closed(Exception):  # noqa: N818 - it ends a thread and is not an error
 def stretches(index: VideoIndex, wanted: IntArray, least: int) -> list[range]:
     """Cut the positions of `wanted [F]` at key frames, into stretches of at least `least` frames.
 
-    There is one stretch where frames are damaged, or no key frames are known.
+    There is one stretch where frames are damaged, no key frames are known, or the codec is none
+    of `CONCEALED`.
     """
     ends = [len(wanted)]
-    if len(index.keyframe_pts) and not len(index.damaged):
+    if len(index.keyframe_pts) and not len(index.damaged) and index.codec in CONCEALED:
         groups = np.searchsorted(index.keyframe_pts, index.pts[wanted], side="right")
         ends = [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(wanted)]
     found, start = list[range](), 0

@@ -52,6 +52,8 @@ class VideoIndex:
     """The degrees counter-clockwise by which a viewer turns the coded picture: 0, 90, 180, 270."""
     mirrored: bool
     """Whether a viewer swaps left and right after turning."""
+    codec: str = ""
+    """The codec, by FFmpeg's name."""
     damaged: IntArray = field(default_factory=no_frames)
     """The numbers of the frames that are left out although others follow, ascending."""
     notes: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from evscli.errors import UsageError, VideoError
 from evscli.video import Damaged, decode_frames, index_video
 from evscli.video.cursor import Cursor
+from evscli.video.events import demuxed
+from evscli.video.scan import Scan, _packets
 from tests.video.containers import decode
 from tests.video.test_decode import plan_of
 from tests.videos import Picture, rgb, truncate, write_video
@@ -203,3 +207,20 @@ def test_a_clock_that_jumps_is_noted(tmp_path: Path) -> None:
     assert note.startswith("The frame at 1.0 s stands for 2,999 of 3,001 s; if the clock")
     still = [0, 40, 59_000, 59_040]
     assert index_video(write_video(tmp_path / "still.mkv", pts=still)).notes == ()
+
+
+class Demuxed:
+    """A container whose packets end in a stream that PyAV did not know when it opened it."""
+
+    def demux(self) -> Iterator[None]:
+        yield from [None] * 3
+        raise IndexError("list index out of range")
+
+
+def test_a_stream_that_begins_later_ends_what_can_be_read() -> None:
+    scan = Scan(time_base=Fraction(1, 90_000))
+    assert len([*_packets(cast(Any, Demuxed()), scan)]) == 3
+    assert scan.broken == "a stream that was not there before begins"
+    *given, last = demuxed(cast(Any, Demuxed().demux()))
+    assert len(given) == 3
+    assert last.size == 0

@@ -157,6 +157,16 @@ def test_frames_far_apart_are_reached_by_seeking(
     assert passed == [0, 48, 49, 50, 51, 84, 85, 87]
 
 
+def test_a_format_that_refuses_to_seek_is_decoded_from_its_start(tmp_path: Path) -> None:
+    form = {"codec": "rv10", "bframes": 0, "size": (48, 64), "static": True}
+    path = write_video(tmp_path / "clip.rm", frames=96, **form)
+    numbers = [0, 24, 48, 71]
+    expected = [
+        pixels for number, pixels in enumerate(sequential_pixels(path)) if number in numbers
+    ]
+    assert all(map(np.array_equal, decoded(path, numbers), expected))
+
+
 def test_decoding_stops_at_the_last_frame_wanted(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4")
     index = index_video(path)

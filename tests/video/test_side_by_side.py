@@ -66,6 +66,17 @@ def test_stretches_begin_at_key_frames_and_hold_every_frame_once(tmp_path: Path)
     assert stretches(index, wanted[:0], 1) == []
 
 
+@pytest.mark.parametrize(
+    ("codec", "count"),
+    [("libx264", 10), ("libx265", 1), ("libvpx", 1), ("libvpx-vp9", 10), ("msmpeg4", 1)],
+)
+def test_codecs_that_show_unnoticed_damage_as_they_please_are_decoded_by_one_thread(
+    tmp_path: Path, codec: str, count: int
+) -> None:
+    path = write_video(tmp_path / "clip.mkv", frames=60, gop=6, codec=codec, bframes=0)
+    assert len(stretches(index_video(path), np.arange(60), 1)) == count
+
+
 def test_several_threads_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "clip.mp4", frames=60, gop=6)
     seen = set()
