@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from multiprocessing import forkserver, spawn
+from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -24,6 +24,8 @@ from typing import Any
 
 METHOD = "forkserver"  # a plain fork of a process with threads hangs
 PR_SET_PDEATHSIG = 1
+RELEASE = "evscli.released"
+"""The module that ends, in the clean process, what holds Ctrl-C back."""
 
 _STARTING = Lock()
 """The lock of the one environment that all threads of this process share."""
@@ -33,9 +35,17 @@ _NEEDS_MAIN = ContextVar("_NEEDS_MAIN", default=True)
 
 
 def start_server(modules: list[str]) -> None:
-    """Start the clean process, which imports `modules` while this one goes on."""
-    forkserver.set_forkserver_preload(modules)
-    _ensure_server()
+    """Start the clean process, which imports `modules` while this one goes on.
+
+    Ctrl-C reaches it too, and is held back until it has imported them.
+    """
+    forkserver.set_forkserver_preload([*modules, RELEASE])
+    resource_tracker.ensure_running()  # its start would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        _ensure_server()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ensure_server() -> None:

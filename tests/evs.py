@@ -93,12 +93,6 @@ class Running:
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
-    def catches_termination(self) -> bool:
-        """Whether the run has a handler of SIGTERM."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
-        return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
-
     def wait(self) -> Result:
         self.process.join(TIMEOUT)
         hung = self.process.is_alive()

@@ -21,7 +21,7 @@ from evscli.cli.command import GroupedCommand
 from evscli.cli.compare import compare
 from evscli.cli.eval import evaluate
 from evscli.cli.inspect import inspect
-from evscli.cli.interrupts import INTERRUPTED, catch_interrupts
+from evscli.cli.interrupts import INTERRUPTED, catch_interrupts, catch_termination, end_at_once
 from evscli.cli.listings import methods, models
 from evscli.cli.loading import ALONE
 from evscli.cli.merge import merge
@@ -62,6 +62,10 @@ def _show_version(asked: bool) -> None:
 
 
 USAGE = 2
+LIMITS = (
+    "the system refuses further threads or processes; check its limits on memory and processes, "
+    "then run the same command again"
+)
 RESUMABLE = ("merge", "prune", "train")
 
 
@@ -99,7 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     arguments = [argument for argument in given if argument != "--debug"]
-    sys.exit(run(arguments, debug=debug, interrupts=catch_interrupts()))
+    interrupts = catch_interrupts()
+    catch_termination()
+    code = run(arguments, debug=debug, interrupts=interrupts)
+    if code == INTERRUPTED:
+        end_at_once()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()) -> int:
@@ -127,11 +136,15 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     except EvsError as error:
         return _fail(str(error), error.exit_code, debug=debug)
     except OSError as error:
+        if lacks_processes(error):
+            return _fail(LIMITS, 1, debug=debug)
         said = f"{error}; check the disk and permissions, and run again"
         return _fail(broken_package(error) or said, 1, debug=debug)
     except Exception as error:
         if interrupts:
             return say_interrupted(arguments)
+        if lacks_processes(error):
+            return _fail(LIMITS, 1, debug=debug)
         if os.environ.get("_EVS_COMPLETE"):  # a shell asks with words that cannot be completed
             return 0
         what = f"{type(error).__name__}: {error}; this is a defect of evs"
@@ -140,6 +153,11 @@ def run(arguments: Sequence[str], *, debug: bool, interrupts: Sequence[int] = ()
     if code == INTERRUPTED:
         return say_interrupted(arguments)
     return code if isinstance(code, int) else 0
+
+
+def lacks_processes(error: Exception) -> bool:
+    """Return whether the system refuses further threads or processes."""
+    return isinstance(error, BlockingIOError) or "can't start new thread" in str(error)
 
 
 def help_width() -> int:

@@ -38,8 +38,18 @@ def _not_raised(before: Callable[[Any], None], found: Any) -> None:
 
 
 def catch_termination() -> None:
-    """Treat SIGTERM, with which a scheduler ends a job, like Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Treat SIGTERM, with which a scheduler ends a job, like Ctrl-C, unless it is ignored."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def end_at_once() -> None:
+    """Let each further signal end the process with the exit code of an interrupt.
+
+    One that comes again, or late, would otherwise end it by the signal while Python cleans up.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(INTERRUPTED))
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

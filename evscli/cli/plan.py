@@ -12,7 +12,6 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import check_output, name_model
 from evscli.cli.command import command
-from evscli.cli.interrupts import catch_termination
 from evscli.cli.loading import import_encoders, quiet_loading, say_loading
 from evscli.cli.notes import noted_warnings, progress
 from evscli.errors import UsageError
@@ -85,7 +84,6 @@ def plan(
     from evscli.job.run import engine_of
 
     engine = engine_of(job)
-    catch_termination()
     with noted_warnings():
         query_rows(job, videos)
         job = settled(job, folders, partial(common_units, engine.devices))

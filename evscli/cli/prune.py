@@ -11,7 +11,6 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import NOTHING_DONE, SOME_FAILED, name_model
 from evscli.cli.command import command
-from evscli.cli.interrupts import catch_termination
 from evscli.cli.loading import import_encoders, say_loading
 from evscli.cli.notes import logged_as
 from evscli.job import Job
@@ -46,7 +45,6 @@ def prune(inputs: options.Inputs, job: Job, as_json: options.JsonEvents = False)
     import_encoders()
     from evscli.job.run import run_job
 
-    catch_termination()
     listener = (Events if as_json else RunReport)(model=job.encoding.files.name, stores=job.folders)
     with logged_as(listener.remark):
         summaries = run_job(job, videos, listener=listener)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from evscli.cli import options
 from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
-from evscli.cli.interrupts import catch_termination
 from evscli.cli.loading import quiet_loading, say_loading
 from evscli.cli.notes import note
 from evscli.cli.repeated import repeated
@@ -98,8 +97,6 @@ def scorer(
 
     leads = make_accelerator(plan, resolve_device(device)).is_main_process
     with run_folder(folder, leads=leads):
-        if leads:
-            catch_termination()
         videos = videos_of(data, plan, encoding, inputs, reading, sampling)
         plan = replace(plan, data=digest_of(videos, encoding))
         trained = run(plan, encoding, videos, folder, processes=processes)

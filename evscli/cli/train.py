@@ -11,7 +11,6 @@ import typer
 from evscli.cli import options
 from evscli.cli.checks import check_run_folder
 from evscli.cli.command import GroupedCommand, command
-from evscli.cli.interrupts import catch_termination
 from evscli.cli.loading import say_loading
 from evscli.cli.notes import progress
 from evscli.cli.scorer import scorer
@@ -63,7 +62,6 @@ def mini(
 
     with run_folder(folder):
         trained = run(plan, folder, device=device, threads=threads, processes=processes)
-        catch_termination()
         finish(plan, trained, folder, held_out=held_out, as_json=as_json)
 
 

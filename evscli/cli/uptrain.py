@@ -10,7 +10,6 @@ from evscli.bundled import MINI
 from evscli.cli import options
 from evscli.cli.checks import check_run_folder, name_model
 from evscli.cli.command import command
-from evscli.cli.interrupts import catch_termination
 from evscli.cli.loading import quiet_loading, say_loading
 from evscli.cli.notes import note
 from evscli.cli.repeated import repeated
@@ -70,8 +69,6 @@ def uptrain(
     with run_folder(folder, leads=accelerator.is_main_process):
         check_plan(folder, plan)
         leads = accelerator.is_main_process
-        if leads:
-            catch_termination()
         wait = accelerator.wait_for_everyone
         found = find_data(
             data,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from evscli.cli import options
 from evscli.cli.checks import check_output, chosen_id
 from evscli.cli.command import command
-from evscli.cli.interrupts import catch_termination
 from evscli.cli.notes import note, progress
 from evscli.errors import UsageError
 from evscli.store.durable import make_folder, replace_file
@@ -89,7 +88,6 @@ def visualize(
         scores=scores,
     )
     refuse_source(output, asked.source)
-    catch_termination()
     make_folder(output.parent)
     FORMS[form](asked, output)
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -104,11 +106,26 @@ def test_progress_is_a_line_for_every_report_where_it_is_piped(finished: Path) -
     )
 
 
+def tell_begun() -> None:
+    """Have a run make the file `begun` once signals wait for the end of a step."""
+    from evscli.cli import train_report
+
+    original = train_report.stop_between_steps
+
+    @contextmanager
+    def telling() -> Iterator[Callable[[], bool]]:
+        with original() as asked:
+            Path("begun").touch()
+            yield asked
+
+    train_report.stop_between_steps = telling
+
+
 def test_ctrl_c_keeps_the_steps_done_and_the_same_command_goes_on(
     finished: Path, tmp_path: Path
 ) -> None:
-    running = Running("train", "mini", "-o", "run", *THREE, cwd=tmp_path)
-    wait_until(running.catches_termination)
+    running = Running("train", "mini", "-o", "run", *THREE, cwd=tmp_path, before=tell_begun)
+    wait_until((tmp_path / "begun").exists)
     running.send(signal.SIGINT)
     stopped = running.wait()
     assert stopped.code == 130, stopped
@@ -127,8 +144,8 @@ def test_ctrl_c_keeps_the_steps_done_and_the_same_command_goes_on(
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     many = (*SMALL, "--tokens", "9999", "--steps", "1000", "--looks", "0")
-    running = Running("train", "mini", "-o", "run", *many, cwd=tmp_path)
-    wait_until(running.catches_termination)
+    running = Running("train", "mini", "-o", "run", *many, cwd=tmp_path, before=tell_begun)
+    wait_until((tmp_path / "begun").exists)
     running.send(signal.SIGTERM)
     wait_until(lambda: "once more" in running.err.read_text())
     running.send(signal.SIGTERM)

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evscli.corpus.executors.engine import Engine, Listener, MakePruner
@@ -44,6 +44,8 @@ def prune_corpus(
     another configuration or another source under the same id, and what `make` raises.
     """
     mine = engine.share.of(videos)
+    if engine.segment is None:  # more workers than videos find no work
+        engine = replace(engine, devices=engine.devices[: max(1, len(mine))])
     run = CorpusRun(videos=mine, make=make, folders=folders, listener=listener, engine=engine)
     return _prune_here(run) if len(engine.devices) == 1 else prune_by_pool(run, ProcessBackend())
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from evscli.corpus.executors import local
 from evscli.corpus.executors.engine import Engine
-from evscli.corpus.executors.local import prune_corpus
+from evscli.corpus.executors.local import CorpusRun, prune_corpus
 from evscli.corpus.inputs import find_videos
 from evscli.corpus.resume import Retries
 from evscli.corpus.tasks import Done, Outcome, Summary, Task
@@ -251,3 +252,24 @@ def test_a_store_begun_on_another_device_goes_on_with_one_remark(
     assert "goes on on cpu (Another CPU)" in remark
     (shard, _) = sorted((pruned.parent / "store").glob("shard*"))
     assert open_store(shard)["a"].info.id == "a"
+
+
+def test_there_are_no_more_workers_than_videos(
+    folder: Path, pruner: VideoPruner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = list[Sequence[str]]()
+
+    def pooled(run: CorpusRun, _: object) -> list[Summary]:
+        pools.append(run.engine.devices)
+        return []
+
+    monkeypatch.setattr(local, "prune_by_pool", pooled)
+    for most, segment in ((3, None), (1, None), (1, 1.0)):
+        prune_corpus(
+            find_videos([str(folder)])[:most],
+            lambda _: pruner,
+            [folder.parent / f"{most}-{segment}"],
+            listener=Seen(),
+            engine=Engine(devices=("cpu",) * 5, segment=segment),
+        )
+    assert pools == [("cpu",) * 3, ("cpu",) * 5]
