@@ -53,7 +53,10 @@ HIDDEN = ("VideoEncoder._fill", "VideoEncoder._encoded", "VideoEncoder._by_chunk
 WAITS = ("wait", "poll", "select", "recv", "_recv", "accept", "read_signed", "join")
 PARTS = {
     "start": ("#9aa0a6", ("import", "load_encoder")),
-    "decode": ("#4e79a7", ("_chunks", "_pixels", "_decode_part", "_run", "index_video", "survey_video")),
+    "decode": (
+        "#4e79a7",
+        ("_chunks", "_pixels", "_decode_part", "_run", "index_video", "survey_video"),
+    ),
     "resize": ("#76b7b2", ("resize_exact", "interpolate")),
     "encode": ("#f6b26b", ("encode", "begin_pass", "patchify")),
     "matrix products": ("#e67e22", ("Linear", "embed_patches")),

@@ -87,7 +87,7 @@ CORPORA = (
     "then {engines[actors work]:.1f} s against {engines[processes work]:.1f} s for the work",
     "40 of them damaged, in {soak[seconds]:.0f} s. Memory of all processes together rises to "
     "{soak[GiB]:.1f} GiB",
-    "Open files stay at {soak[files]:.0f}.",
+    "Open files never exceed {soak[files]:.0f}.",
     "`evs plan` estimated {plan[samples said]:.2f} s for the sample videos and "
     "{plan[clips said]:.1f} s for 40 short clips, and `evs prune` took "
     "{plan[samples real]:.2f} s and {plan[clips real]:.1f} s: "

@@ -36,7 +36,7 @@ def place_of(pruner: Pruner, asked: object) -> PruneAt | None:
     if pruner.keeps_all or "query" in pruner.needs:
         reason = "keeps everything" if pruner.keeps_all else "compares finished tokens with words"
         raise UsageError(
-            f"method {pruner.name!r} {reason}, so it cannot prune inside the encoder: "
+            f"method {pruner.name!r} {reason}, so it can prune after the encoder alone: "
             "leave --prune-at out"
         )
     place = check_place("--prune-at", asked)

@@ -72,7 +72,7 @@ class TestSelections:
         [
             ("vcast:tua=1", "method 'vcast' has no option 'tua' .did you mean 'tau'"),
             ("vcast:tau=hot", "option 'tau' of method 'vcast' must be a number, got 'hot'"),
-            ("cdpruner:prune_at=1", "cannot prune inside the encoder"),
+            ("cdpruner:prune_at=1", "can prune after the encoder alone"),
         ],
     )
     def test_refuse_what_a_method_does_not_have_behind_its_name(

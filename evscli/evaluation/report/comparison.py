@@ -29,8 +29,9 @@ DARK = 0.6
 REMARK = (
     "`share`: of the tokens before pruning. `choosing`: time of the choice alone, a mean over "
     "videos. `KL`: of the distribution of the language model's next token from that of the "
-    "unpruned prefill, in nats. `overlap` and `cosine`: pruning inside the encoder against the "
-    "same rule after it. None of the diagnostics is established as a predictor of accuracy."
+    "unpruned prefill, in nats. `overlap` and `cosine`: pruning inside the encoder or before it "
+    "against the same rule after it. None of the diagnostics is established as a predictor of "
+    "accuracy."
 )
 
 Columns = dict[str, Callable[[Row], str]]
