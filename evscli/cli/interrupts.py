@@ -18,6 +18,7 @@ AGAIN_SECONDS = 0.05
 """The seconds until an interrupt that was dropped comes again."""
 
 _seen: list[int] = []
+_holding: list[bool] = []
 
 
 def catch_interrupts() -> list[int]:
@@ -50,11 +51,30 @@ def end_at_once() -> None:
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: os._exit(INTERRUPTED))
+    sys.unraisablehook = lambda _: None  # the interrupt may be dropped once more by then
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Raise KeyboardInterrupt for a signal that comes meanwhile at the end.
+
+    Within an import it would be dropped, or abort the process where C++ is not prepared for it.
+    """
+    before = len(_seen)
+    _holding.append(True)
+    try:
+        yield
+    finally:
+        _holding.pop()
+    if not _holding and len(_seen) > before:
+        raise KeyboardInterrupt
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     _seen.append(number)
     if len(_seen) == 1:
+        if _holding:
+            return
         raise KeyboardInterrupt
     # A file being written is left as a kill would leave it, and the next run repairs it.
     print("interrupted again: stopped at once", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 
+from evscli.cli.interrupts import held_back
 from evscli.garbage import held_off
 
 ALONE: ContextVar[bool] = ContextVar("alone", default=False)
@@ -36,7 +37,7 @@ def say_loading(model: str) -> None:
 
 def import_models() -> None:
     """Import what every model needs."""
-    with held_off(for_good=ALONE.get()):
+    with held_off(for_good=ALONE.get()), held_back():
         for name in HEAVY:
             import_module(name)
 

@@ -43,6 +43,27 @@ def test_an_interrupt_while_an_object_is_freed_is_not_lost(tmp_path: Path) -> No
 
 PRUNE = ("prune", "--method", "vcast", "--budget", "0.3", "-o", "store")
 
+HELD = """
+import os, signal
+from evscli.cli.interrupts import catch_interrupts, held_back
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+catch_interrupts()
+try:
+    with held_back():
+        os.kill(os.getpid(), signal.SIGINT)
+        print("imported")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_of_an_import_waits_for_its_end() -> None:
+    command = [sys.executable, "-c", HELD]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "imported\ninterrupted\n", "")
+
+
 LATE = """
 import atexit, os, signal
 from evscli import cli
