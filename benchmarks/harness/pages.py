@@ -18,6 +18,8 @@ README = (
     "| {decode[60 16 kept / ours]:.1f} |",
     "| 64 frames, a key frame every 8.3 s | {decode[250 64 ours]:.1f} s "
     "| {decode[250 64 kept]:.1f} s | {decode[250 64 kept / ours]:.1f} |",
+    "It takes {pruners[float32 surprise]:.0f} ms for 384x196x2048 float32 tokens where V-CAST "
+    "takes {pruners[float32 vcast]:.0f} ms",
     "| EVS mask of 384x196x2048 float32 tokens | {pruners[float32 evs]:.0f} ms "
     "| {pruners[float32 evs, plain cosine_similarity]:,.0f} ms, plain cosine "
     "| {pruners[float32 plain / evs]:.0f} |",
